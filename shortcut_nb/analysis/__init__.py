@@ -1,0 +1,1 @@
+"""What protection does to a picture and to a model."""

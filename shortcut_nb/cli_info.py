@@ -1,0 +1,142 @@
+"""`shortcut-nb list`, `doctor` and `mini`: what there is, and what is missing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import platform
+from enum import StrEnum
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+
+mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
+
+LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "papermill")
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    attacks = "attacks"
+    purifiers = "purifiers"
+    trainers = "trainers"
+    metrics = "metrics"
+    profiles = "profiles"
+
+
+REGISTRIES = {
+    Kind.attacks: ("shortcut_nb.attacks", "ATTACKS"),
+    Kind.purifiers: ("shortcut_nb.purify", "PURIFIERS"),
+    Kind.trainers: ("shortcut_nb.personalize", "TRAINERS"),
+    Kind.metrics: ("shortcut_nb.metrics", "METRICS"),
+}
+
+
+def names(kind: Kind) -> dict[str, str]:
+    """Every name of a kind, with the first line of its description, sorted by name."""
+    from shortcut_nb.profile import available_profiles, load_profile
+
+    if kind is Kind.profiles:
+        return {name: load_profile(name).description for name in available_profiles()}
+    module, attribute = REGISTRIES[kind]
+    registry = getattr(importlib.import_module(module), attribute)
+    return {name: _first_line(registry[name]) for name in sorted(registry)}
+
+
+def _first_line(thing: Any) -> str:
+    text = inspect.getdoc(thing if inspect.isclass(thing) or callable(thing) else type(thing))
+    return (text or "").strip().split("\n")[0]
+
+
+def show_names(kind: Kind, as_json: bool) -> None:
+    """Print `names(kind)` as a table or as JSON."""
+    found = names(kind)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, found), default=0)
+    for name, line in found.items():
+        typer.echo(f"{name:<{width}}  {line}")
+
+
+@mini.command()
+def evaluate(
+    seed: Annotated[int, typer.Option(help="Seed of the evaluation.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Measure how good the miniature's models are."""
+    from shortcut_nb.cli import user_errors
+
+    with user_errors():
+        from shortcut_nb.mini.evaluate import evaluate as measure
+
+        found = measure(seed)
+        if as_json:
+            typer.echo(json.dumps(found, indent=2))
+        else:
+            for name, value in found.items():
+                shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+                typer.echo(f"{name:<32} {shown}")
+
+
+def diagnose() -> dict[str, Any]:
+    """Versions, device, memory in bytes, and for each profile the weights it lacks."""
+    import torch
+
+    from shortcut_nb.experiments.store import Store
+    from shortcut_nb.profile import available_profiles
+
+    cuda = torch.cuda.is_available()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("shortcut-nb", *LIBRARIES)},
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "device_memory": torch.cuda.get_device_properties(0).total_memory if cuda else None,
+        "memory": memory,
+        "threads": torch.get_num_threads(),
+        "store": str(Store().root),
+        "profiles": {name: lacks(name) for name in available_profiles()},
+    }
+
+
+def lacks(profile: str) -> dict[str, str]:
+    """The models of a profile that cannot be used here, each with what to do about it."""
+    from shortcut_nb.profile import load_profile, verify
+
+    found = {}
+    for role, ref in load_profile(profile).models().items():
+        try:
+            verify(ref)
+        except (FileNotFoundError, ValueError) as error:
+            found[role] = str(error)
+    return found
+
+
+def show_doctor(as_json: bool) -> None:
+    """Print `diagnose()` as text or as JSON."""
+    found = diagnose()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"python {found['python']}")
+    for name, version_text in found["versions"].items():
+        typer.echo(f"{name} {version_text}")
+    typer.echo(f"device {found['device']}, {found['threads']} threads")
+    typer.echo(f"memory {found['memory'] / 2**30:.1f} GiB")
+    typer.echo(f"store {found['store']}")
+    for profile, missing in found["profiles"].items():
+        typer.echo(f"profile {profile}: {'ready' if not missing else 'lacks'}")
+        for role, what in missing.items():
+            typer.echo(f"  {role}: {what}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,72 @@
+"""What a stage leaves behind: a folder of PNG, safetensors and JSON; never a pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shortcut_nb.images import from_u8, save_folder
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A folder with typed doors. Names are plain: letters, digits, "-" and "_"."""
+
+    folder: Path
+
+    def save_images(self, name: str, images: Tensor) -> None:
+        """Write pictures, (N, 3, H, W) float32 in [0, 1], as PNG; rounded to the 8-bit grid."""
+        save_folder(images, self._path(name, ""))
+
+    def images(self, name: str) -> Tensor:
+        """Read pictures back: (N, 3, H, W) float32 in [0, 1].
+
+        Raises:
+            FileNotFoundError: when there are none of that name.
+        """
+        files = sorted(self._path(name, "").glob("*.png"))
+        if not files:
+            raise FileNotFoundError(f"expected pictures {name!r} in {self.folder}; found none.")
+        return torch.stack([_read(path) for path in files])
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Write named tensors as one safetensors file."""
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+            self._path(name, ".safetensors"),
+        )
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Read named tensors back, on the CPU."""
+        return load_file(self._path(name, ".safetensors"))
+
+    def save_json(self, name: str, value: Any) -> None:
+        """Write numbers and text as JSON."""
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        self._path(name, ".json").write_text(text + "\n", encoding="utf-8")
+
+    def json(self, name: str) -> Any:
+        """Read a JSON value back."""
+        return json.loads(self._path(name, ".json").read_text(encoding="utf-8"))
+
+    def _path(self, name: str, suffix: str) -> Path:
+        if not name.replace("-", "").replace("_", "").isalnum() or name == "manifest":
+            raise ValueError(
+                f"expected a plain name (letters, digits, '-', '_', not 'manifest'); got {name!r}."
+            )
+        return self.folder / f"{name}{suffix}"
+
+
+def _read(path: Path) -> Tensor:
+    with Image.open(path) as picture:
+        array = np.array(picture.convert("RGB"))
+    return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())

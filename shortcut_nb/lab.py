@@ -1,0 +1,146 @@
+"""Lab: opens, lazily, what a profile names, and hands out attacks, purifiers and trainers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor
+
+from . import attacks, purify
+from .attacks import Attack
+from .clip import Clip
+from .diffusion import Diffusion
+from .metrics import ClipQuality, Detection, Detector, IdentityEncoder, IdentityMatch
+from .modes import fast_dtype
+from .personalize import TRAINERS
+from .personalize.training import Latents
+from .profile import Profile, load_profile, resolve
+from .subjects import Subject, split_folder
+
+
+class Lab:
+    """Everything a profile names, opened when first used.
+
+    Args:
+        profile: a name ("mini", "sd15", "sd21"), a YAML file, or a Profile.
+        device: None takes CUDA if there is one.
+
+    Raises:
+        shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
+    """
+
+    def __init__(self, profile: str | Path | Profile = "mini", device: str | None = None) -> None:
+        self.profile = load_profile(profile)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.autocast = fast_dtype(self.device)
+        self._priors: dict[tuple[str, int], Latents] = {}
+
+    def __repr__(self) -> str:
+        return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
+
+    @cached_property
+    def diffusion(self) -> Diffusion:
+        """The text-to-image model."""
+        return Diffusion.open(resolve(self.profile.diffusion), self.device, self.autocast)
+
+    @cached_property
+    def clip(self) -> Clip:
+        """The CLIP model of the analysis and the quality metric."""
+        options = self.profile.clip.options
+        return Clip.open(resolve(self.profile.clip), self.device, **options)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The face detector of the metrics."""
+        return Detector.from_folder(resolve(self.profile.detector), self.device)
+
+    @cached_property
+    def identity(self) -> IdentityEncoder:
+        """The identity encoder of the metrics."""
+        return IdentityEncoder.from_folder(resolve(self.profile.identity), self.device)
+
+    def purifier_model(self, name: str) -> UNet2DModel:
+        """The network of a purifier, in evaluation mode.
+
+        Raises:
+            ValueError: when the profile names no weights for it.
+        """
+        if name not in self.profile.purifiers:
+            have = ", ".join(self.profile.purifiers) or "none"
+            raise ValueError(
+                f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
+                f"{have}). Add an entry under purifiers: in the profile."
+            )
+        path = resolve(self.profile.purifiers[name])
+        network = UNet2DModel.from_pretrained(path, dtype=torch.float32)
+        return network.to(self.device).eval().requires_grad_(False)
+
+    def subject(
+        self, source: str | Path, class_name: str | None = None, identifier: str | None = None
+    ) -> Subject:
+        """A subject from a folder of photos, or a synthetic one: "mini:held-out/3".
+
+        Raises:
+            FileNotFoundError, ValueError: an empty or missing folder, or a broken picture.
+        """
+        words = self.profile.prompts
+        said = {"class_name": class_name or words.class_name,
+                "identifier": identifier or words.identifier}  # fmt: skip
+        if str(source).startswith("mini:"):
+            from .mini.subjects import subject_sets
+
+            sets = subject_sets(str(source), self.profile.resolution)
+        else:
+            sets = split_folder(source, self.profile.resolution)
+        return Subject(
+            str(source), *sets, **said, instance_prompt=words.instance.format(**said),
+            class_prompt=words.class_prompt.format(**said),
+        )  # fmt: skip
+
+    def attack(self, name: str, **params: Any) -> Attack:
+        """An attack by name, with the profile's defaults under the given parameters."""
+        return attacks.build(name, self, **(self.profile.defaults.get(name, {}) | params))
+
+    def purifier(self, spec: str, **params: Any) -> purify.Purifier:
+        """A purifier by name, or a chain ("jpeg+restorer")."""
+        return purify.build(spec, self, **(self.profile.defaults.get(spec, {}) | params))
+
+    def personalize(self, name: str = "dreambooth", **params: Any):
+        """A trainer by name, with the profile's defaults under the given parameters.
+
+        Raises:
+            ValueError: an unknown trainer.
+        """
+        if name not in TRAINERS:
+            raise ValueError(f"unknown trainer {name!r}; there are {', '.join(TRAINERS)}")
+        return TRAINERS[name](**(self.profile.defaults.get(name, {}) | params), lab=self)
+
+    def prior_latents(self, class_prompt: str, n: int) -> Latents:
+        """Latents of n class pictures sampled from the model itself, drawn once per lab.
+
+        They are never decoded: prior preservation trains on latents.
+        """
+        key = (class_prompt, n)
+        if key not in self._priors:
+            how = self.profile.sampling
+            drawn = self.diffusion.sample_latents(
+                class_prompt, n, seed=777, steps=how.steps, guidance_scale=how.guidance_scale
+            ).clone()
+            self._priors[key] = Latents(drawn, torch.zeros_like(drawn))
+        return self._priors[key]
+
+    def score(self, images: Tensor, subject: Subject) -> pd.DataFrame:
+        """One row per picture: detection, identity match to set C, and quality.
+
+        Columns: ``image``; ``face`` (detector's probability); ``ims`` (cosine, NaN without a
+        face), ``ims_missing`` (−1 without a face); ``quality`` (CLIP-IQA style, [0, 1]).
+        """
+        columns = Detection(self.detector)(images)
+        columns |= IdentityMatch(self.identity, self.detector)(images, subject.c)
+        columns |= ClipQuality(self.clip)(images)
+        return pd.DataFrame({"image": range(len(images)), **columns})

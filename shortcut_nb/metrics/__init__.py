@@ -1,0 +1,29 @@
+"""Metrics of pictures, and statistics of their scores. One name, one class."""
+
+from .base import Metric
+from .detection import Detection, Detector
+from .faithfulness import Faithfulness, psnr, ssim
+from .identity import IdentityEncoder, IdentityMatch, summarise
+from .quality import ClipQuality
+from .stats import Interval, bootstrap_difference, bootstrap_mean
+
+METRICS: dict[str, type] = {
+    metric.name: metric for metric in (IdentityMatch, Detection, ClipQuality, Faithfulness)
+}
+
+__all__ = [
+    "METRICS",
+    "ClipQuality",
+    "Detection",
+    "Detector",
+    "Faithfulness",
+    "IdentityEncoder",
+    "IdentityMatch",
+    "Interval",
+    "Metric",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "psnr",
+    "ssim",
+    "summarise",
+]

@@ -1,0 +1,103 @@
+"""Whose face it is: cosine to the mean embedding of a person's clean pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch.nn import functional as F
+from transformers import AutoModel
+
+from ..images import check_images
+from .base import Needs, need_references
+from .detection import Detector
+
+
+@dataclass(frozen=True, eq=False)
+class IdentityEncoder:
+    """A face recogniser: a transformers ``ResNetModel`` whose pooled output is the identity.
+
+    ``size`` resizes pictures to a square first; None leaves them as they are.
+    """
+
+    model: Module
+    size: int | None = None
+    batch: int = 64
+
+    @classmethod
+    def from_folder(
+        cls, path: str | Path, device: str | torch.device = "cpu", size: int | None = None
+    ) -> IdentityEncoder:
+        """Open the encoder that ``save_pretrained`` wrote. Raises OSError when it is not there."""
+        return cls(AutoModel.from_pretrained(str(path)).eval().to(device), size)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Embed (n, 3, H, W) float32 in [0, 1] as (n, d) vectors of length 1, on the CPU."""
+        check_images(images)
+        device = next(self.model.parameters()).device
+        parts = []
+        for part in images.split(self.batch):
+            x = part.to(device)
+            if self.size is not None and tuple(x.shape[-2:]) != (self.size, self.size):
+                x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
+            pooled = self.model((x - 0.5) / 0.5).pooler_output.flatten(1)
+            parts.append(F.normalize(pooled.float(), dim=-1).cpu())
+        return torch.cat(parts)
+
+    def mean(self, images: Tensor) -> Tensor:
+        """The person: the mean of the pictures' embeddings, brought to length 1, shape (d,)."""
+        return F.normalize(self(images).mean(dim=0), dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class IdentityMatch:
+    """Identity match score (IMS; ISM in Anti-DreamBooth, Van Le et al. 2023).
+
+    The cosine in [-1, 1] of each picture to the normalised mean of the person's clean pictures.
+    A picture without a face has no identity. Two columns say so in two ways: ``ims`` is NaN
+    there (similarity given that a face was found) and ``ims_missing`` is ``missing`` there
+    (a failure counts). No threshold is applied to the similarity.
+
+    With ``detector=None`` every picture counts as a face.
+    """
+
+    encoder: IdentityEncoder
+    detector: Detector | None = None
+    missing: float = -1.0
+
+    name: ClassVar[str] = "identity"
+    needs: ClassVar[Needs] = "subject"
+
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
+        """Score (n, 3, H, W) against (m, 3, H, W); columns ``ims`` and ``ims_missing``, (n,).
+
+        Raises ValueError when there is no reference picture.
+        """
+        references = need_references("identity", "clean pictures of the person", references)
+        cosine = (self.encoder(images) @ self.encoder.mean(references)).clamp(-1, 1)
+        score = cosine.numpy().astype(np.float64)
+        found = np.ones(len(score), bool) if self.detector is None else self.detector.found(images)
+        return {
+            "ims": np.where(found, score, np.nan),
+            "ims_missing": np.where(found, score, self.missing),
+        }
+
+
+def summarise(columns: dict[str, np.ndarray]) -> dict[str, float]:
+    """Detection rate and conditional similarity, never one without the other.
+
+    Takes what :class:`IdentityMatch` returned. ``ims`` is NaN when no face was found at all.
+    """
+    found = ~np.isnan(columns["ims"])
+    return {
+        "detection_rate": float(found.mean()),
+        "ims": float(columns["ims"][found].mean()) if found.any() else float("nan"),
+        "ims_missing": float(columns["ims_missing"].mean()),
+        "n": len(found),
+    }

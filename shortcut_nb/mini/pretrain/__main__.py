@@ -1,0 +1,83 @@
+"""``python -m shortcut_nb.mini.pretrain``: train every model of the miniature from nothing.
+
+Resumable at any step: run it again and it goes on from its last checkpoint. Without
+``--seconds-scale`` each model trains for its full number of steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from diffusers import AutoencoderKL
+
+from . import clip, diffusion, encoders, restorer, tokenizer, vae
+from .pool import render_pool
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+# Steps, and the wall-clock seconds (2 CPU cores) that the shipped weights were given.
+STEPS = {"vae": 12_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
+         "clip": 4_000, "restorer": 6_000}  # fmt: skip
+log = logging.getLogger("pretrain")
+
+
+def publish(name: str, save) -> None:
+    """Write a model's folder beside the old one, then swap; refresh ``sha256.json``."""
+    fresh, final = WEIGHTS / f".{name}", WEIGHTS / name
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save(fresh)
+    digests = {
+        str(path.relative_to(fresh)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(fresh.rglob("*.safetensors"))
+    }
+    (fresh / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n")
+    shutil.rmtree(final, ignore_errors=True)
+    fresh.rename(final)
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="checkpoints and caches")] = Path("build/pretrain"),
+    only: Annotated[list[str] | None, typer.Option(help="train these models only")] = None,
+    seconds: Annotated[list[str] | None, typer.Option(help="MODEL=SECONDS: a time budget")] = None,
+    threads: int = 2,
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(threads)
+    budget = {name: float(s) for name, s in (one.split("=") for one in seconds or [])}
+    wanted = only or list(STEPS)
+    pool, words = render_pool(folder / "pool.npy"), tokenizer.build()
+
+    def plan(name: str) -> dict:
+        log.info("training %s", name)
+        return {"steps": STEPS[name], "seconds": budget.get(name)}
+
+    if "vae" in wanted and not (folder / "vae").exists():
+        model = vae.fit(pool, folder, **plan("vae"))
+        model.save_pretrained(folder / "vae")
+    if "diffusion" in wanted:
+        model = AutoencoderKL.from_pretrained(folder / "vae").eval()
+        pipe = diffusion.fit(pool, model, words, folder, **plan("diffusion"))
+        publish("diffusion", lambda path: pipe.to(torch.float16).save_pretrained(path))
+    if "identity" in wanted:
+        model = encoders.fit_identity(pool, folder, **plan("identity"))
+        publish("identity", model.half().save_pretrained)
+    if "detector" in wanted:
+        model = encoders.fit_detector(pool, folder, **plan("detector"))
+        publish("detector", model.half().save_pretrained)
+    if "clip" in wanted:
+        model = clip.fit(pool, words, folder, **plan("clip"))
+        publish("clip", lambda path: clip.save(model, words, path))
+    if "restorer" in wanted:
+        model = restorer.fit(pool, folder, **plan("restorer"))
+        publish("restorer", model.half().save_pretrained)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,31 @@
+"""Synthetic subjects of the miniature: twelve pictures of one identity, in three sets."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .avatars import SPLITS, draw, identity, nuisance
+
+PICTURES = 4
+
+
+def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sets A, B and C of "mini:SPLIT/INDEX", each (4, 3, size, size) in [0, 1].
+
+    Raises:
+        ValueError: for a name that is not of this form.
+    """
+    match = re.fullmatch(r"mini:([a-z-]+)/(\d+)", source)
+    if match is None or match[1] not in SPLITS:
+        raise ValueError(f"expected 'mini:SPLIT/INDEX' with a split of {SPLITS}; got {source!r}")
+    split, index = match[1], int(match[2])
+    who = identity(split, index)
+    first = (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
+    drawn = [draw(who, nuisance(first + k), size) for k in range(3 * PICTURES)]
+    images = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
+    a, b, c = images.split(PICTURES)
+    return a, b, c

@@ -1,0 +1,166 @@
+"""DreamBooth (Ruiz et al. 2023): full fine-tuning of UNet and text encoder on a few pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from ..diffusion import Diffusion
+from ..images import check_images
+from ..progress import OnStep, StepInfo
+from ..subjects import Subject
+from .prompts import PROMPTS, Prompts
+from .training import Trainee, latents_of
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+
+@dataclass(frozen=True, eq=False)
+class Personalized:
+    """A fine-tuned model with the words that belong to it."""
+
+    model: Diffusion
+    prompts: Prompts
+    steps: int
+    guidance_scale: float
+    seconds: float
+    losses: list[float]
+
+    def sample(self, n: int = 16, seed: int = 0, prompt: str | None = None, **how: Any) -> Tensor:
+        """n pictures (n, 3, H, W) in [0, 1]; ``prompt`` None is the subject's own.
+
+        ``negative``, ``steps`` and ``guidance_scale`` may be given; their defaults belong to the
+        training prompts (CDL samples with its negation and negative prompt) and the profile.
+        """
+        how = {"steps": self.steps, "guidance_scale": self.guidance_scale,
+               "negative": self.prompts.negative} | how  # fmt: skip
+        return self.model.sample(prompt or self.prompts.sample, n, seed=seed, **how)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a diffusers pipeline folder, under a temporary name first."""
+        folder = Path(folder)
+        fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+        self.model.pipe.save_pretrained(fresh)
+        if folder.exists():
+            raise FileExistsError(f"{folder} exists already: name a new folder")
+        os.replace(fresh, folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class DreamBooth:
+    """Hyperparameters of DreamBooth; defaults are Anti-DreamBooth's for SD 2.1.
+
+    Args:
+        prompts: "plain" or "cdl" (contrastive decoupling).
+        text_lr: None trains the text encoder at ``lr``; 0 freezes it.
+        batch_size: instance pictures a step, and as many class pictures.
+        class_images: how many class pictures are sampled from the model itself.
+    """
+
+    name: ClassVar[str] = "dreambooth"
+    prompts: str = "plain"
+    steps: int = 1000
+    lr: float = 5e-7
+    text_lr: float | None = None
+    batch_size: int = 1
+    prior_weight: float = 1.0
+    class_images: int = 200
+    weight_decay: float = 1e-2
+    seed: int = 0
+    lab: Lab | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.prompts not in PROMPTS:
+            raise ValueError(f"prompts must be one of {sorted(PROMPTS)}; got {self.prompts!r}")
+        if self.steps < 0 or self.batch_size < 1 or self.lr < 0:
+            raise ValueError("steps and lr must not be negative, batch_size at least 1")
+
+    def fit(
+        self, subject: Subject, images: Tensor | None = None, on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None, every: int = 50,
+    ) -> Personalized:  # fmt: skip
+        """Fine-tune a copy of the lab's model on pictures (n, 3, H, W) in [0, 1].
+
+        Args:
+            images: None is the subject's set B.
+            checkpoint: a file to save to every ``every`` steps and to go on from. A resumed run
+                ends with the same weights as an uninterrupted one.
+
+        Raises:
+            ValueError: wrong pictures, or a checkpoint of another run.
+            FloatingPointError: a loss that is not finite; the last checkpoint is kept.
+        """
+        started, lab = time.monotonic(), self.lab
+        images = subject.images if images is None else images
+        check_images(images)
+        words = PROMPTS[self.prompts](
+            subject, lab.profile.prompts.noise_token, lab.profile.prompts.negative
+        )
+        prior = lab.prior_latents(subject.class_prompt, self.class_images) if (
+            self.prior_weight > 0) else None  # fmt: skip
+        model = lab.diffusion.clone()
+        data = latents_of(model, images)
+        trainee = Trainee(
+            model, (words.instance, words.class_), prior, lr=self.lr, text_lr=self.text_lr,
+            batch_size=self.batch_size, prior_weight=self.prior_weight,
+            weight_decay=self.weight_decay,
+        )  # fmt: skip
+        losses: list[float] = []
+        path = Path(checkpoint) if checkpoint else None
+        mark = self._mark(words, images)
+        if path and path.exists():
+            losses = _load(path, trainee, mark)
+        for step in range(trainee.taken, self.steps):
+            losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
+            if on_step:
+                on_step(StepInfo(step + 1, self.steps, {"loss": losses[-1]}))
+            if path and (step + 1) % every == 0:
+                _save(path, trainee, mark, losses)
+        trainee.release()
+        how = lab.profile.sampling
+        return Personalized(
+            model, words, how.steps, how.guidance_scale, time.monotonic() - started, losses
+        )
+
+    def _mark(self, words: Prompts, images: Tensor) -> str:
+        held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        held.pop("steps")
+        digest = hashlib.sha256(repr((sorted(held.items(), key=str), words)).encode())
+        digest.update(images.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
+    _, unet, text = trainee.model.modules
+    state = {
+        "mark": mark, "step": trainee.taken, "losses": losses, "unet": unet.state_dict(),
+        "text": text.state_dict(), "optimiser": trainee.optimiser.state_dict(),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, fresh)
+    os.replace(fresh, path)
+
+
+def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
+    state = torch.load(path, weights_only=True)
+    if state["mark"] != mark:
+        raise ValueError(
+            f"{path} is a checkpoint of other pictures, prompts or hyperparameters: delete it or "
+            "name another file"
+        )
+    _, unet, text = trainee.model.modules
+    unet.load_state_dict(state["unet"])
+    text.load_state_dict(state["text"])
+    trainee.optimiser.load_state_dict(state["optimiser"])
+    trainee.taken = state["step"]
+    return state["losses"]

@@ -1,0 +1,105 @@
+"""Figures on disk: the picture, the numbers behind it, and words for those who cannot see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+DPI = 120
+SHORTEST, LONGEST = 20, 300
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """Where a figure went. Shown by a notebook as the PNG, with its alternative text."""
+
+    png: Path
+    sidecar: Path
+    csv: Path | None
+    alt: str
+
+    def _repr_mimebundle_(self, include=None, exclude=None):  # noqa: ANN001, ANN202
+        picture = base64.b64encode(self.png.read_bytes()).decode()
+        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+def save_figure(
+    fig: Figure,
+    id: str,
+    alt: str,
+    data: pd.DataFrame | None = None,
+    folder: str | Path = "figures",
+) -> SavedFigure:
+    """Write ``{id}.png`` (120 dpi), ``{id}.csv`` with the numbers, and ``{id}.json``.
+
+    Each file is written under another name first and renamed, so that none is ever half there;
+    the JSON comes last.
+
+    Args:
+        fig: what was drawn.
+        id: lower-case letters, digits, "-" and "_": the name of the files.
+        alt: what the figure shows, in one or two sentences of 20 to 300 characters.
+        data: the numbers that were drawn; None for pictures.
+        folder: made when it is not there.
+
+    Raises:
+        ValueError: a bad id, or an alt text that is too short, too long or just the title.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", id):
+        raise ValueError(f'id must be lower-case letters, digits, "-" and "_", got {id!r}')
+    alt = " ".join(alt.split())
+    if not SHORTEST <= len(alt) <= LONGEST:
+        raise ValueError(
+            f"alt text of {id} must have {SHORTEST} to {LONGEST} characters, got {len(alt)}: "
+            "say what a reader should see"
+        )
+    titles = [title for title in _titles(fig) if title]
+    if alt in titles:
+        raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
+    about = {"Software": None, "Description": alt}
+    _atomic(png, lambda to: fig.savefig(to, format="png", dpi=DPI, metadata=about))
+    if data is None:
+        csv.unlink(missing_ok=True)
+    else:
+        _atomic(csv, lambda to: data.to_csv(to, index=False, float_format="%.6g"))
+    text = json.dumps(
+        {
+            "id": id,
+            "alt": alt,
+            "title": titles[0] if titles else None,
+            "image": png.name,
+            "data": None if data is None else csv.name,
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+    _atomic(sidecar, lambda to: to.write_text(text + "\n", encoding="utf-8"))
+    return SavedFigure(png, sidecar, None if data is None else csv, alt)
+
+
+def _titles(fig: Figure) -> list[str]:
+    return [fig.get_suptitle(), *(ax.get_title() for ax in fig.axes)]
+
+
+def _atomic(path: Path, write: Callable[[Path], object]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    held = Path(name)
+    try:
+        write(held)
+        held.chmod(0o644)
+        os.replace(held, path)
+    finally:
+        held.unlink(missing_ok=True)

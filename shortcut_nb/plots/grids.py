@@ -1,0 +1,86 @@
+"""Rows of pictures with labels, and perturbations made visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..images import check_images
+from .style import theme
+
+GAIN = 10
+
+
+def image_rows(
+    rows: Mapping[str, Tensor],
+    columns: Sequence[str] | None = None,
+    title: str | None = None,
+    cell: float = 1.2,
+    widest: int | None = None,
+) -> Figure:
+    """Draw one labelled row of pictures per entry.
+
+    Args:
+        rows: label to (n, 3, H, W) float32 in [0, 1]; n may differ from row to row.
+        columns: headings, one per column, or None.
+        title: above all rows.
+        cell: side of a picture in inches.
+        widest: at most so many pictures per row.
+
+    Raises:
+        ValueError: no rows, bad pictures, or headings that do not match the columns.
+    """
+    if not rows:
+        raise ValueError("expected at least one row of pictures, got none")
+    for label, images in rows.items():
+        check_images(images, name=f"row {label!r}")
+    wide = min(max(len(images) for images in rows.values()), widest or 10_000)
+    if columns is not None and len(columns) != wide:
+        raise ValueError(f"expected {wide} column headings, got {len(columns)}: {list(columns)}")
+    with theme():
+        margin = 0.09 * max(len(line) for label in rows for line in label.split("\n")) + 0.2
+        top = 0.3 * (columns is not None) + 0.35 * (title is not None)
+        fig = Figure((wide * cell + margin, len(rows) * cell + top), layout="constrained")
+        axes = fig.subplots(len(rows), wide, squeeze=False)
+        fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+        for line, (label, images) in zip(axes, rows.items(), strict=True):
+            for i, ax in enumerate(line):
+                _bare(ax)
+                if i < len(images):
+                    picture = images[i].detach().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
+                    ax.imshow(picture, interpolation="nearest")
+            line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for ax, heading in zip(axes[0], columns or (), strict=False):
+            ax.set_title(heading, fontsize=9)
+        if title:
+            fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def perturbation_row(clean: Tensor, protected: Tensor, gain: float = GAIN) -> dict[str, Tensor]:
+    """The difference of two batches as one more row for :func:`image_rows`.
+
+    Grey is "no change"; the difference is multiplied by ``gain`` and clipped, and the label says
+    so. Raises ValueError when the batches differ in shape.
+    """
+    check_images(clean, name="clean")
+    check_images(protected, name="protected")
+    if clean.shape != protected.shape:
+        raise ValueError(
+            f"expected pictures of the same shape, got {tuple(clean.shape)} "
+            f"and {tuple(protected.shape)}"
+        )
+    shown = torch.clamp(0.5 + gain * (protected.detach() - clean.detach()), 0, 1)
+    return {f"difference ×{gain:g}": shown}
+
+
+def _bare(ax) -> None:  # noqa: ANN001
+    """No ticks, no frame; the label stays, which ``axis("off")`` would hide."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

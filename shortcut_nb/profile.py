@@ -1,0 +1,121 @@
+"""What a profile is, how one is read, and where its weights lie.
+
+A profile is one YAML file that names every model and every default. It is validated when read;
+unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
+
+PROFILES = PACKAGE / "profiles"
+
+__all__ = [
+    "MissingWeights",
+    "ModelRef",
+    "Profile",
+    "PromptDefaults",
+    "Sampling",
+    "available_profiles",
+    "load_profile",
+    "resolve",
+    "verify",
+]
+
+
+class PromptDefaults(Strict):
+    """The words of an experiment; templates may use {identifier} and {class_name}."""
+
+    class_name: str = "person"
+    identifier: str = "sks"
+    instance: str = "a photo of {identifier} {class_name}"
+    class_prompt: str = "a photo of a {class_name}"
+    noise_token: str = "t@t noisy pattern"
+    negative: str = "noisy, lowres, artifact, pattern"
+
+    def instance_prompt(self) -> str:
+        """The instance template with its words filled in."""
+        return self.instance.format(identifier=self.identifier, class_name=self.class_name)
+
+    def prior_prompt(self) -> str:
+        """The class template with its words filled in."""
+        return self.class_prompt.format(identifier=self.identifier, class_name=self.class_name)
+
+
+class Sampling(Strict):
+    """How pictures are sampled: denoising steps and classifier-free guidance scale."""
+
+    steps: int = Field(default=50, ge=1)
+    guidance_scale: float = Field(default=7.5, ge=0)
+
+
+class Profile(Strict):
+    """Everything an experiment needs to name; see profiles/*.yaml.
+
+    `resolution` is in pixels, the side of a square. `defaults` maps the name of an attack,
+    purifier or trainer to its hyperparameters.
+    """
+
+    name: str
+    description: str = ""
+    resolution: int = Field(ge=8, multiple_of=8)
+    diffusion: ModelRef
+    clip: ModelRef
+    identity: ModelRef
+    detector: ModelRef
+    purifiers: dict[str, ModelRef] = Field(default_factory=dict)
+    prompts: PromptDefaults = Field(default_factory=PromptDefaults)
+    concepts: list[str] = Field(default_factory=list)
+    subjects: list[str] = Field(default_factory=list)
+    sampling: Sampling = Field(default_factory=Sampling)
+    defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def models(self) -> dict[str, ModelRef]:
+        """Every model by role; purifier weights are called "purifier:<name>"."""
+        main = {role: getattr(self, role) for role in ("diffusion", "clip", "identity", "detector")}
+        return main | {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
+
+
+def available_profiles() -> list[str]:
+    """The names of the profiles that come with the package, sorted."""
+    return sorted(p.stem for p in PROFILES.glob("*.yaml"))
+
+
+def load_profile(name_or_path: str | Path | Profile) -> Profile:
+    """Read and validate a profile by name ("mini") or by the path of a YAML file.
+
+    Raises:
+        FileNotFoundError: when there is no such profile.
+        ValueError: when the file is not valid YAML, or breaks the schema; names each wrong key.
+    """
+    if isinstance(name_or_path, Profile):
+        return name_or_path
+    text = str(name_or_path)
+    path = PROFILES / f"{text}.yaml" if text in available_profiles() else Path(text).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a profile name ({', '.join(available_profiles())}) or the path of a YAML "
+            f"file; got {text!r}."
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}. Correct the file.") from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path} must hold keys and values; got {type(content).__name__}. "
+            f"Start from a copy of {PROFILES.name}/mini.yaml."
+        )
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ValueError(
+            f"{path} is not a valid profile:\n" + "\n".join(lines) + "\nCorrect these keys."
+        ) from error

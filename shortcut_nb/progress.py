@@ -1,0 +1,110 @@
+"""Progress of long work: a bar for a person, one log line now and then for a headless run.
+
+The library never draws. It calls `on_step`; this module makes such a callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tqdm.auto import tqdm
+
+log = logging.getLogger("shortcut_nb")
+HEADLESS = "SHORTCUT_NB_HEADLESS"
+_SECONDS = 30.0
+_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """Where long work stands: `step` of `total` steps done, with a few numbers to show."""
+
+    step: int
+    total: int
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+OnStep = Callable[[StepInfo], None]
+
+
+def headless() -> bool:
+    """Whether SHORTCUT_NB_HEADLESS asks for log lines in place of bars."""
+    return os.environ.get(HEADLESS, "") not in ("", "0")
+
+
+def progress(label: str) -> Progress:
+    """An `on_step` callback that shows progress under `label`.
+
+    Call it with a StepInfo, or with (done, total). A bar, or with SHORTCUT_NB_HEADLESS=1 one log
+    line per 30 seconds or 10 %, whichever comes first.
+    """
+    return LogProgress(label) if headless() else BarProgress(label)
+
+
+class Progress:
+    """An `on_step` callback; see `progress`."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def __call__(self, info: StepInfo | int, total: int | None = None) -> None:
+        """Show one step.
+
+        Raises:
+            ValueError: when a bare step comes without its total.
+        """
+        if not isinstance(info, StepInfo):
+            if total is None:
+                raise ValueError(f"expected a StepInfo or (done, total); got {info!r} alone.")
+            info = StepInfo(info, total)
+        self.show(info)
+
+    def show(self, info: StepInfo) -> None:
+        """Show one step (for subclasses to write)."""
+        raise NotImplementedError
+
+
+class BarProgress(Progress):
+    """A tqdm bar, opened at the first step and closed at the last."""
+
+    _bar: tqdm | None = None
+
+    def show(self, info: StepInfo) -> None:
+        """Move the bar to `info.step`."""
+        if self._bar is None:
+            self._bar = tqdm(total=info.total, desc=self.label, leave=False)
+        self._bar.total = info.total
+        if info.values:
+            self._bar.set_postfix({k: f"{v:.4g}" for k, v in info.values.items()}, refresh=False)
+        self._bar.update(info.step - self._bar.n)
+        if info.step >= info.total:
+            self._bar.close()
+            self._bar = None
+
+
+class LogProgress(Progress):
+    """Log lines at the level INFO, few of them."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self._time = self._start = time.monotonic()
+        self._share = 0.0
+
+    def show(self, info: StepInfo) -> None:
+        """Log the step if 30 seconds or 10 % have passed since the last line, or at the end."""
+        now = time.monotonic()
+        share = info.step / max(info.total, 1)
+        if share < self._share:  # the same callback, used for another round of work
+            self._share, self._start = 0.0, now
+        due = share - self._share >= _SHARE - 1e-9 or now - self._time >= _SECONDS
+        if not due and info.step < info.total:
+            return
+        self._time, self._share = now, share
+        numbers = "".join(f" {k}={v:.4g}" for k, v in info.values.items())
+        log.info(
+            "%s: %d/%d (%.0f s)%s", self.label, info.step, info.total, now - self._start, numbers
+        )

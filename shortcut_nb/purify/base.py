@@ -1,0 +1,129 @@
+"""What a purifier is, how one is registered, and how several are chained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor
+
+from ..images import check_images
+
+OnStep = Callable[[int, int], None]
+
+
+@runtime_checkable
+class Purifier(Protocol):
+    """A frozen dataclass of its parameters that maps pictures to cleaner pictures.
+
+    A purifier with a network has one more method, ``bind(lab)``, which returns a copy that holds
+    it. The network takes no part in comparison or hashing.
+    """
+
+    name: ClassVar[str]
+
+    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
+        """Purify (n, 3, H, W) float32 in [0, 1]; the same shape, dtype and range come back.
+
+        The input is not written to. Long work calls ``on_step(done, total)``.
+        """
+        ...
+
+
+PURIFIERS: dict[str, type] = {}
+P = TypeVar("P", bound=type)
+
+
+def register(name: str) -> Callable[[P], P]:
+    """Give a purifier class its name. Raises ValueError when the name is taken or has a "+"."""
+
+    def add(cls: P) -> P:
+        if "+" in name or not name:
+            raise ValueError(f'a purifier\'s name must have letters and no "+", got {name!r}')
+        if name in PURIFIERS:
+            raise ValueError(f"purifier {name!r} exists already: {PURIFIERS[name].__name__}")
+        cls.name = name
+        PURIFIERS[name] = cls
+        return cls
+
+    return add
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Purifiers one after the other, from left to right."""
+
+    links: tuple[Purifier, ...]
+
+    @property
+    def name(self) -> str:
+        """The names of the links, joined by "+"."""
+        return "+".join(link.name for link in self.links)
+
+    def bind(self, lab: Any) -> Chain:
+        """A copy whose links hold their networks."""
+        return Chain(tuple(bind(link, lab) for link in self.links))
+
+    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
+        """Purify (n, 3, H, W) float32 in [0, 1]; ``on_step`` counts links."""
+        check_images(images)
+        for done, link in enumerate(self.links, start=1):
+            images = link(images)
+            if on_step is not None:
+                on_step(done, len(self.links))
+        return images
+
+
+def bind(purifier: Purifier, lab: Any) -> Purifier:
+    """Hand a purifier its network from ``lab.purifier_model(name)``, if it wants one."""
+    return purifier.bind(lab) if hasattr(purifier, "bind") else purifier
+
+
+def build(spec: str, lab: Any = None, **params: Any) -> Purifier:
+    """Make a purifier from its name, or a chain from names joined by "+".
+
+    Args:
+        spec: for instance ``"jpeg"`` or ``"jpeg+restorer"``.
+        lab: where networks come from; None leaves them to a later ``bind``.
+        params: parameters of the purifier. In a chain each goes to the one link that has it.
+
+    Raises:
+        KeyError: an unknown name; the message lists the nearest three.
+        TypeError: a parameter that no link has, or that several have.
+    """
+    classes = [_find(name.strip()) for name in spec.split("+")]
+    given: list[dict[str, Any]] = [{} for _ in classes]
+    for key, value in params.items():
+        owners = [i for i, cls in enumerate(classes) if key in parameter_names(cls)]
+        if len(owners) != 1:
+            what = (
+                "no link has it" if not owners else "several links have it: build them one by one"
+            )
+            known = "; ".join(f"{c.name}({', '.join(parameter_names(c))})" for c in classes)
+            raise TypeError(f"parameter {key!r} of {spec!r}: {what}. Parameters are {known}")
+        given[owners[0]][key] = value
+    links = tuple(cls(**kwargs) for cls, kwargs in zip(classes, given, strict=True))
+    made = links[0] if len(links) == 1 else Chain(links)
+    return made if lab is None else bind(made, lab)
+
+
+def parameter_names(cls: type) -> list[str]:
+    """The parameters that make a purifier what it is (fields that take part in comparison)."""
+    return [field.name for field in fields(cls) if field.compare]
+
+
+def with_network(purifier: Purifier, lab: Any) -> Purifier:
+    """A copy of a purifier that holds ``lab``'s network for it; the body of most ``bind``."""
+    return replace(purifier, network=lab.purifier_model(purifier.name))
+
+
+def _find(name: str) -> type:
+    if name not in PURIFIERS:
+        near = difflib.get_close_matches(name, PURIFIERS, n=3, cutoff=0.0)
+        raise KeyError(
+            f"unknown purifier {name!r}: the nearest are {', '.join(near)}. "
+            f'All: {", ".join(sorted(PURIFIERS))}. Chains are joined by "+"'
+        )
+    return PURIFIERS[name]

@@ -1,0 +1,16 @@
+"""Tests run offline, on two threads, with a store of their own."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path_factory.getbasetemp() / "store"))

@@ -1,0 +1,114 @@
+"""The command line: thin, and plain about what went wrong."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from shortcut_nb.cli import app, parse_params
+from shortcut_nb.experiments.store import Store
+from shortcut_nb.images import load_folder, save_folder
+from shortcut_nb.profile import available_profiles
+
+
+def call(*words):
+    return CliRunner().invoke(app, list(words))
+
+
+def test_help_names_every_command():
+    said = call("--help").output
+    commands = ["run", "protect", "purify", "personalize", "score", "cache", "list", "doctor"]
+    for name in [*commands, "mini"]:
+        assert name in said
+
+
+def test_module_and_script_are_the_same():
+    said = subprocess.run(
+        [sys.executable, "-m", "shortcut_nb", "list", "profiles", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(json.loads(said.stdout)) == available_profiles()
+
+
+@pytest.mark.parametrize("kind", ["purifiers", "profiles"])
+def test_lists_have_a_line_for_each_name(kind):
+    found = json.loads(call("list", kind, "--json").output)
+    assert found and all(len(line) > 5 for line in found.values())
+    said = call("list", kind).output
+    assert all(name in said and line in said for name, line in found.items())
+
+
+def test_doctor_says_what_each_profile_lacks():
+    said = json.loads(call("doctor", "--json").output)
+    assert said["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert set(said["profiles"]) == set(available_profiles())
+    for role, what in said["profiles"]["sd21"].items():
+        assert "hf download" in what, role
+    assert "profile sd21" in call("doctor").output
+
+
+def test_cache_commands_show_and_empty_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path))
+    entry = Store().cached("stage", {}, {}, lambda p: p.save_json("x", 1))
+    assert entry.key[:12] in call("cache", "ls").output
+    assert "deleted 0" in call("cache", "prune").output
+    assert "deleted 1" in call("cache", "prune", "--days", "0").output
+    assert "0 outputs" in call("cache", "ls").output
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x=8/255", "8/255"),
+        ("x=3", 3),
+        ("x=1e-4", 1e-4),
+        ("x=[0, 1]", [0, 1]),
+        ("x=true", True),
+        ("x=a=b", "a=b"),
+        ("x=[", "["),
+    ],
+)
+def test_parameters_are_read_as_meant(text, value):
+    found = parse_params([text])["x"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["x", "=3", "not a name=3"])
+def test_other_pairs_are_refused(text):
+    with pytest.raises(ValueError, match="name=value"):
+        parse_params([text])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "no_such_notebook"),
+        ("run", "x.ipynb", "-p", "novalue"),
+        ("protect", "nowhere", "out", "--eps", "8/255", "--profile", "none"),
+    ],
+)
+def test_user_errors_are_one_line_and_exit_2(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call(*words)
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.output
+
+
+def test_purify_keeps_names_and_counts(tmp_path):
+    pytest.importorskip("shortcut_nb.lab")
+    save_folder(torch.rand(2, 3, 64, 64), tmp_path / "in", ["a", "b"])
+    done = call("purify", str(tmp_path / "in"), str(tmp_path / "out"), "--with", "jpeg")
+    assert done.exit_code == 0, done.output
+    assert load_folder(tmp_path / "out", 64)[1] == ["a.png", "b.png"]
+
+
+def test_an_unknown_purifier_is_a_user_error(tmp_path):
+    pytest.importorskip("shortcut_nb.lab")
+    save_folder(torch.rand(1, 3, 64, 64), tmp_path / "in")
+    done = call("purify", str(tmp_path / "in"), str(tmp_path / "out"), "--with", "jpgg")
+    assert done.exit_code == 2 and "jpeg" in done.stderr

@@ -1,0 +1,195 @@
+"""Metrics on tiny real models with random weights, and on pictures whose score is known."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
+
+from shortcut_nb.clip import Clip
+from shortcut_nb.metrics import (
+    METRICS,
+    ClipQuality,
+    Detection,
+    Detector,
+    Faithfulness,
+    IdentityEncoder,
+    IdentityMatch,
+    Metric,
+    psnr,
+    ssim,
+    summarise,
+)
+
+from .tiny import save_tiny_clip
+
+SHAPE = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+
+
+def pictures(n=4, size=32, seed=0):
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("identity")
+    ResNetModel(ResNetConfig(**SHAPE)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(encoder_folder):
+    return IdentityEncoder.from_folder(encoder_folder)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A detector that calls a picture a person when it is bright: its head reads one feature."""
+    torch.manual_seed(0)
+    labels = {0: "none", 1: "person"}
+    config = ResNetConfig(**SHAPE, id2label=labels, label2id={v: k for k, v in labels.items()})
+    model = ResNetForImageClassification(config).eval()
+    dark, bright = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
+    with torch.no_grad():
+        ends = [model.resnet((x - 0.5) / 0.5).pooler_output.flatten() for x in (dark, bright)]
+        way = ends[1] - ends[0]
+        head = model.classifier[1]
+        head.weight.zero_()
+        head.bias.zero_()
+        head.weight[1] = 20 * way / way.square().sum()
+        head.bias[1] = -20 * (way @ (ends[0] + ends[1])) / 2 / way.square().sum()
+    folder = tmp_path_factory.mktemp("detector")
+    model.save_pretrained(folder)
+    return Detector.from_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def quality(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    save_tiny_clip(folder)
+    return ClipQuality(Clip.open(folder))
+
+
+def bright_and_dark():
+    return torch.stack(
+        [torch.ones(3, 32, 32), torch.zeros(3, 32, 32), torch.ones(3, 32, 32) * 0.97]
+    )
+
+
+def test_registry_names_are_the_classes_names():
+    assert set(METRICS) == {"identity", "detection", "quality", "faithfulness"}
+    assert all(cls.name == name for name, cls in METRICS.items())
+
+
+def test_every_metric_gives_one_number_per_picture(encoder, detector, quality):
+    x = pictures()
+    for metric in (
+        IdentityMatch(encoder, detector),
+        Detection(detector),
+        quality,
+        Faithfulness(),
+    ):
+        assert isinstance(metric, Metric)
+        kept = x.clone()
+        columns = metric(x, pictures(seed=1))
+        assert all(c.shape == (4,) and c.dtype == np.float64 for c in columns.values())
+        assert torch.equal(x, kept)
+
+
+def test_embedding_is_the_networks_pooled_output(encoder, encoder_folder):
+    x = pictures()
+    raw = ResNetModel.from_pretrained(encoder_folder).eval()
+    with torch.no_grad():
+        expected = raw(x * 2 - 1).pooler_output.flatten(1)
+    expected = expected / expected.norm(dim=-1, keepdim=True)
+    assert torch.allclose(encoder(x), expected, atol=1e-5)
+
+
+def test_embedding_does_not_depend_on_the_batch(encoder):
+    x = pictures(5)
+    small = IdentityEncoder(encoder.model, batch=2)
+    assert torch.allclose(small(x), encoder(x), atol=1e-5)
+
+
+def test_a_picture_matches_itself_and_the_mean_is_of_unit_vectors(encoder):
+    x, refs = pictures(2), pictures(3, seed=5)
+    assert IdentityMatch(encoder)(x[:1], x[:1])["ims"] == pytest.approx([1.0], abs=1e-5)
+    mean = encoder(refs).mean(dim=0)
+    expected = torch.nn.functional.cosine_similarity(encoder(x), mean[None])
+    assert IdentityMatch(encoder)(x, refs)["ims"] == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_missing_faces_are_told_in_both_ways(encoder, detector):
+    columns = IdentityMatch(encoder, detector)(bright_and_dark(), pictures())
+    assert np.isnan(columns["ims"]).tolist() == [False, True, False]
+    assert columns["ims_missing"][1] == -1
+    assert columns["ims_missing"][0] == columns["ims"][0]
+    told = summarise(columns)
+    assert told["detection_rate"] == pytest.approx(2 / 3)
+    assert told["ims"] == pytest.approx((columns["ims"][0] + columns["ims"][2]) / 2)
+    assert told["ims_missing"] == pytest.approx((2 * told["ims"] - 1) / 3)
+
+
+def test_no_face_at_all_gives_no_similarity(encoder, detector):
+    told = summarise(IdentityMatch(encoder, detector)(torch.zeros(2, 3, 32, 32), pictures()))
+    assert told["detection_rate"] == 0 and np.isnan(told["ims"]) and told["ims_missing"] == -1
+
+
+def test_detection_failure_rate(detector):
+    columns = Detection(detector)(bright_and_dark())
+    assert columns["face_missing"].tolist() == [0, 1, 0]
+    assert columns["face"][0] > 0.99 and columns["face"][1] < 0.01
+
+
+def test_a_classifier_without_persons_is_refused():
+    model = ResNetForImageClassification(ResNetConfig(**SHAPE, num_labels=2))
+    with pytest.raises(ValueError, match="person"):
+        Detector(model)
+
+
+def test_quality_is_the_mean_over_pairs(quality):
+    x = pictures(3, 64)
+    pairs = quality.per_pair(x)
+    assert pairs.shape == (3, 4) and (pairs > 0).all() and (pairs < 1).all()
+    assert quality(x)["quality"] == pytest.approx(pairs.mean(axis=1))
+    first = quality.clip.probabilities(x, list(quality.pairs[2]))[:, 0]
+    assert pairs[:, 2] == pytest.approx(first.numpy(), abs=1e-5)
+
+
+def test_swapped_pairs_swap_the_quality(quality):
+    x = pictures(3, 64)
+    swapped = ClipQuality(quality.clip, tuple(pair[::-1] for pair in quality.pairs))
+    assert swapped(x)["quality"] == pytest.approx(1 - quality(x)["quality"], abs=1e-5)
+
+
+def test_psnr_is_exact_and_per_picture():
+    a = torch.full((2, 3, 16, 16), 0.5)
+    b = a.clone()
+    b[1] += 0.1
+    assert psnr(a, b) == pytest.approx([100.0, 20.0], abs=1e-4)
+    x, y = pictures(2), pictures(2, seed=1)
+    expected = [
+        peak_signal_noise_ratio(i.numpy(), j.numpy(), data_range=1)
+        for i, j in zip(x, y, strict=True)
+    ]
+    assert psnr(x, y) == pytest.approx(expected, abs=1e-4)
+
+
+def test_ssim_orders_noise_and_is_one_for_equal_pictures():
+    x = torch.linspace(0, 1, 32).expand(1, 3, 32, 32).contiguous()
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    some, much = (x + 0.05 * noise).clamp(0, 1), (x + 0.2 * noise).clamp(0, 1)
+    assert ssim(x, x) == pytest.approx([1.0])
+    assert 1 > ssim(some, x)[0] > ssim(much, x)[0] > 0
+
+
+def test_what_is_missing_is_said(encoder):
+    with pytest.raises(ValueError, match="clean pictures of the person"):
+        IdentityMatch(encoder)(pictures())
+    with pytest.raises(ValueError, match="originals"):
+        Faithfulness()(pictures())
+    with pytest.raises(ValueError, match="same shape"):
+        psnr(pictures(2), pictures(3))
+    with pytest.raises(ValueError, match="11 pixels"):
+        ssim(pictures(1, 9), pictures(1, 9))

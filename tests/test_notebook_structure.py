@@ -1,0 +1,173 @@
+"""What every notebook must look like; no kernel is started."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from shortcut_nb.experiments.notebook_files import KERNEL, source_digest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PRIVATE = re.compile(
+    r"/home/\w+|/Users/\w+|/root/|/tmp/|C:\\\\Users|hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|"
+    r"sk-[A-Za-z0-9]{20,}"
+)
+MIME = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
+MEGABYTE = 1_000_000
+
+
+def problems(path):
+    """Every way in which a notebook breaks the rules, as text."""
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    found = []
+    if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+        return [f"format {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5"]
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        found.append(f"not valid: {error.message}")
+    if notebook.metadata.get("kernelspec") != KERNEL:
+        found.append("kernel is not python3")
+    if extra := set(notebook.metadata) - {"kernelspec", "language_info", "shortcut_nb"}:
+        found.append(f"other metadata: {sorted(extra)}")
+    first = notebook.cells[0]
+    if first.cell_type != "markdown" or not first.source.startswith("# "):
+        found.append("does not start with an H1")
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        found.append(f"{len(tagged)} parameters cells")
+    found += [p for c in tagged for p in parameter_problems(c)]
+    found += [p for i, c in enumerate(notebook.cells) for p in cell_problems(i, c)]
+    if PRIVATE.search(path.read_text(encoding="utf-8")):
+        found.append(f"private: {PRIVATE.search(path.read_text(encoding='utf-8')).group()[:8]}...")
+    if path.stat().st_size > 1.5 * MEGABYTE:
+        found.append("larger than 1.5 MB")
+    own = notebook.metadata.get("shortcut_nb", {})
+    if any(c.get("outputs") for c in notebook.cells) and (
+        own.get("source_sha256") != source_digest(notebook)
+    ):
+        found.append("outputs come from another source: run it with `shortcut-nb run`")
+    return found
+
+
+def parameter_problems(cell):
+    for node in ast.parse(cell.source).body:
+        if not isinstance(node, ast.AnnAssign):
+            yield f"parameters: line {node.lineno} is not an annotated assignment"
+            continue
+        try:
+            ast.literal_eval(node.value)
+        except ValueError:
+            yield f"parameters: line {node.lineno} is not a literal"
+
+
+def cell_problems(index, cell):
+    where = f"cell {index}"
+    if len(cell.source.splitlines()) > 40:
+        yield f"{where}: over 40 lines"
+    if extra := set(cell.metadata) - {"tags"}:
+        yield f"{where}: other metadata {sorted(extra)}"
+    if cell.cell_type != "code":
+        return
+    for output in cell.outputs:
+        if unknown := set(output.get("data", {})) - MIME:
+            yield f"{where}: output of kind {sorted(unknown)}"
+        if output.output_type == "error":
+            yield f"{where}: an error is stored"
+    lines = cell.source.splitlines()
+    if any(re.match(r"\s*[!%]", line) for line in lines) and "bootstrap" not in (
+        cell.metadata.get("tags", [])
+    ):
+        yield f"{where}: a shell or magic line outside the bootstrap cell"
+    source = "\n".join(re.sub(r"^(\s*)[!%].*", r"\1pass", line) for line in lines)
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        yield f"{where}: does not parse ({error.msg})"
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (
+            node.end_lineno - node.lineno >= 8
+        ):
+            yield f"{where}: {node.name} is over 8 lines"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook(path):
+    assert problems(path) == []
+
+
+def good():
+    new = nbformat.v4
+    parameters = new.new_code_cell('eps: str = "8/255"  # budget')
+    parameters.metadata["tags"] = ["parameters"]
+    cells = [new.new_markdown_cell("# A claim"), parameters, new.new_code_cell("x = 1")]
+    notebook = new.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = KERNEL
+    return notebook
+
+
+def spoil(notebook, how):
+    code = notebook.cells[2]
+    if how == "H1":
+        notebook.cells[0].source = "no title"
+    elif how == "0 parameters cells":
+        notebook.cells[1].metadata = {}
+    elif how == "not a literal":
+        notebook.cells[1].source = "eps: float = 8 / x"
+    elif how == "not an annotated":
+        notebook.cells[1].source = "import os"
+    elif how == "over 40 lines":
+        code.source = "x = 1\n" * 41
+    elif how == "f is over 8 lines":
+        code.source = "def f():\n" + "    x = 1\n" * 8
+    elif how == "does not parse":
+        code.source = "x ="
+    elif how == "private":
+        code.source = "x = '/home/someone/x'"
+    elif how == "shell":
+        code.source = "!ls"
+    elif how == "other metadata":
+        code.metadata["papermill"] = {}
+    elif how == "kernel":
+        notebook.metadata["kernelspec"] = {"name": "julia"}
+    elif how == "another source":
+        code.outputs = [nbformat.v4.new_output("stream", text="x")]
+    elif how == "output of kind":
+        code.outputs = [nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg/>"})]
+    elif how == "not 4.5":
+        notebook.nbformat_minor = 4
+        for cell in notebook.cells:
+            del cell["id"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "H1",
+        "0 parameters cells",
+        "not a literal",
+        "not an annotated",
+        "over 40 lines",
+        "f is over 8 lines",
+        "does not parse",
+        "private",
+        "shell",
+        "other metadata",
+        "kernel",
+        "another source",
+        "output of kind",
+        "not 4.5",
+    ],
+)
+def test_the_rules_catch_what_they_should(tmp_path, how):
+    path = tmp_path / "x.ipynb"
+    notebook = good()
+    nbformat.write(notebook, path)
+    assert problems(path) == []
+    spoil(notebook, how)
+    path.write_text(nbformat.writes(notebook, version=nbformat.NO_CONVERT))
+    assert any(how in problem for problem in problems(path)), problems(path)

@@ -1,0 +1,151 @@
+"""Figures: saved whole, described in words, and true to what they were given."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from shortcut_nb.plots import (
+    image_rows,
+    interval_plot,
+    interval_table,
+    perturbation_row,
+    projection_plot,
+    save_figure,
+)
+
+ALT = "A line that rises from left to right, drawn as an example."
+
+
+def line():
+    fig = Figure()
+    fig.subplots().plot([0, 1])
+    return fig
+
+
+def test_figure_numbers_and_words_are_saved(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2], "y": [0.5, 1 / 3]})
+    saved = save_figure(line(), "a-line", ALT, frame, tmp_path / "figures")
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
+        "a-line.csv",
+        "a-line.json",
+        "a-line.png",
+    ]
+    told = json.loads(saved.sidecar.read_text())
+    assert told["alt"] == ALT and told["image"] == "a-line.png" and told["data"] == "a-line.csv"
+    assert pd.read_csv(saved.csv)["y"].to_list() == pytest.approx([0.5, 1 / 3], abs=1e-5)
+    with Image.open(saved.png) as picture:
+        assert picture.info["Description"] == ALT
+        assert picture.info["dpi"] == pytest.approx((120, 120), abs=0.1)
+        assert picture.size == (round(6.4 * 120), round(4.8 * 120))
+    data, about = saved._repr_mimebundle_()
+    assert about["image/png"]["alt"] == ALT and data["text/plain"] == ALT
+
+
+def test_same_figure_same_bytes(tmp_path):
+    one = save_figure(line(), "one", ALT, folder=tmp_path).png.read_bytes()
+    assert one == save_figure(line(), "two", ALT, folder=tmp_path).png.read_bytes()
+
+
+def test_numbers_of_an_older_figure_do_not_stay(tmp_path):
+    save_figure(line(), "one", ALT, pd.DataFrame({"x": [1]}), tmp_path)
+    assert save_figure(line(), "one", ALT, folder=tmp_path).csv is None
+    assert not (tmp_path / "one.csv").exists()
+
+
+def test_a_failed_save_keeps_the_old_figure(tmp_path):
+    before = save_figure(line(), "one", ALT, folder=tmp_path).png.read_bytes()
+    broken = line()
+    broken.axes[0].set_xlabel("$\\nonsense{$")
+    with pytest.raises(ValueError):
+        save_figure(broken, "one", ALT, folder=tmp_path)
+    assert (tmp_path / "one.png").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.json", "one.png"]
+
+
+@pytest.mark.parametrize("alt", ["", "too short", "x" * 301, " " * 40])
+def test_alt_text_of_a_wrong_length_is_refused(tmp_path, alt):
+    with pytest.raises(ValueError, match="20 to 300"):
+        save_figure(line(), "one", alt, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_alt_text_must_not_be_the_title_and_ids_are_plain(tmp_path):
+    fig = line()
+    fig.axes[0].set_title(ALT)
+    with pytest.raises(ValueError, match="repeats the title"):
+        save_figure(fig, "one", ALT, folder=tmp_path)
+    with pytest.raises(ValueError, match="lower-case"):
+        save_figure(line(), "../one", ALT, folder=tmp_path)
+
+
+def test_rows_show_the_pictures_they_were_given(tmp_path):
+    red = torch.zeros(2, 3, 8, 8)
+    red[:, 0] = 1
+    fig = image_rows({"red": red, "white": torch.ones(1, 3, 8, 8)}, ["a", "b"], title="colours")
+    assert [ax.get_ylabel() for ax in fig.axes] == ["red", "", "white", ""]
+    assert [len(ax.images) for ax in fig.axes] == [1, 1, 1, 0]
+    assert np.array_equal(fig.axes[1].images[0].get_array(), red[1].permute(1, 2, 0))
+    save_figure(fig, "rows", ALT, folder=tmp_path)
+    pixels = np.asarray(Image.open(tmp_path / "rows.png").convert("RGB")).reshape(-1, 3)
+    assert (pixels == [255, 0, 0]).all(axis=1).sum() > 10_000
+
+
+def test_rows_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="at least one row"):
+        image_rows({})
+    with pytest.raises(ValueError, match="2 column headings"):
+        image_rows({"x": torch.rand(2, 3, 8, 8)}, ["a"])
+    with pytest.raises(ValueError, match="row 'x'"):
+        image_rows({"x": torch.rand(2, 3, 8, 8) * 9})
+
+
+def test_perturbation_is_shown_with_its_gain():
+    x = torch.full((1, 3, 8, 8), 0.5)
+    (label, row), *_ = perturbation_row(x, x + 4 / 255).items()
+    assert "×10" in label
+    assert torch.allclose(row, torch.full_like(row, 0.5 + 40 / 255), atol=1e-5)
+    assert perturbation_row(x, x * 0, 2).popitem()[1].max() == 0
+    with pytest.raises(ValueError, match="same shape"):
+        perturbation_row(x, torch.rand(2, 3, 8, 8))
+
+
+def test_projection_plot_draws_every_point_once():
+    points = np.random.default_rng(0).normal(size=(5, 2))
+    names = ["clean", "clean", "protected", "clean", "protected"]
+    fig = projection_plot(points, names, links=[(0, 2)])
+    drawn = [c.get_offsets() for c in fig.axes[0].collections]
+    assert [len(d) for d in drawn] == [3, 2]
+    assert np.allclose(drawn[1], points[[2, 4]])
+    words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+    assert words == ["clean (n=3)", "protected (n=2)"]
+    with pytest.raises(ValueError, match="n conditions"):
+        projection_plot(points, names[:2])
+
+
+def test_interval_table_and_plot(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "attack": ["aspl"] * 4 + ["mist"] * 4,
+            "condition": ["clean", "clean", "protected", "protected"] * 2,
+            "who": [0, 1] * 4,
+            "ims": [1.0, 0.8, 0.2, 0.4, 1.0, 1.0, 0.5, np.nan],
+        }
+    )
+    table = interval_table(frame, "ims", group="attack", n=200)
+    assert list(table.columns) == ["attack", "condition", "mean", "low", "high", "n"]
+    assert table["mean"].to_list() == pytest.approx([0.9, 0.3, 1.0, 0.5])
+    assert table["n"].to_list() == [2, 2, 2, 1]
+    fig = interval_plot(table, group="attack", reference=0.0)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["aspl", "mist"]
+    assert len(fig.axes[0].lines) == 1 + 2 * len(table)
+    save_figure(fig, "intervals", ALT, table, tmp_path)
+    plain = interval_table(frame, "ims", clusters="who", n=200)
+    assert plain["n"].to_list() == [2, 2]
+    interval_plot(plain)
+    with pytest.raises(KeyError, match="nope"):
+        interval_table(frame, "nope")

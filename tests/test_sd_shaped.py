@@ -1,0 +1,80 @@
+"""The same code opens Stable-Diffusion-shaped pipelines: epsilon and v-prediction."""
+
+import pytest
+import torch
+
+from shortcut_nb.lab import Lab
+from shortcut_nb.profile import load_profile
+from shortcut_nb.subjects import Subject
+from tests.tiny_sd import save_pipeline
+
+
+@pytest.fixture(scope="module", params=["sd15", "sd21"])
+def lab(request, tmp_path_factory):
+    folder = save_pipeline(tmp_path_factory.mktemp(request.param) / "pipe", request.param)
+    profile = load_profile(request.param)
+    small = {
+        "dreambooth": {"steps": 3, "lr": 1e-3, "batch_size": 2, "class_images": 2},
+        "aspl": {"eps": "8/255", "alpha": "2/255", "rounds": 2, "clean_steps": 1, "pgd_steps": 2,
+                 "perturbed_steps": 1, "surrogate_lr": 1e-3, "class_images": 2},
+    }  # fmt: skip
+    profile = profile.model_copy(
+        update={
+            "resolution": 64,
+            "defaults": small,
+            "diffusion": profile.diffusion.model_copy(
+                update={"id": str(folder), "revision": None, "sha256": {}}
+            ),
+            "sampling": profile.sampling.model_copy(update={"steps": 2}),
+        }
+    )
+    return Lab(profile, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def subject():
+    sets = torch.rand(3, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    return Subject("noise", *sets, "person", "sks", "a photo of sks person", "a photo of a person")
+
+
+def test_prediction_target_follows_the_scheduler(lab):
+    model = lab.diffusion
+    latents, noise = torch.randn(2, 2, 4, 8, 8)
+    t, context = torch.tensor([10, 700]), model.embed(["a", "b"])
+    alpha = model.noise_schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    guess = model.pipe.unet(noisy, t, context).sample
+    v = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+    target = v if lab.profile.name == "sd21" else noise
+    expected = (guess - target).square().flatten(1).mean(1)
+    torch.testing.assert_close(model.denoising_loss(latents, t, noise, context), expected)
+
+
+@pytest.mark.parametrize("prompts", ["plain", "cdl"])
+def test_dreambooth_moves_both_networks_and_samples(lab, subject, prompts):
+    before = [p.clone() for p in lab.diffusion.pipe.unet.parameters()]
+    fitted = lab.personalize("dreambooth", prompts=prompts).fit(subject)
+    assert len(fitted.losses) == 3
+    for ours, base in (
+        (fitted.model.pipe.unet, lab.diffusion.pipe.unet),
+        (fitted.model.pipe.text_encoder, lab.diffusion.pipe.text_encoder),
+    ):
+        assert any(
+            not torch.equal(p, q)
+            for p, q in zip(ours.parameters(), base.parameters(), strict=True)
+        )
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(before, lab.diffusion.pipe.unet.parameters(), strict=True)
+    )
+    sheet = fitted.sample(2, seed=1)
+    assert sheet.shape == (2, 3, 64, 64) and 0 <= sheet.min() and sheet.max() <= 1
+    assert ("without" in fitted.prompts.sample) == (prompts == "cdl")
+    assert (fitted.prompts.negative != "") == (prompts == "cdl")
+
+
+def test_aspl_stays_in_its_ball(lab, subject):
+    result = lab.attack("aspl")(subject)
+    assert max(result.linf_pixels) == 8
+    assert result.loss_trace.shape == (4, 2)
+    result.budget.check(result.images, subject.b)

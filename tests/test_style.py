@@ -1,0 +1,67 @@
+"""The look of figures: told apart without colour vision, and without colour."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from shortcut_nb.plots import CONDITIONS, LOOKS, looks, theme
+
+# Machado, Oliveira and Fernandes 2009, full deuteranopia, for linear RGB.
+DEUTERANOPIA = np.array(
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
+)
+
+
+def palette():
+    codes = [look.color.lstrip("#") for look in LOOKS]
+    return np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes])
+
+
+def deuteranope(rgb):
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ DEUTERANOPIA.T, 0, 1)
+    return np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
+
+
+def closest(lab):
+    return min(float(deltaE_ciede2000(a, b)) for a, b in itertools.combinations(lab, 2))
+
+
+def test_palette_is_told_apart_under_deuteranopia():
+    seen = rgb2lab(deuteranope(palette())[None])[0]
+    assert closest(seen) > 11
+    assert closest(seen[:4]) > 25
+    red_green = np.array([[0.8, 0.3, 0.2], [0.5, 0.55, 0.15]])  # the check itself can fail
+    assert closest(rgb2lab(deuteranope(red_green)[None])[0]) < 11
+
+
+def test_the_four_main_conditions_survive_grey_printing():
+    lightness = np.sort(rgb2lab(palette()[None])[0][:4, 0])
+    assert np.diff(lightness).min() > 11
+
+
+def test_never_colour_alone():
+    for part in ("color", "marker", "dash"):
+        assert len({getattr(look, part) for look in LOOKS}) == len(LOOKS) == 8
+
+
+def test_a_condition_looks_the_same_in_every_figure():
+    alone = looks(["cdl"])["cdl"]
+    mixed = looks(["mine", *CONDITIONS])
+    assert mixed["cdl"] == alone and len(set(mixed.values())) == len(CONDITIONS) + 1
+    with pytest.raises(ValueError, match="at most 8"):
+        looks([str(i) for i in range(9)])
+
+
+def test_theme_leaves_nothing_behind():
+    before = dict(matplotlib.rcParams)
+    with theme():
+        assert matplotlib.rcParams["axes.spines.top"] is False
+    assert dict(matplotlib.rcParams) == before
