@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ def user_errors() -> Iterator[None]:
     """Print an error that the user can mend as one red line, and exit with 2."""
     try:
         yield
-    except (ValueError, FileNotFoundError, KeyError, TypeError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, KeyError, TypeError) as error:
         if isinstance(error, (KeyError, TypeError)) and not _ours(error):
             raise  # a fault of the program: show its traceback
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -129,7 +130,7 @@ def protect(
 
         lab = _lab(profile)
         params = parse_params(param) | ({"eps": eps} if eps else {})
-        made = lab.attack(attack, **params)(lab.subject(str(source)), on_step=progress(attack))
+        made = lab.attack(attack, **params)(_subject(lab, source), on_step=progress(attack))
         made.save(out)
         typer.echo(f"wrote {len(made.images)} protected pictures to {out}")
 
@@ -161,18 +162,21 @@ def personalize(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     profile: Profile = "mini",
 ) -> None:
-    """Train on the pictures of a folder; save the model, and samples in OUT/samples."""
+    """Train on the pictures of a folder; save OUT/model, and pictures from it in OUT/samples."""
     with user_errors():
-        from shortcut_nb.images import load_folder, save_folder
+        from shortcut_nb.images import save_folder
         from shortcut_nb.progress import progress
 
+        if (out / "model").exists():  # found now, and not after an hour of training
+            raise FileExistsError(f"{out / 'model'} exists already. Name a new folder.")
         lab = _lab(profile)
-        images, _ = load_folder(source, lab.profile.resolution)
+        subject = _subject(lab, source)
         training = lab.personalize(trainer, prompts=prompts)
-        model = training.fit(lab.subject(str(source)), images, on_step=progress(trainer))
-        model.save(out)
+        model = training.fit(subject, subject.images, on_step=progress(trainer))
+        out.mkdir(parents=True, exist_ok=True)
+        model.save(out / "model")
         save_folder(model.sample(samples, seed=seed), out / "samples")
-        typer.echo(f"wrote the model to {out} and {samples} pictures to {out / 'samples'}")
+        typer.echo(f"wrote {out / 'model'}, and {samples} pictures to {out / 'samples'}")
 
 
 @app.command()
@@ -188,7 +192,7 @@ def score(
 
         lab = _lab(profile)
         images, names = load_folder(source, lab.profile.resolution)
-        frame = lab.score(images, lab.subject(str(reference)))
+        frame = lab.score(images, _subject(lab, reference))
         if len(frame) == len(names):
             frame.insert(0, "file", names)
         if as_json:
@@ -222,3 +226,18 @@ def _lab(profile: str) -> Any:
     from shortcut_nb import Lab
 
     return Lab(profile)
+
+
+def _subject(lab: Any, source: Path) -> Any:
+    """The subject of a command: "mini:...", a folder with set_A, set_B, set_C, or plain photos.
+
+    A command means every picture of a plain folder, so none is set aside as reference.
+    """
+    from shortcut_nb.images import load_folder
+    from shortcut_nb.subjects import SETS
+
+    subject = lab.subject(str(source))
+    if str(source).startswith("mini:") or all((source / name).is_dir() for name in SETS):
+        return subject
+    every, _ = load_folder(source, lab.profile.resolution)
+    return replace(subject, a=every, b=every.clone(), c=every.clone())

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import platform
+from collections.abc import Iterator
 from enum import StrEnum
 from importlib import metadata
 from typing import Annotated, Any
@@ -68,19 +69,33 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the evaluation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Measure how good the miniature's models are."""
+    """Measure how good the miniature's models are; exit with 1 when one misses its bar."""
     from shortcut_nb.cli import user_errors
 
     with user_errors():
         from shortcut_nb.mini.evaluate import evaluate as measure
 
         found = measure(seed)
+        missed = [bar["key"] for bar in found["bars"] if not bar["reached"]]
         if as_json:
             typer.echo(json.dumps(found, indent=2))
         else:
-            for name, value in found.items():
-                shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-                typer.echo(f"{name:<32} {shown}")
+            for line in _report(found):
+                typer.echo(line)
+        if missed:
+            typer.secho(f"below the bar: {', '.join(missed)}", fg="red", err=True)
+            raise typer.Exit(1)
+
+
+def _report(found: dict[str, Any]) -> Iterator[str]:
+    for model, numbers in found["measured"].items():
+        yield model
+        for name, value in numbers.items():
+            yield f"  {name:<24} {f'{value:.4g}' if isinstance(value, float) else value}"
+    yield "bars"
+    for bar in found["bars"]:
+        said = "reached" if bar["reached"] else "missed"
+        yield f"  {bar['key']:<32} {bar['value']:.4g} {bar['sign']} {bar['bar']:.4g}  {said}"
 
 
 def diagnose() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,20 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """What stands for this profile's models in cache keys.
+
+        Recorded SHA-256 where there are some (``sha256`` of the profile, or ``sha256.json``
+        beside the weights), else the model's id and revision.
+        """
+        held: dict[str, Any] = {}
+        for role, ref in self.profile.models().items():
+            beside = resolve(ref) / "sha256.json"
+            recorded = json.loads(beside.read_text()) if beside.is_file() else ref.sha256
+            held[role] = recorded or [ref.id, ref.revision]
+        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def diffusion(self) -> Diffusion:

@@ -35,12 +35,14 @@ class ModelRef(Strict):
     """One model: where its weights are, who loads them, and what they must hash to.
 
     `id` is "package:mini/weights/..." (inside this package), a local folder, or a hub id.
-    `sha256` maps file names, relative to the folder, to digests in hex.
+    `files` are patterns of what to fetch from a hub (empty: everything). `sha256` maps file names,
+    relative to the folder, to digests in hex. `options` go to the loader.
     """
 
     id: str = Field(min_length=1)
     loader: Loader
     revision: str | None = None
+    files: list[str] = Field(default_factory=list)
     sha256: dict[str, Sha256] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -85,11 +87,13 @@ def _snapshot(ref: ModelRef, download: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     command = f"hf download {ref.id}" + (f" --revision {ref.revision}" if ref.revision else "")
-    patterns = ref.options.get("files")
-    command += "".join(f" --include '{pattern}'" for pattern in patterns or [])
+    command += "".join(f" --include '{pattern}'" for pattern in ref.files)
     try:
         found = snapshot_download(
-            ref.id, revision=ref.revision, allow_patterns=patterns, local_files_only=not download
+            ref.id,
+            revision=ref.revision,
+            allow_patterns=ref.files or None,
+            local_files_only=not download,
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
         raise MissingWeights(

@@ -14,3 +14,17 @@ torch.set_num_threads(2)
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path_factory.getbasetemp() / "store"))
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """The miniature, opened once; tests must leave it as they found it."""
+    from shortcut_nb import Lab
+
+    return Lab("mini", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def subject(lab):
+    """A held-out identity."""
+    return lab.subject("mini:held-out/0")

@@ -8,7 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app, parse_params
+from shortcut_nb.cli_info import Kind
 from shortcut_nb.experiments.store import Store
 from shortcut_nb.images import load_folder, save_folder
 from shortcut_nb.profile import available_profiles
@@ -35,7 +37,7 @@ def test_module_and_script_are_the_same():
     assert sorted(json.loads(said.stdout)) == available_profiles()
 
 
-@pytest.mark.parametrize("kind", ["purifiers", "profiles"])
+@pytest.mark.parametrize("kind", list(Kind))
 def test_lists_have_a_line_for_each_name(kind):
     found = json.loads(call("list", kind, "--json").output)
     assert found and all(len(line) > 5 for line in found.values())
@@ -100,7 +102,6 @@ def test_user_errors_are_one_line_and_exit_2(words, tmp_path, monkeypatch):
 
 
 def test_purify_keeps_names_and_counts(tmp_path):
-    pytest.importorskip("shortcut_nb.lab")
     save_folder(torch.rand(2, 3, 64, 64), tmp_path / "in", ["a", "b"])
     done = call("purify", str(tmp_path / "in"), str(tmp_path / "out"), "--with", "jpeg")
     assert done.exit_code == 0, done.output
@@ -108,7 +109,22 @@ def test_purify_keeps_names_and_counts(tmp_path):
 
 
 def test_an_unknown_purifier_is_a_user_error(tmp_path):
-    pytest.importorskip("shortcut_nb.lab")
     save_folder(torch.rand(1, 3, 64, 64), tmp_path / "in")
     done = call("purify", str(tmp_path / "in"), str(tmp_path / "out"), "--with", "jpgg")
     assert done.exit_code == 2 and "jpeg" in done.stderr
+
+
+def test_protect_keeps_the_budget_on_every_picture(tmp_path):
+    x = torch.rand(4, 3, 64, 64)
+    save_folder(x, tmp_path / "in")
+    words = [str(tmp_path / "in"), str(tmp_path / "out"), "--attack", "noise", "--eps", "8/255"]
+    done = call("protect", *words)
+    assert done.exit_code == 0, done.output
+    before, after = (load_folder(tmp_path / name, 64)[0] for name in ("in", "out"))
+    assert Budget.linf_pixels(after, before) == [8] * 4
+
+
+def test_an_existing_model_is_found_before_training(tmp_path):
+    (tmp_path / "out" / "model").mkdir(parents=True)
+    done = call("personalize", str(tmp_path), str(tmp_path / "out"))
+    assert done.exit_code == 2 and "exists already" in done.stderr

@@ -1,6 +1,5 @@
 """The notebook runner: green only when something happened."""
 
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook

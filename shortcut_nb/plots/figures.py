@@ -37,7 +37,7 @@ def save_figure(
     id: str,
     alt: str,
     data: pd.DataFrame | None = None,
-    folder: str | Path = "figures",
+    folder: str | Path | None = None,
 ) -> SavedFigure:
     """Write ``{id}.png`` (120 dpi), ``{id}.csv`` with the numbers, and ``{id}.json``.
 
@@ -49,7 +49,8 @@ def save_figure(
         id: lower-case letters, digits, "-" and "_": the name of the files.
         alt: what the figure shows, in one or two sentences of 20 to 300 characters.
         data: the numbers that were drawn; None for pictures.
-        folder: made when it is not there.
+        folder: made when it is not there. None is ``$SHORTCUT_NB_FIGURES`` (set by the notebook
+            runner), else ``figures``, beside the notebooks if that is where we are.
 
     Raises:
         ValueError: a bad id, or an alt text that is too short, too long or just the title.

@@ -1,0 +1,53 @@
+# Every goal makes the virtual environment from nothing when it is missing or out of date.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint notebooks figures lab bench pretrain clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+help:
+	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
+	@echo "make test       lint, then every test"
+	@echo "make lint       ruff and mypy"
+	@echo "make notebooks  run every notebook, in order"
+	@echo "make figures    draw every figure again (the same run)"
+	@echo "make lab        open JupyterLab"
+	@echo "make bench      run the benchmarks"
+	@echo "make pretrain   train the miniature again from nothing; resumes"
+	@echo "make clean      delete the environment, caches and build products"
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/shortcut-nb run 00_quickstart
+	@echo "The figures are in figures/."
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+notebooks figures: $(STAMP)
+	$(BIN)/shortcut-nb run all
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+pretrain: $(STAMP)
+	$(BIN)/python -m shortcut_nb.mini.pretrain
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

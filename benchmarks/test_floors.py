@@ -1,0 +1,100 @@
+"""Each long step against its own floor, as a ratio measured in one run.
+
+The floor is the network arithmetic that the step's definition cannot avoid, on the same batch,
+in the same dtype. Run with ``make bench``.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import pytest
+import torch
+
+from shortcut_nb import Lab
+from shortcut_nb.attacks.pgd import DenoisingLoss, pgd
+from shortcut_nb.budget import Budget
+from shortcut_nb.diffusion import generators
+from shortcut_nb.modes import frozen
+from shortcut_nb.personalize.training import Trainee, latents_of
+
+
+@pytest.fixture(scope="module")
+def lab():
+    torch.set_num_threads(2)
+    return Lab("mini")
+
+
+def ratio(ours, floor, rounds: int = 15) -> float:
+    """Median of pairwise ratios, the two timed in turn so that a busy machine slows both."""
+    ours(), floor()
+    found = []
+    for _ in range(rounds):
+        a = time.perf_counter()
+        ours()
+        b = time.perf_counter()
+        floor()
+        found.append((b - a) / (time.perf_counter() - b))
+    return median(found)
+
+
+def report(record_property, name: str, value: float, bar: float) -> None:
+    record_property(name, value)
+    print(f"\n{name}: {value:.3f} of its floor (bar {bar})")
+    assert value <= bar
+
+
+def test_attack_step(lab, record_property):
+    model, subject = lab.diffusion, lab.subject("mini:held-out/0")
+    x, source, budget = subject.images, generators(range(4)), Budget.linf(16)
+    with frozen(*model.modules):
+        context = model.embed([subject.instance_prompt])
+        objective = DenoisingLoss(model, context)
+        wide = context.expand(4, -1, -1).contiguous()
+        t = torch.tensor([100, 300, 500, 900])
+
+        def ours():
+            pgd(objective, x, x, budget, alpha=1 / 255, steps=1, source=source)
+
+        def floor():
+            pixels = (x * 2 - 1).requires_grad_(True)
+            z = model.pipe.vae.encode(pixels).latent_dist.mean
+            model.pipe.unet(z, t, wide).sample.sum().backward()
+
+        report(record_property, "attack step", ratio(ours, floor), 1.15)
+
+
+def test_dreambooth_step(lab, record_property):
+    model, subject = lab.diffusion.clone(), lab.subject("mini:held-out/0")
+    data = latents_of(model, subject.images)
+    words = (subject.instance_prompt, subject.class_prompt)
+    trainee = Trainee(model, words, data, lr=1e-4, batch_size=4)
+    draw = torch.Generator().manual_seed(0)
+    t, noise = torch.randint(0, 1000, (8,)), torch.randn(8, *data.mean.shape[1:])
+
+    def floor():
+        context = model.embed(words).repeat_interleave(4, 0)
+        loss = model.pipe.unet(noise, t, context).sample.square().mean()
+        trainee.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        trainee.optimiser.step()
+
+    value = ratio(lambda: trainee.step(data, draw), floor)
+    report(record_property, "DreamBooth step", value, 1.15)
+
+
+def test_sampling(lab, record_property):
+    model = lab.diffusion
+    context = model.embed(["a photo of a person", ""]).repeat_interleave(8, 0)
+    z, steps = torch.randn(16, 8, 16, 16), 10
+
+    def ours():
+        model.sample_latents("a photo of a person", 8, seed=0, steps=steps, guidance_scale=4.0)
+
+    @torch.inference_mode()
+    def floor():
+        for t in range(steps):
+            model.pipe.unet(z, torch.tensor(t * 90), context)
+
+    report(record_property, "sampling", ratio(ours, floor, 7), 1.10)

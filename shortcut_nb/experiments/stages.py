@@ -1,0 +1,127 @@
+"""The stages of an experiment, each kept in the store: protect, purify, personalise, score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from torch import Tensor
+
+from ..analysis.clip_shift import clip_shift
+from ..lab import Lab
+from ..progress import progress
+from ..subjects import Subject
+from .payload import Payload
+from .store import Store
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of an experiment: how pictures are treated before and during fine-tuning.
+
+    Args:
+        attack: name of an attack, or None for clean pictures.
+        purifier: name or chain, or None.
+        prompts: "plain" or "cdl".
+    """
+
+    attack: str | None = None
+    eps: str = "16/255"
+    purifier: str | None = None
+    prompts: str = "plain"
+
+
+STORY = {
+    "clean": Cell(),
+    "random noise": Cell("noise"),
+    "protected": Cell("aspl"),
+    "purified": Cell("aspl", purifier="restorer"),
+    "cdl": Cell("aspl", prompts="cdl"),
+    "purified + cdl": Cell("aspl", purifier="restorer", prompts="cdl"),
+}
+"""The conditions of the argument, by the name they have in every figure."""
+
+
+class Stages:
+    """Runs stages for one lab and remembers them in a store.
+
+    A second run with the same pictures, parameters and weights reads what the first one made.
+    """
+
+    def __init__(self, lab: Lab, store: Store | None = None) -> None:
+        self.lab, self.store = lab, store or Store()
+
+    def inputs(self, **more: object) -> dict[str, object]:
+        """What every stage depends on: the weights; and what this one does."""
+        return {"weights": self.lab.weights_digest} | more
+
+    def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
+        """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
+        if cell.attack is None:
+            return subject.images
+        attack = self.lab.attack(cell.attack, eps=cell.eps, seed=seed)
+
+        def make(out: Payload) -> None:
+            result = attack(subject, on_step=progress(f"{cell.attack} {cell.eps}"))
+            out.save_images("images", result.images)
+
+        inputs = self.inputs(a=subject.a, b=subject.b, prompt=subject.instance_prompt)
+        return self.store.cached("protect", attack.config(), inputs, make, VERSION).images("images")
+
+    def purify(self, images: Tensor, cell: Cell) -> Tensor:
+        """The pictures under the cell's purifier, (n, 3, H, W)."""
+        return images if cell.purifier is None else self.lab.purifier(cell.purifier)(images)
+
+    def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
+        """Protect, then purify: what the adversary trains on."""
+        return self.purify(self.protect(subject, cell, seed), cell)
+
+    def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 16) -> Samples:
+        """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
+        images = self.prepare(subject, cell, seed)
+        trainer = self.lab.personalize("dreambooth", prompts=cell.prompts, seed=seed)
+
+        def make(out: Payload) -> None:
+            label = f"{subject.name} {cell.attack or 'clean'} {cell.purifier or ''} {cell.prompts}"
+            fitted = trainer.fit(subject, images, on_step=progress(label))
+            out.save_images("instance", fitted.sample(n, seed=seed))
+            out.save_images(
+                "class", fitted.sample(n, seed=seed, prompt=fitted.prompts.sample_class)
+            )
+
+        inputs = self.inputs(
+            images=images, instance=subject.instance_prompt, cls=subject.class_prompt
+        )
+        params = {"trainer": trainer, "n": n, "sampling": self.lab.profile.sampling}
+        entry = self.store.cached("personalise", params, inputs, make, VERSION)
+        return Samples(entry.images("instance"), entry.images("class"), images)
+
+    def score(self, subject: Subject, samples: Samples) -> pd.DataFrame:
+        """One row per sample, both prompts: metrics and place on the person-noise axis of CLIP."""
+        parts = []
+        for prompt, drawn in (("instance", samples.instance), ("class", samples.class_)):
+            frame = self.lab.score(drawn, subject)
+            shift = clip_shift(self.lab.clip, drawn, *self.lab.profile.concepts[:2])
+            parts.append(frame.assign(prompt=prompt, noise=1 - shift["concept_probability"]))
+        return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples of a fine-tuned model under its two prompts, and the pictures it was trained on."""
+
+    instance: Tensor
+    class_: Tensor
+    trained_on: Tensor
+
+
+def story_cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
+    """The cells of the story at a budget, all or those named.
+
+    Raises:
+        KeyError: for a name that is not in :data:`STORY`.
+    """
+    return {name: replace(STORY[name], eps=eps) for name in names or STORY}
+

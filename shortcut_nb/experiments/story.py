@@ -1,0 +1,214 @@
+"""The whole argument, measured: ``python -m shortcut_nb.experiments.story``.
+
+For every subject, seed and budget, fine-tune on clean, random-noise, protected and purified
+pictures, with plain and contrastive prompts; score the samples; state each difference with its
+95 % bootstrap interval over subjects. Cells are kept in the store, so a run that was stopped
+goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import torch
+import typer
+from tqdm import tqdm
+
+from ..lab import Lab
+from ..metrics import bootstrap_difference, bootstrap_mean
+from ..plots import interval_plot, save_figure
+from .stages import Stages, story_cells
+
+ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
+SCORES = ("ims_missing", "quality", "noise")
+# (name, condition, minus condition, score, prompt, direction the argument predicts)
+CLAIMS = (
+    ("protection lowers identity", "protected", "clean", "ims_missing", "instance", -1),
+    ("protection lowers quality", "protected", "clean", "quality", "instance", -1),
+    ("protection harms more than random noise", "protected", "random noise", "ims_missing",
+     "instance", -1),
+    ("purification restores identity", "purified", "protected", "ims_missing", "instance", 1),
+    ("purification restores quality", "purified", "protected", "quality", "instance", 1),
+    ("CDL restores identity", "cdl", "protected", "ims_missing", "instance", 1),
+    ("CDL restores quality", "cdl", "protected", "quality", "instance", 1),
+    ("both restore identity", "purified + cdl", "protected", "ims_missing", "instance", 1),
+    ("both restore quality", "purified + cdl", "protected", "quality", "instance", 1),
+)  # fmt: skip
+
+
+def one_subject(
+    profile: str, name: str, seed: int, eps: list[str], cells: list[str] | None, n: int, threads: int
+) -> pd.DataFrame:
+    """All cells of one subject and seed, scored: a tidy frame, one row per sample."""
+    os.environ["SHORTCUT_NB_HEADLESS"] = "1"
+    torch.set_num_threads(threads)
+    lab = Lab(profile)
+    stages, subject = Stages(lab), lab.subject(name)
+    parts, done = [], {}
+    for budget in eps:
+        for condition, cell in story_cells(budget, cells).items():
+            if cell.attack is None and condition in done:
+                scored = done[condition]
+            else:
+                scored = stages.score(subject, stages.personalise(subject, cell, seed, n))
+                done[condition] = scored
+            parts.append(scored.assign(subject=name, seed=seed, eps=budget, condition=condition))
+    return pd.concat(parts, ignore_index=True)
+
+
+def claims(frame: pd.DataFrame) -> list[dict]:
+    """Every claim at every budget: difference of means, 95 % interval, whether it holds.
+
+    ``holds`` is True when the interval lies on the predicted side of zero, False when it lies on
+    the other, None when it contains zero. The unit of resampling is the subject; seeds and
+    samples are averaged first.
+    """
+    rows = []
+    for eps, part in frame.groupby("eps", sort=False):
+        for name, high, low, score, prompt, direction in CLAIMS:
+            table = part[part["prompt"] == prompt].pivot_table(
+                index="subject", columns="condition", values=score, aggfunc="mean"
+            )
+            if high not in table or low not in table:
+                continue
+            both = table[[high, low]].dropna()
+            found = bootstrap_difference(both[high].to_numpy(), both[low].to_numpy())
+            sure = found.low > 0 or found.high < 0
+            rows.append({
+                "claim": name, "eps": eps, "score": score, "difference": found.mean,
+                "low": found.low, "high": found.high, "subjects": found.n,
+                "holds": (found.mean * direction > 0) if sure else None,
+            })  # fmt: skip
+    rows += shortcut(frame)
+    return rows
+
+
+def shortcut(frame: pd.DataFrame) -> list[dict]:
+    """Does the noise follow V*? Rise of the noise score, identifier prompt minus class prompt."""
+    rows = []
+    for eps, part in frame.groupby("eps", sort=False):
+        table = part.pivot_table(
+            index="subject", columns=["condition", "prompt"], values="noise", aggfunc="mean"
+        )
+        if not {"protected", "clean"} <= set(table.columns.get_level_values(0)):
+            continue
+        rise = table["protected"] - table["clean"]
+        found = bootstrap_mean((rise["instance"] - rise["class"]).to_numpy())
+        sure = found.low > 0 or found.high < 0
+        rows.append({
+            "claim": "noise follows V*, not the class", "eps": eps, "score": "noise",
+            "difference": found.mean, "low": found.low, "high": found.high,
+            "subjects": found.n, "holds": (found.mean > 0) if sure else None,
+        })  # fmt: skip
+    return rows
+
+
+def established(eps: str) -> list[dict]:
+    """The claims that the shipped measurement established at a budget (``mini/story.json``).
+
+    Raises:
+        ValueError: when the shipped measurement does not cover this budget.
+    """
+    content = json.loads(ESTABLISHED.read_text("utf-8"))
+    rows = [row for row in content["claims"] if row["eps"] == eps]
+    if not rows:
+        have = sorted({row["eps"] for row in content["claims"]})
+        raise ValueError(f"the shipped measurement covers budgets {have}; got {eps!r}")
+    return [row for row in rows if row["holds"] is not None]
+
+
+def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
+    """Set a run's own differences beside the established ones; one row per claim.
+
+    Column ``agrees`` says whether the signs are the same.
+
+    Raises:
+        AssertionError: when a sign is not what was established; the message lists which.
+    """
+    mine = {row["claim"]: row["difference"] for row in claims(frame) if row["eps"] == eps}
+    rows = [
+        {"claim": row["claim"], "here": mine[row["claim"]], "established": row["difference"],
+         "low": row["low"], "high": row["high"], "subjects": row["subjects"],
+         "agrees": mine[row["claim"]] * row["difference"] > 0}
+        for row in established(eps) if row["claim"] in mine
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    wrong = table.loc[~table["agrees"], "claim"].tolist() if len(table) else ["nothing to check"]
+    if wrong:
+        raise AssertionError(f"not as established: {', '.join(wrong)}\n{table.to_string()}")
+    return table
+
+
+def means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval over subjects of each score, per budget, condition and prompt."""
+    rows = []
+    keys = ["eps", "condition", "prompt"]
+    for key, part in frame.groupby(keys, sort=False):
+        for score in SCORES:
+            each = part.groupby("subject")[score].mean().to_numpy()
+            found = bootstrap_mean(each)
+            rows.append(dict(zip(keys, key, strict=True)) | {"score": score} | found._asdict())
+    return pd.DataFrame(rows)
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many held-out identities")] = 6,
+    seeds: int = 2,
+    eps: Annotated[list[str] | None, typer.Option(help="budgets")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 16,
+    workers: int = 2,
+    out: Path = Path("figures"),
+    establish: Annotated[bool, typer.Option(help="also ship the result with the package")] = False,
+) -> None:
+    budgets = eps or ["8/255", "16/255"]
+    tasks = [(profile, f"mini:held-out/{i}", seed, budgets, None, n, 1)
+             for seed in range(seeds) for i in range(subjects)]  # fmt: skip
+    frames = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting = [pool.submit(one_subject, *task) for task in tasks]
+        for finished in tqdm(as_completed(waiting), total=len(tasks), desc="subjects"):
+            frames.append(finished.result())
+    frame = pd.concat(frames, ignore_index=True)
+    report(frame, out)
+    if establish:
+        shutil.copyfile(out / "story.json", ESTABLISHED)
+
+
+def report(frame: pd.DataFrame, out: Path) -> None:
+    """Write ``story.json`` (claims and means), and one figure per score."""
+    out.mkdir(parents=True, exist_ok=True)
+    table, found = means(frame), claims(frame)
+    content = {
+        "subjects": sorted(frame["subject"].unique()), "seeds": sorted(map(int, frame["seed"].unique())),
+        "samples": int(frame["image"].max()) + 1, "claims": found,
+        "means": table.to_dict("records"),
+    }  # fmt: skip
+    fresh = out / ".story.json.tmp"
+    fresh.write_text(json.dumps(content, indent=1, default=float) + "\n")
+    fresh.replace(out / "story.json")
+    titles = {
+        "ims_missing": "identity match (−1 without a face)",
+        "quality": "quality (CLIP-IQA style)",
+        "noise": "probability of noise (CLIP)",
+    }
+    for score, title in titles.items():
+        shown = table[(table["score"] == score) & (table["prompt"] == "instance")]
+        fig = interval_plot(shown, by="condition", group="eps", xlabel=title)
+        save_figure(
+            fig, f"story_{score}", folder=out, data=shown,
+            alt=f"Mean {title} of V* samples for each training condition and budget, with 95 % "
+            f"bootstrap intervals over {shown['n'].max()} subjects.",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

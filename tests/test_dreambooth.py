@@ -1,0 +1,106 @@
+"""DreamBooth and CDL on the miniature: what is trained, seeds, resume, and words."""
+
+import pytest
+import torch
+
+from shortcut_nb.personalize.prompts import PROMPTS
+from shortcut_nb.personalize.training import Latents, Trainee, latents_of
+
+SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-3}
+
+
+class Killed(RuntimeError):
+    pass
+
+
+def weights(fitted):
+    return {**fitted.model.pipe.unet.state_dict(), **{
+        f"text.{k}": v for k, v in fitted.model.pipe.text_encoder.state_dict().items()}}  # fmt: skip
+
+
+def test_resume_equals_uninterrupted(lab, subject, tmp_path):
+    trainer = lab.personalize("dreambooth", **SMALL)
+    whole = trainer.fit(subject)
+
+    def kill(info):
+        if info.step == 3:
+            raise Killed
+
+    path = tmp_path / "run.ckpt"
+    with pytest.raises(Killed):
+        trainer.fit(subject, on_step=kill, checkpoint=path, every=2)
+    steps = []
+    resumed = trainer.fit(subject, on_step=lambda s: steps.append(s.step), checkpoint=path, every=2)
+    assert steps == [3, 4] and resumed.losses == whole.losses
+    ours, theirs = weights(resumed), weights(whole)
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):
+    path = tmp_path / "run.ckpt"
+    lab.personalize("dreambooth", **SMALL).fit(subject, checkpoint=path, every=2)
+    with pytest.raises(ValueError, match="another"):
+        lab.personalize("dreambooth", **SMALL).fit(subject, subject.a, checkpoint=path)
+
+
+def test_seed_decides(lab, subject):
+    one = lab.personalize("dreambooth", **SMALL).fit(subject)
+    other = lab.personalize("dreambooth", **SMALL, seed=1).fit(subject)
+    assert one.losses != other.losses
+    assert torch.equal(one.sample(2, seed=3), one.sample(2, seed=3))
+    assert not torch.equal(one.sample(1, seed=3), one.sample(1, seed=4))
+
+
+def test_a_sample_does_not_depend_on_its_batch(lab):
+    how = {"seed": 0, "steps": 3, "guidance_scale": 4.0}
+    together = lab.diffusion.sample("a photo of a person", 3, **how)
+    apart = lab.diffusion.sample("a photo of a person", 3, batch=1, **how)
+    torch.testing.assert_close(together, apart, atol=2e-3, rtol=0)
+
+
+def test_loss_is_instance_plus_weighted_prior(lab, subject):
+    model = lab.diffusion.clone()
+    data = latents_of(model, subject.b)
+    prior = Latents(torch.randn_like(data.mean), torch.zeros_like(data.std))
+    words = ("a photo of sks person", "a photo of a person")
+
+    def loss(weight):
+        trainee = Trainee(model, words, prior, lr=1e-4, batch_size=2, prior_weight=weight)
+        with torch.no_grad():
+            return trainee.loss(data, torch.Generator().manual_seed(0))
+
+    one, two, three = loss(1.0), loss(2.0), loss(3.0)
+    torch.testing.assert_close(three - two, two - one)
+    assert two > one
+
+
+def test_text_encoder_can_be_frozen(lab, subject):
+    fitted = lab.personalize("dreambooth", **SMALL, text_lr=0.0).fit(subject)
+    base = lab.diffusion.pipe
+    same = [torch.equal(p, q) for p, q in zip(
+        fitted.model.pipe.text_encoder.parameters(), base.text_encoder.parameters(), strict=True)]  # fmt: skip
+    assert all(same)
+    assert not torch.equal(fitted.model.pipe.unet.conv_in.weight, base.unet.conv_in.weight)
+
+
+def test_nan_loss_stops_with_advice(lab, subject):
+    # At this rate the first update destroys the weights, so a later loss is not finite.
+    with pytest.raises(FloatingPointError, match="learning rate"):
+        lab.personalize("dreambooth", **(SMALL | {"lr": 1e30, "steps": 20})).fit(subject)
+
+
+def test_cdl_ties_the_words_of_sampling_to_training(subject):
+    words = PROMPTS["cdl"](subject, "t@t noisy pattern", "noisy")
+    assert words.instance == "a photo of sks person, with t@t noisy pattern"
+    assert words.class_ == "a photo of a person, without t@t noisy pattern"
+    assert words.sample == "a photo of sks person, without t@t noisy pattern"
+    assert words.negative == "noisy"
+    plain = PROMPTS["plain"](subject)
+    assert plain.sample == plain.instance == "a photo of sks person" and plain.negative == ""
+
+
+def test_bad_arguments(lab, subject):
+    with pytest.raises(ValueError, match="prompts"):
+        lab.personalize("dreambooth", prompts="contrastive")
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        lab.personalize("dreambooth", **SMALL).fit(subject, subject.b * 2 - 1)

@@ -1,0 +1,78 @@
+"""The lab: shipped weights, photo folders as subjects, and clear refusals."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from shortcut_nb import Lab
+from shortcut_nb.mini.avatars import draw, identity, nuisance
+from shortcut_nb.profile import MissingWeights, load_profile, verify
+
+
+def test_shipped_weights_are_what_they_say(lab):
+    for ref in lab.profile.models().values():
+        verify(ref)
+
+
+def test_shipped_weights_are_small_and_half_precision():
+    from shortcut_nb.mini.pretrain.__main__ import WEIGHTS
+
+    files = list(WEIGHTS.rglob("*"))
+    assert sum(p.stat().st_size for p in files if p.is_file()) < 40e6
+    assert not [p for p in files if p.suffix in (".bin", ".pt", ".pkl", ".ckpt")]
+
+
+def test_a_folder_of_photos_is_a_subject(lab, tmp_path):
+    for i in range(6):
+        picture = Image.fromarray(draw(identity("held-out", 0), nuisance(i), 96))
+        picture.convert("L" if i == 1 else "RGB").save(tmp_path / f"{i}.png")
+    subject = lab.subject(tmp_path, class_name="man")
+    assert subject.a.shape == subject.b.shape == subject.c.shape == (2, 3, 64, 64)
+    assert subject.instance_prompt == "a photo of sks man"
+    frame = lab.score(subject.b, subject)
+    assert len(frame) == 2 and frame["quality"].between(0, 1).all()
+
+
+def test_bad_folders(lab, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lab.subject(tmp_path)
+    whole = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), "red").save(whole)
+    whole.write_bytes(whole.read_bytes()[:60])
+    with pytest.raises(ValueError, match="cut short|damaged|cannot be read|not a picture"):
+        lab.subject(tmp_path)
+    Image.new("RGB", (1, 1)).save(whole)
+    with pytest.raises(ValueError, match="1 x 1"):
+        lab.subject(tmp_path)
+
+
+def test_missing_weights_say_what_to_fetch():
+    lab = Lab("sd15", device="cpu")
+    with pytest.raises(MissingWeights, match="stable-diffusion-v1-5"):
+        _ = lab.diffusion
+
+
+def test_a_changed_weight_file_is_noticed(tmp_path):
+    folder = tmp_path / "identity"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"changed")
+    (folder / "sha256.json").write_text(json.dumps({"model.safetensors": "0" * 64}))
+    ref = load_profile("mini").identity.model_copy(update={"id": str(folder)})
+    with pytest.raises(ValueError, match="safetensors"):
+        verify(ref)
+
+
+def test_metrics_tell_people_apart(lab):
+    one, other = lab.subject("mini:held-out/0"), lab.subject("mini:held-out/1")
+    assert lab.score(one.b, one)["ims"].mean() > lab.score(one.b, other)["ims"].mean() + 0.3
+    assert lab.score(one.b, one)["face"].min() > 0.5
+
+
+def test_restorer_brings_noisy_pictures_closer(lab, subject):
+    noise = torch.randn(subject.b.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (subject.b + 0.08 * noise).clamp(0, 1)
+    after = lab.purifier("restorer")(noisy)
+    assert (after - subject.b).square().mean() < (noisy - subject.b).square().mean() / 2
+    assert (lab.purifier("restorer")(subject.b) - subject.b).abs().mean() < 0.03
