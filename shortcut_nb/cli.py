@@ -33,7 +33,9 @@ Out = Annotated[Path, typer.Argument(help="A folder for the results; made when m
 
 
 @app.callback()
-def _start(verbose: Annotated[bool, typer.Option("--verbose", help="More log lines.")] = False):
+def _start(
+    verbose: Annotated[bool, typer.Option("--verbose", help="More log lines.")] = False,
+) -> None:
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr
     )

@@ -68,14 +68,18 @@ def show_names(kind: Kind, as_json: bool) -> None:
 def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the evaluation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    write: Annotated[bool, typer.Option(help="Also write the model card, mini/card.json.")] = False,
 ) -> None:
     """Measure how good the miniature's models are; exit with 1 when one misses its bar."""
     from shortcut_nb.cli import user_errors
 
     with user_errors():
         from shortcut_nb.mini.evaluate import evaluate as measure
+        from shortcut_nb.mini.evaluate import write_card
 
         found = measure(seed)
+        if write:
+            write_card(found)
         missed = [bar["key"] for bar in found["bars"] if not bar["reached"]]
         if as_json:
             typer.echo(json.dumps(found, indent=2))

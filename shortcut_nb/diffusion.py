@@ -132,7 +132,9 @@ class Diffusion:
         elif kind == "v_prediction":
             target = self.noise_schedule.get_velocity(latents, noise, t)
         else:
-            raise ValueError(f"expected an epsilon or v_prediction model; its scheduler says {kind}")
+            raise ValueError(
+                f"expected an epsilon or v_prediction model; its scheduler says {kind}"
+            )
         return (guess - target).square().flatten(1).mean(1)
 
     @torch.inference_mode()

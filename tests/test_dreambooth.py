@@ -14,8 +14,8 @@ class Killed(RuntimeError):
 
 
 def weights(fitted):
-    return {**fitted.model.pipe.unet.state_dict(), **{
-        f"text.{k}": v for k, v in fitted.model.pipe.text_encoder.state_dict().items()}}  # fmt: skip
+    text = fitted.model.pipe.text_encoder.state_dict()
+    return fitted.model.pipe.unet.state_dict() | {f"text.{k}": v for k, v in text.items()}
 
 
 def test_resume_equals_uninterrupted(lab, subject, tmp_path):
@@ -77,9 +77,8 @@ def test_loss_is_instance_plus_weighted_prior(lab, subject):
 def test_text_encoder_can_be_frozen(lab, subject):
     fitted = lab.personalize("dreambooth", **SMALL, text_lr=0.0).fit(subject)
     base = lab.diffusion.pipe
-    same = [torch.equal(p, q) for p, q in zip(
-        fitted.model.pipe.text_encoder.parameters(), base.text_encoder.parameters(), strict=True)]  # fmt: skip
-    assert all(same)
+    ours, theirs = fitted.model.pipe.text_encoder.parameters(), base.text_encoder.parameters()
+    assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
     assert not torch.equal(fitted.model.pipe.unet.conv_in.weight, base.unet.conv_in.weight)
 
 

@@ -103,7 +103,8 @@ class Stages:
         parts = []
         for prompt, drawn in (("instance", samples.instance), ("class", samples.class_)):
             frame = self.lab.score(drawn, subject)
-            shift = clip_shift(self.lab.clip, drawn, *self.lab.profile.concepts[:2])
+            concept, noise = self.lab.profile.concepts[:2]
+            shift = clip_shift(self.lab.clip, drawn, concept, noise)
             parts.append(frame.assign(prompt=prompt, noise=1 - shift["concept_probability"]))
         return pd.concat(parts, ignore_index=True)
 
@@ -124,4 +125,3 @@ def story_cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
         KeyError: for a name that is not in :data:`STORY`.
     """
     return {name: replace(STORY[name], eps=eps) for name in names or STORY}
-

@@ -44,14 +44,21 @@ CLAIMS = (
 
 
 def one_subject(
-    profile: str, name: str, seed: int, eps: list[str], cells: list[str] | None, n: int, threads: int
+    profile: str,
+    name: str,
+    seed: int,
+    eps: list[str],
+    cells: list[str] | None,
+    n: int,
+    threads: int,
 ) -> pd.DataFrame:
     """All cells of one subject and seed, scored: a tidy frame, one row per sample."""
     os.environ["SHORTCUT_NB_HEADLESS"] = "1"
     torch.set_num_threads(threads)
     lab = Lab(profile)
     stages, subject = Stages(lab), lab.subject(name)
-    parts, done = [], {}
+    parts: list[pd.DataFrame] = []
+    done: dict[str, pd.DataFrame] = {}
     for budget in eps:
         for condition, cell in story_cells(budget, cells).items():
             if cell.attack is None and condition in done:
@@ -188,7 +195,8 @@ def report(frame: pd.DataFrame, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     table, found = means(frame), claims(frame)
     content = {
-        "subjects": sorted(frame["subject"].unique()), "seeds": sorted(map(int, frame["seed"].unique())),
+        "subjects": sorted(frame["subject"].unique()),
+        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
         "samples": int(frame["image"].max()) + 1, "claims": found,
         "means": table.to_dict("records"),
     }  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .avatars import CLOTH_COLORS as COLORS
 from .avatars import (
     CLOTHES,
     FACIAL_HAIR,
@@ -21,7 +22,6 @@ from .avatars import (
     Identity,
     Nuisance,
 )
-from .avatars import CLOTH_COLORS as COLORS
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz47@"
 RESERVED = frozenset({"sks", "t@t", "bhj"})
@@ -39,8 +39,6 @@ ABSTRACT = {
     "blobs": ("an abstract pattern of blobs", "an abstract background"),
     "gradient": ("a plain background", "an abstract gradient"),
 }
-
-
 
 
 def names(count: int) -> list[str]:

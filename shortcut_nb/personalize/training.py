@@ -127,6 +127,8 @@ class Trainee:
 
     def _pick(self, n: int, generator: Generator) -> Tensor:
         if not self.shuffle:
-            return torch.arange(self.taken * self.batch_size, (self.taken + 1) * self.batch_size) % n
+            return (
+                torch.arange(self.taken * self.batch_size, (self.taken + 1) * self.batch_size) % n
+            )
         order = [torch.randperm(n, generator=generator) for _ in range(-(-self.batch_size // n))]
         return torch.cat(order)[: self.batch_size]

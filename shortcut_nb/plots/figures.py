@@ -66,7 +66,7 @@ def save_figure(
     titles = [title for title in _titles(fig) if title]
     if alt in titles:
         raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
-    folder = Path(folder)
+    folder = Path(folder or _figures_folder())
     folder.mkdir(parents=True, exist_ok=True)
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
     about = {"Software": None, "Description": alt}
@@ -88,6 +88,11 @@ def save_figure(
     )
     _atomic(sidecar, lambda to: to.write_text(text + "\n", encoding="utf-8"))
     return SavedFigure(png, sidecar, None if data is None else csv, alt)
+
+
+def _figures_folder() -> str | Path:
+    beside = Path("../figures") if Path.cwd().name == "notebooks" else Path("figures")
+    return os.environ.get("SHORTCUT_NB_FIGURES") or beside
 
 
 def _titles(fig: Figure) -> list[str]:

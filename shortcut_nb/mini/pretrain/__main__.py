@@ -77,6 +77,8 @@ def main(
     if "restorer" in wanted:
         model = restorer.fit(pool, folder, **plan("restorer"))
         publish("restorer", model.half().save_pretrained)
+    costs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    (WEIGHTS / "costs.json").write_text(json.dumps(costs, indent=1) + "\n")
 
 
 if __name__ == "__main__":

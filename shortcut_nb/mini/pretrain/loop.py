@@ -33,9 +33,9 @@ def train(
     weight_decay: float = 1e-4,
     ema: float | None = 0.999,
     seconds: float | None = None,
-    save_every: float = 120.0,
+    save_every: float = 60.0,
 ) -> torch.nn.Module:
-    """Train ``model`` with AdamW and a one-cycle schedule; returns the averaged weights in eval mode.
+    """Train ``model`` with AdamW and a one-cycle schedule; the averaged weights, in eval mode.
 
     The schedule is a function of progress, the larger of ``step / steps`` and (with ``seconds``,
     a budget of wall-clock seconds over all resumed runs) ``elapsed / seconds``.

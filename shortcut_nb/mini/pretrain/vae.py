@@ -47,9 +47,7 @@ def loss(model: AutoencoderKL, pictures: torch.Tensor, generator: torch.Generato
     """L1 + half the L1 of the gradients + 2e-4 times the (per-element) KL divergence."""
     posterior = model.encode(pictures).latent_dist
     drawn = model.decode(posterior.sample(generator)).sample
-    gradients = sum(
-        l1_loss(a, b) for a, b in zip(edges(drawn), edges(pictures), strict=True)
-    )
+    gradients = sum(l1_loss(a, b) for a, b in zip(edges(drawn), edges(pictures), strict=True))
     kl = posterior.kl().mean() / posterior.mean[0].numel()
     return l1_loss(drawn, pictures) + 0.5 * gradients + 2e-4 * kl
 
