@@ -40,7 +40,7 @@ class Detector:
         cls, path: str | Path, device: str | torch.device = "cpu", size: int | None = None
     ) -> Detector:
         """Open the classifier that ``save_pretrained`` wrote. Raises OSError if it is absent."""
-        model = AutoModelForImageClassification.from_pretrained(str(path))
+        model = AutoModelForImageClassification.from_pretrained(str(path), dtype=torch.float32)
         return cls(model.eval().to(device), size=size)
 
     @torch.inference_mode()

@@ -55,7 +55,10 @@ def fit_detector(pool: Pool, folder: Path, *, steps: int, seconds: float | None,
     """Person or none: avatars, a third of them degraded, against patterns, crops and shuffles."""
     torch.manual_seed(seed)
     labels = {0: "none", 1: "person"}
-    model = ResNetForImageClassification(config((16, 32, 64, 96), num_labels=2, id2label=labels))
+    back = {name: i for i, name in labels.items()}
+    model = ResNetForImageClassification(
+        config((16, 32, 64, 96), id2label=labels, label2id=back, num_labels=2)
+    )
 
     def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
         rng = np.random.default_rng(generator.initial_seed())
