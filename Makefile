@@ -43,7 +43,7 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest benchmarks --benchmark-only
+	$(BIN)/python -m pytest benchmarks -s
 
 pretrain: $(STAMP)
 	$(BIN)/python -m shortcut_nb.mini.pretrain

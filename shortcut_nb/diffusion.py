@@ -86,7 +86,7 @@ class Diffusion:
         Differentiable in ``images`` (n, 3, H, W); returns two tensors (n, c, h, w).
         """
         check_images(images)
-        with self._arithmetic():
+        with self.arithmetic():
             out = self.pipe.vae.encode(images.to(self.device) * 2 - 1).latent_dist
         scale = self.pipe.vae.config.scaling_factor
         return out.mean.float() * scale, out.std.float() * scale
@@ -99,7 +99,7 @@ class Diffusion:
     def decode(self, latents: Tensor, batch: int = 16) -> Tensor:
         """Pictures in [0, 1], (n, 3, H, W) on the CPU, from scaled latents."""
         parts = []
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode(), self.arithmetic():
             for part in latents.split(batch):
                 drawn = self.pipe.vae.decode(part / self.pipe.vae.config.scaling_factor).sample
                 parts.append((drawn.float() / 2 + 0.5).clamp(0, 1).cpu())
@@ -124,7 +124,7 @@ class Diffusion:
         t = t.to(latents.device)
         noise = noise.to(latents.device)
         noisy = self.noise_schedule.add_noise(latents, noise, t)
-        with self._arithmetic():
+        with self.arithmetic():
             guess = self.pipe.unet(noisy, t, context).sample.float()
         kind = self.noise_schedule.config.prediction_type
         if kind == "epsilon":
@@ -147,7 +147,7 @@ class Diffusion:
         context, parts = self.embed([prompt, negative]), []
         for start in range(0, n, batch):
             part = source[start : start + batch]
-            with self._arithmetic():
+            with self.arithmetic():
                 out = self.pipe(
                     prompt_embeds=context[:1].expand(len(part), -1, -1),
                     negative_prompt_embeds=context[1:].expand(len(part), -1, -1),
@@ -162,6 +162,7 @@ class Diffusion:
         """n pictures in [0, 1] for a prompt; arguments as for :meth:`sample_latents`."""
         return self.decode(self.sample_latents(prompt, n, **how))
 
-    def _arithmetic(self):
+    def arithmetic(self) -> torch.autocast:
+        """The context in which UNet and VAE run."""
         on = self.autocast != torch.float32
         return torch.autocast(self.device.type, self.autocast if on else None, enabled=on)

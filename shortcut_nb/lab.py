@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from .personalize import TRAINERS
 from .personalize.training import Latents
 from .profile import Profile, load_profile, resolve
 from .subjects import Subject, split_folder
+from .weights import file_sha256
 
 
 class Lab:
@@ -31,15 +31,19 @@ class Lab:
     Args:
         profile: a name ("mini", "sd15", "sd21"), a YAML file, or a Profile.
         device: None takes CUDA if there is one.
+        autocast: dtype of UNet and VAE arithmetic; None is :func:`shortcut_nb.modes.fast_dtype`.
 
     Raises:
         shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
 
-    def __init__(self, profile: str | Path | Profile = "mini", device: str | None = None) -> None:
+    def __init__(
+        self, profile: str | Path | Profile = "mini", device: str | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:  # fmt: skip
         self.profile = load_profile(profile)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.autocast = fast_dtype(self.device)
+        self.autocast = autocast or fast_dtype(self.device)
         self._priors: dict[tuple[str, int], Latents] = {}
 
     def __repr__(self) -> str:
@@ -47,17 +51,19 @@ class Lab:
 
     @cached_property
     def weights_digest(self) -> str:
-        """What stands for this profile's models in cache keys.
+        """What stands, in cache keys, for the models that make pictures (not for the metrics').
 
-        Recorded SHA-256 where there are some (``sha256`` of the profile, or ``sha256.json``
-        beside the weights), else the model's id and revision.
+        Every file of the folders counts: weights, scheduler, tokenizer.
         """
-        held: dict[str, Any] = {}
-        for role, ref in self.profile.models().items():
-            beside = resolve(ref) / "sha256.json"
-            recorded = json.loads(beside.read_text()) if beside.is_file() else ref.sha256
-            held[role] = recorded or [ref.id, ref.revision]
-        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for role, ref in sorted(self.profile.models().items()):
+            if role != "diffusion" and not role.startswith("purifier:"):
+                continue
+            folder = resolve(ref)
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                name = path.relative_to(folder).as_posix()
+                digest.update(f"{role}/{name} {file_sha256(path)}\n".encode())
+        return digest.hexdigest()
 
     @cached_property
     def diffusion(self) -> Diffusion:
@@ -73,12 +79,14 @@ class Lab:
     @cached_property
     def detector(self) -> Detector:
         """The face detector of the metrics."""
-        return Detector.from_folder(resolve(self.profile.detector), self.device)
+        ref = self.profile.detector
+        return Detector.from_folder(resolve(ref), self.device, **ref.options)
 
     @cached_property
     def identity(self) -> IdentityEncoder:
         """The identity encoder of the metrics."""
-        return IdentityEncoder.from_folder(resolve(self.profile.identity), self.device)
+        ref = self.profile.identity
+        return IdentityEncoder.from_folder(resolve(ref), self.device, **ref.options)
 
     def purifier_model(self, name: str) -> UNet2DModel:
         """The network of a purifier, in evaluation mode.
@@ -123,8 +131,11 @@ class Lab:
         return attacks.build(name, self, **(self.profile.defaults.get(name, {}) | params))
 
     def purifier(self, spec: str, **params: Any) -> purify.Purifier:
-        """A purifier by name, or a chain ("jpeg+restorer")."""
-        return purify.build(spec, self, **(self.profile.defaults.get(spec, {}) | params))
+        """A purifier by name, or a chain ("jpeg+restorer"); defaults are looked up per link."""
+        held: dict[str, Any] = {}
+        for link in spec.split("+"):
+            held |= self.profile.defaults.get(link.strip(), {})
+        return purify.build(spec, self, **(held | params))
 
     def personalize(self, name: str = "dreambooth", **params: Any):
         """A trainer by name, with the profile's defaults under the given parameters.

@@ -29,13 +29,13 @@ def frozen(*models: Module) -> Iterator[None]:
 
 
 def fast_dtype(device: torch.device | str) -> torch.dtype:
-    """The autocast dtype that wins on a device: bfloat16 on CUDA and on CPUs with bf16 units.
+    """The autocast dtype that wins on a device: bfloat16 on GPUs and CPUs with bf16 units.
 
     On a CPU without them (AVX2 only) oneDNN emulates bfloat16 some twenty times slower than
     float32, so float32 it is.
     """
     if torch.device(device).type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float32
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     has_units = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
     return torch.bfloat16 if has_units else torch.float32

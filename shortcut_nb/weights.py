@@ -16,11 +16,8 @@ Loader = Literal[
     "stable-diffusion",
     "open_clip",
     "image-embedder",
-    "facenet",
     "image-classifier",
-    "face-detector",
     "unet-restorer",
-    "latent-upscaler",
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

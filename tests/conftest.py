@@ -21,7 +21,7 @@ def lab():
     """The miniature, opened once; tests must leave it as they found it."""
     from shortcut_nb import Lab
 
-    return Lab("mini", device="cpu")
+    return Lab("mini", device="cpu", autocast=torch.float32)
 
 
 @pytest.fixture(scope="session")

@@ -52,12 +52,14 @@ def test_same_seed_same_bits_other_seed_other_bits(lab, subject, name):
 
 
 def test_inputs_and_models_are_left_alone(lab, subject, name):
-    before = {k: v.clone() for k, v in lab.diffusion.pipe.unet.state_dict().items()}
+    modules = lab.diffusion.modules
+    before = [p.clone() for m in modules for p in m.parameters()]
     kept = subject.b.clone()
     make(lab, name)(subject)
     assert torch.equal(kept, subject.b) and not subject.b.requires_grad
-    after = lab.diffusion.pipe.unet.state_dict()
-    assert all(torch.equal(before[k], after[k]) for k in before)
+    after = [p for m in modules for p in m.parameters()]
+    assert all(torch.equal(p, q) for p, q in zip(before, after, strict=True))
+    assert not any(m.training for m in modules) and not any(p.requires_grad for p in after)
 
 
 def test_zero_budget_changes_nothing(lab, subject, name):
@@ -147,6 +149,12 @@ def test_released_aspl_differs_from_corrected(lab, subject):
     ours = make(lab, "aspl")(subject).images
     theirs = make(lab, "aspl", variant="released")(subject).images
     assert not torch.equal(ours, theirs)
+
+
+def test_aspl_surrogate_matters(lab, subject):
+    moving = make(lab, "aspl", surrogate_lr=1e-3)(subject).images
+    still = make(lab, "aspl", surrogate_lr=0.0)(subject).images
+    assert (moving != still).float().mean() > 0.05
 
 
 def test_modes_come_back_after_an_exception(lab):

@@ -41,6 +41,8 @@ def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):
     lab.personalize("dreambooth", **SMALL).fit(subject, checkpoint=path, every=2)
     with pytest.raises(ValueError, match="another"):
         lab.personalize("dreambooth", **SMALL).fit(subject, subject.a, checkpoint=path)
+    with pytest.raises(ValueError, match="more than the 2"):
+        lab.personalize("dreambooth", **(SMALL | {"steps": 2})).fit(subject, checkpoint=path)
 
 
 def test_seed_decides(lab, subject):
@@ -58,20 +60,41 @@ def test_a_sample_does_not_depend_on_its_batch(lab):
     torch.testing.assert_close(together, apart, atol=2e-3, rtol=0)
 
 
-def test_loss_is_instance_plus_weighted_prior(lab, subject):
+def test_loss_is_instance_plus_weighted_prior(lab, subject, monkeypatch):
     model = lab.diffusion.clone()
     data = latents_of(model, subject.b)
     prior = Latents(torch.randn_like(data.mean), torch.zeros_like(data.std))
     words = ("a photo of sks person", "a photo of a person")
+    seen = []
 
-    def loss(weight):
-        trainee = Trainee(model, words, prior, lr=1e-4, batch_size=2, prior_weight=weight)
-        with torch.no_grad():
-            return trainee.loss(data, torch.Generator().manual_seed(0))
+    def by_row(self, latents, t, noise, context):
+        seen.append((latents, context))
+        return torch.tensor([1.0, 1.0, 10.0, 10.0])
 
-    one, two, three = loss(1.0), loss(2.0), loss(3.0)
-    torch.testing.assert_close(three - two, two - one)
-    assert two > one
+    monkeypatch.setattr(type(model), "denoising_loss", by_row)
+    trainee = Trainee(model, words, prior, lr=1e-4, batch_size=2, prior_weight=0.5)
+    assert trainee.loss(data, torch.Generator().manual_seed(0)).item() == 1 + 0.5 * 10
+    latents, context = seen[0]
+    expected = model.embed(words).repeat_interleave(2, 0)
+    torch.testing.assert_close(context, expected)
+    # The last two rows are class latents: the prior has no spread, so they are found exactly.
+    assert all(any(torch.equal(row, p) for p in prior.mean) for row in latents[2:])
+    assert not any(torch.equal(row, p) for row in latents[:2] for p in prior.mean)
+
+
+def test_released_surrogate_reuses_the_first_pictures_and_rounds_its_weights(lab, subject):
+    data = latents_of(lab.diffusion, subject.b)
+    words = (subject.instance_prompt, subject.class_prompt)
+    trainee = Trainee(
+        lab.diffusion.clone(), words, None, lr=1e-3, shuffle=False, round_weights=torch.bfloat16
+    )
+    draw = torch.Generator().manual_seed(0)
+    picked = []
+    for _ in range(3):
+        picked += trainee._pick(len(data), draw).tolist()
+        trainee.step(data, draw)
+    assert picked == [0, 1, 2]
+    assert all(torch.equal(p, p.bfloat16().float()) for p in trainee.parameters)
 
 
 def test_text_encoder_can_be_frozen(lab, subject):

@@ -28,7 +28,7 @@ def lab(request, tmp_path_factory):
             "sampling": profile.sampling.model_copy(update={"steps": 2}),
         }
     )
-    return Lab(profile, device="cpu")
+    return Lab(profile, device="cpu", autocast=torch.float32)
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,7 @@ class ASPL(Attack):
                     steps=self.pgd_steps, source=source,
                 )  # fmt: skip
             trace.append(values)
+            del lookahead, objective  # one surrogate at a time in memory
             trainee(surrogate).run(latents_of(base, x), self.perturbed_steps, draw)
             if on_step:
                 on_step(StepInfo(number + 1, self.rounds, {"loss": values.mean().item()}))

@@ -8,7 +8,9 @@ import pandas as pd
 from torch import Tensor
 
 from ..analysis.clip_shift import clip_shift
+from ..images import from_u8, to_u8
 from ..lab import Lab
+from ..personalize import PROMPTS
 from ..progress import progress
 from ..subjects import Subject
 from .payload import Payload
@@ -54,8 +56,9 @@ class Stages:
         self.lab, self.store = lab, store or Store()
 
     def inputs(self, **more: object) -> dict[str, object]:
-        """What every stage depends on: the weights; and what this one does."""
-        return {"weights": self.lab.weights_digest} | more
+        """What every stage depends on, the weights and the arithmetic; and what this one does."""
+        arithmetic = f"{self.lab.device.type} {self.lab.autocast}"
+        return {"weights": self.lab.weights_digest, "arithmetic": arithmetic} | more
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
@@ -67,12 +70,17 @@ class Stages:
             result = attack(subject, on_step=progress(f"{cell.attack} {cell.eps}"))
             out.save_images("images", result.images)
 
-        inputs = self.inputs(a=subject.a, b=subject.b, prompt=subject.instance_prompt)
-        return self.store.cached("protect", attack.config(), inputs, make, VERSION).images("images")
+        inputs = self.inputs(
+            a=subject.a, b=subject.b, prompt=subject.instance_prompt, cls=subject.class_prompt
+        )
+        params = {"attack": attack.config(), "sampling": self.lab.profile.sampling}
+        return self.store.cached("protect", params, inputs, make, VERSION).images("images")
 
     def purify(self, images: Tensor, cell: Cell) -> Tensor:
-        """The pictures under the cell's purifier, (n, 3, H, W)."""
-        return images if cell.purifier is None else self.lab.purifier(cell.purifier)(images)
+        """The pictures under the cell's purifier, (n, 3, H, W), as a PNG would keep them."""
+        if cell.purifier is None:
+            return images
+        return from_u8(to_u8(self.lab.purifier(cell.purifier)(images))).cpu()
 
     def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Protect, then purify: what the adversary trains on."""
@@ -90,18 +98,28 @@ class Stages:
             out.save_images(
                 "class", fitted.sample(n, seed=seed, prompt=fitted.prompts.sample_class)
             )
+            if not fitted.prompts.negative:  # the control for CDL, which always samples with one
+                out.save_images("negative", fitted.sample(n, seed=seed, negative=words.negative))
 
-        inputs = self.inputs(
-            images=images, instance=subject.instance_prompt, cls=subject.class_prompt
-        )
-        params = {"trainer": trainer, "n": n, "sampling": self.lab.profile.sampling}
+        words = self.lab.profile.prompts
+        inputs = self.inputs(images=images)
+        params = {
+            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling,
+            "words": PROMPTS[cell.prompts](subject, words.noise_token, words.negative),
+            "negative": words.negative, "class_prompt": subject.class_prompt,
+        }  # fmt: skip
         entry = self.store.cached("personalise", params, inputs, make, VERSION)
-        return Samples(entry.images("instance"), entry.images("class"), images)
+        has_control = cell.prompts == "plain"
+        control = entry.images("negative") if has_control else None
+        return Samples(entry.images("instance"), entry.images("class"), control, images)
 
     def score(self, subject: Subject, samples: Samples) -> pd.DataFrame:
-        """One row per sample, both prompts: metrics and place on the person-noise axis of CLIP."""
+        """One row per sample, every prompt: metrics and place on the person-noise axis of CLIP."""
         parts = []
-        for prompt, drawn in (("instance", samples.instance), ("class", samples.class_)):
+        sheets = {"instance": samples.instance, "class": samples.class_}
+        if samples.negative is not None:
+            sheets["negative"] = samples.negative
+        for prompt, drawn in sheets.items():
             frame = self.lab.score(drawn, subject)
             concept, noise = self.lab.profile.concepts[:2]
             shift = clip_shift(self.lab.clip, drawn, concept, noise)
@@ -111,10 +129,15 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Samples of a fine-tuned model under its two prompts, and the pictures it was trained on."""
+    """Samples of a fine-tuned model, and the pictures it was trained on.
+
+    ``negative`` are the instance prompt's samples with CDL's negative prompt, for models trained
+    with plain prompts: it tells the negative prompt's share from the training's.
+    """
 
     instance: Tensor
     class_: Tensor
+    negative: Tensor | None
     trained_on: Tensor
 
 

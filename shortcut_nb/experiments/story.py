@@ -16,31 +16,34 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import torch
 import typer
 from tqdm import tqdm
 
+from ..budget import Budget
 from ..lab import Lab
-from ..metrics import bootstrap_difference, bootstrap_mean
+from ..metrics import bootstrap_mean
 from ..plots import interval_plot, save_figure
-from .stages import Stages, story_cells
+from .stages import STORY, Stages, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
 SCORES = ("ims_missing", "quality", "noise")
-# (name, condition, minus condition, score, prompt, direction the argument predicts)
+# (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (
-    ("protection lowers identity", "protected", "clean", "ims_missing", "instance", -1),
-    ("protection lowers quality", "protected", "clean", "quality", "instance", -1),
-    ("protection harms more than random noise", "protected", "random noise", "ims_missing",
-     "instance", -1),
-    ("purification restores identity", "purified", "protected", "ims_missing", "instance", 1),
-    ("purification restores quality", "purified", "protected", "quality", "instance", 1),
-    ("CDL restores identity", "cdl", "protected", "ims_missing", "instance", 1),
-    ("CDL restores quality", "cdl", "protected", "quality", "instance", 1),
-    ("both restore identity", "purified + cdl", "protected", "ims_missing", "instance", 1),
-    ("both restore quality", "purified + cdl", "protected", "quality", "instance", 1),
-)  # fmt: skip
+    ("protection lowers identity", "protected", "clean", "ims_missing", -1),
+    ("protection lowers quality", "protected", "clean", "quality", -1),
+    ("protection harms identity more than noise", "protected", "random noise", "ims_missing", -1),
+    ("protection harms quality more than noise", "protected", "random noise", "quality", -1),
+    ("purification restores identity", "purified", "protected", "ims_missing", 1),
+    ("purification restores quality", "purified", "protected", "quality", 1),
+    ("CDL restores identity", "cdl", "protected", "ims_missing", 1),
+    ("CDL restores quality", "cdl", "protected", "quality", 1),
+    ("CDL beats its negative prompt alone", "cdl", "protected + negative prompt", "quality", 1),
+    ("both restore identity", "purified + cdl", "protected", "ims_missing", 1),
+    ("both restore quality", "purified + cdl", "protected", "quality", 1),
+)
 
 
 def one_subject(
@@ -78,23 +81,40 @@ def claims(frame: pd.DataFrame) -> list[dict]:
     samples are averaged first.
     """
     rows = []
+    frame = _with_control(frame)
     for eps, part in frame.groupby("eps", sort=False):
-        for name, high, low, score, prompt, direction in CLAIMS:
-            table = part[part["prompt"] == prompt].pivot_table(
+        for name, high, low, score, direction in CLAIMS:
+            table = part[part["prompt"] == "instance"].pivot_table(
                 index="subject", columns="condition", values=score, aggfunc="mean"
             )
             if high not in table or low not in table:
                 continue
             both = table[[high, low]].dropna()
-            found = bootstrap_difference(both[high].to_numpy(), both[low].to_numpy())
-            sure = found.low > 0 or found.high < 0
-            rows.append({
-                "claim": name, "eps": eps, "score": score, "difference": found.mean,
-                "low": found.low, "high": found.high, "subjects": found.n,
-                "holds": (found.mean * direction > 0) if sure else None,
-            })  # fmt: skip
-    rows += shortcut(frame)
-    return rows
+            each = (both[high] - both[low]).to_numpy()
+            rows.append({"claim": name, "eps": eps, "score": score} | _judge(each, direction))
+    return rows + shortcut(frame)
+
+
+def _judge(each: np.ndarray, direction: int) -> dict:
+    """Mean difference, its interval over subjects, and what follows for the claim.
+
+    ``agreeing`` is the share of subjects whose own difference has the claimed sign.
+    """
+    found = bootstrap_mean(each)
+    sure = bool(found.low > 0 or found.high < 0)
+    return {
+        "difference": float(found.mean), "low": float(found.low), "high": float(found.high),
+        "subjects": int(found.n), "direction": direction,
+        "agreeing": float((each * direction > 0).mean()),
+        "holds": bool(found.mean * direction > 0) if sure else None,
+    }  # fmt: skip
+
+
+def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn samples of plain models with the negative prompt into conditions of their own."""
+    control = frame["prompt"] == "negative"
+    named = frame["condition"].where(~control, frame["condition"] + " + negative prompt")
+    return frame.assign(condition=named, prompt=frame["prompt"].where(~control, "instance"))
 
 
 def shortcut(frame: pd.DataFrame) -> list[dict]:
@@ -104,16 +124,13 @@ def shortcut(frame: pd.DataFrame) -> list[dict]:
         table = part.pivot_table(
             index="subject", columns=["condition", "prompt"], values="noise", aggfunc="mean"
         )
-        if not {"protected", "clean"} <= set(table.columns.get_level_values(0)):
+        needed = {(c, p) for c in ("protected", "clean") for p in ("instance", "class")}
+        if not needed <= set(table.columns):
             continue
         rise = table["protected"] - table["clean"]
-        found = bootstrap_mean((rise["instance"] - rise["class"]).to_numpy())
-        sure = found.low > 0 or found.high < 0
-        rows.append({
-            "claim": "noise follows V*, not the class", "eps": eps, "score": "noise",
-            "difference": found.mean, "low": found.low, "high": found.high,
-            "subjects": found.n, "holds": (found.mean > 0) if sure else None,
-        })  # fmt: skip
+        each = (rise["instance"] - rise["class"]).to_numpy()
+        name = "noise follows V*, not the class"
+        rows.append({"claim": name, "eps": eps, "score": "noise"} | _judge(each, 1))
     return rows
 
 
@@ -124,6 +141,7 @@ def established(eps: str) -> list[dict]:
         ValueError: when the shipped measurement does not cover this budget.
     """
     content = json.loads(ESTABLISHED.read_text("utf-8"))
+    eps = str(Budget.parse(eps))
     rows = [row for row in content["claims"] if row["eps"] == eps]
     if not rows:
         have = sorted({row["eps"] for row in content["claims"]})
@@ -134,20 +152,26 @@ def established(eps: str) -> list[dict]:
 def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
     """Set a run's own differences beside the established ones; one row per claim.
 
-    Column ``agrees`` says whether the signs are the same.
+    ``verdict`` says what the larger run made of the claim: "holds" or "refuted". A claim that held
+    for every one of its subjects is asserted here; one that held on average only, or that was
+    refuted, is shown.
 
     Raises:
-        AssertionError: when a sign is not what was established; the message lists which.
+        AssertionError: when an asserted claim has the wrong sign here, or there is none to assert.
     """
     mine = {row["claim"]: row["difference"] for row in claims(frame) if row["eps"] == eps}
     rows = [
         {"claim": row["claim"], "here": mine[row["claim"]], "established": row["difference"],
          "low": row["low"], "high": row["high"], "subjects": row["subjects"],
-         "agrees": mine[row["claim"]] * row["difference"] > 0}
+         "verdict": "holds" if row["holds"] else "refuted",
+         "asserted": bool(row["holds"]) and row["agreeing"] == 1.0,
+         "agrees": mine[row["claim"]] * row["direction"] > 0}
         for row in established(eps) if row["claim"] in mine
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    wrong = table.loc[~table["agrees"], "claim"].tolist() if len(table) else ["nothing to check"]
+    if not len(table) or not table["asserted"].any():
+        raise AssertionError(f"no claim was established for every subject at {eps}")
+    wrong = table.loc[table["asserted"] & ~table["agrees"], "claim"].tolist()
     if wrong:
         raise AssertionError(f"not as established: {', '.join(wrong)}\n{table.to_string()}")
     return table
@@ -193,7 +217,7 @@ def main(
 def report(frame: pd.DataFrame, out: Path) -> None:
     """Write ``story.json`` (claims and means), and one figure per score."""
     out.mkdir(parents=True, exist_ok=True)
-    table, found = means(frame), claims(frame)
+    table, found = means(_with_control(frame)), claims(frame)
     content = {
         "subjects": sorted(frame["subject"].unique()),
         "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
@@ -210,6 +234,7 @@ def report(frame: pd.DataFrame, out: Path) -> None:
     }
     for score, title in titles.items():
         shown = table[(table["score"] == score) & (table["prompt"] == "instance")]
+        shown = shown[shown["condition"].isin([*STORY, "protected + negative prompt"])]
         fig = interval_plot(shown, by="condition", group="eps", xlabel=title)
         save_figure(
             fig, f"story_{score}", folder=out, data=shown,

@@ -34,7 +34,9 @@ class IdentityEncoder:
         cls, path: str | Path, device: str | torch.device = "cpu", size: int | None = None
     ) -> IdentityEncoder:
         """Open the encoder that ``save_pretrained`` wrote. Raises OSError when it is not there."""
-        return cls(AutoModel.from_pretrained(str(path), dtype=torch.float32).eval().to(device), size)
+        return cls(
+            AutoModel.from_pretrained(str(path), dtype=torch.float32).eval().to(device), size
+        )
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:

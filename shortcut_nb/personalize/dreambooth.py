@@ -47,10 +47,10 @@ class Personalized:
     def save(self, folder: str | Path) -> Path:
         """Write a diffusers pipeline folder, under a temporary name first."""
         folder = Path(folder)
-        fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
-        self.model.pipe.save_pretrained(fresh)
         if folder.exists():
             raise FileExistsError(f"{folder} exists already: name a new folder")
+        fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+        self.model.pipe.save_pretrained(fresh)
         os.replace(fresh, folder)
         return folder
 
@@ -116,9 +116,14 @@ class DreamBooth:
         )  # fmt: skip
         losses: list[float] = []
         path = Path(checkpoint) if checkpoint else None
-        mark = self._mark(words, images)
+        mark = self._mark(words, images) if path else ""
         if path and path.exists():
             losses = _load(path, trainee, mark)
+            if trainee.taken > self.steps:
+                raise ValueError(
+                    f"{path} is at step {trainee.taken}, more than the {self.steps} asked for: "
+                    "name another file"
+                )
         for step in range(trainee.taken, self.steps):
             losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
             if on_step:
@@ -134,8 +139,10 @@ class DreamBooth:
     def _mark(self, words: Prompts, images: Tensor) -> str:
         held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         held.pop("steps")
-        digest = hashlib.sha256(repr((sorted(held.items(), key=str), words)).encode())
-        digest.update(images.contiguous().numpy().tobytes())
+        lab = self.lab
+        about = (sorted(held.items(), key=str), words, lab.profile.sampling, lab.autocast)
+        digest = hashlib.sha256(f"{about} {lab.weights_digest}".encode())
+        digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -152,7 +159,7 @@ def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
 
 
 def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     if state["mark"] != mark:
         raise ValueError(
             f"{path} is a checkpoint of other pictures, prompts or hyperparameters: delete it or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..subjects import Subject
 
@@ -40,4 +40,10 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
     )  # fmt: skip
 
 
-PROMPTS = {"plain": plain, "cdl": cdl}
+def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
+    """CDL as in the authors' code, whose instance prompt has no "with" before the noise token."""
+    words = cdl(subject, noise_token, negative)
+    return replace(words, instance=f"{subject.instance_prompt}, {noise_token}")
+
+
+PROMPTS = {"plain": plain, "cdl": cdl, "cdl-released": cdl_released}

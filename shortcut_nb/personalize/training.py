@@ -121,7 +121,8 @@ class Trainee:
         self.release()
 
     def release(self) -> None:
-        """Evaluation mode, no gradients: the model is ready to sample."""
+        """Evaluation mode, no gradients kept: the model is ready to sample."""
+        self.optimiser.zero_grad(set_to_none=True)
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 

@@ -1,7 +1,8 @@
 """``python -m shortcut_nb.mini.pretrain``: train every model of the miniature from nothing.
 
-Resumable at any step: run it again and it goes on from its last checkpoint. Without
-``--seconds-scale`` each model trains for its full number of steps.
+Resumable at any step: run it again and it goes on from its last checkpoint. Each model trains for
+its full number of steps, or for the ``--seconds MODEL=SECONDS`` it is given. Delete the folder to
+start afresh; delete ``latents.npz`` and ``unet.ckpt`` after retraining the autoencoder.
 """
 
 from __future__ import annotations

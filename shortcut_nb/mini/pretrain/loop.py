@@ -74,7 +74,7 @@ def train(
         os.replace(fresh, checkpoint)
 
     model.train()
-    progress = step / steps
+    progress = max(step / steps, spent / seconds if seconds else 0.0)
     while step < steps and progress < 1:
         progress = max(step / steps, elapsed() / seconds if seconds else 0.0)
         for group in optimiser.param_groups:

@@ -1,0 +1,79 @@
+"""The claims: signs, intervals, verdicts, and a check that fails when a sign is wrong."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shortcut_nb.experiments import story
+
+
+def frame(levels, prompt="instance", subjects=6):
+    rows = []
+    for i in range(subjects):
+        for condition, level in levels.items():
+            for image in range(3):
+                value = level + 0.01 * i + 0.001 * image
+                rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
+                             "condition": condition, "prompt": prompt, "ims_missing": value,
+                             "quality": value, "noise": 1 - value})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+LEVELS = {"clean": 0.8, "random noise": 0.7, "protected": 0.2, "purified": 0.6, "cdl": 0.1}
+
+
+def by_name(data):
+    return {row["claim"]: row for row in story.claims(data)}
+
+
+def test_differences_and_verdicts():
+    found = by_name(frame(LEVELS))
+    assert found["protection lowers identity"]["difference"] == pytest.approx(-0.6)
+    assert found["protection lowers identity"]["holds"] is True
+    assert found["purification restores quality"]["holds"] is True
+    assert found["CDL restores quality"]["holds"] is False
+    assert found["CDL restores quality"]["agreeing"] == 0.0
+    assert "both restore quality" not in found
+
+
+def test_an_interval_around_zero_decides_nothing():
+    data = frame({"clean": 0.5, "protected": 0.5})
+    rng = np.random.default_rng(0)
+    data["quality"] += rng.normal(0, 0.1, len(data))
+    assert by_name(data)["protection lowers quality"]["holds"] is None
+
+
+def test_the_negative_prompt_is_a_condition_of_its_own():
+    control = frame({"protected": 0.5}, prompt="negative")
+    found = by_name(pd.concat([frame(LEVELS), control], ignore_index=True))
+    assert found["CDL beats its negative prompt alone"]["difference"] == pytest.approx(-0.4)
+
+
+def test_noise_follows_the_identifier():
+    own = frame({"clean": 0.9, "protected": 0.3})
+    cls = frame({"clean": 0.9, "protected": 0.8}, prompt="class")
+    found = by_name(pd.concat([own, cls], ignore_index=True))
+    assert found["noise follows V*, not the class"]["difference"] == pytest.approx(0.5)
+
+
+def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
+    shipped = tmp_path / "story.json"
+    shipped.write_text(json.dumps({"claims": story.claims(frame(LEVELS))}))
+    monkeypatch.setattr(story, "ESTABLISHED", shipped)
+    table = story.check_claims(frame(LEVELS, subjects=1), "16/255").set_index("claim")
+    assert table.loc["CDL restores quality", "verdict"] == "refuted"
+    assert not table.loc["CDL restores quality", "asserted"]
+    with pytest.raises(AssertionError, match="protection lowers identity"):
+        story.check_claims(frame(LEVELS | {"protected": 0.9}, subjects=1), "16/255")
+    with pytest.raises(ValueError, match="covers"):
+        story.check_claims(frame(LEVELS), "4/255")
+
+
+def test_report_writes_numbers_and_figures(tmp_path):
+    story.report(frame(LEVELS), tmp_path)
+    content = json.loads((tmp_path / "story.json").read_text())
+    assert len(content["subjects"]) == 6 and content["samples"] == 3
+    assert all(isinstance(row["holds"], bool | None) for row in content["claims"])
+    assert (tmp_path / "story_quality.png").stat().st_size > 1000
