@@ -94,6 +94,7 @@ class Stages:
         def make(out: Payload) -> None:
             label = f"{subject.name} {cell.attack or 'clean'} {cell.purifier or ''} {cell.prompts}"
             fitted = trainer.fit(subject, images, on_step=progress(label))
+            out.save_json("cost", {"seconds": fitted.seconds})
             out.save_images("instance", fitted.sample(n, seed=seed))
             out.save_images(
                 "class", fitted.sample(n, seed=seed, prompt=fitted.prompts.sample_class)
@@ -111,7 +112,8 @@ class Stages:
         entry = self.store.cached("personalise", params, inputs, make, VERSION)
         has_control = cell.prompts == "plain"
         control = entry.images("negative") if has_control else None
-        return Samples(entry.images("instance"), entry.images("class"), control, images)
+        seconds = entry.json("cost")["seconds"]
+        return Samples(entry.images("instance"), entry.images("class"), control, images, seconds)
 
     def score(self, subject: Subject, samples: Samples) -> pd.DataFrame:
         """One row per sample, every prompt: metrics and place on the person-noise axis of CLIP."""
@@ -132,13 +134,15 @@ class Samples:
     """Samples of a fine-tuned model, and the pictures it was trained on.
 
     ``negative`` are the instance prompt's samples with CDL's negative prompt, for models trained
-    with plain prompts: it tells the negative prompt's share from the training's.
+    with plain prompts: it tells the negative prompt's share from the training's. ``seconds`` is
+    what the fine-tuning took when it was run.
     """
 
     instance: Tensor
     class_: Tensor
     negative: Tensor | None
     trained_on: Tensor
+    seconds: float
 
 
 def story_cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
