@@ -154,10 +154,10 @@ class Lab:
         """
         key = (class_prompt, n)
         if key not in self._priors:
-            how = self.profile.sampling
             drawn = self.diffusion.sample_latents(
-                class_prompt, n, seed=777, steps=how.steps, guidance_scale=how.guidance_scale
-            ).clone()
+                class_prompt, n, seed=777, steps=self.profile.sampling.steps,
+                guidance_scale=self.profile.prior_guidance_scale,
+            ).clone()  # fmt: skip
             self._priors[key] = Latents(drawn, torch.zeros_like(drawn))
         return self._priors[key]
 

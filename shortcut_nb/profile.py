@@ -58,7 +58,9 @@ class Sampling(Strict):
 class Profile(Strict):
     """Everything an experiment needs to name; see profiles/*.yaml.
 
-    `resolution` is in pixels, the side of a square. `defaults` maps the name of an attack,
+    `resolution` is in pixels, the side of a square. `prior_guidance_scale` draws the class
+    pictures of prior preservation: 1 is the model's own distribution, which training on guided
+    pictures would sharpen further with every step. `defaults` maps the name of an attack,
     purifier or trainer to its hyperparameters.
     """
 
@@ -74,6 +76,7 @@ class Profile(Strict):
     concepts: list[str] = Field(default_factory=list)
     subjects: list[str] = Field(default_factory=list)
     sampling: Sampling = Field(default_factory=Sampling)
+    prior_guidance_scale: float = Field(default=7.5, ge=0)
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def models(self) -> dict[str, ModelRef]:

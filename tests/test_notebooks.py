@@ -9,7 +9,7 @@ from shortcut_nb.experiments.notebook_files import all_notebooks, figure_files
 from shortcut_nb.experiments.notebooks import run_notebook
 
 # Fewer samples than a reader would draw; everything else as in the notebook.
-PARAMETERS = {"00_quickstart": {"samples": 8}}
+PARAMETERS = {"00_quickstart": {"samples": 4}}
 NOTEBOOKS = all_notebooks()
 
 

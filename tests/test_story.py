@@ -67,6 +67,10 @@ def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
     assert not table.loc["CDL restores quality", "asserted"]
     with pytest.raises(AssertionError, match="protection lowers identity"):
         story.check_claims(frame(LEVELS | {"protected": 0.9}, subjects=1), "16/255")
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps({"claims": story.claims(frame(LEVELS, subjects=2))}))
+    monkeypatch.setattr(story, "ESTABLISHED", few)
+    assert not story.check_claims(frame(LEVELS | {"protected": 0.9}), "16/255")["asserted"].any()
     with pytest.raises(ValueError, match="covers"):
         story.check_claims(frame(LEVELS), "4/255")
 

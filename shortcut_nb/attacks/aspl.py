@@ -29,7 +29,7 @@ class ASPL(Attack):
         rounds, clean_steps, pgd_steps, perturbed_steps: 50, 3, 6, 3 in the paper.
         surrogate_lr: AdamW learning rate of the surrogate; the paper's 5e-7 is for SD 2.1.
         batch_size: instance pictures (and as many class pictures) in a surrogate step.
-        prior_weight, class_images: prior preservation, as in DreamBooth.
+        prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
         variant: "corrected", or "released". The released code keeps its surrogate in bfloat16
             without float32 masters (most updates of 5e-7 round away), uses only the first
             pictures of each set, and clips no gradient since its parameter iterator is spent.
@@ -45,6 +45,7 @@ class ASPL(Attack):
     batch_size: int = 1
     prior_weight: float = 1.0
     class_images: int = 200
+    prior_dropout: float = 0.0
     variant: str = "corrected"
 
     def __post_init__(self) -> None:
@@ -70,6 +71,7 @@ class ASPL(Attack):
             return Trainee(
                 model, (subject.instance_prompt, subject.class_prompt), prior,
                 lr=self.surrogate_lr, batch_size=self.batch_size, prior_weight=self.prior_weight,
+                prior_dropout=self.prior_dropout,
                 max_grad_norm=None if released else 1.0, shuffle=not released,
                 round_weights=torch.bfloat16 if released else None,
             )  # fmt: skip

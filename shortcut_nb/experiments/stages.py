@@ -73,7 +73,11 @@ class Stages:
         inputs = self.inputs(
             a=subject.a, b=subject.b, prompt=subject.instance_prompt, cls=subject.class_prompt
         )
-        params = {"attack": attack.config(), "sampling": self.lab.profile.sampling}
+        params = {
+            "attack": attack.config(),
+            "sampling": self.lab.profile.sampling,
+            "prior": self.lab.profile.prior_guidance_scale,
+        }
         return self.store.cached("protect", params, inputs, make, VERSION).images("images")
 
     def purify(self, images: Tensor, cell: Cell) -> Tensor:
@@ -86,7 +90,7 @@ class Stages:
         """Protect, then purify: what the adversary trains on."""
         return self.purify(self.protect(subject, cell, seed), cell)
 
-    def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 16) -> Samples:
+    def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
         """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
         images = self.prepare(subject, cell, seed)
         trainer = self.lab.personalize("dreambooth", prompts=cell.prompts, seed=seed)
@@ -105,7 +109,7 @@ class Stages:
         words = self.lab.profile.prompts
         inputs = self.inputs(images=images)
         params = {
-            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling,
+            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling, "prior": self.lab.profile.prior_guidance_scale,
             "words": PROMPTS[cell.prompts](subject, words.noise_token, words.negative),
             "negative": words.negative, "class_prompt": subject.class_prompt,
         }  # fmt: skip

@@ -238,7 +238,7 @@ def copies(lab: Lab, seed: int = 0, n: int = 32) -> dict[str, float]:
     return {"rmse_sample": nearest(sampled), "rmse_fresh": nearest(fresh)}
 
 
-def personalisation(lab: Lab, seed: int = 0, people: int = 8) -> dict[str, Any]:
+def personalisation(lab: Lab, seed: int = 0, people: int = 8, n: int = 8) -> dict[str, Any]:
     """DreamBooth on four clean pictures of each held-out identity: the bar that matters most.
 
     ``ims`` is the plain cosine, whether or not a face was found; ``seconds`` is one training.
@@ -248,10 +248,10 @@ def personalisation(lab: Lab, seed: int = 0, people: int = 8) -> dict[str, Any]:
 
     stages, rows = Stages(lab), []
     words, how = lab.profile.prompts, lab.profile.sampling
-    prior = lab.diffusion.sample(words.prior_prompt(), 16, seed=seed + 5, **how.model_dump())
+    prior = lab.diffusion.sample(words.prior_prompt(), n, seed=seed + 5, **how.model_dump())
     for i in range(people):
         subject = lab.subject(f"mini:held-out/{i}")
-        made = stages.personalise(subject, STORY["clean"], seed)
+        made = stages.personalise(subject, STORY["clean"], seed, n)
         mean = lab.identity.mean(subject.c)
         sheets = (made.instance, made.class_, prior)
         rows.append(
@@ -266,7 +266,7 @@ def personalisation(lab: Lab, seed: int = 0, people: int = 8) -> dict[str, Any]:
         "ims_class": float(class_.mean()), "ims_prior": float(before.mean()),
         "ims_minus_class": float((own - class_).mean()),
         "class_drift": float((class_ - before).mean()), "seconds": float(table[:, 3].mean()),
-        "people": people, "samples": 16, "per_subject": own.round(3).tolist(),
+        "people": people, "samples": n, "per_subject": own.round(3).tolist(),
     }  # fmt: skip
 
 

@@ -63,6 +63,7 @@ class DreamBooth:
         prompts: "plain" or "cdl" (contrastive decoupling).
         text_lr: None trains the text encoder at ``lr``; 0 freezes it.
         batch_size: instance pictures a step, and as many class pictures.
+        prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
         class_images: how many class pictures are sampled from the model itself.
     """
 
@@ -74,6 +75,7 @@ class DreamBooth:
     batch_size: int = 1
     prior_weight: float = 1.0
     class_images: int = 200
+    prior_dropout: float = 0.0
     weight_decay: float = 1e-2
     seed: int = 0
     lab: Lab | None = field(default=None, compare=False, repr=False)
@@ -112,7 +114,7 @@ class DreamBooth:
         trainee = Trainee(
             model, (words.instance, words.class_), prior, lr=self.lr, text_lr=self.text_lr,
             batch_size=self.batch_size, prior_weight=self.prior_weight,
-            weight_decay=self.weight_decay,
+            prior_dropout=self.prior_dropout, weight_decay=self.weight_decay,
         )  # fmt: skip
         losses: list[float] = []
         path = Path(checkpoint) if checkpoint else None

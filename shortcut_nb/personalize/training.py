@@ -41,6 +41,9 @@ class Trainee:
         prompts: (instance, class).
         prior: latents of class pictures; None or ``prior_weight`` 0 turns prior preservation off.
         text_lr: learning rate of the text encoder; None is ``lr``, 0 freezes it.
+        prior_dropout: share of the class pictures trained under the empty prompt. Guidance compares
+            with the empty prompt; at a high learning rate it drifts to the subject otherwise, and
+            guided samples fade (subject) or burn (class). The paper's 5e-7 needs none.
         max_grad_norm: None turns clipping off.
         shuffle: False takes pictures from the first on, as Anti-DreamBooth's surrogates do.
         round_weights: round weights to this dtype after each step (imitates training without
@@ -54,6 +57,7 @@ class Trainee:
     text_lr: float | None = None
     batch_size: int = 1
     prior_weight: float = 1.0
+    prior_dropout: float = 0.0
     weight_decay: float = 1e-2
     max_grad_norm: float | None = 1.0
     shuffle: bool = True
@@ -80,8 +84,12 @@ class Trainee:
         if with_prior:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
         joined = torch.cat(z)
-        said = self.prompts if with_prior else self.prompts[:1]
-        context = self.model.embed(said).repeat_interleave(self.batch_size, 0)
+        empty = round(self.prior_dropout * self.batch_size) if with_prior else 0
+        repeats = [self.batch_size, self.batch_size - empty, empty]
+        context = self.model.embed([*self.prompts, ""]).repeat_interleave(
+            torch.tensor(repeats if with_prior else [self.batch_size, 0, 0], device=joined.device),
+            0,
+        )
         noise = torch.randn(joined.shape, generator=generator)
         steps = self.model.noise_schedule.config.num_train_timesteps
         t = torch.randint(0, steps, (len(joined),), generator=generator)
