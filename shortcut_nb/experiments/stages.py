@@ -109,7 +109,8 @@ class Stages:
         words = self.lab.profile.prompts
         inputs = self.inputs(images=images)
         params = {
-            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling, "prior": self.lab.profile.prior_guidance_scale,
+            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling,
+            "prior": self.lab.profile.prior_guidance_scale,
             "words": PROMPTS[cell.prompts](subject, words.noise_token, words.negative),
             "negative": words.negative, "class_prompt": subject.class_prompt,
         }  # fmt: skip
