@@ -142,7 +142,8 @@ class DreamBooth:
         held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         held.pop("steps")
         lab = self.lab
-        about = (sorted(held.items(), key=str), words, lab.profile.sampling, lab.autocast)
+        drawn = (lab.profile.sampling, lab.profile.prior_guidance_scale, lab.autocast)
+        about = (sorted(held.items(), key=str), words, drawn)
         digest = hashlib.sha256(f"{about} {lab.weights_digest}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

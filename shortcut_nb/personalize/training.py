@@ -84,12 +84,16 @@ class Trainee:
         if with_prior:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
         joined = torch.cat(z)
-        empty = round(self.prior_dropout * self.batch_size) if with_prior else 0
-        repeats = [self.batch_size, self.batch_size - empty, empty]
-        context = self.model.embed([*self.prompts, ""]).repeat_interleave(
-            torch.tensor(repeats if with_prior else [self.batch_size, 0, 0], device=joined.device),
-            0,
-        )
+        said, rows_each = [self.prompts[0]], [self.batch_size]
+        if with_prior:
+            empty = round(self.prior_dropout * self.batch_size)
+            said.append(self.prompts[1])
+            rows_each.append(self.batch_size - empty)
+            if empty:
+                said.append("")
+                rows_each.append(empty)
+        repeats = torch.tensor(rows_each, device=joined.device)
+        context = self.model.embed(said).repeat_interleave(repeats, 0)
         noise = torch.randn(joined.shape, generator=generator)
         steps = self.model.noise_schedule.config.num_train_timesteps
         t = torch.randint(0, steps, (len(joined),), generator=generator)
