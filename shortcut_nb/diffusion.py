@@ -25,6 +25,11 @@ def draw_normal(shape: Sequence[int], source: Sequence[Generator]) -> Tensor:
     return torch.stack([torch.randn(tuple(shape), generator=g) for g in source])
 
 
+def _full(x: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 @dataclass(frozen=True, eq=False)
 class Diffusion:
     """A latent diffusion model: VAE, UNet, text encoder and what goes with them.
@@ -89,7 +94,7 @@ class Diffusion:
         with self.arithmetic():
             out = self.pipe.vae.encode(images.to(self.device) * 2 - 1).latent_dist
         scale = self.pipe.vae.config.scaling_factor
-        return out.mean.float() * scale, out.std.float() * scale
+        return _full(out.mean) * scale, _full(out.std) * scale
 
     def encode(self, images: Tensor, source: Sequence[Generator]) -> Tensor:
         """A sample of the scaled posterior, (n, c, h, w); row i's noise comes from generator i."""
@@ -99,11 +104,16 @@ class Diffusion:
     def decode(self, latents: Tensor, batch: int = 16) -> Tensor:
         """Pictures in [0, 1], (n, 3, H, W) on the CPU, from scaled latents."""
         parts = []
-        with torch.inference_mode(), self.arithmetic():
+        with torch.inference_mode():
             for part in latents.split(batch):
-                drawn = self.pipe.vae.decode(part / self.pipe.vae.config.scaling_factor).sample
-                parts.append((drawn.float() / 2 + 0.5).clamp(0, 1).cpu())
+                parts.append(self.draw(part).clamp(0, 1).cpu())
         return torch.cat(parts).clone()
+
+    def draw(self, latents: Tensor) -> Tensor:
+        """Decode scaled latents differentiably; not clamped, on the model's device."""
+        with self.arithmetic():
+            drawn = self.pipe.vae.decode(latents / self.pipe.vae.config.scaling_factor).sample
+        return _full(drawn) / 2 + 0.5
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Text-encoder states (k, length, width); gradients flow if its weights want them."""
@@ -115,17 +125,24 @@ class Diffusion:
         return self.pipe.text_encoder(ids.to(self.device))[0]
 
     def denoising_loss(self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor) -> Tensor:
-        """L_ldm of each row, (n,): mean squared error of the UNet's prediction.
+        """L_ldm of each row, (n,): mean squared error of the UNet's prediction; see predict."""
+        guess, target, _ = self.predict(latents, t, noise, context)
+        return (guess - target).square().flatten(1).mean(1)
+
+    def predict(
+        self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the UNet predicts, what it should have, and the noisy latents it was shown.
 
         The target is the noise or the velocity, as the model's own scheduler says (Ho et al. 2020;
         Salimans & Ho 2022). Arguments: scaled latents and noise (n, c, h, w), integer timesteps
-        (n,), text states (n, length, width).
+        (n,), text states (n, length, width). Returns three tensors (n, c, h, w).
         """
         t = t.to(latents.device)
         noise = noise.to(latents.device)
         noisy = self.noise_schedule.add_noise(latents, noise, t)
         with self.arithmetic():
-            guess = self.pipe.unet(noisy, t, context).sample.float()
+            guess = _full(self.pipe.unet(noisy, t, context).sample)
         kind = self.noise_schedule.config.prediction_type
         if kind == "epsilon":
             target = noise
@@ -135,7 +152,7 @@ class Diffusion:
             raise ValueError(
                 f"expected an epsilon or v_prediction model; its scheduler says {kind}"
             )
-        return (guess - target).square().flatten(1).mean(1)
+        return guess, target, noisy
 
     @torch.inference_mode()
     def sample_latents(

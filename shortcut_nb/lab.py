@@ -44,7 +44,7 @@ class Lab:
         self.profile = load_profile(profile)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.autocast = autocast or fast_dtype(self.device)
-        self._priors: dict[tuple[str, int], Latents] = {}
+        self._priors: dict[tuple[str, int, int], Latents] = {}
 
     def __repr__(self) -> str:
         return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
@@ -57,7 +57,7 @@ class Lab:
         """
         digest = hashlib.sha256()
         for role, ref in sorted(self.profile.models().items()):
-            if role != "diffusion" and not role.startswith("purifier:"):
+            if not role.startswith(("diffusion", "ensemble:", "purifier:")):
                 continue
             folder = resolve(ref)
             for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -126,9 +126,21 @@ class Lab:
             class_prompt=words.class_prompt.format(**said),
         )  # fmt: skip
 
-    def attack(self, name: str, **params: Any) -> Attack:
-        """An attack by name, with the profile's defaults under the given parameters."""
-        return attacks.build(name, self, **(self.profile.defaults.get(name, {}) | params))
+    def attack(self, name: str, preset: str = "profile", **params: Any) -> Attack:
+        """An attack by name, with a preset's settings under the given parameters.
+
+        Args:
+            preset: "profile" (the profile's defaults: one budget for all), or "paper" (the
+                attack's own published budget and steps, meant for Stable Diffusion).
+
+        Raises:
+            ValueError: an unknown attack, parameter or preset.
+        """
+        if preset not in ("profile", "paper"):
+            raise ValueError(f"preset must be 'profile' or 'paper'; got {preset!r}")
+        cls = attacks.lookup(name)
+        held = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
+        return attacks.build(name, self, **(held | params))
 
     def purifier(self, spec: str, **params: Any) -> purify.Purifier:
         """A purifier by name, or a chain ("jpeg+restorer"); defaults are looked up per link."""
@@ -147,14 +159,25 @@ class Lab:
             raise ValueError(f"unknown trainer {name!r}; there are {', '.join(TRAINERS)}")
         return TRAINERS[name](**(self.profile.defaults.get(name, {}) | params), lab=self)
 
-    def prior_latents(self, class_prompt: str, n: int) -> Latents:
+    @cached_property
+    def ensemble(self) -> dict[str, Diffusion]:
+        """The text-to-image model and the profile's further ones, by name."""
+        further = {
+            f"ensemble:{i}": Diffusion.open(resolve(ref), self.device, self.autocast)
+            for i, ref in enumerate(self.profile.ensemble)
+        }
+        return {"diffusion": self.diffusion} | further
+
+    def prior_latents(self, class_prompt: str, n: int, model: Diffusion | None = None) -> Latents:
         """Latents of n class pictures sampled from the model itself, drawn once per lab.
 
-        They are never decoded: prior preservation trains on latents.
+        They are never decoded: prior preservation trains on latents. ``model`` None is the
+        profile's text-to-image model; otherwise one of :attr:`ensemble`.
         """
-        key = (class_prompt, n)
+        model = model or self.diffusion
+        key = (class_prompt, n, id(model))
         if key not in self._priors:
-            drawn = self.diffusion.sample_latents(
+            drawn = model.sample_latents(
                 class_prompt, n, seed=777, steps=self.profile.sampling.steps,
                 guidance_scale=self.profile.prior_guidance_scale,
             ).clone()  # fmt: skip

@@ -28,6 +28,20 @@ def frozen(*models: Module) -> Iterator[None]:
             parameter.requires_grad_(wanted)
 
 
+@contextmanager
+def checkpointed(*models: Module) -> Iterator[None]:
+    """Gradient checkpointing inside, for those models that know it; afterwards as before."""
+    able = [m for m in models if hasattr(m, "enable_gradient_checkpointing")]
+    turned = [m for m in able if not m.is_gradient_checkpointing]
+    try:
+        for model in turned:
+            model.enable_gradient_checkpointing()
+        yield
+    finally:
+        for model in turned:
+            model.disable_gradient_checkpointing()
+
+
 def fast_dtype(device: torch.device | str) -> torch.dtype:
     """The autocast dtype that wins on a device: bfloat16 on GPUs and CPUs with bf16 units.
 

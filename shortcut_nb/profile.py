@@ -58,7 +58,8 @@ class Sampling(Strict):
 class Profile(Strict):
     """Everything an experiment needs to name; see profiles/*.yaml.
 
-    `resolution` is in pixels, the side of a square. `prior_guidance_scale` draws the class
+    `resolution` is in pixels, the side of a square. `ensemble` names further text-to-image models
+    for attacks on several at once. `prior_guidance_scale` draws the class
     pictures of prior preservation: 1 is the model's own distribution, which training on guided
     pictures would sharpen further with every step. `defaults` maps the name of an attack,
     purifier or trainer to its hyperparameters.
@@ -71,6 +72,7 @@ class Profile(Strict):
     clip: ModelRef
     identity: ModelRef
     detector: ModelRef
+    ensemble: list[ModelRef] = Field(default_factory=list)
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
     prompts: PromptDefaults = Field(default_factory=PromptDefaults)
     concepts: list[str] = Field(default_factory=list)
@@ -80,8 +82,9 @@ class Profile(Strict):
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def models(self) -> dict[str, ModelRef]:
-        """Every model by role; purifier weights are called "purifier:<name>"."""
+        """Every model by role; further ones are "ensemble:0", "purifier:<name>"."""
         main = {role: getattr(self, role) for role in ("diffusion", "clip", "identity", "detector")}
+        main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
         return main | {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
 
 

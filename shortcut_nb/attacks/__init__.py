@@ -1,6 +1,21 @@
 """Protective perturbations: one PGD loop, one file and one registry line per attack."""
 
-from . import advdm, aspl, noise  # noqa: F401  (each registers itself)
-from .base import ATTACKS, Attack, AttackResult, build
+from . import (  # noqa: F401  (each registers itself)
+    advdm,
+    aspl,
+    clip_shift,
+    ensemble,
+    fsmg,
+    glaze,
+    metacloak,
+    mist,
+    noise,
+    photoguard,
+    pid,
+    sds,
+    simac,
+)
+from .base import ATTACKS, Attack, build, lookup
+from .result import AttackResult
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "build"]
+__all__ = ["ATTACKS", "Attack", "AttackResult", "build", "lookup"]

@@ -2,97 +2,88 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from ..diffusion import generators
+from ..diffusion import Diffusion
 from ..modes import frozen
-from ..personalize.training import Trainee, latents_of
-from ..progress import OnStep, StepInfo
-from ..subjects import Subject
-from .base import Attack, AttackResult, parse_alpha, register
-from .pgd import DenoisingLoss, pgd
+from ..personalize.training import latents_of
+from .base import parse_alpha, register
+from .pgd import pgd
+from .run import Run
+from .surrogates import SurrogateAttack
 
 
 @register("aspl")
 @dataclass(frozen=True)
-class ASPL(Attack):
-    """Alternating Surrogate and Perturbation Learning.
+class ASPL(SurrogateAttack):
+    """Alternating Surrogate and Perturbation Learning (section 4.3).
 
     Each round trains a copy of the surrogate on clean pictures (set A), takes PGD steps against
-    the copy, then trains the surrogate itself on the perturbed pictures.
+    the copy, then trains the surrogate itself on the perturbed pictures. With several base models
+    each does so from the same pictures, and the results are averaged (E-ASPL).
 
     Args:
-        alpha: PGD step size "k/255".
         rounds, clean_steps, pgd_steps, perturbed_steps: 50, 3, 6, 3 in the paper.
-        surrogate_lr: AdamW learning rate of the surrogate; the paper's 5e-7 is for SD 2.1.
-        batch_size: instance pictures (and as many class pictures) in a surrogate step.
-        prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
-        variant: "corrected", or "released". The released code keeps its surrogate in bfloat16
-            without float32 masters (most updates of 5e-7 round away), uses only the first
-            pictures of each set, and clips no gradient since its parameter iterator is spent.
-            "released" reproduces all three; bfloat16 weights are imitated by rounding.
     """
 
-    alpha: str = "1/255"
     rounds: int = 50
     clean_steps: int = 3
     pgd_steps: int = 6
     perturbed_steps: int = 3
-    surrogate_lr: float = 5e-7
-    batch_size: int = 1
-    prior_weight: float = 1.0
-    class_images: int = 200
-    prior_dropout: float = 0.0
-    variant: str = "corrected"
+
+    paper = {"eps": "6/255", "alpha": "0.6375/255"}  # 5e-2 and 5e-3 of [-1, 1]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parse_alpha(self.alpha)
-        if self.variant not in ("corrected", "released"):
-            raise ValueError(f"variant must be 'corrected' or 'released'; got {self.variant!r}")
-        if min(self.rounds, self.pgd_steps, self.batch_size) < 1:
-            raise ValueError("rounds, pgd_steps and batch_size must be at least 1")
+        if min(self.rounds, self.pgd_steps) < 1 or min(self.clean_steps, self.perturbed_steps) < 0:
+            raise ValueError("rounds and pgd_steps must be at least 1, no steps negative")
 
-    def __call__(self, subject: Subject, on_step: OnStep | None = None) -> AttackResult:
-        """Protect set B against DreamBooth on the subject's instance prompt."""
-        started, lab, clean = time.monotonic(), self.lab, subject.images
-        base = lab.diffusion
-        seeds = [self.seed * 1009 + i for i in range(len(clean))]
-        source = generators(seeds)
-        released = self.variant == "released"
-        prior = lab.prior_latents(subject.class_prompt, self.class_images)
-        clean_set = latents_of(base, subject.a)
-        surrogate, x, trace = base.clone(), clean, []
+    @property
+    def total(self) -> int:
+        return self.rounds
 
-        def trainee(model) -> Trainee:
-            return Trainee(
-                model, (subject.instance_prompt, subject.class_prompt), prior,
-                lr=self.surrogate_lr, batch_size=self.batch_size, prior_weight=self.prior_weight,
-                prior_dropout=self.prior_dropout,
-                max_grad_norm=None if released else 1.0, shuffle=not released,
-                round_weights=torch.bfloat16 if released else None,
+    def prepare(self, run: Run) -> None:
+        run.surrogates = {name: base.clone() for name, base in self.bases().items()}
+
+    def arm(self, run: Run) -> None:
+        run.made["clean"] = {
+            name: latents_of(base, run.subject.a) for name, base in self.bases().items()
+        }
+
+    def round(self, run: Run, number: int) -> Tensor:
+        found = [self._turn(run, name, number) for name in run.surrogates]
+        run.x = torch.stack([x for x, _ in found]).mean(0)
+        return torch.stack([values for _, values in found]).mean(0)
+
+    def _turn(self, run: Run, name: str, number: int) -> tuple[Tensor, Tensor]:
+        """One base model's part of a round: its pictures and its losses."""
+        draw, surrogate = self.generator(number), run.surrogates[name]
+        lookahead = surrogate.clone()
+        self.trainee(name, lookahead, run.subject).run(
+            run.made["clean"][name], self.clean_steps, draw
+        )
+        x, values = self._climb(run, lookahead)
+        del lookahead  # one surrogate's gradients at a time in memory
+        self.trainee(name, surrogate, run.subject).run(
+            latents_of(self.bases()[name], x), self.perturbed_steps, draw
+        )
+        return x, values
+
+    def _climb(self, run: Run, model: Diffusion) -> tuple[Tensor, Tensor]:
+        with frozen(*model.modules):
+            return pgd(
+                self.objective(model, run), run.x, run.clean, self.budget,
+                alpha=parse_alpha(self.alpha), steps=self.pgd_steps, source=run.source,
+                chunk=self.chunk,
             )  # fmt: skip
 
-        for number in range(self.rounds):
-            draw = torch.Generator().manual_seed(self.seed * 7919 + number)
-            lookahead = surrogate.clone()
-            trainee(lookahead).run(clean_set, self.clean_steps, draw)
-            with frozen(*lookahead.modules):
-                objective = DenoisingLoss(lookahead, lookahead.embed([subject.instance_prompt]))
-                x, values = pgd(
-                    objective, x, clean, self.budget, alpha=parse_alpha(self.alpha),
-                    steps=self.pgd_steps, source=source,
-                )  # fmt: skip
-            trace.append(values)
-            del lookahead, objective  # one surrogate at a time in memory
-            trainee(surrogate).run(latents_of(base, x), self.perturbed_steps, draw)
-            if on_step:
-                on_step(StepInfo(number + 1, self.rounds, {"loss": values.mean().item()}))
-        images = self.budget.project_grid(x, clean)
-        return AttackResult(
-            images, clean, self.budget, self.budget.linf_pixels(images, clean),
-            torch.cat(trace), self.config(), seeds, time.monotonic() - started,
-        )  # fmt: skip
+
+@register("t-aspl")
+@dataclass(frozen=True)
+class TargetedASPL(ASPL):
+    """ASPL that also draws each denoising step towards a target picture's (section 4.4)."""
+
+    targeted: bool = True

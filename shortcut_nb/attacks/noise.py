@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from ..diffusion import generators
-from ..progress import OnStep, StepInfo
-from ..subjects import Subject
-from .base import Attack, AttackResult, no_trace, register
+from .base import Attack, one_of, register
+from .run import Run
 
 
 @register("noise")
@@ -22,21 +20,26 @@ class RandomNoise(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kind not in ("sign", "uniform"):
-            raise ValueError(f"kind must be 'sign' or 'uniform'; got {self.kind!r}")
+        one_of(self.kind, ("sign", "uniform"), "kind")
 
-    def __call__(self, subject: Subject, on_step: OnStep | None = None) -> AttackResult:
-        """Protect set B; see :class:`shortcut_nb.attacks.base.AttackResult`."""
-        started, clean = time.monotonic(), subject.images
-        seeds = [self.seed * 1009 + i for i in range(len(clean))]
-        offset = torch.stack(
-            [torch.rand(clean.shape[1:], generator=g) * 2 - 1 for g in generators(seeds)]
-        )
+    @property
+    def total(self) -> int:
+        return 1
+
+    def bases(self) -> dict:
+        return {}
+
+    def round(self, run: Run, number: int) -> Tensor:
+        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.source]
+        offset = torch.stack(drawn).to(run.clean.device)
         offset = offset.sign() if self.kind == "sign" else offset
-        images = self.budget.project_grid(clean + self.budget.unit * offset, clean)
-        if on_step:
-            on_step(StepInfo(1, 1))
-        return AttackResult(
-            images, clean, self.budget, self.budget.linf_pixels(images, clean),
-            no_trace(len(clean)), self.config(), seeds, time.monotonic() - started,
-        )  # fmt: skip
+        run.x = self.budget.project(run.clean + self.budget.unit * offset, run.clean)
+        return torch.zeros(0, len(run.x))
+
+
+@register("noise-uniform")
+@dataclass(frozen=True)
+class UniformNoise(RandomNoise):
+    """Uniform noise in the ball: about 4.8 dB weaker than random signs at the same budget."""
+
+    kind: str = "uniform"

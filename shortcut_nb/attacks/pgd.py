@@ -1,55 +1,20 @@
-"""The one projected-gradient loop (Madry et al. 2018), and the objectives it climbs."""
+"""The one projected-gradient loop (Madry et al. 2018)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from ..budget import Budget
-from ..diffusion import Diffusion, draw_normal
-
-
-class Objective(Protocol):
-    """What PGD climbs (``direction`` +1) or descends (−1)."""
-
-    direction: int
-
-    def __call__(self, x: Tensor, source: Sequence[Generator]) -> Tensor:
-        """The objective of each picture, (n,), differentiable in x (n, 3, H, W) in [0, 1].
-
-        Row i draws what it needs from generator i alone.
-        """
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class DenoisingLoss:
-    """L_ldm of pictures under a prompt: one draw of t, noise and posterior per call.
-
-    Climbed by AdvDM and ASPL (ALGORITHMS: Liang et al. 2023; Van Le et al. 2023, eq. 3).
-    ``context`` is the prompt's text state, (1, length, width).
-    """
-
-    model: Diffusion
-    context: Tensor
-    direction: int = 1
-
-    def __call__(self, x: Tensor, source: Sequence[Generator]) -> Tensor:
-        latents = self.model.encode(x, source)
-        noise = draw_normal(latents.shape[1:], source)
-        steps = self.model.noise_schedule.config.num_train_timesteps
-        t = torch.cat([torch.randint(0, steps, (1,), generator=g) for g in source])
-        context = self.context.expand(len(x), -1, -1)
-        return self.model.denoising_loss(latents, t, noise, context)
+from .objectives import Objective
 
 
 def pgd(
     objective: Objective, x: Tensor, clean: Tensor, budget: Budget, *,
-    alpha: float, steps: int, source: Sequence[Generator],
+    alpha: float, steps: int, source: Sequence[Generator], momentum: float = 0.0,
+    repeats: int = 1, chunk: int | None = None, memory: dict[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Take signed steps of size ``alpha``, each projected to the ball around ``clean``.
 
@@ -57,6 +22,10 @@ def pgd(
         x: where to start, (n, 3, H, W) in [0, 1]; not written to.
         alpha: step size as a share of [0, 1].
         source: one generator per picture; they advance, so that a later call goes on from here.
+        momentum: decay of the accumulated gradient, each scaled to unit l1 norm (MI-FGSM,
+            Dong et al. 2018); 0 is plain PGD. Kept in ``memory`` from one call to the next.
+        repeats: independent draws whose gradients are averaged in each step.
+        chunk: pictures per backward pass; None takes all at once.
 
     Returns:
         The pictures after the last step (not rounded), and the trace (steps, n).
@@ -65,19 +34,38 @@ def pgd(
         FloatingPointError: when a loss is not finite; says at which step.
     """
     x, trace = x.detach().clone(), []
+    memory = {} if memory is None else memory
     for step in range(steps):
-        x.requires_grad_(True)
-        with torch.enable_grad():
-            values = objective(x, source)
-            (gradient,) = torch.autograd.grad(values.sum(), x)
+        values, gradient = _gradient(objective, x, source, repeats, chunk or len(x))
         if not torch.isfinite(values).all():
             raise FloatingPointError(
                 f"the attack's loss is {values.tolist()} at step {step}: the model's weights or "
                 "its arithmetic overflow. Try float32."
             )
-        x = budget.project(x.detach() + objective.direction * alpha * gradient.sign(), clean)
-        trace.append(values.detach().float().cpu())
+        if momentum > 0:
+            size = gradient.abs().flatten(1).sum(1).clamp_min(1e-12).view(-1, 1, 1, 1)
+            gradient = momentum * memory.get("velocity", torch.zeros_like(x)) + gradient / size
+            memory["velocity"] = gradient
+        x = budget.project(x + objective.direction * alpha * gradient.sign(), clean)
+        trace.append(values)
     return x, torch.stack(trace) if trace else torch.zeros(0, len(x))
+
+
+def _gradient(
+    objective: Objective, x: Tensor, source: Sequence[Generator], repeats: int, chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Values (n,) and gradient (n, 3, H, W), averaged over repeats."""
+    values, gradient = torch.zeros(len(x)), torch.zeros_like(x)
+    for start in range(0, len(x), chunk):
+        rows = slice(start, min(start + chunk, len(x)))
+        for _ in range(repeats):
+            part = x[rows].clone().requires_grad_(True)
+            with torch.enable_grad():
+                each = objective(part, source[rows], rows)
+                (slope,) = torch.autograd.grad(each.sum(), part)
+            values[rows] += each.detach().float().cpu() / repeats
+            gradient[rows] += slope / repeats
+    return values, gradient
 
 
 def start_uniform(clean: Tensor, budget: Budget, source: Sequence[Generator]) -> Tensor:

@@ -2,7 +2,8 @@
 
 Resumable at any step: run it again and it goes on from its last checkpoint. Each model trains for
 its full number of steps, or for the ``--seconds MODEL=SECONDS`` it is given. Delete the folder to
-start afresh; delete ``latents.npz`` and ``unet.ckpt`` after retraining the autoencoder.
+start afresh; delete ``latents.npz``, ``text`` and every ``.ckpt`` but the autoencoder's after
+retraining that.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Annotated
 import torch
 import typer
 from diffusers import AutoencoderKL
+from transformers import CLIPTextModel
 
-from . import clip, diffusion, encoders, restorer, tokenizer, vae
+from . import clip, diffusion, encoders, latents, restorer, text, tokenizer, vae
 from .pool import render_pool
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 # Steps, and the wall-clock seconds (2 CPU cores) that the shipped weights were given.
-STEPS = {"vae": 12_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
+STEPS = {"vae": 12_000, "text": 3_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
          "clip": 4_000, "restorer": 6_000}  # fmt: skip
 log = logging.getLogger("pretrain")
 
@@ -62,9 +64,15 @@ def main(
     if "vae" in wanted and not (folder / "vae").exists():
         model = vae.fit(pool, folder, **plan("vae"))
         model.save_pretrained(folder / "vae")
-    if "diffusion" in wanted:
+    if "text" in wanted or "diffusion" in wanted:
         model = AutoencoderKL.from_pretrained(folder / "vae").eval()
-        pipe = diffusion.fit(pool, model, words, folder, **plan("diffusion"))
+        encoded = latents.encode(pool, model, folder / "latents.npz")
+    if "text" in wanted and not (folder / "text").exists():
+        encoder = text.fit(pool, encoded, words, folder, **plan("text"))
+        encoder.save_pretrained(folder / "text")
+    if "diffusion" in wanted:
+        encoder = CLIPTextModel.from_pretrained(folder / "text")
+        pipe = diffusion.fit(pool, encoded, model, encoder, words, folder, **plan("diffusion"))
         publish("diffusion", lambda path: pipe.to(torch.float16).save_pretrained(path))
     if "identity" in wanted:
         model = encoders.fit_identity(pool, folder, **plan("identity"))

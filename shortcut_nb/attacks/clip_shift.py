@@ -1,0 +1,54 @@
+"""Our own test of causality: maximise the very shift that the hypothesis blames.
+
+If a shift from "person" to "noisy pattern" in CLIP space is what ruins fine-tuning, an attack on
+nothing else should ruin it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Generator, Tensor
+
+from ..clip import Clip
+from .base import register
+from .objectives import ALL
+from .pgd_attack import PGDAttack
+from .run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class ClipShift:
+    """cos(picture, noise concept) − cos(picture, class concept), in [−2, 2]."""
+
+    clip: Clip
+    axis: Tensor
+    direction: int = 1
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        return self.clip.image(x) @ self.axis
+
+
+@register("clip-shift")
+@dataclass(frozen=True)
+class ClipShiftAttack(PGDAttack):
+    """PGD on the CLIP shift; the diffusion model takes no part.
+
+    Args:
+        concept, noise: None are the first two of the profile's concepts.
+        direction: −1 keeps pictures as far from the noise concept as the budget allows.
+    """
+
+    concept: str | None = None
+    noise: str | None = None
+    direction: int = 1
+
+    def bases(self) -> dict:
+        return {}
+
+    def objective(self, run: Run) -> ClipShift:
+        concepts = self.lab.profile.concepts
+        said = [self.concept or concepts[0], self.noise or concepts[1]]
+        person, noise = self.lab.clip.text(said)
+        return ClipShift(self.lab.clip, noise - person, self.direction)

@@ -1,0 +1,116 @@
+"""Glaze (Shan et al. 2023), as re-implemented by IMPRESS: into another style's latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline
+from torch import Tensor
+
+from ..metrics.perceptual import ClipPerceptualDistance
+from .base import Attack, register
+from .pgd import start_uniform
+from .run import Run
+
+
+@register("glaze")
+@dataclass(frozen=True)
+class Glaze(Attack):
+    """min_δ MSE(z(x + δ), z(x_style)) + weight · max(P(x, x + δ) − perceptual, 0), with Adam.
+
+    x_style is the picture redrawn in another style, by image-to-image with the profile's model.
+    P is :class:`shortcut_nb.metrics.perceptual.ClipPerceptualDistance`, where the original has
+    LPIPS. Every step ends in the common l∞ ball, which the original does not have: eps="255/255"
+    takes it away.
+
+    Args:
+        style: the prompt of the redrawing.
+        style_strength: how far the redrawing noises the latents, in (0, 1].
+        lr: Adam's, per step in units of [0, 1]; 0.005 is the published 0.01 of [-1, 1].
+        perceptual, weight: the perceptual budget and the price of leaving it.
+    """
+
+    style: str = "a painting in the style of cubism"
+    style_strength: float = 0.4
+    steps: int = 500
+    lr: float = 0.005
+    perceptual: float = 0.05
+    weight: float = 30.0
+
+    paper = {"eps": "255/255"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.style_strength <= 1 or self.steps < 1 or self.lr <= 0:
+            raise ValueError(
+                "expected style_strength in (0, 1], steps >= 1 and lr > 0; got "
+                f"{self.style_strength}, {self.steps}, {self.lr}"
+            )
+
+    @property
+    def total(self) -> int:
+        return self.steps
+
+    def prepare(self, run: Run) -> None:
+        run.x = start_uniform(run.clean, self.budget, run.source)
+        styled = self.restyle(run)
+        with torch.no_grad():
+            mean, std = self.lab.diffusion.posterior(styled)
+        run.kept |= {"style_mean": mean, "style_std": std, "adam": None}
+
+    def restyle(self, run: Run) -> Tensor:
+        """The pictures in the other style, (n, 3, H, W) in [0, 1]."""
+        model = self.lab.diffusion
+        pipe = StableDiffusionImg2ImgPipeline(
+            **model.pipe.components, requires_safety_checker=False
+        )
+        pipe.set_progress_bar_config(disable=True)
+        sampling, n = self.lab.profile.sampling, len(run.clean)
+        said = model.embed([self.style, ""])
+        with torch.inference_mode(), model.arithmetic():
+            drawn = pipe(
+                prompt_embeds=said[:1].expand(n, -1, -1),
+                negative_prompt_embeds=said[1:].expand(n, -1, -1), image=run.clean,
+                strength=self.style_strength, guidance_scale=sampling.guidance_scale,
+                num_inference_steps=sampling.steps, generator=run.source, output_type="pt",
+            ).images  # fmt: skip
+        return drawn.float().clamp(0, 1).cpu().clone()
+
+    def arm(self, run: Run) -> None:
+        run.made["perceptual"] = ClipPerceptualDistance(self.lab.clip)
+        run.made["x"] = x = run.x.detach().clone().requires_grad_(True)
+        run.made["adam"] = torch.optim.Adam([x], lr=self.lr)
+        if run.kept["adam"] is not None:
+            run.made["adam"].load_state_dict(run.kept["adam"])
+
+    def round(self, run: Run, number: int) -> Tensor:
+        x, adam = run.made["x"], run.made["adam"]
+        adam.zero_grad(set_to_none=True)
+        values = torch.zeros(len(x))
+        step = self.chunk or len(x)
+        for start in range(0, len(x), step):
+            rows = slice(start, start + step)
+            with torch.enable_grad():
+                each = self._loss(run, x[rows], rows)
+                each.sum().backward()
+            values[rows] = each.detach().float().cpu()
+        if not torch.isfinite(values).all():
+            raise FloatingPointError(
+                f"the attack's loss is {values.tolist()} at step {number}: try float32"
+            )
+        adam.step()
+        with torch.no_grad():
+            x.copy_(self.budget.project(x, run.clean))
+        run.x, run.kept["adam"] = x.detach().clone(), adam.state_dict()
+        return values[None]
+
+    def _loss(self, run: Run, x: Tensor, rows: slice) -> Tensor:
+        model, source = self.lab.diffusion, run.source[rows]
+        z = model.encode(x.clamp(0, 1), source)
+        noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
+        goal = run.kept["style_mean"][rows] + run.kept["style_std"][rows] * noise
+        scale = model.pipe.vae.config.scaling_factor  # the published latents are not scaled
+        latent = ((z - goal) / scale).square().flatten(1).mean(1)
+        apart = run.made["perceptual"](x, run.clean[rows]) - self.perceptual
+        return latent + self.weight * apart.clamp_min(0).to(latent.device)

@@ -1,0 +1,131 @@
+"""MetaCloak (Liu et al. 2024): many surrogates along fine-tuning, and random transformations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torchvision.transforms.functional import gaussian_blur, hflip
+
+from ..diffusion import Diffusion
+from ..modes import frozen
+from ..personalize.training import Latents, latents_of
+from .base import parse_alpha, register
+from .objectives import ALL, Objective
+from .pgd import pgd
+from .run import Run, load_weights, snapshot
+from .surrogates import SurrogateAttack
+
+
+@dataclass(frozen=True, eq=False)
+class Transformed:
+    """An objective of randomly blurred and mirrored pictures (expectation over transformations).
+
+    Args:
+        sigma: range of the Gaussian blur's standard deviation, in pixels.
+        flip: probability of a mirror image.
+    """
+
+    objective: Objective
+    sigma: tuple[float, float] = (0.1, 2.0)
+    kernel: int = 7
+    flip: float = 0.5
+
+    @property
+    def direction(self) -> int:
+        return self.objective.direction
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        low, high = self.sigma
+        shown = []
+        for one, generator in zip(x, source, strict=True):
+            sigma, dice = torch.rand(2, generator=generator).tolist()
+            one = gaussian_blur(one, [self.kernel] * 2, [low + (high - low) * sigma] * 2)
+            shown.append(hflip(one) if dice < self.flip else one)
+        return self.objective(torch.stack(shown).clamp(0, 1), source, rows)
+
+
+@register("metacloak")
+@dataclass(frozen=True)
+class MetaCloak(SurrogateAttack):
+    """Learns over a pool of surrogates at different stages of fine-tuning, each trained further.
+
+    A DreamBooth on the clean pictures to protect is kept at every ``interval`` steps. Each trial
+    visits every kept state in turn: PGD through random transformations, then ``advance`` training
+    steps on the perturbed pictures, ``interval / advance`` times.
+
+    Args:
+        pool_steps, interval, advance, trials, pgd_steps: 1000, 200, 2, 4, 6 in the released code.
+        blur: largest standard deviation of the blur, in pixels; 2 for 512-pixel pictures.
+        variant: "released" also feeds the surrogates pictures of range [0, 255] where the VAE
+            expects [−1, 1], as the released training does.
+    """
+
+    pool_steps: int = 1000
+    interval: int = 200
+    advance: int = 2
+    trials: int = 4
+    pgd_steps: int = 6
+    blur: float = 2.0
+    flip: float = 0.5
+
+    paper = {"eps": "11/255", "alpha": "1.1/255"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.pool_steps, self.interval, self.advance, self.trials, self.pgd_steps) < 1:
+            raise ValueError("pool_steps, interval, advance, trials and pgd_steps must be positive")
+        if self.blur <= 0.1:
+            raise ValueError(f"blur must be above 0.1 pixels; got {self.blur}")
+
+    @property
+    def repeats(self) -> int:
+        """Rounds for each kept state."""
+        return max(1, self.interval // self.advance)
+
+    @property
+    def stages(self) -> list[int]:
+        """The steps at whose beginning a state is kept: 0, and the last of each interval."""
+        return [0, *range(self.interval - 1, self.pool_steps, self.interval)]
+
+    @property
+    def total(self) -> int:
+        return self.trials * len(self.stages) * self.repeats
+
+    def prepare(self, run: Run) -> None:
+        base = self.lab.diffusion
+        model, data, pool = base.clone(), self._latents(run.clean), []
+        trainee, draw = self.trainee("diffusion", model, run.subject), self.generator(0)
+        for step in range(self.stages[-1] + 1):
+            if step in self.stages:
+                pool.append(snapshot(model))
+            trainee.step(data, draw)
+        run.kept["pool"], run.surrogates = pool, {"diffusion": model}
+        trainee.release()
+
+    def round(self, run: Run, number: int) -> Tensor:
+        model, visit = run.surrogates["diffusion"], number // self.repeats
+        if number % self.repeats == 0:
+            load_weights(model, run.kept["pool"][visit % len(self.stages)])
+        with frozen(*model.modules):
+            objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
+            run.x, values = pgd(
+                objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
+                steps=self.pgd_steps, source=run.source, chunk=self.chunk,
+            )  # fmt: skip
+        self.trainee("diffusion", model, run.subject).run(
+            self._latents(run.x), self.advance, self.generator(1 + number)
+        )
+        return values
+
+    @torch.no_grad()
+    def _latents(self, images: Tensor) -> Latents:
+        base: Diffusion = self.lab.diffusion
+        if not self.released:
+            return latents_of(base, images)
+        with base.arithmetic():
+            out = base.pipe.vae.encode(images.to(base.device) * 255).latent_dist
+        scale = base.pipe.vae.config.scaling_factor
+        return Latents(out.mean.float() * scale, out.std.float() * scale)

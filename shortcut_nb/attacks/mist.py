@@ -1,0 +1,45 @@
+"""Mist (Liang & Wu 2023): towards a textured target in latent space, off the model's score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import one_of, register
+from .objectives import DenoisingLoss, LatentDistance, OnLatents
+from .pgd_attack import PGDAttack
+from .run import Run
+from .target import target_latents
+
+
+@register("mist")
+@dataclass(frozen=True)
+class Mist(PGDAttack):
+    """Semantic (−L_ldm), textural (‖z − z_target‖²) or their fusion, descended.
+
+    Args:
+        mode: "semantic", "textural" or "fused" (textural − rate · semantic).
+        rate: weight of L_ldm (a mean) against the sum of squares; 1e4 for 512-pixel latents with
+            16,384 entries. None is 1e4 scaled to the number of latent entries at hand.
+        prompt: None is the subject's class prompt.
+    """
+
+    mode: str = "fused"
+    rate: float | None = None
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self.mode, ("semantic", "textural", "fused"), "mode")
+
+    def objective(self, run: Run) -> OnLatents:
+        model = self.lab.diffusion
+        goal = target_latents(model, run.clean.shape[-1])
+        context = model.embed([self.prompt or run.subject.class_prompt])
+        rate = 1e4 * goal.numel() / 16_384 if self.rate is None else self.rate
+        semantic, textural = DenoisingLoss(model, context), LatentDistance(goal)
+        terms = {
+            "semantic": [(-1.0, semantic)],
+            "textural": [(1.0, textural)],
+            "fused": [(1.0, textural), (-rate, semantic)],
+        }
+        return OnLatents(model, terms[self.mode])

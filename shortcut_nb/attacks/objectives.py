@@ -1,0 +1,167 @@
+"""What PGD climbs or descends: functions of pictures, and of their latents.
+
+An objective draws row i's randomness from generator i alone, so that a result does not depend on
+the batch. ``rows`` says which of the attack's pictures it was given: objectives that hold
+something per picture (targets, timesteps) look theirs up there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from ..diffusion import Diffusion, draw_normal
+
+ALL = slice(None)
+
+
+class Objective(Protocol):
+    """What PGD climbs (``direction`` +1) or descends (−1)."""
+
+    direction: int
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        """The objective of each picture, (n,), differentiable in x (n, 3, H, W) in [0, 1]."""
+        ...
+
+
+class LatentTerm(Protocol):
+    """An objective that needs no more than latents, so that several can share one encoding."""
+
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        """The value of each picture, (n,), from its scaled latents (n, c, h, w)."""
+        ...
+
+
+def pick(held: Tensor, rows: slice) -> Tensor:
+    """The rows of something held per picture, or the one row that is held for all."""
+    return held if len(held) == 1 else held[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class DenoisingLoss:
+    """L_ldm of pictures under a prompt: one draw of t, noise and posterior per call.
+
+    Climbed by AdvDM and ASPL (Liang et al. 2023; Van Le et al. 2023, eq. 3).
+
+    Args:
+        context: the prompt's text state, (1, length, width).
+        timesteps: for each picture the timesteps to draw from; None is all of them.
+    """
+
+    model: Diffusion
+    context: Tensor
+    direction: int = 1
+    timesteps: Sequence[Tensor] | None = None
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        return self.on(self.model.encode(x, source), source, rows)
+
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        noise, t = self.draw(z, source, rows)
+        return self.model.denoising_loss(z, t, noise, self.context.expand(len(z), -1, -1))
+
+    def draw(self, z: Tensor, source: Sequence[Generator], rows: slice) -> tuple[Tensor, Tensor]:
+        """Noise like z, and timesteps (n,)."""
+        noise = draw_normal(z.shape[1:], source)
+        if self.timesteps is None:
+            steps = self.model.noise_schedule.config.num_train_timesteps
+            drawn = [torch.randint(0, steps, (1,), generator=g) for g in source]
+        else:
+            allowed = self.timesteps[rows]
+            drawn = [held[torch.randint(0, len(held), (1,), generator=g)]
+                     for held, g in zip(allowed, source, strict=True)]  # fmt: skip
+        return noise, torch.cat(drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class TargetedDenoisingLoss(DenoisingLoss):
+    """L_ldm minus the distance of the denoised step from a target's (Van Le et al. 2023, T-ASPL).
+
+    ‖ε_θ(z_t) − ε‖² − ‖step(ε_θ, z_t) − (target noised to t−1)‖², means over entries; same noise.
+
+    Args:
+        target: scaled latents of the target picture, (1, c, h, w).
+        from_zero: also draw t = 0, where the released code takes index −1 (the noisiest step) for
+            the target; otherwise t starts at 1.
+    """
+
+    target: Tensor | None = None
+    from_zero: bool = False
+
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        noise, t = self.draw(z, source, rows)
+        t = t if self.from_zero else t.clamp_min(1)
+        model, schedule = self.model, self.model.noise_schedule
+        noise = noise.to(z.device)
+        context = self.context.expand(len(z), -1, -1)
+        guess, truth, noisy = model.predict(z, t, noise, context)
+        previous = torch.cat([
+            schedule.step(guess[i : i + 1], int(t[i]), noisy[i : i + 1], generator=source[i])
+            .prev_sample for i in range(len(z))
+        ])  # fmt: skip
+        goal = schedule.add_noise(self.target.expand_as(z), noise, (t - 1).to(z.device))
+        away = (guess - truth).square().flatten(1).mean(1)
+        return away - (previous - goal).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDistance:
+    """How far latents are from a target: sum of squares, or its root (``root=True``)."""
+
+    target: Tensor
+    root: bool = False
+
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        total = (z - pick(self.target, rows)).square().flatten(1).sum(1)
+        return (total + 1e-12).sqrt() if self.root else total
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreDistillation:
+    """The denoising loss with the UNet's Jacobian left out (Xue et al. 2024; Poole et al. 2023).
+
+    Its value is L_ldm; its gradient is J_E(x)ᵀ (ε_θ(z_t) − ε), so the UNet runs forward only.
+    """
+
+    loss: DenoisingLoss
+
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        model = self.loss.model
+        noise, t = self.loss.draw(z, source, rows)
+        with torch.no_grad():
+            context = self.loss.context.expand(len(z), -1, -1)
+            guess, truth, _ = model.predict(z, t, noise.to(z.device), context)
+            slope = guess - truth
+            value = slope.square().flatten(1).mean(1)
+            if model.noise_schedule.config.prediction_type == "v_prediction":
+                kept = model.noise_schedule.alphas_cumprod.to(z.device)[t.to(z.device)]
+                slope = slope * kept.sqrt().view(-1, 1, 1, 1)  # a velocity's error as noise's
+        through = (slope * z).flatten(1).sum(1)
+        return through - through.detach() + value
+
+
+@dataclass(frozen=True, eq=False)
+class OnLatents:
+    """A weighted sum of latent terms that share one encoding of the pictures.
+
+    Args:
+        sampled: draw from the posterior; False takes its mean.
+        scaled: multiply by the VAE's scaling factor, as the UNet sees latents.
+    """
+
+    model: Diffusion
+    terms: Sequence[tuple[float, LatentTerm]]
+    direction: int = -1
+    sampled: bool = True
+    scaled: bool = True
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        z = self.model.encode(x, source) if self.sampled else self.model.posterior(x)[0]
+        if not self.scaled:
+            z = z / self.model.pipe.vae.config.scaling_factor
+        return sum(weight * term.on(z, source, rows) for weight, term in self.terms)

@@ -1,0 +1,100 @@
+"""The state of an attack between two rounds, so that one that was killed can go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ..diffusion import Diffusion, generators
+from ..subjects import Subject
+
+
+@dataclass(eq=False)
+class Run:
+    """What a round reads and writes.
+
+    Attributes:
+        x: the pictures so far, (n, 3, H, W) in [0, 1], inside the ball.
+        source: one generator per picture; row i of anything random comes from generator i.
+        trace: the objective's values, each (steps, n).
+        surrogates: models being fine-tuned, by the name of the base model each came from.
+        kept: whatever else must survive a restart (tensors, numbers, dictionaries of them).
+        made: what is built anew from the rest, such as an objective; not saved.
+    """
+
+    subject: Subject
+    x: Tensor
+    seeds: list[int]
+    source: Sequence[Generator]
+    trace: list[Tensor] = field(default_factory=list)
+    surrogates: dict[str, Diffusion] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    done: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def start(cls, subject: Subject, seeds: list[int]) -> Run:
+        """At the clean pictures, with fresh generators."""
+        return cls(subject, subject.images, seeds, generators(seeds))
+
+    @property
+    def clean(self) -> Tensor:
+        """The pictures being protected."""
+        return self.subject.images
+
+    def save(self, path: Path, mark: str) -> None:
+        """Write the state, atomically."""
+        state = {
+            "mark": mark, "done": self.done, "seconds": self.seconds, "x": self.x,
+            "source": [g.get_state() for g in self.source], "trace": self.trace,
+            "surrogates": {k: _weights(m) for k, m in self.surrogates.items()}, "kept": self.kept,
+        }  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        torch.save(state, fresh)
+        os.replace(fresh, path)
+
+    def restore(self, path: Path, mark: str, bases: dict[str, Diffusion]) -> None:
+        """Go to the state of a file.
+
+        Raises:
+            ValueError: when the file belongs to another attack, subject or model.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["mark"] != mark:
+            raise ValueError(
+                f"{path} is a checkpoint of another attack, subject, model or setting: delete it "
+                "or name another file"
+            )
+        self.x, self.trace, self.kept = state["x"], state["trace"], state["kept"]
+        self.done, self.seconds = state["done"], state["seconds"]
+        for generator, held in zip(self.source, state["source"], strict=True):
+            generator.set_state(held)
+        for name, weights in state["surrogates"].items():
+            self.surrogates[name] = load_weights(bases[name].clone(), weights)
+
+
+def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:
+    _, unet, text = model.modules
+    return {"unet": unet.state_dict(), "text": text.state_dict()}
+
+
+def snapshot(model: Diffusion) -> dict[str, dict[str, Tensor]]:
+    """A copy of the trainable weights, on the CPU."""
+    return {part: {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+            for part, state in _weights(model).items()}  # fmt: skip
+
+
+def load_weights(model: Diffusion, weights: dict[str, dict[str, Tensor]]) -> Diffusion:
+    """Put a snapshot into a model, and hand the model back."""
+    _, unet, text = model.modules
+    unet.load_state_dict(weights["unet"])
+    text.load_state_dict(weights["text"])
+    return model

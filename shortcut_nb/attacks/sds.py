@@ -1,0 +1,43 @@
+"""SDS attacks (Xue et al. 2024, "Diff-Protect"): score distillation, without the UNet's Jacobian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import one_of, register
+from .objectives import DenoisingLoss, LatentDistance, OnLatents, ScoreDistillation
+from .pgd_attack import PGDAttack
+from .run import Run
+from .target import target_latents
+
+
+@register("sds")
+@dataclass(frozen=True)
+class SDS(PGDAttack):
+    """J_E(x)ᵀ(ε_θ(z_t) − ε) in place of the gradient of L_ldm: the UNet runs forward only.
+
+    Args:
+        direction: −1 descends (SDS−, which the authors recommend: it blurs), +1 climbs.
+        targeted: also descend ‖z − z_target‖² (SDST).
+        rate: weight of the SDS term beside the target's.
+        prompt: None is the subject's class prompt.
+    """
+
+    start: str = "zero"
+    direction: int = -1
+    targeted: bool = False
+    rate: float = 5.0
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self.direction, (1, -1), "direction")
+
+    def objective(self, run: Run) -> OnLatents:
+        model = self.lab.diffusion
+        context = model.embed([self.prompt or run.subject.class_prompt])
+        term = ScoreDistillation(DenoisingLoss(model, context))
+        if not self.targeted:
+            return OnLatents(model, [(1.0, term)], direction=self.direction)
+        goal = LatentDistance(target_latents(model, run.clean.shape[-1]))
+        return OnLatents(model, [(-self.direction * self.rate, term), (1.0, goal)])

@@ -1,0 +1,127 @@
+"""SimAC (Wang et al. 2024): ASPL at the timesteps that matter, and against inner features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ..diffusion import Diffusion
+from .aspl import ASPL
+from .base import parse_alpha, register
+from .objectives import ALL, DenoisingLoss
+from .pgd import pgd
+from .run import Run
+
+WINDOW = 20  # half the width of what one round of selection removes, in timesteps
+
+
+class Features:
+    """The outputs of the last up-block's residual blocks during a UNet call, in order."""
+
+    def __init__(self, model: Diffusion) -> None:
+        self.blocks = model.pipe.unet.up_blocks[-1].resnets
+
+    def of(self, call) -> tuple[object, list[Tensor]]:
+        """What ``call()`` returns, and the features it caused."""
+        seen: list[Tensor] = []
+        hooks = [
+            block.conv2.register_forward_hook(lambda *held: seen.append(held[-1]))
+            for block in self.blocks
+        ]
+        try:
+            return call(), seen
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureInterference(DenoisingLoss):
+    """L_ldm plus the distance of inner features from the clean picture's, same noise and t.
+
+    Args:
+        clean: pictures whose features are the reference, (n, 3, H, W).
+        weight: of the feature distance (a mean of squares per layer, summed over layers).
+    """
+
+    clean: Tensor | None = None
+    weight: float = 1.0
+
+    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
+        z = self.model.encode(x, source)
+        noise, t = self.draw(z, source, rows)
+        context = self.context.expand(len(z), -1, -1)
+        features = Features(self.model)
+        with torch.no_grad():
+            still = self.model.posterior(self.clean[rows])[0]
+            _, reference = features.of(lambda: self.model.predict(still, t, noise, context))
+        (guess, truth, _), seen = features.of(lambda: self.model.predict(z, t, noise, context))
+        loss = (guess - truth).square().flatten(1).mean(1)
+        for a, b in zip(seen, reference, strict=True):
+            loss = loss + self.weight * (a - b).float().square().flatten(1).mean(1)
+        return loss
+
+
+@register("simac")
+@dataclass(frozen=True)
+class SimAC(ASPL):
+    """ASPL with adaptive greedy timestep selection and a feature interference loss.
+
+    Selection, once per picture on the pretrained model: five candidate timesteps are drawn; the
+    one with the smallest image gradient goes, with its neighbours, and a scratch picture takes a
+    PGD step at the one with the largest, until at most ``keep`` candidates are left.
+
+    Args:
+        keep: 100 of 1,000 timesteps.
+        feature_weight: of the feature loss. In the released code it is detached and has no
+            gradient: ``variant="released"`` leaves it out.
+    """
+
+    keep: int = 100
+    feature_weight: float = 1.0
+
+    paper = {"eps": "8/255", "alpha": "0.6375/255"}  # 16/255 and 0.005 of [-1, 1]
+
+    def prepare(self, run: Run) -> None:
+        super().prepare(run)
+        model = self.lab.diffusion
+        context = model.embed([run.subject.instance_prompt])
+        chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
+        run.kept["timesteps"] = chosen
+
+    def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
+        context, chosen = model.embed([run.subject.instance_prompt]), run.kept["timesteps"]
+        if self.released or self.feature_weight == 0:
+            return DenoisingLoss(model, context, timesteps=chosen)
+        return FeatureInterference(
+            model, context, timesteps=chosen, clean=run.clean, weight=self.feature_weight
+        )
+
+    def _select(self, run: Run, model: Diffusion, context: Tensor, i: int) -> Tensor:
+        """The surviving timesteps of picture i."""
+        source, clean = [run.source[i]], run.clean[i : i + 1]
+        scratch, total = clean, model.noise_schedule.config.num_train_timesteps
+        left = torch.arange(total)
+        while len(left) > self.keep:
+            drawn = left[torch.randperm(len(left), generator=source[0])[:5]]
+            score = [self._gradient_size(model, context, scratch, t, source) for t in drawn]
+            worst = int(drawn[min(range(len(drawn)), key=score.__getitem__)])
+            best = drawn[max(range(len(drawn)), key=score.__getitem__)]
+            middle = min(max(worst, WINDOW), total - WINDOW)
+            left = left[(left < middle - WINDOW) | (left >= middle + WINDOW)]
+            at = DenoisingLoss(model, context, timesteps=[best[None]])
+            scratch, _ = pgd(at, scratch, clean, self.budget, alpha=parse_alpha(self.alpha),
+                             steps=1, source=source)  # fmt: skip
+        return left
+
+    def _gradient_size(
+        self, model: Diffusion, context: Tensor, x: Tensor, t: Tensor, source: list[Generator]
+    ) -> float:
+        with torch.enable_grad():
+            part = x.clone().requires_grad_(True)
+            loss = DenoisingLoss(model, context, timesteps=[t[None]])(part, source)
+            (slope,) = torch.autograd.grad(loss.sum(), part)
+        return slope.abs().sum().item()

@@ -1,0 +1,82 @@
+"""What attacks that fine-tune surrogates have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..diffusion import Diffusion
+from ..personalize.training import Trainee
+from ..subjects import Subject
+from .base import Attack, one_of, parse_alpha
+from .objectives import DenoisingLoss, TargetedDenoisingLoss
+from .run import Run
+from .target import target_latents
+
+
+@dataclass(frozen=True)
+class SurrogateAttack(Attack):
+    """PGD against models that are themselves fine-tuned, as the adversary will fine-tune.
+
+    Args:
+        alpha: PGD step size "k/255".
+        surrogate_lr: AdamW learning rate of a surrogate; the papers' 5e-7 is for SD 2.1.
+        batch_size: instance pictures (and as many class pictures) in a surrogate step.
+        prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
+        targeted: draw the denoised step towards a target picture as well (T-FSMG, T-ASPL).
+        variant: "corrected", or "released". Released surrogates are kept in bfloat16 without
+            float32 masters (most updates of 5e-7 round away), see only the first pictures of each
+            set, and have no gradient clipped since the parameter iterator is spent. bfloat16
+            weights are imitated by rounding. The released targeted loss also draws t = 0, where
+            its target is noised to the last step.
+    """
+
+    alpha: str = "1/255"
+    surrogate_lr: float = 5e-7
+    batch_size: int = 1
+    prior_weight: float = 1.0
+    class_images: int = 200
+    prior_dropout: float = 0.0
+    targeted: bool = False
+    variant: str = "corrected"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_alpha(self.alpha)
+        one_of(self.variant, ("corrected", "released"), "variant")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1; got {self.batch_size}")
+
+    @property
+    def released(self) -> bool:
+        return self.variant == "released"
+
+    def trainee(self, base: str, model: Diffusion, subject: Subject) -> Trainee:
+        """A fresh optimiser over a surrogate of a base model, which it will change."""
+        prior = None
+        if self.prior_weight > 0:
+            prior = self.lab.prior_latents(
+                subject.class_prompt, self.class_images, self.bases()[base]
+            )
+        options: dict[str, Any] = {}
+        if self.released:
+            options = {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
+        return Trainee(
+            model, (subject.instance_prompt, subject.class_prompt), prior, lr=self.surrogate_lr,
+            batch_size=self.batch_size, prior_weight=self.prior_weight,
+            prior_dropout=self.prior_dropout, **options,
+        )  # fmt: skip
+
+    def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
+        """The denoising loss of a surrogate under the instance prompt."""
+        context = model.embed([run.subject.instance_prompt])
+        if not self.targeted:
+            return DenoisingLoss(model, context)
+        target = target_latents(model, run.clean.shape[-1])
+        return TargetedDenoisingLoss(model, context, target=target, from_zero=self.released)
+
+    def generator(self, number: int) -> torch.Generator:
+        """What a round's surrogate training draws from."""
+        return torch.Generator().manual_seed(self.seed * 7919 + number)

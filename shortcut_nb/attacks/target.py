@@ -1,0 +1,37 @@
+"""The target picture of targeted attacks: a tiled high-contrast glyph of our own drawing.
+
+Mist (Liang & Wu 2023) found that such a texture, fine and of full contrast, transfers well.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..diffusion import Diffusion
+
+# One glyph, 8 × 8: a ring, a dot and a broken bar, so that it has no symmetry to hide behind.
+GLYPH = (
+    ".######.",
+    "#......#",
+    "#.##...#",
+    "#.##.#.#",
+    "#....#.#",
+    "#......#",
+    ".######.",
+    "...##...",
+)
+
+
+def target_image(size: int, tiles: int = 4) -> Tensor:
+    """(1, 3, size, size) in [0, 1]: the glyph black on white, ``tiles`` × ``tiles`` times."""
+    glyph = torch.tensor([[0.0 if c == "#" else 1.0 for c in row] for row in GLYPH])
+    tiled = glyph.repeat(tiles, tiles)[None, None]
+    drawn = torch.nn.functional.interpolate(tiled, (size, size), mode="nearest")
+    return drawn.expand(1, 3, -1, -1).clone()
+
+
+@torch.no_grad()
+def target_latents(model: Diffusion, size: int) -> Tensor:
+    """Scaled posterior mean of the target picture, (1, c, h, w)."""
+    return model.posterior(target_image(size))[0]

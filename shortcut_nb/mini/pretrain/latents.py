@@ -1,0 +1,101 @@
+"""Latents of the whole pool, of degraded copies and of patterns: encoded once, captioned anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from ..captions import describe, describe_degraded, describe_pattern
+from ..degradations import KINDS, PATTERNS, degrade, pattern
+from .pool import Pool
+
+SHARES = {"named": 0.42, "unnamed": 0.36, "degraded": 0.16, "pattern": 0.06}
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Posterior means and stds, float16 (n, 8, 16, 16), with what each row shows.
+
+    ``kind[i]`` is "" for a clean picture, a degradation, or "pattern:…"; ``row[i]`` is the
+    picture's row in the pool (-1 for a pattern).
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    row: np.ndarray
+    kind: np.ndarray
+
+    def sample(self, rows: list[int], generator: torch.Generator) -> torch.Tensor:
+        """Draw from the posteriors of ``rows``: float32 (n, 8, 16, 16), not yet scaled."""
+        mean = torch.from_numpy(self.mean[rows]).float()
+        std = torch.from_numpy(self.std[rows]).float()
+        return mean + std * torch.randn(mean.shape, generator=generator)
+
+
+class Shares:
+    """Draws rows so that each kind of picture has its share of every batch (``SHARES``)."""
+
+    def __init__(self, pool: Pool, latents: Latents) -> None:
+        clean = np.flatnonzero(latents.kind == "")
+        named = pool.index[latents.row[clean]] < pool.named
+        is_pattern = np.char.startswith(latents.kind, "pattern:")
+        self.groups = {
+            "named": clean[named], "unnamed": clean[~named],
+            "degraded": np.flatnonzero((latents.kind != "") & ~is_pattern),
+            "pattern": np.flatnonzero(is_pattern),
+        }  # fmt: skip
+
+    def draw(self, size: int, rng: np.random.Generator) -> list[int]:
+        which = rng.choice(list(SHARES), size=size, p=list(SHARES.values()))
+        return [int(rng.choice(self.groups[str(group)])) for group in which]
+
+
+def encode(
+    pool: Pool, vae: AutoencoderKL, path: Path, degraded: int = 6000, abstract: int = 1500
+) -> Latents:
+    """Encode the pool, degraded copies and abstract patterns once; kept at ``path``."""
+    if not path.exists():
+        rng = np.random.default_rng(5)
+        rows, kinds = list(range(len(pool.pictures))), [""] * len(pool.pictures)
+        rows += rng.integers(len(pool.pictures), size=degraded).tolist()
+        kinds += [str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15))) for _ in range(degraded)]
+        rows += [-1] * abstract
+        kinds += [f"pattern:{rng.choice(PATTERNS, p=(0.4, 0.15, 0.15, 0.2, 0.1))}"
+                  for _ in range(abstract)]  # fmt: skip
+        means, stds = [], []
+        for start in range(0, len(rows), 64):
+            part = [
+                _picture(pool, row, kind, rng)
+                for row, kind in zip(rows[start : start + 64], kinds[start : start + 64])
+            ]
+            pixels = torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            with torch.inference_mode():
+                posterior = vae.encode(pixels).latent_dist
+            means.append(posterior.mean.half().numpy())
+            stds.append(posterior.std.half().numpy())
+        fresh = path.with_suffix(".tmp.npz")
+        np.savez(fresh, mean=np.concatenate(means), std=np.concatenate(stds),
+                 row=np.array(rows), kind=np.array(kinds))  # fmt: skip
+        fresh.replace(path)
+    with np.load(path) as held:
+        return Latents(**{key: held[key] for key in ("mean", "std", "row", "kind")})
+
+
+def _picture(pool: Pool, row: int, kind: str, rng: np.random.Generator) -> np.ndarray:
+    if kind.startswith("pattern:"):
+        return pattern(kind.removeprefix("pattern:"), rng)
+    return degrade(pool.pictures[row], kind, rng) if kind else pool.pictures[row]
+
+
+def caption(pool: Pool, latents: Latents, i: int, rng: np.random.Generator) -> str:
+    """A fresh caption for one row of latents; named people are called by name 85 % of the time."""
+    kind, row = str(latents.kind[i]), int(latents.row[i])
+    if kind.startswith("pattern:"):
+        return describe_pattern(kind.removeprefix("pattern:"), rng)
+    name = pool.name(row) if rng.random() < 0.85 else None
+    clean = describe(pool.who(row), pool.how(row), rng, name)
+    return describe_degraded(clean, kind, rng) if kind else clean

@@ -1,0 +1,77 @@
+"""The text encoder of the miniature's pipeline, trained first and by itself, as Stable Diffusion's.
+
+Trained together with the UNet from nothing it collapsed: every prompt without "noisy" came out the
+same, and no attribute was obeyed. Here it learns to match captions to latents (Radford et al.
+2021), and the UNet then learns to read it while it stays as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from open_clip.loss import ClipLoss
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from .latents import Latents, Shares, caption
+from .loop import train
+from .pool import Pool
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Four layers, 128 wide: 0.9 M parameters."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=128, intermediate_size=512, projection_dim=128,
+            num_hidden_layers=4, num_attention_heads=4,
+            max_position_embeddings=tokenizer.model_max_length,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )  # fmt: skip
+
+
+class Pair(torch.nn.Module):
+    """A text encoder and the small latent tower that teaches it; only the former is kept."""
+
+    def __init__(self, tokenizer: CLIPTokenizer):
+        super().__init__()
+        self.text = build_text_encoder(tokenizer)
+        self.project = torch.nn.Linear(128, 128, bias=False)
+        layers: list[torch.nn.Module] = []
+        for wide, out, stride in ((8, 64, 1), (64, 96, 2), (96, 128, 2), (128, 192, 2)):
+            layers += [torch.nn.Conv2d(wide, out, 3, stride, 1), torch.nn.GroupNorm(8, out),
+                       torch.nn.SiLU()]  # fmt: skip
+        # Hair, glasses and background sit at places of the picture: no pooling before the head.
+        self.tower = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(768, 128))
+        self.scale = torch.nn.Parameter(torch.tensor(2.66))
+
+    def forward(
+        self, z: torch.Tensor, ids: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Unit embeddings of latents (n, 8, 16, 16) and token ids (n, 40), and the logit scale."""
+        said = self.project(self.text(ids).pooler_output)
+        shown = self.tower(z)
+        unit = torch.nn.functional.normalize
+        return unit(shown, dim=-1), unit(said, dim=-1), self.scale.exp().clamp(max=100)
+
+
+def fit(
+    pool: Pool, latents: Latents, tokenizer: CLIPTokenizer, folder: Path, *,
+    steps: int, seconds: float | None, batch_size: int = 192, seed: int = 4, lr: float = 5e-4,
+) -> CLIPTextModel:  # fmt: skip
+    """Contrastive training of captions against latents."""
+    torch.manual_seed(seed)
+    model, criterion, shares = Pair(tokenizer), ClipLoss(), Shares(pool, latents)
+
+    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
+        rng = np.random.default_rng(generator.initial_seed())
+        rows = shares.draw(batch_size, rng)
+        said = [caption(pool, latents, i, rng) for i in rows]
+        # Causal attention: padding behind the end token changes nothing, so as little as possible.
+        ids = tokenizer(said, padding="longest", truncation=True, return_tensors="pt").input_ids
+        return criterion(*model(latents.sample(rows, generator), ids))
+
+    trained = train("text", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
+    return trained.text

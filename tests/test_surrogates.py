@@ -1,0 +1,103 @@
+"""Equalities between attacks that fine-tune surrogates, and what each of their parts does."""
+
+import pytest
+import torch
+
+from shortcut_nb.attacks.metacloak import Transformed
+from shortcut_nb.attacks.objectives import DenoisingLoss
+from shortcut_nb.attacks.simac import Features
+from shortcut_nb.diffusion import generators
+from shortcut_nb.modes import frozen
+
+SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,
+             "surrogate_lr": 1e-4}  # fmt: skip
+
+
+def test_fsmg_is_aspl_without_alternation(lab, subject):
+    still = lab.attack("aspl", rounds=3, pgd_steps=1, clean_steps=0, perturbed_steps=0, **SURROGATE)
+    plain = lab.attack("fsmg", steps=3, surrogate_steps=0, **SURROGATE)
+    assert torch.equal(still(subject).images, plain(subject).images)
+
+
+@pytest.mark.parametrize("name,short", [
+    ("aspl", {"rounds": 2, "pgd_steps": 2, "clean_steps": 1, "perturbed_steps": 1}),
+    ("fsmg", {"steps": 2, "surrogate_steps": 1, "inner_steps": 2}),
+])  # fmt: skip
+def test_ensemble_of_one_is_the_single_attack(lab, subject, name, short):
+    one = lab.attack(f"e-{name}", models=1, **short, **SURROGATE)
+    assert torch.equal(one(subject).images, lab.attack(name, **short, **SURROGATE)(subject).images)
+
+
+def test_ensemble_needs_as_many_models_as_it_asks_for(lab, subject):
+    many = lab.attack("e-aspl", models=9, rounds=1, **SURROGATE)
+    with pytest.raises(ValueError, match="ensemble"):
+        many(subject)
+
+
+def test_targets_timesteps_and_features_change_the_attack(lab, subject):
+    short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
+    made = [
+        lab.attack("aspl", **short), lab.attack("t-aspl", **short),
+        lab.attack("simac", keep=900, **short),
+        lab.attack("simac", keep=900, variant="released", **short),
+    ]  # fmt: skip
+    images = [attack(subject).images for attack in made]
+    for i, one in enumerate(images):
+        for other in images[:i]:
+            assert (one != other).float().mean() > 0.02
+
+
+def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
+    """What survives has, on average, a larger image gradient than what was dropped."""
+    attack = lab.attack("simac", keep=500, **SURROGATE)
+    model = lab.diffusion
+    from shortcut_nb.attacks.run import Run
+
+    run = Run.start(subject, [1, 2, 3, 4])
+    with frozen(*model.modules):
+        context = model.embed([subject.instance_prompt])
+        left = attack._select(run, model, context, 0)
+        assert 0 < len(left) <= 500
+        gone = torch.tensor([t for t in range(1000) if t not in set(left.tolist())])
+
+        def mean_size(ts):
+            picks = ts[:: max(1, len(ts) // 24)]
+            source = generators([11])
+            sizes = [attack._gradient_size(model, context, subject.b[:1], t, source) for t in picks]
+            return sum(sizes) / len(sizes)
+
+        assert mean_size(left) > mean_size(gone)
+
+
+def test_feature_hooks_are_gone_afterwards(lab):
+    features = Features(lab.diffusion)
+    with pytest.raises(RuntimeError, match="injected"):
+
+        def call():
+            raise RuntimeError("injected")
+
+        features.of(call)
+    assert not any(b.conv2._forward_hooks for b in features.blocks)
+
+
+def test_metacloak_stages_and_transformations(lab, subject):
+    attack = lab.attack("metacloak", pool_steps=1000, interval=200, advance=2, trials=4)
+    assert attack.stages == [0, 199, 399, 599, 799, 999]  # as in the released code
+    assert attack.total == 2400 and attack.repeats == 100
+    model = lab.diffusion
+    with frozen(*model.modules):
+        inner = DenoisingLoss(model, model.embed(["a photo of a person"]))
+        x = subject.b[:2].clone().requires_grad_(True)
+        value = Transformed(inner, (0.1, 0.5))(x, generators([1, 2]))
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        assert torch.isfinite(slope).all() and slope.abs().sum() > 0
+        # A blur without width and no mirror is no transformation.
+        nearly = Transformed(lambda x, s, r: x.flatten(1).mean(1), (1e-3, 1e-3), flip=0.0)
+        torch.testing.assert_close(nearly(x, generators([1, 2])), x.flatten(1).mean(1))
+
+
+def test_released_metacloak_shows_its_surrogates_another_range(lab, subject):
+    small = {"pool_steps": 2, "interval": 2, "advance": 1, "trials": 1} | SURROGATE
+    ours = lab.attack("metacloak", **small)(subject).images
+    theirs = lab.attack("metacloak", variant="released", **small)(subject).images
+    assert not torch.equal(ours, theirs)
