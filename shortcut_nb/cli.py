@@ -133,7 +133,7 @@ def protect(
         lab = _lab(profile)
         params = parse_params(param) | ({"eps": eps} if eps else {})
         made = lab.attack(attack, **params)(_subject(lab, source), on_step=progress(attack))
-        made.save(out)
+        made.save(out, _names(source))
         typer.echo(f"wrote {len(made.images)} protected pictures to {out}")
 
 
@@ -228,6 +228,17 @@ def _lab(profile: str) -> Any:
     from shortcut_nb import Lab
 
     return Lab(profile)
+
+
+def _names(source: Path) -> list[str] | None:
+    """The file names of the pictures to protect; None for a synthetic subject."""
+    from shortcut_nb.images import list_pictures
+    from shortcut_nb.subjects import SETS
+
+    if str(source).startswith("mini:"):
+        return None
+    deep = all((source / name).is_dir() for name in SETS)
+    return [path.name for path in list_pictures(source / SETS[1] if deep else source)]
 
 
 def _subject(lab: Any, source: Path) -> Any:

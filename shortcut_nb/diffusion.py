@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+)
 from torch import Generator, Tensor
 from torch.nn import Module
 
@@ -178,6 +184,40 @@ class Diffusion:
     def sample(self, prompt: str, n: int, **how) -> Tensor:
         """n pictures in [0, 1] for a prompt; arguments as for :meth:`sample_latents`."""
         return self.decode(self.sample_latents(prompt, n, **how))
+
+    @torch.inference_mode()
+    def edit(
+        self, images: Tensor, prompt: str, *, strength: float, source: Sequence[Generator],
+        steps: int, guidance_scale: float, eta: float = 0.0,
+    ) -> Tensor:  # fmt: skip
+        """Image-to-image (SDEdit, Meng et al. 2022): noise part of the way, denoise under a prompt.
+
+        Args:
+            images: (n, 3, H, W) in [0, 1], sides a multiple of what the UNet can halve.
+            strength: how far to go, in (0, 1] of the noise schedule.
+            steps: denoising steps actually taken.
+            eta: 0 is DDIM, 1 adds fresh noise at every step (DDPM).
+
+        Returns:
+            Pictures in [0, 1] on the CPU, the same shape; row i depends on generator i alone.
+        """
+        if not 0 < strength <= 1:
+            raise ValueError(f"strength must lie in (0, 1], got {strength}")
+        parts = dict(self.pipe.components)
+        parts["scheduler"] = DDIMScheduler.from_config(self.noise_schedule.config)
+        pipe = StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+        pipe.set_progress_bar_config(disable=True)
+        context = self.embed([prompt, ""]).repeat_interleave(len(images), 0)
+        said, empty = context.chunk(2)
+        # With an empty prompt guidance compares a thing with itself.
+        scale = guidance_scale if prompt else 1.0
+        with self.arithmetic():
+            out = pipe(
+                prompt_embeds=said, negative_prompt_embeds=empty, image=images, eta=eta,
+                strength=strength, num_inference_steps=max(1, math.ceil(steps / strength - 1e-9)),
+                guidance_scale=scale, generator=list(source), output_type="latent",
+            )  # fmt: skip
+        return self.decode(out.images.float())
 
     def arithmetic(self) -> torch.autocast:
         """The context in which UNet and VAE run."""

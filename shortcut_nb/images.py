@@ -105,15 +105,11 @@ def _to_tensor(picture: Image.Image) -> Tensor:
     return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())
 
 
-def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
-    """Read every picture of a folder, sorted by file name.
-
-    Returns:
-        (N, 3, size, size) float32 in [0, 1], and the N file names.
+def list_pictures(path: str | Path) -> list[Path]:
+    """The picture files of a folder, sorted by name.
 
     Raises:
         FileNotFoundError: when the folder is missing or holds no picture.
-        ValueError: when one of its pictures cannot be read.
     """
     folder = Path(path)
     accepted = ", ".join(SUFFIXES)
@@ -130,6 +126,20 @@ def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
         raise FileNotFoundError(
             f"expected pictures in {folder}; found none. Put files there that end in {accepted}."
         )
+    return files
+
+
+def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
+    """Read every picture of a folder, sorted by file name.
+
+    Returns:
+        (N, 3, size, size) float32 in [0, 1], and the N file names.
+
+    Raises:
+        FileNotFoundError: when the folder is missing or holds no picture.
+        ValueError: when one of its pictures cannot be read.
+    """
+    files = list_pictures(path)
     return torch.stack([load_picture(f, size) for f in files]), [f.name for f in files]
 
 

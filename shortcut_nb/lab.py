@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from diffusers import UNet2DModel
+from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
 from torch import Tensor
 
 from . import attacks, purify
@@ -21,8 +21,9 @@ from .modes import fast_dtype
 from .personalize import TRAINERS
 from .personalize.training import Latents
 from .profile import Profile, load_profile, resolve
+from .purify.pixel_diffusion import PixelDiffusion
 from .subjects import Subject, split_folder
-from .weights import file_sha256
+from .weights import file_digests
 
 
 class Lab:
@@ -59,10 +60,8 @@ class Lab:
         for role, ref in sorted(self.profile.models().items()):
             if not role.startswith(("diffusion", "ensemble:", "purifier:")):
                 continue
-            folder = resolve(ref)
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                name = path.relative_to(folder).as_posix()
-                digest.update(f"{role}/{name} {file_sha256(path)}\n".encode())
+            for name, found in file_digests(resolve(ref)).items():
+                digest.update(f"{role}/{name} {found}\n".encode())
         return digest.hexdigest()
 
     @cached_property
@@ -94,15 +93,33 @@ class Lab:
         Raises:
             ValueError: when the profile names no weights for it.
         """
+        network = UNet2DModel.from_pretrained(self._purifier_path(name), dtype=torch.float32)
+        return network.to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def pixel_diffusion(self) -> PixelDiffusion:
+        """The unconditional pixel-space model of DiffPure, DDSPure and GrIDPure."""
+        return PixelDiffusion.open(self._purifier_path("pixel"), self.device)
+
+    @cached_property
+    def upscaler(self) -> StableDiffusionUpscalePipeline:
+        """The ×4 upscaler of the purifier "sr"."""
+        pipe = StableDiffusionUpscalePipeline.from_pretrained(
+            self._purifier_path("upscaler"), dtype=torch.float32, local_files_only=True
+        ).to(self.device)
+        pipe.set_progress_bar_config(disable=True)
+        for module in (pipe.vae, pipe.unet, pipe.text_encoder):
+            module.eval().requires_grad_(False)
+        return pipe
+
+    def _purifier_path(self, name: str) -> Path:
         if name not in self.profile.purifiers:
             have = ", ".join(self.profile.purifiers) or "none"
             raise ValueError(
                 f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
                 f"{have}). Add an entry under purifiers: in the profile."
             )
-        path = resolve(self.profile.purifiers[name])
-        network = UNet2DModel.from_pretrained(path, dtype=torch.float32)
-        return network.to(self.device).eval().requires_grad_(False)
+        return resolve(self.profile.purifiers[name])
 
     def subject(
         self, source: str | Path, class_name: str | None = None, identifier: str | None = None

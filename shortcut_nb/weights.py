@@ -18,6 +18,8 @@ Loader = Literal[
     "image-embedder",
     "image-classifier",
     "unet-restorer",
+    "ddpm",
+    "upscaler",
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -150,3 +152,12 @@ def file_sha256(path: str | Path) -> str:
     """The SHA-256 of one file, in hex."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below `folder`, by relative name with "/"."""
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

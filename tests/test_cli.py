@@ -116,11 +116,12 @@ def test_an_unknown_purifier_is_a_user_error(tmp_path):
 
 def test_protect_keeps_the_budget_on_every_picture(tmp_path):
     x = torch.rand(4, 3, 64, 64)
-    save_folder(x, tmp_path / "in")
+    save_folder(x, tmp_path / "in", ["anna", "ben", "cleo", "dan"])
     words = [str(tmp_path / "in"), str(tmp_path / "out"), "--attack", "noise", "--eps", "8/255"]
     done = call("protect", *words)
     assert done.exit_code == 0, done.output
-    before, after = (load_folder(tmp_path / name, 64)[0] for name in ("in", "out"))
+    (before, said), (after, kept) = (load_folder(tmp_path / name, 64) for name in ("in", "out"))
+    assert kept == said
     assert Budget.linf_pixels(after, before) == [8] * 4
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline
 from torch import Tensor
 
 from ..metrics.perceptual import ClipPerceptualDistance
@@ -61,21 +60,11 @@ class Glaze(Attack):
 
     def restyle(self, run: Run) -> Tensor:
         """The pictures in the other style, (n, 3, H, W) in [0, 1]."""
-        model = self.lab.diffusion
-        pipe = StableDiffusionImg2ImgPipeline(
-            **model.pipe.components, requires_safety_checker=False
-        )
-        pipe.set_progress_bar_config(disable=True)
-        sampling, n = self.lab.profile.sampling, len(run.clean)
-        said = model.embed([self.style, ""])
-        with torch.inference_mode(), model.arithmetic():
-            drawn = pipe(
-                prompt_embeds=said[:1].expand(n, -1, -1),
-                negative_prompt_embeds=said[1:].expand(n, -1, -1), image=run.clean,
-                strength=self.style_strength, guidance_scale=sampling.guidance_scale,
-                num_inference_steps=sampling.steps, generator=run.source, output_type="pt",
-            ).images  # fmt: skip
-        return drawn.float().clamp(0, 1).cpu().clone()
+        sampling = self.lab.profile.sampling
+        return self.lab.diffusion.edit(
+            run.clean, self.style, strength=self.style_strength, source=run.source,
+            steps=sampling.steps, guidance_scale=sampling.guidance_scale,
+        )  # fmt: skip
 
     def arm(self, run: Run) -> None:
         run.made["perceptual"] = ClipPerceptualDistance(self.lab.clip)

@@ -1,4 +1,4 @@
-"""SDS attacks (Xue et al. 2024, "Diff-Protect"): score distillation, without the UNet's Jacobian."""
+"""SDS attacks (Xue et al. 2024, "Diff-Protect"): score distillation without a UNet Jacobian."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from shortcut_nb.budget import Budget
-from shortcut_nb.weights import file_sha256
+from shortcut_nb.weights import file_digests, file_sha256
 
 
 def plain(value: Any) -> Any:
@@ -96,12 +96,3 @@ def _path_digest(path: Path) -> str:
         raise FileNotFoundError(f"expected a file or folder to hash; there is nothing at {path}.")
     files = file_digests(path)
     return hashlib.sha256(canonical(files).encode()).hexdigest()
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below `folder`, by relative name with "/"."""
-    return {
-        path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }

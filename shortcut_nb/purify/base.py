@@ -119,6 +119,19 @@ def with_network(purifier: Purifier, lab: Any) -> Purifier:
     return replace(purifier, network=lab.purifier_model(purifier.name))
 
 
+def need(model: Any, name: str) -> Any:
+    """The model of a purifier that must hold one.
+
+    Raises:
+        RuntimeError: when none has been bound.
+    """
+    if model is None:
+        raise RuntimeError(
+            f"the purifier {name} has no network: use lab.purifier(...), or call .bind(lab) first"
+        )
+    return model
+
+
 def _find(name: str) -> type:
     if name not in PURIFIERS:
         near = difflib.get_close_matches(name, PURIFIERS, n=3, cutoff=0.0)

@@ -20,13 +20,24 @@ import typer
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel
 
-from . import clip, diffusion, encoders, latents, restorer, text, tokenizer, vae
+from . import (
+    clip,
+    diffusion,
+    encoders,
+    latents,
+    pixel,
+    restorer,
+    text,
+    tokenizer,
+    upscaler,
+    vae,
+)
 from .pool import render_pool
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 # Steps, and the wall-clock seconds (2 CPU cores) that the shipped weights were given.
 STEPS = {"vae": 12_000, "text": 3_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
-         "clip": 4_000, "restorer": 6_000}  # fmt: skip
+         "clip": 4_000, "restorer": 6_000, "upscaler": 6_000, "pixel": 12_000}  # fmt: skip
 log = logging.getLogger("pretrain")
 
 
@@ -64,7 +75,7 @@ def main(
     if "vae" in wanted and not (folder / "vae").exists():
         model = vae.fit(pool, folder, **plan("vae"))
         model.save_pretrained(folder / "vae")
-    if "text" in wanted or "diffusion" in wanted:
+    if {"text", "diffusion", "upscaler"} & set(wanted):
         model = AutoencoderKL.from_pretrained(folder / "vae").eval()
         encoded = latents.encode(pool, model, folder / "latents.npz")
     if "text" in wanted and not (folder / "text").exists():
@@ -74,6 +85,13 @@ def main(
         encoder = CLIPTextModel.from_pretrained(folder / "text")
         pipe = diffusion.fit(pool, encoded, model, encoder, words, folder, **plan("diffusion"))
         publish("diffusion", lambda path: pipe.to(torch.float16).save_pretrained(path))
+    if "upscaler" in wanted:
+        encoder = CLIPTextModel.from_pretrained(folder / "text")
+        pipe = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
+        publish("upscaler", lambda path: pipe.to(torch.float16).save_pretrained(path))
+    if "pixel" in wanted:
+        ddpm = pixel.fit(pool, folder, **plan("pixel"))
+        publish("pixel", lambda path: ddpm.to(torch.float16).save_pretrained(path))
     if "identity" in wanted:
         model = encoders.fit_identity(pool, folder, **plan("identity"))
         publish("identity", model.half().save_pretrained)

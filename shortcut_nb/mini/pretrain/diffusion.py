@@ -1,4 +1,4 @@
-"""The miniature's UNet, trained on latents that were computed once, under a finished text encoder."""
+"""The miniature's UNet, trained on cached latents and a finished text encoder."""
 
 from __future__ import annotations
 

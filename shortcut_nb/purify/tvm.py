@@ -1,0 +1,69 @@
+"""Total variation minimisation (Guo et al. 2018): drop pixels, then fill in the smoothest way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from skimage.restoration import denoise_tv_chambolle
+from torch import Tensor
+
+from ..images import check_images
+from .base import OnStep, register
+
+
+@register("tvm")
+@dataclass(frozen=True)
+class TVM:
+    """min_Z ½‖M ∘ (Z − x)‖² + weight · TV(Z), with a random mask M that keeps ``keep`` of x.
+
+    Solved at full resolution by proximal gradient steps whose proximal map is scikit-image's
+    total-variation solver, each channel by itself; without a mask one step is exact.
+
+    Args:
+        weight: of the total variation; 0 with ``keep=1`` is the identity.
+        keep: share of pixels kept; 0.5 in the reference, 0.98 in DiffShortcut.
+        iterations: proximal steps when some pixels are dropped.
+        seed: of the mask.
+    """
+
+    weight: float = 0.03
+    keep: float = 0.5
+    iterations: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0 or not 0 < self.keep <= 1 or self.iterations < 1:
+            raise ValueError(
+                "expected weight >= 0, keep in (0, 1] and iterations >= 1; got "
+                f"{self.weight}, {self.keep}, {self.iterations}"
+            )
+
+    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
+        """Purify (n, 3, H, W) float32 in [0, 1]."""
+        pixels = check_images(images).cpu().numpy()
+        out = []
+        for done, picture in enumerate(pixels, start=1):
+            rng = np.random.default_rng([self.seed, 11])
+            mask = rng.random(picture.shape[1:]) < self.keep
+            out.append(np.stack([self._fill(channel, mask) for channel in picture]))
+            if on_step is not None:
+                on_step(done, len(pixels))
+        filled = torch.from_numpy(np.stack(out)).float().clamp(0, 1)
+        return filled.to(images.device)
+
+    def _fill(self, channel: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        if mask.all():
+            return self._smooth(channel, 1e-7)
+        # The first guess of a dropped pixel is the mean of those kept.
+        found = np.where(mask, channel, channel[mask].mean() if mask.any() else channel.mean())
+        for _ in range(self.iterations):
+            found = self._smooth(np.where(mask, channel, found), 1e-5)
+        return found
+
+    def _smooth(self, channel: np.ndarray, tolerance: float) -> np.ndarray:
+        if self.weight == 0:
+            return channel
+        # scikit-image minimises the same sum; its stopping rule is loose by default.
+        return denoise_tv_chambolle(channel, weight=self.weight, eps=tolerance, max_num_iter=2000)

@@ -1,0 +1,80 @@
+"""What purifiers ask of a lab, with tiny networks of random weights in the real classes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    StableDiffusionUpscalePipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
+
+from shortcut_nb import Lab
+from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
+
+
+class TinyLab:
+    """The miniature's own diffusion model and CLIP; everything else small and untrained."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.restorer = UNet2DModel(
+            sample_size=16, block_out_channels=(8, 16), down_block_types=("DownBlock2D",) * 2,
+            up_block_types=("UpBlock2D",) * 2, layers_per_block=1, norm_num_groups=4,
+        ).eval()  # fmt: skip
+
+    @cached_property
+    def _mini(self) -> Lab:
+        return Lab("mini", device="cpu", autocast=torch.float32)
+
+    @property
+    def profile(self):
+        return self._mini.profile
+
+    @property
+    def diffusion(self):
+        return self._mini.diffusion
+
+    @property
+    def clip(self):
+        return self._mini.clip
+
+    def purifier_model(self, name):
+        assert name == "restorer"
+        return self.restorer
+
+    @cached_property
+    def pixel_diffusion(self) -> PixelDiffusion:
+        torch.manual_seed(1)
+        unet = UNet2DModel(
+            sample_size=16, block_out_channels=(8, 16), down_block_types=("DownBlock2D",) * 2,
+            up_block_types=("UpBlock2D",) * 2, layers_per_block=1, norm_num_groups=4,
+        ).eval()  # fmt: skip
+        return PixelDiffusion(unet, DDPMScheduler(num_train_timesteps=1000), 16)
+
+    @cached_property
+    def upscaler(self) -> StableDiffusionUpscalePipeline:
+        torch.manual_seed(2)
+        unet = UNet2DConditionModel(
+            sample_size=8, in_channels=7, out_channels=4, block_out_channels=(8, 16),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), layers_per_block=1,
+            cross_attention_dim=128, attention_head_dim=2, norm_num_groups=4, num_class_embeds=1000,
+        )  # fmt: skip
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 16), latent_channels=4, layers_per_block=1,
+            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4, sample_size=32, scaling_factor=0.08333,
+        )  # fmt: skip
+        pipe = self.diffusion.pipe
+        made = StableDiffusionUpscalePipeline(
+            vae=vae.eval(), unet=unet.eval(), text_encoder=pipe.text_encoder,
+            tokenizer=pipe.tokenizer, scheduler=DDIMScheduler(), low_res_scheduler=DDPMScheduler(),
+        )  # fmt: skip
+        made.set_progress_bar_config(disable=True)
+        return made
