@@ -13,9 +13,7 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
-from shortcut_nb.attacks.pgd import DenoisingLoss, pgd
-from shortcut_nb.budget import Budget
-from shortcut_nb.diffusion import generators
+from shortcut_nb.attacks.run import Run
 from shortcut_nb.modes import frozen
 from shortcut_nb.personalize.training import Trainee, latents_of
 
@@ -45,26 +43,45 @@ def report(record_property, name: str, value: float, bar: float) -> None:
     assert value <= bar
 
 
-def test_attack_step(lab, record_property):
-    model, subject = lab.diffusion, lab.subject("mini:held-out/0")
-    x, source, budget = subject.images, generators(range(4)), Budget.linf(16)
-    with frozen(*model.modules):
-        context = model.embed([subject.instance_prompt])
-        objective = DenoisingLoss(model, context)
-        wide = context.expand(4, -1, -1).contiguous()
-        t = torch.tensor([100, 300, 500, 900])
+# What one step's definition cannot avoid: VAE encoder ("E"), UNet ("U"), UNet forward only ("u"),
+# VAE decoder ("D"), CLIP's image tower ("C"); each but "u" forward and backward to the pixels.
+FLOORS = {
+    "advdm": ("EU", 1.15), "mist": ("EU", 1.15), "sds": ("Eu", 1.2), "photoguard": ("E", 1.15),
+    "pid": ("E", 1.15), "clip-shift": ("C", 1.15), "photoguard-diffusion": ("EUUUUD", 1.15),
+    "glaze": ("EC", 1.15),
+}  # fmt: skip
 
-        def ours():
-            pgd(objective, x, x, budget, alpha=1 / 255, steps=1, source=source)
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_attack_step(lab, name, record_property):
+    """One round of an attack, as the attack itself takes it."""
+    model, subject = lab.diffusion, lab.subject("mini:held-out/0")
+    parts, bar = FLOORS[name]
+    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
+    t = torch.tensor([100, 300, 500, 900])
+    with frozen(*model.modules):
+        context = model.embed([subject.instance_prompt]).expand(4, -1, -1).contiguous()
+        attack.prepare(run)
+        attack.arm(run)
 
         def floor():
-            pixels = (x * 2 - 1).requires_grad_(True)
+            x = subject.images.clone().requires_grad_(True)
+            ends = []
             with model.arithmetic():
-                z = model.pipe.vae.encode(pixels).latent_dist.mean
-                guess = model.pipe.unet(z, t, wide).sample
-            guess.sum().backward()
+                z = model.pipe.vae.encode(x * 2 - 1).latent_dist.mean if "E" in parts else None
+                if "u" in parts:
+                    with torch.no_grad():
+                        model.pipe.unet(z, t, context)
+                for _ in range(parts.count("U")):
+                    z = model.pipe.unet(z, t, context).sample
+                z = model.pipe.vae.decode(z).sample if "D" in parts else z
+            if z is not None:
+                ends.append(z.sum())
+            if "C" in parts:
+                ends.append(lab.clip.model.visual(lab.clip.prepare(x)).sum())
+            torch.autograd.grad(sum(ends), x)
 
-        report(record_property, "attack step", ratio(ours, floor), 1.15)
+        report(record_property, f"{name} step", ratio(lambda: attack.round(run, 0), floor), bar)
 
 
 def test_dreambooth_step(lab, record_property):

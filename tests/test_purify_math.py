@@ -144,8 +144,8 @@ def test_impress_goes_downhill():
     purify = build("impress", lab, steps=25, start_noise=0.0)
     out = purify(x)
     with torch.no_grad():
-        given = x * 2 - 1
-        before = purify.objective(lab.diffusion, given, given)
+        given = purify.distance.activations(x)
+        before = purify.objective(lab.diffusion, x * 2 - 1, given)
         after = purify.objective(lab.diffusion, out * 2 - 1, given)
     assert (after < before).all()
 

@@ -67,7 +67,9 @@ class Glaze(Attack):
         )  # fmt: skip
 
     def arm(self, run: Run) -> None:
-        run.made["perceptual"] = ClipPerceptualDistance(self.lab.clip)
+        run.made["perceptual"] = distance = ClipPerceptualDistance(self.lab.clip)
+        with torch.no_grad():
+            run.made["reference"] = distance.activations(run.clean)
         run.made["x"] = x = run.x.detach().clone().requires_grad_(True)
         run.made["adam"] = torch.optim.Adam([x], lr=self.lr)
         if run.kept["adam"] is not None:
@@ -101,5 +103,7 @@ class Glaze(Attack):
         goal = run.kept["style_mean"][rows] + run.kept["style_std"][rows] * noise
         scale = model.pipe.vae.config.scaling_factor  # the published latents are not scaled
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
-        apart = run.made["perceptual"](x, run.clean[rows]) - self.perceptual
+        distance, reference = run.made["perceptual"], run.made["reference"]
+        apart = distance.between(distance.activations(x), [layer[rows] for layer in reference])
+        apart = apart - self.perceptual
         return latent + self.weight * apart.clamp_min(0).to(latent.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -16,7 +17,7 @@ from ..subjects import Subject
 from .payload import Payload
 from .store import Store
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,22 @@ class Cell:
         attack: name of an attack, or None for clean pictures.
         purifier: name or chain, or None.
         prompts: "plain" or "cdl".
+        settings: further parameters of the attack, as (name, value) pairs.
+        control: also sample the instance prompt with the profile's negative prompt.
     """
 
     attack: str | None = None
     eps: str = "16/255"
     purifier: str | None = None
     prompts: str = "plain"
+    settings: tuple[tuple[str, Any], ...] = ()
+    control: bool = False
 
 
 STORY = {
     "clean": Cell(),
     "random noise": Cell("noise"),
-    "protected": Cell("aspl"),
+    "protected": Cell("aspl", control=True),
     "purified": Cell("aspl", purifier="restorer"),
     "cdl": Cell("aspl", prompts="cdl"),
     "purified + cdl": Cell("aspl", purifier="restorer", prompts="cdl"),
@@ -62,13 +67,18 @@ class Stages:
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
+        return self.protected(subject, cell, seed).images
+
+    def protected(self, subject: Subject, cell: Cell, seed: int) -> Protected:
+        """Set B under the cell's attack, and what the attack took."""
         if cell.attack is None:
-            return subject.images
-        attack = self.lab.attack(cell.attack, eps=cell.eps, seed=seed)
+            return Protected(subject.images, 0.0)
+        attack = self.lab.attack(cell.attack, eps=cell.eps, seed=seed, **dict(cell.settings))
 
         def make(out: Payload) -> None:
             result = attack(subject, on_step=progress(f"{cell.attack} {cell.eps}"))
             out.save_images("images", result.images)
+            out.save_json("cost", {"seconds": result.seconds})
 
         inputs = self.inputs(
             a=subject.a, b=subject.b, prompt=subject.instance_prompt, cls=subject.class_prompt
@@ -77,8 +87,10 @@ class Stages:
             "attack": attack.config(),
             "sampling": self.lab.profile.sampling,
             "prior": self.lab.profile.prior_guidance_scale,
+            "concepts": self.lab.profile.concepts,
         }
-        return self.store.cached("protect", params, inputs, make, VERSION).images("images")
+        entry = self.store.cached("protect", params, inputs, make, VERSION)
+        return Protected(entry.images("images"), entry.json("cost")["seconds"])
 
     def purify(self, images: Tensor, cell: Cell) -> Tensor:
         """The pictures under the cell's purifier, (n, 3, H, W), as a PNG would keep them."""
@@ -103,7 +115,7 @@ class Stages:
             out.save_images(
                 "class", fitted.sample(n, seed=seed, prompt=fitted.prompts.sample_class)
             )
-            if not fitted.prompts.negative:  # the control for CDL, which always samples with one
+            if cell.control:
                 out.save_images("negative", fitted.sample(n, seed=seed, negative=words.negative))
 
         words = self.lab.profile.prompts
@@ -113,10 +125,10 @@ class Stages:
             "prior": self.lab.profile.prior_guidance_scale,
             "words": PROMPTS[cell.prompts](subject, words.noise_token, words.negative),
             "negative": words.negative, "class_prompt": subject.class_prompt,
+            "control": cell.control,
         }  # fmt: skip
         entry = self.store.cached("personalise", params, inputs, make, VERSION)
-        has_control = cell.prompts == "plain"
-        control = entry.images("negative") if has_control else None
+        control = entry.images("negative") if cell.control else None
         seconds = entry.json("cost")["seconds"]
         return Samples(entry.images("instance"), entry.images("class"), control, images, seconds)
 
@@ -135,11 +147,19 @@ class Stages:
 
 
 @dataclass(frozen=True, eq=False)
+class Protected:
+    """Pictures (n, 3, H, W) after an attack, and the seconds it took when it was run."""
+
+    images: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Samples of a fine-tuned model, and the pictures it was trained on.
 
-    ``negative`` are the instance prompt's samples with CDL's negative prompt, for models trained
-    with plain prompts: it tells the negative prompt's share from the training's. ``seconds`` is
+    ``negative`` are the instance prompt's samples with CDL's negative prompt, where the cell asks
+    for this control: it tells the negative prompt's share from the training's. ``seconds`` is
     what the fine-tuning took when it was run.
     """
 

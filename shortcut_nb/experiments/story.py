@@ -9,24 +9,18 @@ goes on.
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
-import torch
 import typer
-from tqdm import tqdm
 
 from ..budget import Budget
-from ..lab import Lab
-from ..metrics import bootstrap_mean
 from ..plots import interval_plot, save_figure
-from .stages import STORY, Stages, story_cells
+from . import matrix
+from .report import judge, means, paired
+from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
 ENOUGH_SUBJECTS = 6
@@ -47,33 +41,6 @@ CLAIMS = (
 )
 
 
-def one_subject(
-    profile: str,
-    name: str,
-    seed: int,
-    eps: list[str],
-    cells: list[str] | None,
-    n: int,
-    threads: int,
-) -> pd.DataFrame:
-    """All cells of one subject and seed, scored: a tidy frame, one row per sample."""
-    os.environ["SHORTCUT_NB_HEADLESS"] = "1"
-    torch.set_num_threads(threads)
-    lab = Lab(profile)
-    stages, subject = Stages(lab), lab.subject(name)
-    parts: list[pd.DataFrame] = []
-    done: dict[str, pd.DataFrame] = {}
-    for budget in eps:
-        for condition, cell in story_cells(budget, cells).items():
-            if cell.attack is None and condition in done:
-                scored = done[condition]
-            else:
-                scored = stages.score(subject, stages.personalise(subject, cell, seed, n))
-                done[condition] = scored
-            parts.append(scored.assign(subject=name, seed=seed, eps=budget, condition=condition))
-    return pd.concat(parts, ignore_index=True)
-
-
 def claims(frame: pd.DataFrame) -> list[dict]:
     """Every claim at every budget: difference of means, 95 % interval, whether it holds.
 
@@ -85,30 +52,10 @@ def claims(frame: pd.DataFrame) -> list[dict]:
     frame = _with_control(frame)
     for eps, part in frame.groupby("eps", sort=False):
         for name, high, low, score, direction in CLAIMS:
-            table = part[part["prompt"] == "instance"].pivot_table(
-                index="subject", columns="condition", values=score, aggfunc="mean"
-            )
-            if high not in table or low not in table:
-                continue
-            both = table[[high, low]].dropna()
-            each = (both[high] - both[low]).to_numpy()
-            rows.append({"claim": name, "eps": eps, "score": score} | _judge(each, direction))
+            each = paired(part[part["prompt"] == "instance"], score, high, low)
+            if len(each):
+                rows.append({"claim": name, "eps": eps, "score": score} | judge(each, direction))
     return rows + shortcut(frame)
-
-
-def _judge(each: np.ndarray, direction: int) -> dict:
-    """Mean difference, its interval over subjects, and what follows for the claim.
-
-    ``agreeing`` is the share of subjects whose own difference has the claimed sign.
-    """
-    found = bootstrap_mean(each)
-    sure = bool(found.low > 0 or found.high < 0)
-    return {
-        "difference": float(found.mean), "low": float(found.low), "high": float(found.high),
-        "subjects": int(found.n), "direction": direction,
-        "agreeing": float((each * direction > 0).mean()),
-        "holds": bool(found.mean * direction > 0) if sure else None,
-    }  # fmt: skip
 
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +78,7 @@ def shortcut(frame: pd.DataFrame) -> list[dict]:
         rise = table["protected"] - table["clean"]
         each = (rise["instance"] - rise["class"]).to_numpy()
         name = "noise follows V*, not the class"
-        rows.append({"claim": name, "eps": eps, "score": "noise"} | _judge(each, 1))
+        rows.append({"claim": name, "eps": eps, "score": "noise"} | judge(each, 1))
     return rows
 
 
@@ -179,18 +126,6 @@ def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
     return table
 
 
-def means(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and 95 % interval over subjects of each score, per budget, condition and prompt."""
-    rows = []
-    keys = ["eps", "condition", "prompt"]
-    for key, part in frame.groupby(keys, sort=False):
-        for score in SCORES:
-            each = part.groupby("subject")[score].mean().to_numpy()
-            found = bootstrap_mean(each)
-            rows.append(dict(zip(keys, key, strict=True)) | {"score": score} | found._asdict())
-    return pd.DataFrame(rows)
-
-
 def main(
     profile: str = "mini",
     subjects: Annotated[int, typer.Option(help="how many held-out identities")] = 6,
@@ -201,15 +136,11 @@ def main(
     out: Path = Path("figures"),
     establish: Annotated[bool, typer.Option(help="also ship the result with the package")] = False,
 ) -> None:
-    budgets = eps or ["8/255", "16/255"]
-    tasks = [(profile, f"mini:held-out/{i}", seed, budgets, None, n, 1)
-             for seed in range(seeds) for i in range(subjects)]  # fmt: skip
-    frames = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = [pool.submit(one_subject, *task) for task in tasks]
-        for finished in tqdm(as_completed(waiting), total=len(tasks), desc="subjects"):
-            frames.append(finished.result())
+    people, frames = [f"mini:held-out/{i}" for i in range(subjects)], []
+    for budget in eps or ["16/255", "8/255"]:
+        cells = story_cells(budget, None)
+        frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
+        frames.append(frame.assign(eps=budget))
     frame = pd.concat(frames, ignore_index=True)
     report(frame, out)
     if establish:
@@ -219,7 +150,8 @@ def main(
 def report(frame: pd.DataFrame, out: Path) -> None:
     """Write ``story.json`` (claims and means), and one figure per score."""
     out.mkdir(parents=True, exist_ok=True)
-    table, found = means(_with_control(frame)), claims(frame)
+    table = means(_with_control(frame), ["eps", "condition", "prompt"], SCORES)
+    found = claims(frame)
     content = {
         "subjects": sorted(frame["subject"].unique()),
         "seeds": sorted(int(seed) for seed in frame["seed"].unique()),

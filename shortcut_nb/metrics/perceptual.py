@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..clip import Clip
@@ -20,18 +21,20 @@ class ClipPerceptualDistance:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """(n,) distances, 0 for equal pictures; differentiable in both (n, 3, H, W) in [0, 1]."""
-        total = a.new_zeros(len(a))
-        layers = list(zip(self._activations(a), self._activations(b), strict=True))
-        for one, other in layers:
-            away = (_unit(one) - _unit(other)).square().sum(1)
-            total = total + away.flatten(1).mean(1).to(total.device)
-        return total / len(layers)
+        return self.between(self.activations(a), self.activations(b))
 
-    def _activations(self, images: Tensor) -> list[Tensor]:
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """(n,) distances from activations, for callers who keep one side."""
+        each = [(one - other).square().sum(1).flatten(1).mean(1)
+                for one, other in zip(a, b, strict=True)]  # fmt: skip
+        return torch.stack(each).mean(0)
+
+    def activations(self, images: Tensor) -> list[Tensor]:
+        """Each layer's activations, (n, c, h, w), of unit length over channels."""
         found = self.clip.model.visual.forward_intermediates(
             self.clip.prepare(images), intermediates_only=True
         )
-        return found["image_intermediates"]
+        return [_unit(layer) for layer in found["image_intermediates"]]
 
 
 def _unit(x: Tensor) -> Tensor:

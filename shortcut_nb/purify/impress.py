@@ -60,20 +60,22 @@ class Impress:
             )
         return found.clamp(0, 1).to(images)
 
-    def objective(self, model: Diffusion, x: Tensor, given: Tensor) -> Tensor:
-        """The loss of each picture, (n,); x and given are in [−1, 1]."""
+    def objective(self, model: Diffusion, x: Tensor, given: list[Tensor]) -> Tensor:
+        """The loss of each picture, (n,); x in [−1, 1], ``given`` the protected's activations."""
         shown = (x / 2 + 0.5).clamp(0, 1)
         drawn = model.draw(model.posterior(shown)[0]) * 2 - 1
         consistency = (drawn - x.to(drawn.device)).square().flatten(1).mean(1)
-        apart = self.distance(shown, given / 2 + 0.5) - self.perceptual
+        distance = need(self.distance, self.name)
+        apart = distance.between(distance.activations(shown), given) - self.perceptual
         return consistency + self.weight * apart.clamp_min(0).to(drawn.device)
 
     def _search(self, model: Diffusion, images: Tensor, on_step: OnStep | None) -> Tensor:
-        given = images * 2 - 1
+        with torch.no_grad():
+            given = need(self.distance, self.name).activations(images)
         noise = draw_normal(
             images.shape[1:], generators([self.seed * 100_003 + i for i in range(len(images))])
         )
-        x = (given + self.start_noise * noise.to(given)).clamp(-1, 1).requires_grad_(True)
+        x = (images * 2 - 1 + self.start_noise * noise.to(images)).clamp(-1, 1).requires_grad_(True)
         adam = torch.optim.Adam([x], lr=self.lr, eps=1e-5)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps, eta_min=1e-5)
         for step in range(self.steps):

@@ -20,11 +20,13 @@ import typer
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel
 
+from ...plots import save_figure
 from . import (
     clip,
     diffusion,
     encoders,
     latents,
+    losses,
     pixel,
     restorer,
     text,
@@ -106,6 +108,9 @@ def main(
         publish("restorer", model.half().save_pretrained)
     costs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     (WEIGHTS / "costs.json").write_text(json.dumps(costs, indent=1) + "\n")
+    found = losses.read(folder)
+    alt = f"Training loss against step, one panel each: {', '.join(found['model'].unique())}."
+    save_figure(losses.plot(found), "pretraining_losses", folder=folder, data=found, alt=alt)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""Many cells of an experiment: every condition × subject × seed, in processes, resumable.
+
+Cells are independent and kept in the store, so a run that was killed goes on, and two experiments
+that share a cell share its work.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from ..analysis.clip_shift import clip_shift
+from ..lab import Lab
+from ..metrics import psnr, ssim
+from ..progress import headless
+from .stages import Cell, Stages
+
+
+def run(
+    cells: Mapping[str, Cell], subjects: Sequence[str], seeds: Sequence[int], *,
+    profile: str = "mini", n: int = 8, workers: int = 2,
+) -> pd.DataFrame:  # fmt: skip
+    """Run every cell for every subject and seed; score all samples.
+
+    Args:
+        cells: condition name to cell.
+        n: samples for each prompt.
+        workers: processes, one thread each; 0 runs here.
+
+    Returns:
+        A tidy frame, one row per sample: what :meth:`Stages.score` gives, with ``condition``,
+        ``subject``, ``seed``, the cell's ``attack``, ``eps``, ``purifier``, ``prompts``, and how
+        the pictures trained on had changed (see :func:`changes`).
+    """
+    # Neighbours in the queue are different subjects, so that no two wait for the same attack.
+    tasks = [(profile, name, cell, subject, seed, n)
+             for seed in seeds for name, cell in cells.items() for subject in subjects]  # fmt: skip
+    if workers == 0:
+        return pd.concat([_one(*task) for task in tasks], ignore_index=True)
+    context = multiprocessing.get_context("spawn")
+    frames = []
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+        waiting = [pool.submit(_one, *task) for task in tasks]
+        for done in tqdm(as_completed(waiting), total=len(tasks), desc="cells", disable=headless()):
+            frames.append(done.result())
+    return pd.concat(frames, ignore_index=True)
+
+
+def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:
+    """How far the pictures trained on are from the clean ones, means over set B.
+
+    ``l2`` is the root mean square change in grey levels; ``psnr`` in dB; ``shift`` and
+    ``shift_projection`` are the move in CLIP space and its part towards noise;
+    ``attack_seconds`` what the attack took when it was run.
+    """
+    lab = stages.lab
+    who = lab.subject(subject)
+    images, clean = stages.prepare(who, cell, seed), who.images
+    concept, noise = lab.profile.concepts[:2]
+    moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
+    return {
+        "linf": float((images - clean).abs().amax() * 255),
+        "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
+        "psnr": float(psnr(images, clean).mean()),
+        "ssim": float(ssim(images, clean).mean()),
+        "shift": float(moved["shift"].mean()),
+        "shift_projection": float(moved["shift_projection"].mean()),
+        "attack_seconds": stages.protected(who, cell, seed).seconds,
+    }
+
+
+@cache
+def _lab(profile: str) -> Lab:
+    return Lab(profile)
+
+
+def _quiet() -> None:
+    os.environ["SHORTCUT_NB_HEADLESS"] = "1"
+    torch.set_num_threads(1)
+
+
+def _one(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -> pd.DataFrame:
+    stages = Stages(_lab(profile))
+    who = stages.lab.subject(subject)
+    samples = stages.personalise(who, cell, seed, n)
+    about = {
+        "condition": name, "subject": subject, "seed": seed, "attack": cell.attack or "none",
+        "eps": cell.eps, "purifier": cell.purifier or "none", "prompts": cell.prompts,
+        "training_seconds": samples.seconds,
+    }  # fmt: skip
+    return stages.score(who, samples).assign(**about, **changes(stages, subject, cell, seed))

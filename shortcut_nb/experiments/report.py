@@ -1,0 +1,49 @@
+"""Means and paired differences of experiment frames, with intervals over subjects.
+
+Samples and seeds of a subject are averaged first: the subject is the unit of resampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import bootstrap_mean
+
+
+def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:
+    """Mean and 95 % bootstrap interval of each score for each group; columns as plots want them."""
+    rows = []
+    for key, part in frame.groupby(list(by), sort=False):
+        for score in scores:
+            each = part.groupby("subject")[score].mean().dropna().to_numpy()
+            if len(each):
+                found = bootstrap_mean(each)
+                rows.append(dict(zip(by, key, strict=True)) | {"score": score} | found._asdict())
+    return pd.DataFrame(rows)
+
+
+def paired(frame: pd.DataFrame, score: str, high: str, low: str) -> np.ndarray:
+    """Each subject's difference of mean score, condition ``high`` minus ``low``; maybe empty."""
+    table = frame.pivot_table(index="subject", columns="condition", values=score, aggfunc="mean")
+    if high not in table or low not in table:
+        return np.empty(0)
+    both = table[[high, low]].dropna()
+    return (both[high] - both[low]).to_numpy()
+
+
+def judge(each: np.ndarray, direction: int) -> dict:
+    """Mean difference, its interval over subjects, and what follows for the claim.
+
+    ``agreeing`` is the share of subjects whose own difference has the claimed sign.
+    """
+    found = bootstrap_mean(each)
+    sure = bool(found.low > 0 or found.high < 0)
+    return {
+        "difference": float(found.mean), "low": float(found.low), "high": float(found.high),
+        "subjects": int(found.n), "direction": direction,
+        "agreeing": float((each * direction > 0).mean()),
+        "holds": bool(found.mean * direction > 0) if sure else None,
+    }  # fmt: skip

@@ -1,0 +1,131 @@
+"""How strong is each attack? ``python -m shortcut_nb.experiments.strength``.
+
+Every registered attack at one budget, and both noise baselines: harm to identity and quality
+after DreamBooth, size of the perturbation, CLIP shift, seconds. Each with its interval over
+subjects, and whether the attack beats both kinds of noise. Resumable through the store.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from ..attacks import ATTACKS
+from ..plots import interval_plot, save_figure
+from . import matrix
+from .report import judge, means, paired
+from .stages import Cell
+
+NOISE = ("noise", "noise-uniform")
+HARMS = ("ims_missing", "quality")
+SIZES = ("linf", "l2", "psnr", "ssim", "shift", "shift_projection", "attack_seconds")
+# Variants that the registry does not name: a condition, its attack and its settings.
+VARIANTS: dict[str, tuple[str, tuple]] = {
+    "advdm−": ("advdm", (("direction", -1),)),
+    "sds+": ("sds", (("direction", 1),)),
+    "sdst": ("sds", (("targeted", True),)),
+}
+
+
+def cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
+    """One cell per attack (all, or those named) and one for clean pictures."""
+    wanted = names or [*ATTACKS, *VARIANTS]
+    found = {"clean": Cell(eps=eps)}
+    for name in wanted:
+        attack, settings = VARIANTS.get(name, (name, ()))
+        found[name] = Cell(attack, eps=eps, settings=settings)
+    return found
+
+
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per attack: means, harms against clean pictures and against both noises.
+
+    ``beats_noise`` is True when, in identity or in quality, the attack does more harm than *both*
+    noise baselines with a 95 % interval that excludes zero.
+    """
+    own = frame[frame["prompt"] == "instance"]
+    rows = []
+    for name, part in own.groupby("condition", sort=False):
+        row: dict = {"attack": name, "subjects": part["subject"].nunique()}
+        row |= {size: float(part.groupby("subject")[size].mean().mean()) for size in SIZES}
+        for score in HARMS:
+            row[score] = float(part.groupby("subject")[score].mean().mean())
+            if name != "clean" and len(each := paired(own, score, name, "clean")):
+                found = judge(each, -1)
+                row |= {f"{score}_harm": found["difference"], f"{score}_low": found["low"],
+                        f"{score}_high": found["high"]}  # fmt: skip
+        if name not in ("clean", *NOISE):
+            row["beats_noise"] = any(_beats(own, name, score) for score in HARMS)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _beats(own: pd.DataFrame, name: str, score: str) -> bool:
+    """Whether an attack harms a score more than every noise baseline that was run."""
+    each = [paired(own, score, name, noise) for noise in NOISE]
+    found = [judge(one, -1) for one in each if len(one)]
+    return bool(found) and all(one["holds"] is True for one in found)
+
+
+def peak_memory(attack: str, profile: str = "mini", eps: str = "16/255") -> float:
+    """Peak resident memory in MiB of one attack in a process of its own, models included."""
+    code = (
+        "import resource, torch; torch.set_num_threads(1)\n"
+        "from shortcut_nb import Lab\n"
+        f"lab = Lab({profile!r}, device='cpu'); s = lab.subject(lab.profile.subjects[0])\n"
+        f"lab.attack({attack!r}, eps={eps!r})(s)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many held-out identities")] = 6,
+    seeds: int = 2,
+    eps: Annotated[str, typer.Option(help="the common budget")] = "16/255",
+    attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    workers: int = 2,
+    out: Path = Path("figures"),
+) -> None:
+    people = [f"mini:held-out/{i}" for i in range(subjects)]
+    frame = matrix.run(
+        cells(eps, attack), people, range(seeds), profile=profile, n=n, workers=workers
+    )
+    report(frame, eps, out)
+
+
+def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
+    """Write ``strength.json`` (the table) and one figure per harm."""
+    out.mkdir(parents=True, exist_ok=True)
+    content = {
+        "eps": eps, "subjects": sorted(frame["subject"].unique()),
+        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
+        "samples": int(frame["image"].max()) + 1,
+        "attacks": json.loads(table(frame).to_json(orient="records")),
+    }  # fmt: skip
+    fresh = out / ".strength.json.tmp"
+    fresh.write_text(json.dumps(content, indent=1) + "\n")
+    fresh.replace(out / "strength.json")
+    shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], HARMS)
+    titles = {"ims_missing": "identity match (−1 without a face)", "quality": "quality"}
+    for score, title in titles.items():
+        part = shown[shown["score"] == score].sort_values("mean")
+        fig = interval_plot(part, by="eps", group="condition", xlabel=title)
+        save_figure(
+            fig, f"strength_{score}", folder=out, data=part,
+            alt=f"Mean {title} of V* samples after each attack at {eps}, with 95 % bootstrap "
+            f"intervals over {part['n'].max()} subjects, sorted.",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,60 @@
+"""The strength table: harms, intervals, and the verdict against both noises."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.experiments import strength
+from shortcut_nb.experiments.report import means, paired
+
+
+def frame(levels, subjects=6, spread=0.01):
+    rng, rows = np.random.default_rng(0), []
+    for i in range(subjects):
+        for condition, level in levels.items():
+            for image in range(4):
+                value = level + 0.05 * i + spread * rng.normal()
+                rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
+                             "condition": condition, "prompt": "instance", "ims_missing": value,
+                             "quality": value} | dict.fromkeys(strength.SIZES, 1.0))  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
+
+
+def test_every_attack_has_a_cell():
+    made = strength.cells("16/255")
+    assert set(made) == {"clean", *ATTACKS, *strength.VARIANTS}
+    assert dict(made["advdm−"].settings) == {"direction": -1}
+
+
+def test_harm_and_the_verdict_against_noise():
+    found = strength.table(frame(LEVELS)).set_index("attack")
+    assert found.loc["aspl", "ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
+    assert (
+        found.loc["aspl", "ims_missing_low"] < -0.48 < found.loc["aspl", "ims_missing_high"] + 0.05
+    )
+    assert found.loc["aspl", "beats_noise"]
+    assert not found.loc["sds", "beats_noise"]  # weaker than one of the two
+    assert pd.isna(found.loc["noise", "beats_noise"])
+
+
+def test_differences_are_within_subjects():
+    """Subjects differ by more than conditions do: pairing must take that out."""
+    each = paired(frame(LEVELS), "quality", "aspl", "clean")
+    assert len(each) == 6 and each.std() < 0.02
+    spread = means(frame(LEVELS), ["condition", "eps"], ["quality"]).set_index("condition")
+    assert spread.loc["aspl", "high"] - spread.loc["aspl", "low"] > 0.1
+    assert len(paired(frame(LEVELS), "quality", "aspl", "nothing")) == 0
+
+
+def test_report_writes_the_table_and_figures(tmp_path):
+    strength.report(frame(LEVELS), "16/255", tmp_path)
+    content = json.loads((tmp_path / "strength.json").read_text())
+    assert {row["attack"] for row in content["attacks"]} == set(LEVELS)
+    assert content["samples"] == 4 and len(content["subjects"]) == 6
+    assert (tmp_path / "strength_quality.png").stat().st_size > 1000
