@@ -16,7 +16,14 @@ from . import attacks, purify
 from .attacks import Attack
 from .clip import Clip
 from .diffusion import Diffusion
-from .metrics import ClipQuality, Detection, Detector, IdentityEncoder, IdentityMatch
+from .metrics import (
+    ClipQuality,
+    Detection,
+    Detector,
+    IdentityEncoder,
+    IdentityMatch,
+    ObjectDetector,
+)
 from .modes import fast_dtype
 from .personalize import TRAINERS
 from .personalize.training import Latents
@@ -79,7 +86,8 @@ class Lab:
     def detector(self) -> Detector:
         """The face detector of the metrics."""
         ref = self.profile.detector
-        return Detector.from_folder(resolve(ref), self.device, **ref.options)
+        kind = ObjectDetector if ref.loader == "object-detector" else Detector
+        return kind.from_folder(resolve(ref), self.device, **ref.options)
 
     @cached_property
     def identity(self) -> IdentityEncoder:

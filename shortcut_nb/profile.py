@@ -61,8 +61,9 @@ class Profile(Strict):
     `resolution` is in pixels, the side of a square. `ensemble` names further text-to-image models
     for attacks on several at once. `prior_guidance_scale` draws the class
     pictures of prior preservation: 1 is the model's own distribution, which training on guided
-    pictures would sharpen further with every step. `defaults` maps the name of an attack,
-    purifier or trainer to its hyperparameters.
+    pictures would sharpen further with every step. `purifier` is the
+    defence's own, a name or a chain; `subjects` are what experiments run on. `defaults` maps the
+    name of an attack, purifier or trainer to its hyperparameters.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Profile(Strict):
     detector: ModelRef
     ensemble: list[ModelRef] = Field(default_factory=list)
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
+    purifier: str = "jpeg"
     prompts: PromptDefaults = Field(default_factory=PromptDefaults)
     concepts: list[str] = Field(default_factory=list)
     subjects: list[str] = Field(default_factory=list)

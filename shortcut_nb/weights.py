@@ -17,6 +17,7 @@ Loader = Literal[
     "open_clip",
     "image-embedder",
     "image-classifier",
+    "object-detector",
     "unet-restorer",
     "ddpm",
     "upscaler",

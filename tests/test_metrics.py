@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
-from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
+from transformers import (
+    ResNetConfig,
+    ResNetForImageClassification,
+    ResNetModel,
+    YolosConfig,
+    YolosForObjectDetection,
+)
 
 from shortcut_nb.clip import Clip
 from shortcut_nb.metrics import (
@@ -16,6 +22,7 @@ from shortcut_nb.metrics import (
     IdentityEncoder,
     IdentityMatch,
     Metric,
+    ObjectDetector,
     psnr,
     ssim,
     summarise,
@@ -104,6 +111,36 @@ def test_embedding_is_the_networks_pooled_output(encoder, encoder_folder):
         expected = raw(x * 2 - 1).pooler_output.flatten(1)
     expected = expected / expected.norm(dim=-1, keepdim=True)
     assert torch.allclose(encoder(x), expected, atol=1e-5)
+
+
+def test_colours_are_normalised_and_pictures_resized(encoder_folder, encoder):
+    x = pictures(2, size=48)
+    other = IdentityEncoder.from_folder(
+        encoder_folder, size=32, pixel_mean=(0.4,) * 3, pixel_std=(0.2,) * 3
+    )
+    small = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        raw = other.model((small - 0.4) / 0.2).pooler_output.flatten(1)
+    assert torch.allclose(other(x), raw / raw.norm(dim=-1, keepdim=True), atol=1e-5)
+    assert not torch.allclose(other(x), encoder(x), atol=1e-2)
+
+
+def test_an_object_detector_says_how_sure_its_surest_person_is(tmp_path):
+    torch.manual_seed(0)
+    labels = {0: "cat", 1: "person"}
+    config = YolosConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        image_size=[32, 32], patch_size=8, num_detection_tokens=5, id2label=labels,
+        label2id={v: k for k, v in labels.items()},
+    )  # fmt: skip
+    YolosForObjectDetection(config).save_pretrained(tmp_path)
+    found = ObjectDetector.from_folder(tmp_path, size=32)
+    x = pictures(3, size=40)
+    small = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        logits = found.model(small * 2 - 1).logits
+    assert logits.shape == (3, 5, 3)  # boxes × (classes and "nothing")
+    assert torch.allclose(found(x), logits.softmax(-1)[:, :, 1].max(1).values, atol=1e-5)
 
 
 def test_embedding_does_not_depend_on_the_batch(encoder):

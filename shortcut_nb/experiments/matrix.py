@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ..analysis.clip_shift import clip_shift
 from ..lab import Lab
 from ..metrics import psnr, ssim
+from ..profile import Profile
 from ..progress import headless
 from .stages import Cell, Stages
 
@@ -51,6 +52,20 @@ def run(
         for done in tqdm(as_completed(waiting), total=len(tasks), desc="cells", disable=headless()):
             frames.append(done.result())
     return pd.concat(frames, ignore_index=True)
+
+
+def first_subjects(profile: Profile, count: int) -> list[str]:
+    """The first subjects that a profile names.
+
+    Raises:
+        ValueError: when it names fewer.
+    """
+    if len(profile.subjects) < count:
+        raise ValueError(
+            f"profile {profile.name} names {len(profile.subjects)} subjects, {count} are wanted: "
+            "list folders of photos under subjects: in the profile, or ask for fewer"
+        )
+    return profile.subjects[:count]
 
 
 def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:

@@ -170,10 +170,14 @@ class Samples:
     seconds: float
 
 
-def story_cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
-    """The cells of the story at a budget, all or those named.
+def story_cells(eps: str, purifier: str, names: list[str] | None = None) -> dict[str, Cell]:
+    """The cells of the story at a budget with the profile's purifier, all or those named.
 
     Raises:
         KeyError: for a name that is not in :data:`STORY`.
     """
-    return {name: replace(STORY[name], eps=eps) for name in names or STORY}
+    chosen = {name: STORY[name] for name in names or STORY}
+    return {
+        name: replace(cell, eps=eps, purifier=purifier if cell.purifier else None)
+        for name, cell in chosen.items()
+    }

@@ -18,7 +18,9 @@ import typer
 
 from ..budget import Budget
 from ..plots import interval_plot, save_figure
+from ..profile import load_profile
 from . import matrix
+from .matrix import first_subjects
 from .report import judge, means, paired
 from .stages import STORY, story_cells
 
@@ -128,7 +130,7 @@ def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
 
 def main(
     profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many held-out identities")] = 6,
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
     seeds: int = 2,
     eps: Annotated[list[str] | None, typer.Option(help="budgets")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
@@ -136,9 +138,10 @@ def main(
     out: Path = Path("figures"),
     establish: Annotated[bool, typer.Option(help="also ship the result with the package")] = False,
 ) -> None:
-    people, frames = [f"mini:held-out/{i}" for i in range(subjects)], []
+    about, frames = load_profile(profile), []
+    people = first_subjects(about, subjects)
     for budget in eps or ["16/255", "8/255"]:
-        cells = story_cells(budget, None)
+        cells = story_cells(budget, about.purifier)
         frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
         frames.append(frame.assign(eps=budget))
     frame = pd.concat(frames, ignore_index=True)

@@ -18,6 +18,7 @@ import typer
 
 from ..attacks import ATTACKS
 from ..plots import interval_plot, save_figure
+from ..profile import load_profile
 from . import matrix
 from .report import judge, means, paired
 from .stages import Cell
@@ -88,7 +89,7 @@ def peak_memory(attack: str, profile: str = "mini", eps: str = "16/255") -> floa
 
 def main(
     profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many held-out identities")] = 6,
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
     seeds: int = 2,
     eps: Annotated[str, typer.Option(help="the common budget")] = "16/255",
     attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
@@ -96,7 +97,7 @@ def main(
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
-    people = [f"mini:held-out/{i}" for i in range(subjects)]
+    people = matrix.first_subjects(load_profile(profile), subjects)
     frame = matrix.run(
         cells(eps, attack), people, range(seeds), profile=profile, n=n, workers=workers
     )

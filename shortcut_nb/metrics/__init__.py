@@ -1,7 +1,7 @@
 """Metrics of pictures, and statistics of their scores. One name, one class."""
 
 from .base import Metric
-from .detection import Detection, Detector
+from .detection import Detection, Detector, ObjectDetector
 from .faithfulness import Faithfulness, psnr, ssim
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
@@ -16,6 +16,7 @@ __all__ = [
     "ClipQuality",
     "Detection",
     "Detector",
+    "ObjectDetector",
     "Faithfulness",
     "IdentityEncoder",
     "IdentityMatch",

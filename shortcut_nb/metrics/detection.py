@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Module
-from torch.nn import functional as F
-from transformers import AutoModelForImageClassification
+from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
 from ..images import check_images
 from .base import Needs
+from .prepare import HALF, prepare
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A transformers ``ResNetForImageClassification`` with the labels "none" and "person".
+    """A transformers image classifier with the label "person", such as the miniature's.
 
-    Pictures are resized to ``size`` (None: left as they are) and normalised to [-1, 1].
-    A face is found where the probability of "person" reaches ``threshold``.
+    Pictures are resized to ``size`` (None: left as they are) and normalised by
+    ``pixel_mean`` and ``pixel_std``. A face is found where the probability of "person" reaches
+    ``threshold``.
     """
 
     model: Module
     threshold: float = 0.5
     size: int | None = None
+    pixel_mean: Sequence[float] = HALF
+    pixel_std: Sequence[float] = HALF
     batch: int = 64
+
+    loader: ClassVar[type] = AutoModelForImageClassification
 
     def __post_init__(self) -> None:
         if "person" not in self.model.config.label2id:
             got = ", ".join(map(str, self.model.config.label2id))
-            raise ValueError(f'expected a classifier with the label "person", got {got}')
+            raise ValueError(f'expected a model with the label "person", got {got}')
 
     @classmethod
     def from_folder(
-        cls, path: str | Path, device: str | torch.device = "cpu", size: int | None = None
+        cls, path: str | Path, device: str | torch.device = "cpu", **options: Any
     ) -> Detector:
-        """Open the classifier that ``save_pretrained`` wrote. Raises OSError if it is absent."""
-        model = AutoModelForImageClassification.from_pretrained(str(path), dtype=torch.float32)
-        return cls(model.eval().to(device), size=size)
+        """Open the model that ``save_pretrained`` wrote; options are this class's fields.
+
+        Raises OSError if it is absent.
+        """
+        model = cls.loader.from_pretrained(str(path), dtype=torch.float32)
+        return cls(model.eval().to(device), **options)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -51,16 +60,26 @@ class Detector:
         person = int(self.model.config.label2id["person"])
         parts = []
         for part in images.split(self.batch):
-            x = part.to(device)
-            if self.size is not None and tuple(x.shape[-2:]) != (self.size, self.size):
-                x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
-            logits = self.model((x - 0.5) / 0.5).logits.float()
-            parts.append(logits.softmax(dim=-1)[:, person].cpu())
+            x = prepare(part.to(device), self.size, self.pixel_mean, self.pixel_std)
+            parts.append(self._person(self.model(x).logits.float(), person).cpu())
         return torch.cat(parts)
+
+    def _person(self, logits: Tensor, person: int) -> Tensor:
+        return logits.softmax(dim=-1)[:, person]
 
     def found(self, images: Tensor) -> np.ndarray:
         """Whether a face was found, (n,) bool."""
         return self(images).numpy() >= self.threshold
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectDetector(Detector):
+    """A transformers object detector (DETR, YOLOS): the surest "person" of all its boxes."""
+
+    loader: ClassVar[type] = AutoModelForObjectDetection
+
+    def _person(self, logits: Tensor, person: int) -> Tensor:
+        return logits.softmax(dim=-1)[..., person].amax(dim=1)
 
 
 @dataclass(frozen=True, eq=False)

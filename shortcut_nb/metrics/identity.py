@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,27 +17,34 @@ from transformers import AutoModel
 from ..images import check_images
 from .base import Needs, need_references
 from .detection import Detector
+from .prepare import HALF, prepare
 
 
 @dataclass(frozen=True, eq=False)
 class IdentityEncoder:
-    """A face recogniser: a transformers ``ResNetModel`` whose pooled output is the identity.
+    """A transformers model whose pooled output says who (or what) a picture shows.
 
+    The miniature's is a face recogniser (``ResNetModel``). The Stable Diffusion profiles take
+    DINOv2, whose cosine is DreamBooth's own measure of subject fidelity (Ruiz et al. 2023, 4.2).
     ``size`` resizes pictures to a square first; None leaves them as they are.
     """
 
     model: Module
     size: int | None = None
+    pixel_mean: Sequence[float] = HALF
+    pixel_std: Sequence[float] = HALF
     batch: int = 64
 
     @classmethod
     def from_folder(
-        cls, path: str | Path, device: str | torch.device = "cpu", size: int | None = None
+        cls, path: str | Path, device: str | torch.device = "cpu", **options: Any
     ) -> IdentityEncoder:
-        """Open the encoder that ``save_pretrained`` wrote. Raises OSError when it is not there."""
-        return cls(
-            AutoModel.from_pretrained(str(path), dtype=torch.float32).eval().to(device), size
-        )
+        """Open the encoder that ``save_pretrained`` wrote; options are this class's fields.
+
+        Raises OSError when it is not there.
+        """
+        model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
+        return cls(model.eval().to(device), **options)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -45,10 +53,8 @@ class IdentityEncoder:
         device = next(self.model.parameters()).device
         parts = []
         for part in images.split(self.batch):
-            x = part.to(device)
-            if self.size is not None and tuple(x.shape[-2:]) != (self.size, self.size):
-                x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
-            pooled = self.model((x - 0.5) / 0.5).pooler_output.flatten(1)
+            x = prepare(part.to(device), self.size, self.pixel_mean, self.pixel_std)
+            pooled = self.model(x).pooler_output.flatten(1)
             parts.append(F.normalize(pooled.float(), dim=-1).cpu())
         return torch.cat(parts)
 

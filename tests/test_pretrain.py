@@ -1,0 +1,123 @@
+"""Pretraining of the pipelines, for two steps on a small pool: the real loop, the real formats."""
+
+import pytest
+import torch
+from diffusers import DDPMPipeline, StableDiffusionUpscalePipeline
+
+from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.mini.pretrain import (
+    diffusion,
+    latents,
+    losses,
+    pixel,
+    text,
+    tokenizer,
+    upscaler,
+    vae,
+)
+from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
+from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
+
+HOW = {"steps": 2, "seconds": None}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A pool of 64 pictures, an untrained autoencoder, its latents and the tokenizer."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    size = PoolSize(named=8, named_pictures=4, unnamed=8, unnamed_pictures=4)
+    pool = render_pool(folder / "pool.npy", size, workers=1)
+    torch.manual_seed(0)
+    model = vae.build().eval()
+    model.register_to_config(scaling_factor=0.5)
+    held = latents.encode(pool, model, folder / "latents.npz", degraded=16, abstract=8)
+    return folder, pool, model, held, tokenizer.build()
+
+
+@pytest.fixture(scope="module")
+def encoder(world):
+    folder, pool, _, held, words = world
+    return text.fit(pool, held, words, folder, batch_size=16, **HOW)
+
+
+def test_shares_hold_in_every_batch(world):
+    _, pool, _, held, _ = world
+    import numpy as np
+
+    rows = np.array(latents.Shares(pool, held).draw(4000, np.random.default_rng(0)))
+    kinds, clean = held.kind[rows], held.kind[rows] == ""
+    assert (~clean).mean() == pytest.approx(0.22, abs=0.03)
+    assert np.char.startswith(kinds, "pattern:").mean() == pytest.approx(0.06, abs=0.02)
+    named = pool.index[held.row[rows[clean]]] < pool.named
+    assert named.mean() == pytest.approx(0.42 / 0.78, abs=0.04)
+
+
+def test_unet_trains_under_a_text_encoder_that_stays_as_it_is(world, encoder, tmp_path):
+    folder, pool, model, held, words = world
+    before = [p.clone() for p in encoder.parameters()]
+    pipe = diffusion.fit(pool, held, model, encoder, words, folder, batch_size=4, **HOW)
+    assert all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
+    pipe.to(torch.float16).save_pretrained(tmp_path / "pipe")
+    drawn = Diffusion.open(tmp_path / "pipe").sample(
+        "a photo of a person", 1, seed=0, steps=2, guidance_scale=2.0
+    )
+    assert drawn.shape == (1, 3, 64, 64) and torch.isfinite(drawn).all()
+    encoder.float(), model.float()
+
+
+def test_prompts_do_not_collapse(world, encoder):
+    """What went wrong once: an encoder for which all prompts are one."""
+    words = world[-1]
+    said = ["a photo of a person, red background", "a photo of a person, blue background"]
+    ids = words(said, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    with torch.no_grad():
+        a, b = encoder(ids).last_hidden_state
+    assert (a - b).norm() > 0.02 * a.norm()
+
+
+def test_the_shipped_text_encoder_tells_attributes_apart(lab):
+    a, b, c = lab.diffusion.embed([
+        "a photo of a person, red background", "a photo of a person, blue background",
+        "a noisy pattern",
+    ])  # fmt: skip
+    assert (a - b).norm() > 0.1 * a.norm()
+    assert (a - c).norm() > 0.1 * a.norm()
+
+
+def test_upscaler_opens_as_the_real_pipeline(world, encoder, tmp_path):
+    folder, pool, model, held, words = world
+    made = upscaler.fit(pool, held, model, encoder, words, folder, batch_size=4, **HOW)
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():  # other numbers inside, the same scaled latents and the same picture
+        z = model.encode(x).latent_dist
+        w = made.vae.encode(x).latent_dist
+        scale, other = model.config.scaling_factor, made.vae.config.scaling_factor
+        torch.testing.assert_close(w.mean * other, z.mean * scale, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(w.std * other, z.std * scale, rtol=1e-3, atol=1e-4)
+        drawn = made.vae.decode(w.mean).sample
+        torch.testing.assert_close(drawn, model.decode(z.mean).sample, rtol=1e-3, atol=1e-4)
+    made.save_pretrained(tmp_path / "up")
+    again = StableDiffusionUpscalePipeline.from_pretrained(tmp_path / "up")
+    out = again("a photo", image=torch.rand(1, 3, 16, 16), num_inference_steps=2, output_type="pt")
+    assert out.images.shape == (1, 3, 64, 64)
+    assert again.vae.config.scaling_factor == pytest.approx(upscaler.SCALING)
+
+
+def test_pixel_model_opens_as_a_ddpm_folder(world, tmp_path):
+    folder, pool, *_ = world
+    made = pixel.fit(pool, folder, batch_size=2, **HOW)
+    assert isinstance(made, DDPMPipeline)
+    made.to(torch.float16).save_pretrained(tmp_path / "pixel")
+    model = PixelDiffusion.open(tmp_path / "pixel")
+    assert model.window == 64 and next(model.unet.parameters()).dtype == torch.float32
+    assert model.guess(torch.zeros(1, 3, 64, 64), 100).abs().max() <= 1
+
+
+def test_losses_are_logged_and_plotted(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"step": 20, "loss": 2.0, "seconds": 1.0}\n' * 3)
+    (tmp_path / "b.jsonl").write_text('{"step": 20, "loss": 1.0, "seconds": 1.0}\n')
+    found = losses.read(tmp_path)
+    assert set(found["model"]) == {"a", "b"} and len(found) == 4
+    assert [axes.get_title() for axes in losses.plot(found).axes] == ["a", "b"]
+    with pytest.raises(FileNotFoundError, match="pretrain"):
+        losses.read(tmp_path / "none")
