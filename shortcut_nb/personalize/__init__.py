@@ -1,7 +1,8 @@
 """Personalisation: trainers by name, and the prompts they use."""
 
-from .dreambooth import DreamBooth, Personalized
+from . import custom_diffusion, dreambooth, lora, textual_inversion  # noqa: F401  (each registers)
+from .dreambooth import DreamBooth
 from .prompts import PROMPTS, Prompts
+from .trainer import TRAINERS, Personalized, Trainer
 
-TRAINERS = {"dreambooth": DreamBooth}
-__all__ = ["PROMPTS", "TRAINERS", "DreamBooth", "Personalized", "Prompts"]
+__all__ = ["PROMPTS", "TRAINERS", "DreamBooth", "Personalized", "Prompts", "Trainer"]

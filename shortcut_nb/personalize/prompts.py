@@ -31,8 +31,11 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
 
     The instance prompt says that there is noise ("…, with t@t noisy pattern"), the class prompt
     that there is none. Sampling leaves the noise token out by its negation, with a negative
-    prompt. Training and sampling words come from here together, so they cannot disagree.
+    prompt. Training and sampling words come from here together, so they cannot disagree. Without a
+    noise token the words are DreamBooth's own, and only the negative prompt is left.
     """
+    if not noise_token:
+        return replace(plain(subject), negative=negative)
     without = f", without {noise_token}"
     return Prompts(
         f"{subject.instance_prompt}, with {noise_token}", subject.class_prompt + without,
@@ -43,6 +46,8 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
 def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
     """CDL as in the authors' code, whose instance prompt has no "with" before the noise token."""
     words = cdl(subject, noise_token, negative)
+    if not noise_token:
+        return words
     return replace(words, instance=f"{subject.instance_prompt}, {noise_token}")
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from .methods import FullFineTuning, Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
 
 @dataclass(eq=False)
 class Trainee:
-    """A model being fine-tuned: UNet and text encoder in float32, AdamW, prior preservation.
+    """A model being fine-tuned in float32: AdamW, prior preservation; ``method`` says what moves.
 
     Args:
         prompts: (instance, class).
@@ -48,6 +49,7 @@ class Trainee:
         shuffle: False takes pictures from the first on, as Anti-DreamBooth's surrogates do.
         round_weights: round weights to this dtype after each step (imitates training without
             float32 master weights).
+        method: what is trained; the model has been prepared for it.
     """
 
     model: Diffusion
@@ -62,18 +64,17 @@ class Trainee:
     max_grad_norm: float | None = 1.0
     shuffle: bool = True
     round_weights: torch.dtype | None = None
+    method: Method = field(default_factory=FullFineTuning)
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         text_lr = self.lr if self.text_lr is None else self.text_lr
-        _, unet, text = self.model.modules
-        unet.requires_grad_(True).train()
-        text.requires_grad_(text_lr > 0).train(text_lr > 0)
-        groups = [{"params": list(unet.parameters()), "lr": self.lr}]
-        if text_lr > 0:
-            groups.append({"params": list(text.parameters()), "lr": text_lr})
+        groups = self.method.groups(self.model, self.lr, text_lr)
         self.parameters = [p for group in groups for p in group["params"]]
+        _, unet, text = self.model.modules
+        unet.train()
+        text.train(any(p.requires_grad for p in text.parameters()))
         self.optimiser = torch.optim.AdamW(groups, weight_decay=self.weight_decay)
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
@@ -119,6 +120,7 @@ class Trainee:
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.optimiser.step()
+        self.method.constrain(self.model)
         if self.round_weights is not None:
             with torch.no_grad():
                 for p in self.parameters:

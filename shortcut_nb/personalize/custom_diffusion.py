@@ -1,0 +1,97 @@
+"""Custom Diffusion (Kumari et al. 2023): cross-attention keys and values, and a new word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffusers.models.attention_processor import CustomDiffusionAttnProcessor2_0
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import Parameter
+
+from ..diffusion import Diffusion
+from .token import add_token, keep_other_rows, placeholder, row_of, table_of
+from .trainer import Trainer, trainer
+
+WORD = "new_word.safetensors"
+
+
+@dataclass(eq=False)
+class KeysAndValues:
+    """Trains copies of every cross-attention's K and V, and the embedding of a new word.
+
+    diffusers' own attention processors hold the copies; the UNet itself stays as it is.
+    """
+
+    identifier: str
+    like: str
+    _others: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def token(self) -> str:
+        return placeholder(self.identifier)
+
+    def prepare(self, model: Diffusion, seed: int) -> None:
+        _, unet, _ = model.modules
+        unet.requires_grad_(False)
+        processors: dict[str, Any] = {}
+        for name in unet.attn_processors:
+            attention = unet.get_submodule(name.removesuffix(".processor"))
+            wide, width = attention.to_k.weight.shape
+            crosses = name.endswith("attn2.processor")
+            made = CustomDiffusionAttnProcessor2_0(
+                train_kv=crosses, train_q_out=False, hidden_size=wide, cross_attention_dim=width
+            )
+            if crosses:
+                made.to_k_custom_diffusion.weight.data.copy_(attention.to_k.weight)
+                made.to_v_custom_diffusion.weight.data.copy_(attention.to_v.weight)
+            processors[name] = made.to(attention.to_k.weight)
+        unet.set_attn_processor(processors)
+        add_token(model, self.token, self.like)
+        self._others = table_of(model).detach().clone()
+
+    def rename(self, prompt: str, identifier: str) -> str:
+        return prompt.replace(identifier, self.token)
+
+    def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
+        found = [{"params": list(self._parts(model).values()), "lr": lr}]
+        if text_lr > 0:
+            found.append({"params": [table_of(model)], "lr": text_lr})
+        return found
+
+    def constrain(self, model: Diffusion) -> None:
+        keep_other_rows(model, row_of(model, self.token), self._others)
+
+    def state(self, model: Diffusion) -> dict[str, Tensor]:
+        return {**self._parts(model), "text.table": table_of(model)}
+
+    def save(self, model: Diffusion, folder: Path) -> None:
+        """Write what ``unet.load_attn_procs`` and ``load_textual_inversion`` read.
+
+        The former is diffusers' .bin, which its loader opens with ``weights_only``: it has entries
+        for layers without weights, which safetensors cannot hold. Open it with
+        ``use_safetensors=False, _pipeline=pipe``; without the pipeline diffusers 0.42 reads the
+        file and then sets nothing.
+        """
+        model.pipe.unet.save_attn_procs(folder, safe_serialization=False)
+        row = table_of(model)[row_of(model, self.token)].detach().cpu().contiguous()
+        save_file({self.token: row}, folder / WORD)
+
+    def _parts(self, model: Diffusion) -> dict[str, Parameter]:
+        _, unet, _ = model.modules
+        return {name: p for name, p in unet.named_parameters() if "_custom_diffusion" in name}
+
+
+@trainer("custom-diffusion")
+@dataclass(frozen=True)
+class CustomDiffusion(Trainer):
+    """Custom Diffusion; 1e-5, batch 2 and 250 steps are diffusers' example for one subject."""
+
+    steps: int = 250
+    lr: float = 1e-5
+    batch_size: int = 2
+
+    def method(self, subject) -> KeysAndValues:
+        return KeysAndValues(subject.identifier, subject.class_name)

@@ -1,0 +1,86 @@
+"""DreamBooth-LoRA (Hu et al. 2022; Ruiz et al. 2023): low-rank adapters on the attention layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from torch import Tensor
+
+from ..diffusion import Diffusion
+from .methods import named
+from .trainer import Trainer, trainer
+
+UNET_LAYERS = ["to_k", "to_q", "to_v", "to_out.0"]
+TEXT_LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj"]
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Adapters of a rank on the UNet's attention and, with ``text``, on the text encoder's."""
+
+    rank: int
+    text: bool
+
+    def prepare(self, model: Diffusion, seed: int) -> None:
+        _, unet, text = model.modules
+        unet.requires_grad_(False)
+        text.requires_grad_(False)
+        how = {"r": self.rank, "lora_alpha": self.rank, "init_lora_weights": "gaussian"}
+        with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
+            torch.manual_seed(seed)
+            unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **how))
+            if self.text:
+                text.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **how))
+
+    def rename(self, prompt: str, identifier: str) -> str:
+        return prompt
+
+    def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
+        parts = named(model, "lora_")
+        found = [{"params": [p for k, p in parts.items() if k.startswith("unet.")], "lr": lr}]
+        text = [p for k, p in parts.items() if k.startswith("text.")]
+        return found + ([{"params": text, "lr": text_lr}] if text and text_lr > 0 else [])
+
+    def constrain(self, model: Diffusion) -> None:
+        pass
+
+    def state(self, model: Diffusion) -> dict[str, Tensor]:
+        return dict(named(model, "lora_"))
+
+    def save(self, model: Diffusion, folder: Path) -> None:
+        """Write pytorch_lora_weights.safetensors, which ``load_lora_weights`` reads."""
+        _, unet, text = model.modules
+        layers = [convert_state_dict_to_diffusers(get_peft_model_state_dict(m))
+                  for m in ((unet, text) if self.text else (unet,))]  # fmt: skip
+        StableDiffusionPipeline.save_lora_weights(
+            folder, unet_lora_layers=layers[0],
+            text_encoder_lora_layers=layers[1] if self.text else None,
+        )  # fmt: skip
+
+
+@trainer("dreambooth-lora")
+@dataclass(frozen=True)
+class DreamBoothLora(Trainer):
+    """DreamBooth with low-rank adapters in place of all weights; 1e-4 is diffusers' example.
+
+    Args:
+        rank: of the adapters; their alpha is the same, so the adapter counts fully.
+    """
+
+    lr: float = 1e-4
+    rank: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1; got {self.rank}")
+
+    def method(self, subject) -> LowRank:
+        return LowRank(self.rank, text=self.text_lr != 0)

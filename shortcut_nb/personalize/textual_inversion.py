@@ -1,0 +1,70 @@
+"""Textual inversion (Gal et al. 2023): nothing is trained but the embedding of one new word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..diffusion import Diffusion
+from .token import add_token, keep_other_rows, placeholder, row_of, table_of
+from .trainer import Trainer, trainer
+
+
+@dataclass(eq=False)
+class NewWord:
+    """Trains one embedding row.
+
+    Args:
+        identifier: the word that the new token takes the place of in prompts.
+        like: the word whose embedding the token begins with, the class.
+    """
+
+    identifier: str
+    like: str
+    _others: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def token(self) -> str:
+        return placeholder(self.identifier)
+
+    def prepare(self, model: Diffusion, seed: int) -> None:
+        _, unet, _ = model.modules
+        unet.requires_grad_(False)
+        add_token(model, self.token, self.like)
+        self._others = table_of(model).detach().clone()
+
+    def rename(self, prompt: str, identifier: str) -> str:
+        return prompt.replace(identifier, self.token)
+
+    def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
+        return [{"params": [table_of(model)], "lr": lr}]
+
+    def constrain(self, model: Diffusion) -> None:
+        keep_other_rows(model, row_of(model, self.token), self._others)
+
+    def state(self, model: Diffusion) -> dict[str, Tensor]:
+        return {"text.table": table_of(model)}
+
+    def save(self, model: Diffusion, folder: Path) -> None:
+        """Write learned_embeds.safetensors, which ``load_textual_inversion`` reads."""
+        folder.mkdir(parents=True)
+        row = table_of(model)[row_of(model, self.token)].detach().cpu().contiguous()
+        save_file({self.token: row}, folder / "learned_embeds.safetensors")
+
+
+@trainer("textual-inversion")
+@dataclass(frozen=True)
+class TextualInversion(Trainer):
+    """Textual inversion; 5e-4 and 3,000 steps are diffusers' example for Stable Diffusion."""
+
+    steps: int = 3000
+    lr: float = 5e-4
+    prior_weight: float = 0.0
+    weight_decay: float = 1e-2
+
+    def method(self, subject) -> NewWord:
+        return NewWord(subject.identifier, subject.class_name)

@@ -1,0 +1,59 @@
+"""A new word: one row of the text encoder's embedding table, and nothing else of it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from ..diffusion import Diffusion
+
+
+def placeholder(identifier: str) -> str:
+    """The token that stands for an identifier: "sks" becomes "<sks>"."""
+    return f"<{identifier}>"
+
+
+def add_token(model: Diffusion, token: str, like: str) -> int:
+    """Give a model's own tokenizer and text encoder a token that begins as the mean of a word's.
+
+    Returns:
+        The row of the new token. The embedding table alone wants gradients afterwards.
+
+    Raises:
+        ValueError: when the tokenizer has the token already.
+    """
+    pipe = model.pipe
+    tokenizer, text = copy.deepcopy(pipe.tokenizer), pipe.text_encoder
+    ids = tokenizer(like, add_special_tokens=False).input_ids
+    if tokenizer.add_tokens([token]) != 1:
+        raise ValueError(f"the tokenizer has {token!r} already: choose another identifier")
+    pipe.tokenizer = tokenizer
+    text.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    table, row = text.get_input_embeddings().weight, tokenizer.convert_tokens_to_ids(token)
+    with torch.no_grad():
+        table[row] = table[ids].mean(0)
+    text.requires_grad_(False)
+    table.requires_grad_(True)
+    return row
+
+
+def table_of(model: Diffusion) -> Parameter:
+    """The embedding table."""
+    return model.pipe.text_encoder.get_input_embeddings().weight
+
+
+def row_of(model: Diffusion, token: str) -> int:
+    """The row of a token."""
+    return model.pipe.tokenizer.convert_tokens_to_ids(token)
+
+
+def keep_other_rows(model: Diffusion, row: int, others: Tensor) -> None:
+    """Put every row but one back to what it was (weight decay and momentum move them)."""
+    table = table_of(model)
+    with torch.no_grad():
+        kept = table[row].clone()
+        table.copy_(others)
+        table[row] = kept

@@ -1,0 +1,217 @@
+"""One trainer loop for every personalisation method, and what it returns."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from ..diffusion import Diffusion
+from ..images import check_images
+from ..progress import OnStep, StepInfo
+from ..subjects import Subject
+from .methods import Method
+from .prompts import PROMPTS, Prompts
+from .training import Trainee, latents_of
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+TRAINERS: dict[str, type[Trainer]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Personalized:
+    """A fine-tuned model with the words that belong to it."""
+
+    model: Diffusion
+    prompts: Prompts
+    steps: int
+    guidance_scale: float
+    seconds: float
+    losses: list[float]
+    method: Method
+    identifier: str
+
+    def sample(self, n: int = 16, seed: int = 0, prompt: str | None = None, **how: Any) -> Tensor:
+        """n pictures (n, 3, H, W) in [0, 1]; ``prompt`` None is the subject's own.
+
+        Write prompts with the identifier: methods that train a new word put it there.
+
+        ``negative``, ``steps`` and ``guidance_scale`` may be given; their defaults belong to the
+        training prompts (CDL samples with its negation and negative prompt) and the profile.
+        """
+        how = {"steps": self.steps, "guidance_scale": self.guidance_scale,
+               "negative": self.prompts.negative} | how  # fmt: skip
+        said = self.method.rename(prompt, self.identifier) if prompt else self.prompts.sample
+        return self.model.sample(said, n, seed=seed, **how)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write diffusers' own format for the method, under a temporary name first."""
+        folder = Path(folder)
+        if folder.exists():
+            raise FileExistsError(f"{folder} exists already: name a new folder")
+        fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+        self.method.save(self.model, fresh)
+        os.replace(fresh, folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Hyperparameters that every method has; defaults are Anti-DreamBooth's for SD 2.1.
+
+    A subclass names its :meth:`method`.
+
+    Args:
+        prompts: "plain" or "cdl" (contrastive decoupling).
+        text_lr: None trains what the method trains of the text encoder at ``lr``; 0 freezes it.
+        batch_size: instance pictures a step, and as many class pictures.
+        prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
+        class_images: how many class pictures are sampled from the model itself.
+    """
+
+    name: ClassVar[str] = ""
+    prompts: str = "plain"
+    steps: int = 1000
+    lr: float = 5e-7
+    text_lr: float | None = None
+    batch_size: int = 1
+    prior_weight: float = 1.0
+    class_images: int = 200
+    prior_dropout: float = 0.0
+    weight_decay: float = 1e-2
+    seed: int = 0
+    lab: Lab | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.prompts not in PROMPTS:
+            raise ValueError(f"prompts must be one of {sorted(PROMPTS)}; got {self.prompts!r}")
+        if self.steps < 0 or self.batch_size < 1 or self.lr < 0:
+            raise ValueError("steps and lr must not be negative, batch_size at least 1")
+
+    def method(self, subject: Subject) -> Method:
+        """What is trained."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it trains")
+
+    def fit(
+        self, subject: Subject, images: Tensor | None = None, on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None, every: int = 50,
+    ) -> Personalized:  # fmt: skip
+        """Fine-tune a copy of the lab's model on pictures (n, 3, H, W) in [0, 1].
+
+        Args:
+            images: None is the subject's set B.
+            checkpoint: a file to save to every ``every`` steps and to go on from. A resumed run
+                ends with the same weights as an uninterrupted one.
+
+        Raises:
+            ValueError: wrong pictures, or a checkpoint of another run.
+            FloatingPointError: a loss that is not finite; the last checkpoint is kept.
+        """
+        started, lab = time.monotonic(), self.lab
+        images = subject.images if images is None else images
+        check_images(images)
+        words = PROMPTS[self.prompts](
+            subject, lab.profile.prompts.noise_token, lab.profile.prompts.negative
+        )
+        prior = lab.prior_latents(subject.class_prompt, self.class_images) if (
+            self.prior_weight > 0) else None  # fmt: skip
+        model, method = lab.diffusion.clone(), self.method(subject)
+        method.prepare(model, self.seed)
+        words = Prompts(**{
+            f.name: method.rename(getattr(words, f.name), subject.identifier) for f in fields(words)
+        })  # fmt: skip
+        data = latents_of(model, images)
+        trainee = Trainee(
+            model, (words.instance, words.class_), prior, lr=self.lr, text_lr=self.text_lr,
+            method=method,
+            batch_size=self.batch_size, prior_weight=self.prior_weight,
+            prior_dropout=self.prior_dropout, weight_decay=self.weight_decay,
+        )  # fmt: skip
+        losses: list[float] = []
+        path = Path(checkpoint) if checkpoint else None
+        mark = self._mark(words, images) if path else ""
+        if path and path.exists():
+            losses = _load(path, trainee, mark)
+            if trainee.taken > self.steps:
+                raise ValueError(
+                    f"{path} is at step {trainee.taken}, more than the {self.steps} asked for: "
+                    "name another file"
+                )
+        for step in range(trainee.taken, self.steps):
+            losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
+            if on_step:
+                on_step(StepInfo(step + 1, self.steps, {"loss": losses[-1]}))
+            if path and (step + 1) % every == 0:
+                _save(path, trainee, mark, losses)
+        trainee.release()
+        how = lab.profile.sampling
+        return Personalized(
+            model,
+            words,
+            how.steps,
+            how.guidance_scale,
+            time.monotonic() - started,
+            losses,
+            method,
+            subject.identifier,
+        )
+
+    def _mark(self, words: Prompts, images: Tensor) -> str:
+        held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        held = {"trainer": self.name} | held
+        held.pop("steps")
+        lab = self.lab
+        drawn = (lab.profile.sampling, lab.profile.prior_guidance_scale, lab.autocast)
+        about = (sorted(held.items(), key=str), words, drawn)
+        digest = hashlib.sha256(f"{about} {lab.weights_digest}".encode())
+        digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
+    state = {
+        "mark": mark, "step": trainee.taken, "losses": losses,
+        "weights": trainee.method.state(trainee.model),
+        "optimiser": trainee.optimiser.state_dict(),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, fresh)
+    os.replace(fresh, path)
+
+
+def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["mark"] != mark:
+        raise ValueError(
+            f"{path} is a checkpoint of other pictures, prompts or hyperparameters: delete it or "
+            "name another file"
+        )
+    with torch.no_grad():
+        for name, held in trainee.method.state(trainee.model).items():
+            held.copy_(state["weights"][name])
+    trainee.optimiser.load_state_dict(state["optimiser"])
+    trainee.taken = state["step"]
+    return state["losses"]
+
+
+def trainer(name: str) -> Callable[[type], type]:
+    """Give a trainer class its name in :data:`TRAINERS`."""
+
+    def add(cls: type) -> type:
+        if name in TRAINERS:
+            raise ValueError(f"trainer {name!r} exists already: {TRAINERS[name].__name__}")
+        cls.name = name
+        TRAINERS[name] = cls
+        return cls
+
+    return add
