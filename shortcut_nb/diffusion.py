@@ -195,7 +195,7 @@ class Diffusion:
         Args:
             images: (n, 3, H, W) in [0, 1], sides a multiple of what the UNet can halve.
             strength: how far to go, in (0, 1] of the noise schedule.
-            steps: denoising steps actually taken.
+            steps: denoising steps taken, at most as many as there are timesteps on the way.
             eta: 0 is DDIM, 1 adds fresh noise at every step (DDPM).
 
         Returns:
@@ -209,12 +209,14 @@ class Diffusion:
         pipe.set_progress_bar_config(disable=True)
         context = self.embed([prompt, ""]).repeat_interleave(len(images), 0)
         said, empty = context.chunk(2)
+        total = self.noise_schedule.config.num_train_timesteps
+        count = max(1, min(math.ceil(steps / strength - 1e-9), total - 1))
         # With an empty prompt guidance compares a thing with itself.
         scale = guidance_scale if prompt else 1.0
         with self.arithmetic():
             out = pipe(
-                prompt_embeds=said, negative_prompt_embeds=empty, image=images, eta=eta,
-                strength=strength, num_inference_steps=max(1, math.ceil(steps / strength - 1e-9)),
+                prompt_embeds=said, negative_prompt_embeds=empty, image=images.clamp(0, 1), eta=eta,
+                strength=strength, num_inference_steps=count,
                 guidance_scale=scale, generator=list(source), output_type="latent",
             )  # fmt: skip
         return self.decode(out.images.float())

@@ -52,24 +52,33 @@ class Lab:
         self.profile = load_profile(profile)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.autocast = autocast or fast_dtype(self.device)
+        self._digests: dict[str, str] = {}
+        self._networks: dict[str, UNet2DModel] = {}
         self._priors: dict[tuple[str, int, int], Latents] = {}
 
     def __repr__(self) -> str:
         return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
 
-    @cached_property
-    def weights_digest(self) -> str:
-        """What stands, in cache keys, for the models that make pictures (not for the metrics').
+    def digest(self, *roles: str) -> str:
+        """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
 
-        Every file of the folders counts: weights, scheduler, tokenizer.
+        Every file of the folders counts: weights, scheduler, tokenizer. A role that ends in ":"
+        means all that begin with it. Models of other roles need not be on this machine.
         """
-        digest = hashlib.sha256()
-        for role, ref in sorted(self.profile.models().items()):
-            if not role.startswith(("diffusion", "ensemble:", "purifier:")):
-                continue
-            for name, found in file_digests(resolve(ref)).items():
-                digest.update(f"{role}/{name} {found}\n".encode())
-        return digest.hexdigest()
+        models = self.profile.models()
+        wanted = [
+            name
+            for name in models
+            if name in roles or any(r.endswith(":") and name.startswith(r) for r in roles)
+        ]
+        return " ".join(f"{role}={self._digest(role)}" for role in sorted(wanted))
+
+    def _digest(self, role: str) -> str:
+        if role not in self._digests:
+            files = file_digests(resolve(self.profile.models()[role]))
+            text = "\n".join(f"{name} {found}" for name, found in files.items())
+            self._digests[role] = hashlib.sha256(text.encode()).hexdigest()
+        return self._digests[role]
 
     @cached_property
     def diffusion(self) -> Diffusion:
@@ -101,8 +110,10 @@ class Lab:
         Raises:
             ValueError: when the profile names no weights for it.
         """
-        network = UNet2DModel.from_pretrained(self._purifier_path(name), dtype=torch.float32)
-        return network.to(self.device).eval().requires_grad_(False)
+        if name not in self._networks:
+            network = UNet2DModel.from_pretrained(self._purifier_path(name), dtype=torch.float32)
+            self._networks[name] = network.to(self.device).eval().requires_grad_(False)
+        return self._networks[name]
 
     @cached_property
     def pixel_diffusion(self) -> PixelDiffusion:
@@ -167,12 +178,15 @@ class Lab:
         held = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
         return attacks.build(name, self, **(held | params))
 
-    def purifier(self, spec: str, **params: Any) -> purify.Purifier:
-        """A purifier by name, or a chain ("jpeg+restorer"); defaults are looked up per link."""
-        held: dict[str, Any] = {}
-        for link in spec.split("+"):
-            held |= self.profile.defaults.get(link.strip(), {})
-        return purify.build(spec, self, **(held | params))
+    def purifier(self, spec: str, class_name: str | None = None, **params: Any) -> purify.Purifier:
+        """A purifier by name, or a chain ("jpeg+restorer"), each link with the profile's defaults.
+
+        Args:
+            class_name: what the pictures show, for purifiers with a prompt; None is the profile's.
+            params: parameters; in a chain each goes to the one link that has it.
+        """
+        said = class_name or self.profile.prompts.class_name
+        return purify.build(spec, self, class_name=said, defaults=self.profile.defaults, **params)
 
     def personalize(self, name: str = "dreambooth", **params: Any):
         """A trainer by name, with the profile's defaults under the given parameters.

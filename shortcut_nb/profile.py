@@ -77,7 +77,7 @@ class Profile(Strict):
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
     purifier: str = "jpeg"
     prompts: PromptDefaults = Field(default_factory=PromptDefaults)
-    concepts: list[str] = Field(default_factory=list)
+    concepts: list[str] = Field(default=["a photo of a person", "a noisy pattern"], min_length=2)
     subjects: list[str] = Field(default_factory=list)
     sampling: Sampling = Field(default_factory=Sampling)
     prior_guidance_scale: float = Field(default=7.5, ge=0)

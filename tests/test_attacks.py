@@ -24,6 +24,7 @@ SMALL = {
     "photoguard-diffusion": STEPS | {"sampling_steps": 2},
     "glaze": {"steps": 3, "lr": 0.02},
     "aspl": ALTERNATE, "t-aspl": ALTERNATE, "e-aspl": ALTERNATE | {"models": 1},
+    "adaptive-aspl": ALTERNATE | {"purifier": "restorer"},
     "simac": ALTERNATE | {"keep": 940},
     "fsmg": TRAINED, "t-fsmg": TRAINED, "e-fsmg": TRAINED | {"models": 1, "inner_steps": 2},
     "metacloak": {"pool_steps": 2, "interval": 2, "advance": 1, "trials": 1} | SURROGATE,
@@ -114,11 +115,17 @@ def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):
         make(lab, "advdm", seed=5)(subject, checkpoint=path)
 
 
-@pytest.mark.parametrize("name", ["noise", "advdm", "mist", "photoguard", "pid", "glaze"])
-def test_result_does_not_depend_on_the_batch(lab, subject, once, name):
+ALONE = ["noise", "advdm", "mist", "photoguard", "photoguard-diffusion", "pid", "glaze"]
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_result_does_not_depend_on_the_neighbours(lab, subject, once, name):
+    """Picture 1 stays the same whatever picture 0 is, and picture 0 alone or with others."""
     whole = once(name).images
-    alone = make(lab, name)(dataclasses.replace(subject, b=subject.b[:1])).images
+    other = dataclasses.replace(subject, b=torch.cat([subject.c[:1], subject.b[1:2]]))
     # Convolutions of another batch size round differently: a gradient near zero may change sign.
+    assert (make(lab, name)(other).images[1] == whole[1]).float().mean() > 0.99
+    alone = make(lab, name)(dataclasses.replace(subject, b=subject.b[:1])).images
     assert (whole[:1] == alone).float().mean() > 0.99
 
 
@@ -142,6 +149,24 @@ def test_presets_of_the_papers_can_be_built(lab, name):
         assert str(getattr(attack, key)) == str(value)
     with pytest.raises(ValueError, match="preset"):
         lab.attack(name, preset="papre")
+
+
+def test_the_papers_glaze_starts_near_the_picture(lab, subject):
+    result = lab.attack("glaze", preset="paper", steps=1)(subject)
+    assert max(result.linf_pixels) < 16  # p/2 of [0, 1] is 6.4 levels, and one Adam step
+
+
+def test_inputs_name_what_an_attack_depends_on(lab):
+    clip, plain = (lab.attack(name).inputs()["weights"] for name in ("clip-shift", "advdm"))
+    assert clip.startswith("clip=") and plain.startswith("diffusion=")
+    assert lab.attack("noise").inputs()["weights"] == ""
+    knows = lab.attack("adaptive-aspl", purifier="restorer").inputs()
+    assert "purifier:restorer=" in knows["weights"] and "Restorer" in knows["purifier"]
+
+
+def test_an_empty_prompt_is_a_prompt(lab, subject):
+    own, empty = (make(lab, "advdm", prompt=p)(subject).images for p in (None, ""))
+    assert not torch.equal(own, empty)
 
 
 def test_step_size_is_never_a_bare_float():

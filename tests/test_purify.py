@@ -173,6 +173,21 @@ def test_an_unknown_name_lists_the_nearest_three():
     assert near.split(", ")[0] == "jpeg" and len(near.split(", ")) == 3
 
 
+def test_each_link_has_its_own_defaults():
+    defaults = {"jpeg": {"quality": 30}, "gaussian": {"sigma": 0.8}, "ldiffpure": {"steps": 2}}
+    chain = build("jpeg+gaussian", defaults=defaults, sigma=2.0)
+    assert chain.links == (Jpeg(30), Gaussian(2.0))
+    both = build("ldiffpure+sr", LAB, defaults=defaults | {"sr": {"steps": 3}}, class_name="dog")
+    assert [link.steps for link in both.links] == [2, 3]
+    assert all("dog" in link.prompt for link in both.links)
+
+
+def test_no_more_steps_than_there_are_timesteps():
+    x = pictures(1)
+    out = build("eldiffpure", LAB, strength=0.002)(x)  # its default of 300 steps would not fit
+    assert out.shape == x.shape
+
+
 def test_parameters_go_to_the_link_that_has_them():
     with pytest.raises(TypeError, match="no link has it"):
         build("jpeg+none", sigma=1)

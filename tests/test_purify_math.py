@@ -130,12 +130,12 @@ def test_total_variation_of_a_step_is_known():
 
 
 def test_dropped_pixels_are_filled_in():
-    x = torch.full((1, 3, 32, 32), 0.6)
-    out = TVM(weight=0.03, keep=0.5)(x)
-    assert (out - 0.6).abs().max() < 1e-3
-    spiked = x.clone()
-    spiked[..., 10, 10] = 0
-    assert (TVM(weight=0.1, keep=1.0)(spiked) - 0.6).abs().max() < 0.45
+    """Half of a step's pixels are missing: far better than filling in their mean, 0.5."""
+    x = torch.full((1, 3, 32, 32), 0.2)
+    x[..., 16:] = 0.8
+    out = TVM(weight=0.01, keep=0.5)(x)
+    assert (out - x).abs().mean() < 0.03  # the mean would be wrong by 0.3 at half the pixels
+    assert (out[..., :14] - 0.2).abs().max() < 0.1
 
 
 def test_impress_goes_downhill():

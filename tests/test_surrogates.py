@@ -8,6 +8,7 @@ from shortcut_nb.attacks.objectives import DenoisingLoss
 from shortcut_nb.attacks.simac import Features
 from shortcut_nb.diffusion import generators
 from shortcut_nb.modes import frozen
+from shortcut_nb.personalize.training import latents_of
 
 SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,
              "surrogate_lr": 1e-4}  # fmt: skip
@@ -34,12 +35,11 @@ def test_ensemble_needs_as_many_models_as_it_asks_for(lab, subject):
         many(subject)
 
 
-def test_targets_timesteps_and_features_change_the_attack(lab, subject):
+def test_targets_and_timesteps_change_the_attack(lab, subject):
     short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
     made = [
         lab.attack("aspl", **short), lab.attack("t-aspl", **short),
-        lab.attack("simac", keep=900, **short),
-        lab.attack("simac", keep=900, variant="released", **short),
+        lab.attack("simac", keep=900, feature_weight=0.0, **short),
     ]  # fmt: skip
     images = [attack(subject).images for attack in made]
     for i, one in enumerate(images):
@@ -83,7 +83,7 @@ def test_feature_hooks_are_gone_afterwards(lab):
 def test_metacloak_stages_and_transformations(lab, subject):
     attack = lab.attack("metacloak", pool_steps=1000, interval=200, advance=2, trials=4)
     assert attack.stages == [0, 199, 399, 599, 799, 999]  # as in the released code
-    assert attack.total == 2400 and attack.repeats == 100
+    assert attack.total == 2400 and attack.rounds == 100
     model = lab.diffusion
     with frozen(*model.modules):
         inner = DenoisingLoss(model, model.embed(["a photo of a person"]))
@@ -97,7 +97,29 @@ def test_metacloak_stages_and_transformations(lab, subject):
 
 
 def test_released_metacloak_shows_its_surrogates_another_range(lab, subject):
-    small = {"pool_steps": 2, "interval": 2, "advance": 1, "trials": 1} | SURROGATE
-    ours = lab.attack("metacloak", **small)(subject).images
-    theirs = lab.attack("metacloak", variant="released", **small)(subject).images
-    assert not torch.equal(ours, theirs)
+    ours, theirs = (
+        lab.attack("metacloak", variant=variant)._latents(subject.b)
+        for variant in ("corrected", "released")
+    )
+    torch.testing.assert_close(ours.mean, latents_of(lab.diffusion, subject.b).mean)
+    assert (theirs.mean - ours.mean).abs().mean() > ours.mean.abs().mean()
+
+
+def test_released_surrogates_have_their_defects_but_fsmgs_has_none(lab):
+    for name in ("aspl", "simac", "metacloak", "e-aspl"):
+        assert set(lab.attack(name, variant="released").defects) == {
+            "max_grad_norm", "shuffle", "round_weights",
+        }  # fmt: skip
+    assert lab.attack("fsmg", variant="released").defects == {}
+    assert lab.attack("aspl").defects == {}
+
+
+def test_the_feature_loss_of_simac_has_a_gradient_of_its_own(lab, subject):
+    short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 0, "perturbed_steps": 0, "keep": 900}
+    images = [lab.attack("simac", feature_weight=w, **short, **SURROGATE)(subject).images
+              for w in (0.0, 5.0)]  # fmt: skip
+    assert (images[0] != images[1]).float().mean() > 0.02
+    with pytest.raises(ValueError, match="targeted"):
+        lab.attack("simac", targeted=True)
+    with pytest.raises(ValueError, match="keep"):
+        lab.attack("simac", keep=10)

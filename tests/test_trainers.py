@@ -8,6 +8,7 @@ from diffusers import StableDiffusionPipeline
 
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.personalize import PROMPTS, TRAINERS
+from shortcut_nb.personalize.token import replace_word
 
 SMALL = {"steps": 3, "class_images": 4, "batch_size": 2}
 RATES = {"dreambooth": 1e-4, "dreambooth-lora": 1e-2, "textual-inversion": 1e-2,
@@ -154,3 +155,11 @@ def test_prompts_are_said_in_the_words_that_were_trained(fitted):
     assert one.prompts.instance == "a photo of <sks> person"
     said = one.sample(1, seed=1, prompt="a photo of sks person", steps=2)
     assert torch.equal(said, one.sample(1, seed=1, steps=2))
+    assert torch.equal(said, one.sample(1, seed=1, prompt=one.prompts.sample, steps=2))
+    assert not torch.equal(said, one.sample(1, seed=1, prompt="", steps=2))
+
+
+def test_only_whole_words_are_replaced():
+    assert replace_word("a photo of rob robot, <rob>", "rob", "<rob>") == (
+        "a photo of <rob> robot, <rob>"
+    )

@@ -1,6 +1,7 @@
 """Protective perturbations: one PGD loop, one file and one registry line per attack."""
 
 from . import (  # noqa: F401  (each registers itself)
+    adaptive,
     advdm,
     aspl,
     clip_shift,

@@ -29,5 +29,6 @@ class AdvDM(PGDAttack):
 
     def objective(self, run: Run) -> DenoisingLoss:
         model = self.lab.diffusion
-        context = model.embed([self.prompt or run.subject.class_prompt])
+        said = run.subject.class_prompt if self.prompt is None else self.prompt
+        context = model.embed([said])
         return DenoisingLoss(model, context, self.direction)

@@ -50,7 +50,7 @@ class ASPL(SurrogateAttack):
 
     def arm(self, run: Run) -> None:
         run.made["clean"] = {
-            name: latents_of(base, run.subject.a) for name, base in self.bases().items()
+            name: latents_of(base, self.seen(run.subject.a)) for name, base in self.bases().items()
         }
 
     def round(self, run: Run, number: int) -> Tensor:
@@ -68,7 +68,7 @@ class ASPL(SurrogateAttack):
         x, values = self._climb(run, lookahead)
         del lookahead  # one surrogate's gradients at a time in memory
         self.trainee(name, surrogate, run.subject).run(
-            latents_of(self.bases()[name], x), self.perturbed_steps, draw
+            latents_of(self.bases()[name], self.seen(x)), self.perturbed_steps, draw
         )
         return x, values
 
@@ -77,7 +77,7 @@ class ASPL(SurrogateAttack):
             return pgd(
                 self.objective(model, run), run.x, run.clean, self.budget,
                 alpha=parse_alpha(self.alpha), steps=self.pgd_steps, source=run.source,
-                chunk=self.chunk,
+                repeats=self.repeats, chunk=self.chunk,
             )  # fmt: skip
 
 

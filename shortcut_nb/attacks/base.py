@@ -82,6 +82,20 @@ class Attack:
         """Move ``run.x``; return the objective's values, (steps, n)."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it protects")
 
+    def roles(self) -> tuple[str, ...]:
+        """The models whose weights the result depends on, as roles of the profile."""
+        return ("diffusion",)
+
+    def inputs(self) -> dict[str, Any]:
+        """All that the result depends on beside the pictures: for cache keys and checkpoints."""
+        lab, profile = self.lab, self.lab.profile
+        return {
+            "attack": self.config(), "weights": lab.digest(*self.roles()),
+            "arithmetic": f"{lab.device.type} {lab.autocast}", "sampling": profile.sampling,
+            "prior": profile.prior_guidance_scale, "prompts": profile.prompts,
+            "concepts": profile.concepts,
+        }  # fmt: skip
+
     def config(self) -> dict[str, Any]:
         """The hyperparameters as plain values, with the attack's name."""
         held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
@@ -131,7 +145,7 @@ class Attack:
                     run.save(path, mark)
         images = self.budget.project_grid(run.x, run.clean)
         if path:
-            path.unlink(missing_ok=True)
+            run.forget(path)
         return AttackResult(
             images, run.clean, self.budget, self.budget.linf_pixels(images, run.clean),
             torch.cat(run.trace), self.config(), run.seeds, spent + time.monotonic() - started,
@@ -139,7 +153,7 @@ class Attack:
 
     def _mark(self, subject: Subject) -> str:
         words = (subject.instance_prompt, subject.class_prompt)
-        digest = hashlib.sha256(f"{self.config()} {words} {self.lab.weights_digest}".encode())
+        digest = hashlib.sha256(f"{self.inputs()} {words}".encode())
         for images in (subject.a, subject.b):
             digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -47,6 +47,9 @@ class ClipShiftAttack(PGDAttack):
     def bases(self) -> dict:
         return {}
 
+    def roles(self) -> tuple[str, ...]:
+        return ("clip",)
+
     def objective(self, run: Run) -> ClipShift:
         concepts = self.lab.profile.concepts
         said = [self.concept or concepts[0], self.noise or concepts[1]]

@@ -39,6 +39,9 @@ class EnsembleASPL(ASPL):
     def bases(self) -> dict[str, Diffusion]:
         return _ensemble(self.lab, self.models)
 
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion", "ensemble:")
+
 
 @register("e-fsmg")
 @dataclass(frozen=True)
@@ -55,3 +58,6 @@ class EnsembleFSMG(FSMG):
 
     def bases(self) -> dict[str, Diffusion]:
         return _ensemble(self.lab, self.models)
+
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion", "ensemble:")

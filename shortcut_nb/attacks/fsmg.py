@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +42,11 @@ class FSMG(SurrogateAttack):
             raise ValueError("steps and inner_steps must be at least 1, no steps negative")
 
     @property
+    def defects(self) -> dict[str, Any]:
+        """None: its surrogate comes from a training script with float32 weights."""
+        return {}
+
+    @property
     def total(self) -> int:
         return self.steps
 
@@ -48,7 +54,7 @@ class FSMG(SurrogateAttack):
         for name, base in self.bases().items():
             model = base.clone()
             self.trainee(name, model, run.subject).run(
-                latents_of(base, run.subject.a), self.surrogate_steps, self.generator(0)
+                latents_of(base, self.seen(run.subject.a)), self.surrogate_steps, self.generator(0)
             )
             run.surrogates[name] = model
 
@@ -63,7 +69,8 @@ class FSMG(SurrogateAttack):
             with frozen(*run.surrogates[name].modules):
                 found.append(pgd(
                     objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
-                    steps=self.inner_steps, source=run.source, chunk=self.chunk,
+                    steps=self.inner_steps, source=run.source, repeats=self.repeats,
+                    chunk=self.chunk,
                 ))  # fmt: skip
         run.x = torch.stack([x for x, _ in found]).mean(0)
         return torch.stack([values for _, values in found]).mean(0)

@@ -51,8 +51,13 @@ class Glaze(Attack):
     def total(self) -> int:
         return self.steps
 
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion", "clip")
+
     def prepare(self, run: Run) -> None:
-        run.x = start_uniform(run.clean, self.budget, run.source)
+        # As published: uniform within ± p of [−1, 1], with the perceptual budget as p.
+        radius = min(self.budget.unit, self.perceptual / 2)
+        run.x = start_uniform(run.clean, self.budget, run.source, radius)
         styled = self.restyle(run)
         with torch.no_grad():
             mean, std = self.lab.diffusion.posterior(styled)
@@ -100,7 +105,8 @@ class Glaze(Attack):
         model, source = self.lab.diffusion, run.source[rows]
         z = model.encode(x.clamp(0, 1), source)
         noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
-        goal = run.kept["style_mean"][rows] + run.kept["style_std"][rows] * noise
+        mean, std = (run.kept[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))
+        goal = mean + std * noise
         scale = model.pipe.vae.config.scaling_factor  # the published latents are not scaled
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
         distance, reference = run.made["perceptual"], run.made["reference"]

@@ -77,22 +77,26 @@ class MetaCloak(SurrogateAttack):
         super().__post_init__()
         if min(self.pool_steps, self.interval, self.advance, self.trials, self.pgd_steps) < 1:
             raise ValueError("pool_steps, interval, advance, trials and pgd_steps must be positive")
+        if self.interval > self.pool_steps:
+            raise ValueError(
+                f"interval must not exceed pool_steps; got {self.interval} and {self.pool_steps}"
+            )
         if self.blur <= 0.1:
             raise ValueError(f"blur must be above 0.1 pixels; got {self.blur}")
 
     @property
-    def repeats(self) -> int:
+    def rounds(self) -> int:
         """Rounds for each kept state."""
         return max(1, self.interval // self.advance)
 
     @property
     def stages(self) -> list[int]:
         """The steps at whose beginning a state is kept: 0, and the last of each interval."""
-        return [0, *range(self.interval - 1, self.pool_steps, self.interval)]
+        return sorted({0, *range(self.interval - 1, self.pool_steps, self.interval)})
 
     @property
     def total(self) -> int:
-        return self.trials * len(self.stages) * self.repeats
+        return self.trials * len(self.stages) * self.rounds
 
     def prepare(self, run: Run) -> None:
         base = self.lab.diffusion
@@ -102,18 +106,18 @@ class MetaCloak(SurrogateAttack):
             if step in self.stages:
                 pool.append(snapshot(model))
             trainee.step(data, draw)
-        run.kept["pool"], run.surrogates = pool, {"diffusion": model}
+        run.fixed["pool"], run.surrogates = pool, {"diffusion": model}
         trainee.release()
 
     def round(self, run: Run, number: int) -> Tensor:
-        model, visit = run.surrogates["diffusion"], number // self.repeats
-        if number % self.repeats == 0:
-            load_weights(model, run.kept["pool"][visit % len(self.stages)])
+        model, visit = run.surrogates["diffusion"], number // self.rounds
+        if number % self.rounds == 0:
+            load_weights(model, run.fixed["pool"][visit % len(self.stages)])
         with frozen(*model.modules):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = pgd(
                 objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
-                steps=self.pgd_steps, source=run.source, chunk=self.chunk,
+                steps=self.pgd_steps, source=run.source, repeats=self.repeats, chunk=self.chunk,
             )  # fmt: skip
         self.trainee("diffusion", model, run.subject).run(
             self._latents(run.x), self.advance, self.generator(1 + number)

@@ -34,7 +34,8 @@ class Mist(PGDAttack):
     def objective(self, run: Run) -> OnLatents:
         model = self.lab.diffusion
         goal = target_latents(model, run.clean.shape[-1])
-        context = model.embed([self.prompt or run.subject.class_prompt])
+        said = run.subject.class_prompt if self.prompt is None else self.prompt
+        context = model.embed([said])
         rate = 1e4 * goal.numel() / 16_384 if self.rate is None else self.rate
         semantic, textural = DenoisingLoss(model, context), LatentDistance(goal)
         terms = {

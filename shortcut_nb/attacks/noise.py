@@ -29,6 +29,9 @@ class RandomNoise(Attack):
     def bases(self) -> dict:
         return {}
 
+    def roles(self) -> tuple[str, ...]:
+        return ()
+
     def round(self, run: Run, number: int) -> Tensor:
         drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.source]
         offset = torch.stack(drawn).to(run.clean.device)

@@ -68,7 +68,10 @@ def _gradient(
     return values, gradient
 
 
-def start_uniform(clean: Tensor, budget: Budget, source: Sequence[Generator]) -> Tensor:
-    """A uniform random point of the ball, row i from generator i."""
+def start_uniform(
+    clean: Tensor, budget: Budget, source: Sequence[Generator], radius: float | None = None
+) -> Tensor:
+    """A uniform random point of the ball (or of a smaller one), row i from generator i."""
+    radius = budget.unit if radius is None else radius
     offset = [torch.rand(clean.shape[1:], generator=g) * 2 - 1 for g in source]
-    return budget.project(clean + budget.unit * torch.stack(offset).to(clean.device), clean)
+    return budget.project(clean + radius * torch.stack(offset).to(clean.device), clean)

@@ -25,6 +25,7 @@ class Run:
         trace: the objective's values, each (steps, n).
         surrogates: models being fine-tuned, by the name of the base model each came from.
         kept: whatever else must survive a restart (tensors, numbers, dictionaries of them).
+        fixed: the same, but never changed after ``prepare``: written once, to a file of its own.
         made: what is built anew from the rest, such as an objective; not saved.
     """
 
@@ -35,6 +36,7 @@ class Run:
     trace: list[Tensor] = field(default_factory=list)
     surrogates: dict[str, Diffusion] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
@@ -57,9 +59,16 @@ class Run:
             "surrogates": {k: _weights(m) for k, m in self.surrogates.items()}, "kept": self.kept,
         }  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        torch.save(state, fresh)
-        os.replace(fresh, path)
+        if self.fixed and not self.made.get("fixed written"):
+            _write({"mark": mark, "fixed": self.fixed}, _beside(path))
+            self.made["fixed written"] = True
+        _write(state, path)
+
+    @staticmethod
+    def forget(path: Path) -> None:
+        """Delete a checkpoint and what lies beside it."""
+        path.unlink(missing_ok=True)
+        _beside(path).unlink(missing_ok=True)
 
     def restore(self, path: Path, mark: str, bases: dict[str, Diffusion]) -> None:
         """Go to the state of a file.
@@ -73,12 +82,26 @@ class Run:
                 f"{path} is a checkpoint of another attack, subject, model or setting: delete it "
                 "or name another file"
             )
+        if _beside(path).exists():
+            beside = torch.load(_beside(path), map_location="cpu", weights_only=True)
+            if beside["mark"] == mark:
+                self.fixed, self.made["fixed written"] = beside["fixed"], True
         self.x, self.trace, self.kept = state["x"], state["trace"], state["kept"]
         self.done, self.seconds = state["done"], state["seconds"]
         for generator, held in zip(self.source, state["source"], strict=True):
             generator.set_state(held)
         for name, weights in state["surrogates"].items():
             self.surrogates[name] = load_weights(bases[name].clone(), weights)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.fixed")
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, fresh)
+    os.replace(fresh, path)
 
 
 def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:

@@ -35,7 +35,8 @@ class SDS(PGDAttack):
 
     def objective(self, run: Run) -> OnLatents:
         model = self.lab.diffusion
-        context = model.embed([self.prompt or run.subject.class_prompt])
+        said = run.subject.class_prompt if self.prompt is None else self.prompt
+        context = model.embed([said])
         term = ScoreDistillation(DenoisingLoss(model, context))
         if not self.targeted:
             return OnLatents(model, [(1.0, term)], direction=self.direction)

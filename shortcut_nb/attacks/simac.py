@@ -85,15 +85,24 @@ class SimAC(ASPL):
 
     paper = {"eps": "8/255", "alpha": "0.6375/255"}  # 16/255 and 0.005 of [-1, 1]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.targeted:
+            raise ValueError("SimAC has no targeted form: use t-aspl")
+        if self.keep < 2 * WINDOW:
+            raise ValueError(
+                f"keep must be at least {2 * WINDOW}, what one round may remove; got {self.keep}"
+            )
+
     def prepare(self, run: Run) -> None:
         super().prepare(run)
         model = self.lab.diffusion
-        context = model.embed([run.subject.instance_prompt])
+        context = model.embed([self.words(run.subject)[0]])
         chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
         run.kept["timesteps"] = chosen
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
-        context, chosen = model.embed([run.subject.instance_prompt]), run.kept["timesteps"]
+        context, chosen = model.embed([self.words(run.subject)[0]]), run.kept["timesteps"]
         if self.released or self.feature_weight == 0:
             return DenoisingLoss(model, context, timesteps=chosen)
         return FeatureInterference(

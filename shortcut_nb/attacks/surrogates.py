@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..personalize.training import Trainee
 from ..subjects import Subject
 from .base import Attack, one_of, parse_alpha
-from .objectives import DenoisingLoss, TargetedDenoisingLoss
+from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
 from .run import Run
 from .target import target_latents
 
@@ -25,6 +26,7 @@ class SurrogateAttack(Attack):
         surrogate_lr: AdamW learning rate of a surrogate; the papers' 5e-7 is for SD 2.1.
         batch_size: instance pictures (and as many class pictures) in a surrogate step.
         prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
+        repeats: draws whose gradients are averaged in each PGD step.
         targeted: draw the denoised step towards a target picture as well (T-FSMG, T-ASPL).
         variant: "corrected", or "released". Released surrogates are kept in bfloat16 without
             float32 masters (most updates of 5e-7 round away), see only the first pictures of each
@@ -39,6 +41,7 @@ class SurrogateAttack(Attack):
     prior_weight: float = 1.0
     class_images: int = 200
     prior_dropout: float = 0.0
+    repeats: int = 1
     targeted: bool = False
     variant: str = "corrected"
 
@@ -46,12 +49,29 @@ class SurrogateAttack(Attack):
         super().__post_init__()
         parse_alpha(self.alpha)
         one_of(self.variant, ("corrected", "released"), "variant")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1; got {self.batch_size}")
+        if min(self.batch_size, self.repeats) < 1:
+            raise ValueError(
+                f"batch_size and repeats must be at least 1; got {self.batch_size}, {self.repeats}"
+            )
 
     @property
     def released(self) -> bool:
         return self.variant == "released"
+
+    @property
+    def defects(self) -> dict[str, Any]:
+        """What the released surrogate training does otherwise, as options of ``Trainee``."""
+        if not self.released:
+            return {}
+        return {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
+
+    def words(self, subject: Subject) -> tuple[str, str]:
+        """What surrogates are trained on and attacked with: instance and class prompt."""
+        return subject.instance_prompt, subject.class_prompt
+
+    def seen(self, images: Tensor) -> Tensor:
+        """The pictures as a surrogate's training sees them; here as they are."""
+        return images
 
     def trainee(self, base: str, model: Diffusion, subject: Subject) -> Trainee:
         """A fresh optimiser over a surrogate of a base model, which it will change."""
@@ -60,18 +80,15 @@ class SurrogateAttack(Attack):
             prior = self.lab.prior_latents(
                 subject.class_prompt, self.class_images, self.bases()[base]
             )
-        options: dict[str, Any] = {}
-        if self.released:
-            options = {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
         return Trainee(
-            model, (subject.instance_prompt, subject.class_prompt), prior, lr=self.surrogate_lr,
+            model, self.words(subject), prior, lr=self.surrogate_lr,
             batch_size=self.batch_size, prior_weight=self.prior_weight,
-            prior_dropout=self.prior_dropout, **options,
+            prior_dropout=self.prior_dropout, **self.defects,
         )  # fmt: skip
 
-    def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
+    def objective(self, model: Diffusion, run: Run) -> Objective:
         """The denoising loss of a surrogate under the instance prompt."""
-        context = model.embed([run.subject.instance_prompt])
+        context = model.embed([self.words(run.subject)[0]])
         if not self.targeted:
             return DenoisingLoss(model, context)
         target = target_latents(model, run.clean.shape[-1])

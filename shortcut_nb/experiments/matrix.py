@@ -14,6 +14,7 @@ from functools import cache
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ..analysis.clip_shift import clip_shift
@@ -46,12 +47,17 @@ def run(
     if workers == 0:
         return pd.concat([_one(*task) for task in tasks], ignore_index=True)
     context = multiprocessing.get_context("spawn")
-    frames = []
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
-        waiting = [pool.submit(_one, *task) for task in tasks]
-        for done in tqdm(as_completed(waiting), total=len(tasks), desc="cells", disable=headless()):
-            frames.append(done.result())
-    return pd.concat(frames, ignore_index=True)
+        waiting = {pool.submit(_one, *task): task for task in tasks}
+        bar = tqdm(total=len(tasks), desc="cells", disable=headless())
+        for done in as_completed(waiting):
+            if error := done.exception():
+                pool.shutdown(wait=False, cancel_futures=True)
+                _, name, _, subject, seed, _ = waiting[done]
+                raise RuntimeError(f"cell {name!r} of {subject}, seed {seed}: {error}") from error
+            bar.update()
+        bar.close()
+    return pd.concat([done.result() for done in waiting], ignore_index=True)
 
 
 def first_subjects(profile: Profile, count: int) -> list[str]:
@@ -68,16 +74,20 @@ def first_subjects(profile: Profile, count: int) -> list[str]:
     return profile.subjects[:count]
 
 
-def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:
+def changes(
+    stages: Stages, subject: str, cell: Cell, seed: int, images: Tensor | None = None
+) -> dict[str, float]:
     """How far the pictures trained on are from the clean ones, means over set B.
 
     ``l2`` is the root mean square change in grey levels; ``psnr`` in dB; ``shift`` and
     ``shift_projection`` are the move in CLIP space and its part towards noise;
-    ``attack_seconds`` what the attack took when it was run.
+    ``attack_seconds`` what the attack took when it was run. ``images`` are the pictures trained
+    on, where the caller has them.
     """
     lab = stages.lab
     who = lab.subject(subject)
-    images, clean = stages.prepare(who, cell, seed), who.images
+    images = stages.prepare(who, cell, seed) if images is None else images
+    clean = who.images
     concept, noise = lab.profile.concepts[:2]
     moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
     return {
@@ -110,4 +120,5 @@ def _one(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -
         "eps": cell.eps, "purifier": cell.purifier or "none", "prompts": cell.prompts,
         "training_seconds": samples.seconds,
     }  # fmt: skip
-    return stages.score(who, samples).assign(**about, **changes(stages, subject, cell, seed))
+    moved = changes(stages, subject, cell, seed, samples.trained_on)
+    return stages.score(who, samples).assign(**about, **moved)

@@ -9,10 +9,10 @@ import pandas as pd
 from torch import Tensor
 
 from ..analysis.clip_shift import clip_shift
-from ..images import from_u8, to_u8
 from ..lab import Lab
 from ..personalize import PROMPTS
 from ..progress import progress
+from ..purify import roles
 from ..subjects import Subject
 from .payload import Payload
 from .store import Store
@@ -60,10 +60,10 @@ class Stages:
     def __init__(self, lab: Lab, store: Store | None = None) -> None:
         self.lab, self.store = lab, store or Store()
 
-    def inputs(self, **more: object) -> dict[str, object]:
-        """What every stage depends on, the weights and the arithmetic; and what this one does."""
+    def inputs(self, *roles: str, **more: object) -> dict[str, object]:
+        """The weights of some roles and the arithmetic; and what else a stage depends on."""
         arithmetic = f"{self.lab.device.type} {self.lab.autocast}"
-        return {"weights": self.lab.weights_digest, "arithmetic": arithmetic} | more
+        return {"weights": self.lab.digest(*roles), "arithmetic": arithmetic} | more
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
@@ -80,27 +80,29 @@ class Stages:
             out.save_images("images", result.images)
             out.save_json("cost", {"seconds": result.seconds})
 
-        inputs = self.inputs(
-            a=subject.a, b=subject.b, prompt=subject.instance_prompt, cls=subject.class_prompt
-        )
-        params = {
-            "attack": attack.config(),
-            "sampling": self.lab.profile.sampling,
-            "prior": self.lab.profile.prior_guidance_scale,
-            "concepts": self.lab.profile.concepts,
-        }
-        entry = self.store.cached("protect", params, inputs, make, VERSION)
+        inputs = {
+            "a": subject.a, "b": subject.b, "prompt": subject.instance_prompt,
+            "cls": subject.class_prompt,
+        }  # fmt: skip
+        entry = self.store.cached("protect", attack.inputs(), inputs, make, VERSION)
         return Protected(entry.images("images"), entry.json("cost")["seconds"])
 
-    def purify(self, images: Tensor, cell: Cell) -> Tensor:
+    def purify(self, images: Tensor, cell: Cell, class_name: str | None = None) -> Tensor:
         """The pictures under the cell's purifier, (n, 3, H, W), as a PNG would keep them."""
         if cell.purifier is None:
             return images
-        return from_u8(to_u8(self.lab.purifier(cell.purifier)(images))).cpu()
+        purifier = self.lab.purifier(cell.purifier, class_name)
+
+        def make(out: Payload) -> None:
+            out.save_images("images", purifier(images, on_step=progress(str(cell.purifier))))
+
+        inputs = self.inputs(*roles(purifier), images=images)
+        params = {"purifier": repr(purifier)}
+        return self.store.cached("purify", params, inputs, make, VERSION).images("images")
 
     def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Protect, then purify: what the adversary trains on."""
-        return self.purify(self.protect(subject, cell, seed), cell)
+        return self.purify(self.protect(subject, cell, seed), cell, subject.class_name)
 
     def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
         """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
@@ -119,7 +121,7 @@ class Stages:
                 out.save_images("negative", fitted.sample(n, seed=seed, negative=words.negative))
 
         words = self.lab.profile.prompts
-        inputs = self.inputs(images=images)
+        inputs = self.inputs("diffusion", images=images)
         params = {
             "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling,
             "prior": self.lab.profile.prior_guidance_scale,

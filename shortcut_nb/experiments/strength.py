@@ -34,9 +34,16 @@ VARIANTS: dict[str, tuple[str, tuple]] = {
 }
 
 
-def cells(eps: str, names: list[str] | None = None) -> dict[str, Cell]:
-    """One cell per attack (all, or those named) and one for clean pictures."""
+def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> dict[str, Cell]:
+    """One cell per attack (all, or those named) and one for clean pictures.
+
+    Args:
+        ensemble: False leaves out the attacks on several base models, for a profile with one.
+    """
     wanted = names or [*ATTACKS, *VARIANTS]
+    if not ensemble:
+        wanted = [name for name in wanted if not name.startswith("e-")]
+    wanted = [name for name in wanted if names or not name.startswith("adaptive-")]
     found = {"clean": Cell(eps=eps)}
     for name in wanted:
         attack, settings = VARIANTS.get(name, (name, ()))
@@ -97,10 +104,10 @@ def main(
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
-    people = matrix.first_subjects(load_profile(profile), subjects)
-    frame = matrix.run(
-        cells(eps, attack), people, range(seeds), profile=profile, n=n, workers=workers
-    )
+    about = load_profile(profile)
+    people = matrix.first_subjects(about, subjects)
+    chosen = cells(eps, attack, ensemble=bool(about.ensemble))
+    frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
     report(frame, eps, out)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
-from .token import add_token, keep_other_rows, placeholder, row_of, table_of
+from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
 from .trainer import Trainer, trainer
 
 WORD = "new_word.safetensors"
@@ -53,7 +53,7 @@ class KeysAndValues:
         self._others = table_of(model).detach().clone()
 
     def rename(self, prompt: str, identifier: str) -> str:
-        return prompt.replace(identifier, self.token)
+        return replace_word(prompt, identifier, self.token)
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
         found = [{"params": list(self._parts(model).values()), "lr": lr}]

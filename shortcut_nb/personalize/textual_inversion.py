@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..diffusion import Diffusion
-from .token import add_token, keep_other_rows, placeholder, row_of, table_of
+from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
 from .trainer import Trainer, trainer
 
 
@@ -38,7 +38,7 @@ class NewWord:
         self._others = table_of(model).detach().clone()
 
     def rename(self, prompt: str, identifier: str) -> str:
-        return prompt.replace(identifier, self.token)
+        return replace_word(prompt, identifier, self.token)
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
         return [{"params": [table_of(model)], "lr": lr}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import torch
 from torch import Tensor
@@ -14,6 +15,11 @@ from ..diffusion import Diffusion
 def placeholder(identifier: str) -> str:
     """The token that stands for an identifier: "sks" becomes "<sks>"."""
     return f"<{identifier}>"
+
+
+def replace_word(text: str, word: str, token: str) -> str:
+    """``text`` with a whole word replaced; parts of longer words and tokens stay."""
+    return re.sub(rf"(?<![\w<]){re.escape(word)}(?![\w>])", lambda _: token, text)
 
 
 def add_token(model: Diffusion, token: str, like: str) -> int:

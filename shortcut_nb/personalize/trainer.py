@@ -50,7 +50,10 @@ class Personalized:
         """
         how = {"steps": self.steps, "guidance_scale": self.guidance_scale,
                "negative": self.prompts.negative} | how  # fmt: skip
-        said = self.method.rename(prompt, self.identifier) if prompt else self.prompts.sample
+        if prompt is None:
+            said = self.prompts.sample
+        else:
+            said = self.method.rename(prompt, self.identifier)
         return self.model.sample(said, n, seed=seed, **how)
 
     def save(self, folder: str | Path) -> Path:
@@ -172,7 +175,7 @@ class Trainer:
         lab = self.lab
         drawn = (lab.profile.sampling, lab.profile.prior_guidance_scale, lab.autocast)
         about = (sorted(held.items(), key=str), words, drawn)
-        digest = hashlib.sha256(f"{about} {lab.weights_digest}".encode())
+        digest = hashlib.sha256(f"{about} {lab.digest('diffusion')}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 

@@ -87,7 +87,7 @@ class Trainee:
         joined = torch.cat(z)
         said, rows_each = [self.prompts[0]], [self.batch_size]
         if with_prior:
-            empty = round(self.prior_dropout * self.batch_size)
+            empty = self._dropped(generator)
             said.append(self.prompts[1])
             rows_each.append(self.batch_size - empty)
             if empty:
@@ -139,6 +139,14 @@ class Trainee:
         self.optimiser.zero_grad(set_to_none=True)
         for module in self.model.modules:
             module.eval().requires_grad_(False)
+
+    def _dropped(self, generator: Generator) -> int:
+        """How many class pictures go without a prompt this time: the share, on average."""
+        wanted = self.prior_dropout * self.batch_size
+        whole = int(wanted)
+        if wanted == whole:
+            return whole
+        return whole + int(torch.rand(1, generator=generator).item() < wanted - whole)
 
     def _pick(self, n: int, generator: Generator) -> Tensor:
         if not self.shuffle:

@@ -4,6 +4,7 @@ from .bars import interval_plot, interval_table
 from .embeddings import projection_plot
 from .figures import SavedFigure, save_figure
 from .grids import image_rows, perturbation_row
+from .spectra import spectrum_plot
 from .style import CONDITIONS, LOOKS, OKABE_ITO, Look, looks, theme
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "perturbation_row",
     "projection_plot",
     "save_figure",
+    "spectrum_plot",
     "theme",
 ]

@@ -13,7 +13,7 @@ from . import (  # noqa: F401  (each registers itself)
     tvm,
     vae,
 )
-from .base import PURIFIERS, Chain, Purifier, bind, build, parameter_names, register
+from .base import PURIFIERS, Chain, Purifier, bind, build, parameter_names, register, roles
 from .gaussian import Gaussian
 from .identity import Nothing
 from .jpeg import Jpeg
@@ -31,4 +31,5 @@ __all__ = [
     "build",
     "parameter_names",
     "register",
+    "roles",
 ]

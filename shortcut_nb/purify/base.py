@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -18,8 +18,9 @@ OnStep = Callable[[int, int], None]
 class Purifier(Protocol):
     """A frozen dataclass of its parameters that maps pictures to cleaner pictures.
 
-    A purifier with a network has one more method, ``bind(lab)``, which returns a copy that holds
-    it. The network takes no part in comparison or hashing.
+    A purifier with a network has one more method, ``bind(lab, class_name)``, which returns a copy
+    that holds it, with the class's name in its prompt. The network takes no part in comparison or
+    hashing; ``roles`` names the profile's models that it comes from.
     """
 
     name: ClassVar[str]
@@ -62,9 +63,9 @@ class Chain:
         """The names of the links, joined by "+"."""
         return "+".join(link.name for link in self.links)
 
-    def bind(self, lab: Any) -> Chain:
+    def bind(self, lab: Any, class_name: str = "") -> Chain:
         """A copy whose links hold their networks."""
-        return Chain(tuple(bind(link, lab) for link in self.links))
+        return Chain(tuple(bind(link, lab, class_name) for link in self.links))
 
     def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
         """Purify (n, 3, H, W) float32 in [0, 1]; ``on_step`` counts links."""
@@ -76,17 +77,22 @@ class Chain:
         return images
 
 
-def bind(purifier: Purifier, lab: Any) -> Purifier:
-    """Hand a purifier its network from ``lab.purifier_model(name)``, if it wants one."""
-    return purifier.bind(lab) if hasattr(purifier, "bind") else purifier
+def bind(purifier: Purifier, lab: Any, class_name: str = "") -> Purifier:
+    """Hand a purifier its network and the class's name, if it wants them."""
+    return purifier.bind(lab, class_name) if hasattr(purifier, "bind") else purifier
 
 
-def build(spec: str, lab: Any = None, **params: Any) -> Purifier:
+def build(
+    spec: str, lab: Any = None, class_name: str = "person",
+    defaults: Mapping[str, Mapping[str, Any]] | None = None, **params: Any,
+) -> Purifier:  # fmt: skip
     """Make a purifier from its name, or a chain from names joined by "+".
 
     Args:
         spec: for instance ``"jpeg"`` or ``"jpeg+restorer"``.
         lab: where networks come from; None leaves them to a later ``bind``.
+        class_name: what the pictures show, for purifiers with a prompt.
+        defaults: parameters of each link by its name, under ``params``.
         params: parameters of the purifier. In a chain each goes to the one link that has it.
 
     Raises:
@@ -94,7 +100,7 @@ def build(spec: str, lab: Any = None, **params: Any) -> Purifier:
         TypeError: a parameter that no link has, or that several have.
     """
     classes = [_find(name.strip()) for name in spec.split("+")]
-    given: list[dict[str, Any]] = [{} for _ in classes]
+    given: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
     for key, value in params.items():
         owners = [i for i, cls in enumerate(classes) if key in parameter_names(cls)]
         if len(owners) != 1:
@@ -106,7 +112,7 @@ def build(spec: str, lab: Any = None, **params: Any) -> Purifier:
         given[owners[0]][key] = value
     links = tuple(cls(**kwargs) for cls, kwargs in zip(classes, given, strict=True))
     made = links[0] if len(links) == 1 else Chain(links)
-    return made if lab is None else bind(made, lab)
+    return made if lab is None else bind(made, lab, class_name)
 
 
 def parameter_names(cls: type) -> list[str]:
@@ -117,6 +123,12 @@ def parameter_names(cls: type) -> list[str]:
 def with_network(purifier: Purifier, lab: Any) -> Purifier:
     """A copy of a purifier that holds ``lab``'s network for it; the body of most ``bind``."""
     return replace(purifier, network=lab.purifier_model(purifier.name))
+
+
+def roles(purifier: Purifier) -> tuple[str, ...]:
+    """The models of a profile that a purifier, or a chain's links, depend on."""
+    links = purifier.links if isinstance(purifier, Chain) else (purifier,)
+    return tuple(sorted({role for link in links for role in getattr(link, "roles", ())}))
 
 
 def need(model: Any, name: str) -> Any:

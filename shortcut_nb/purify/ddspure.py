@@ -25,7 +25,6 @@ class DDSPure(PixelPurifier):
     """
 
     sigma: str = "32/255"
-    steps: int = 1
 
     def timestep(self, model: PixelDiffusion) -> int:
         unit = Budget.parse(self.sigma).unit

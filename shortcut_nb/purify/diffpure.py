@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
@@ -21,28 +21,21 @@ class PixelPurifier:
     """What pixel-space purifiers share: windows on pictures of any size, seeds, rounds.
 
     Args:
-        strength: timestep to noise to, as a share of the schedule; 0 is the identity.
-        steps: denoising steps taken.
         seed: picture i draws from (seed, i).
         variant: "corrected", or "released": DiffShortcut feeds [0, 1] pictures to a model of
             [−1, 1] and stores its output as bytes, where negative values wrap around.
     """
 
-    strength: float = 0.15
-    steps: int = 50
+    roles: ClassVar[tuple[str, ...]] = ("purifier:pixel",)
     seed: int = 0
     variant: str = "corrected"
     model: PixelDiffusion | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1 or self.steps < 1:
-            raise ValueError(
-                f"expected strength in [0, 1] and steps >= 1, got {self.strength}, {self.steps}"
-            )
         if self.variant not in ("corrected", "released"):
             raise ValueError(f"variant must be 'corrected' or 'released', got {self.variant!r}")
 
-    def bind(self, lab: Any):
+    def bind(self, lab: Any, class_name: str = "") -> Self:
         """A copy that holds ``lab.pixel_diffusion``."""
         return replace(self, model=lab.pixel_diffusion)
 
@@ -61,7 +54,7 @@ class PixelPurifier:
 
     def timestep(self, model: PixelDiffusion) -> int:
         """The timestep to noise to; −1 leaves pictures alone."""
-        return round(self.strength * model.schedule.config.num_train_timesteps) - 1
+        raise NotImplementedError(f"{type(self).__name__} does not say how much noise it adds")
 
     def rounds(
         self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator],
@@ -96,10 +89,33 @@ class PixelPurifier:
         self, model: PixelDiffusion, noisy: Tensor, t: int, source: Sequence[Generator]
     ) -> Tensor:
         """From noisy to clean, in the model's range."""
-        return model.denoise(noisy, t, self.steps, source)
+        raise NotImplementedError(f"{type(self).__name__} does not say how it denoises")
 
 
 @register("diffpure")
 @dataclass(frozen=True)
 class DiffPure(PixelPurifier):
-    """Noise to ``strength`` of the schedule (0.15 in the paper for ImageNet), then denoise."""
+    """Noise to ``strength`` of the schedule (0.15 in the paper for ImageNet), then denoise.
+
+    Args:
+        strength: timestep to noise to, as a share of the schedule; 0 is the identity.
+        steps: denoising steps taken.
+    """
+
+    strength: float = 0.15
+    steps: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.strength <= 1 or self.steps < 1:
+            raise ValueError(
+                f"expected strength in [0, 1] and steps >= 1, got {self.strength}, {self.steps}"
+            )
+
+    def timestep(self, model: PixelDiffusion) -> int:
+        return round(self.strength * model.schedule.config.num_train_timesteps) - 1
+
+    def denoise(
+        self, model: PixelDiffusion, noisy: Tensor, t: int, source: Sequence[Generator]
+    ) -> Tensor:
+        return model.denoise(noisy, t, self.steps, source)

@@ -10,13 +10,13 @@ from torch import Generator, Tensor
 
 from ..images import from_u8, to_u8
 from .base import OnStep, register
-from .diffpure import PixelPurifier
+from .diffpure import DiffPure
 from .pixel_diffusion import PixelDiffusion
 
 
 @register("gridpure")
 @dataclass(frozen=True)
-class GrIDPure(PixelPurifier):
+class GrIDPure(DiffPure):
     """``iterations`` × (noise to a small timestep, denoise, keep ``gamma`` of the picture before).
 
     Windows overlap by half; a picture larger than a window also has its four corners cleaned

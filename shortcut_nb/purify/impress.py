@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Impress:
         steps: 3,000 as published; 0 is the identity.
     """
 
+    roles: ClassVar[tuple[str, ...]] = ("diffusion", "clip")
     steps: int = 3000
     lr: float = 0.01
     weight: float = 0.1
@@ -44,7 +45,7 @@ class Impress:
         if self.steps < 0 or self.lr <= 0:
             raise ValueError(f"expected steps >= 0 and lr > 0, got {self.steps}, {self.lr}")
 
-    def bind(self, lab: Any) -> Impress:
+    def bind(self, lab: Any, class_name: str = "") -> Impress:
         """A copy that holds the lab's autoencoder and CLIP."""
         return replace(self, model=lab.diffusion, distance=ClipPerceptualDistance(lab.clip))
 

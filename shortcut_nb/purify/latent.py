@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class LatentDiffPure:
         seed: picture i draws from (seed, i).
     """
 
+    roles: ClassVar[tuple[str, ...]] = ("diffusion",)
     strength: float = 0.3
     steps: int = 300
     guidance_scale: float = 7.5
@@ -44,9 +45,9 @@ class LatentDiffPure:
                 f"expected strength in [0, 1] and steps >= 1, got {self.strength}, {self.steps}"
             )
 
-    def bind(self, lab: Any) -> LatentDiffPure:
+    def bind(self, lab: Any, class_name: str = "") -> Self:
         """A copy that holds ``lab.diffusion``, its prompt filled in."""
-        said = self.prompt.format(class_name=lab.profile.prompts.class_name)
+        said = self.prompt.format(class_name=class_name)
         return replace(self, model=lab.diffusion, prompt=said)
 
     def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:

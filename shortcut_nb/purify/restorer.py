@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Restorer:
         batch: pictures per forward pass.
     """
 
+    roles: ClassVar[tuple[str, ...]] = ("purifier:restorer",)
     strength: float = 1.0
     network: Module | None = field(default=None, compare=False, repr=False)
     batch: int = field(default=16, compare=False, repr=False)
@@ -37,7 +38,7 @@ class Restorer:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength must be in [0, 1], got {self.strength}")
 
-    def bind(self, lab: Any) -> Restorer:
+    def bind(self, lab: Any, class_name: str = "") -> Restorer:
         """A copy that holds ``lab.purifier_model("restorer")``."""
         return with_network(self, lab)
 
@@ -66,6 +67,12 @@ class Restorer:
         finally:
             self.network.train(was_training)
         return torch.lerp(images, torch.cat(parts), self.strength).clamp(0, 1)
+
+    def differentiable(self, images: Tensor) -> Tensor:
+        """The same map with gradients to the pictures, for attackers who know it."""
+        if self.network is None:
+            raise RuntimeError("the restorer has no network: call .bind(lab) first")
+        return torch.lerp(images, self._restore(images), self.strength)
 
     def _restore(self, images: Tensor) -> Tensor:
         high, wide = images.shape[-2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import StableDiffusionUpscalePipeline
@@ -27,6 +27,7 @@ class SuperResolution:
         seed: picture i draws from (seed, i).
     """
 
+    roles: ClassVar[tuple[str, ...]] = ("purifier:upscaler",)
     steps: int = 75
     guidance_scale: float = 9.0
     noise_level: int = 20
@@ -41,9 +42,9 @@ class SuperResolution:
                 f"expected steps >= 1 and noise_level >= 0, got {self.steps}, {self.noise_level}"
             )
 
-    def bind(self, lab: Any) -> SuperResolution:
+    def bind(self, lab: Any, class_name: str = "") -> SuperResolution:
         """A copy that holds ``lab.upscaler``, its prompt filled in."""
-        said = self.prompt.format(class_name=lab.profile.prompts.class_name)
+        said = self.prompt.format(class_name=class_name)
         return replace(self, model=lab.upscaler, prompt=said)
 
     def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:

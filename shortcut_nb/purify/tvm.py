@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
@@ -56,8 +57,11 @@ class TVM:
     def _fill(self, channel: np.ndarray, mask: np.ndarray) -> np.ndarray:
         if mask.all():
             return self._smooth(channel, 1e-7)
-        # The first guess of a dropped pixel is the mean of those kept.
-        found = np.where(mask, channel, channel[mask].mean() if mask.any() else channel.mean())
+        # The first guess of a dropped pixel is the nearest one kept.
+        if not mask.any():
+            return np.full_like(channel, channel.mean())
+        nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+        found = channel[tuple(nearest)]
         for _ in range(self.iterations):
             found = self._smooth(np.where(mask, channel, found), 1e-5)
         return found

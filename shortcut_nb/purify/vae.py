@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ class VaeRoundTrip:
         strength: 0 is the identity, 1 the decoded picture, in between a linear blend.
     """
 
+    roles: ClassVar[tuple[str, ...]] = ("diffusion",)
     strength: float = 1.0
     model: Diffusion | None = field(default=None, compare=False, repr=False)
 
@@ -30,7 +31,7 @@ class VaeRoundTrip:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength must be in [0, 1], got {self.strength}")
 
-    def bind(self, lab: Any) -> VaeRoundTrip:
+    def bind(self, lab: Any, class_name: str = "") -> VaeRoundTrip:
         """A copy that holds ``lab.diffusion``."""
         return replace(self, model=lab.diffusion)
 

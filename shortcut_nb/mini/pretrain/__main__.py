@@ -8,6 +8,7 @@ retraining that.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -58,6 +59,11 @@ def publish(name: str, save) -> None:
     fresh.rename(final)
 
 
+def halved(pipe):
+    """A copy of a pipeline in float16; its parts may be shared with models still in use."""
+    return copy.deepcopy(pipe).to(torch.float16)
+
+
 def main(
     folder: Annotated[Path, typer.Option(help="checkpoints and caches")] = Path("build/pretrain"),
     only: Annotated[list[str] | None, typer.Option(help="train these models only")] = None,
@@ -68,6 +74,8 @@ def main(
     torch.set_num_threads(threads)
     budget = {name: float(s) for name, s in (one.split("=") for one in seconds or [])}
     wanted = only or list(STEPS)
+    if unknown := (set(wanted) | set(budget)) - set(STEPS):
+        raise typer.BadParameter(f"{sorted(unknown)}: the models are {', '.join(STEPS)}")
     pool, words = render_pool(folder / "pool.npy"), tokenizer.build()
 
     def plan(name: str) -> dict:
@@ -83,17 +91,19 @@ def main(
     if "text" in wanted and not (folder / "text").exists():
         encoder = text.fit(pool, encoded, words, folder, **plan("text"))
         encoder.save_pretrained(folder / "text")
+    if {"diffusion", "upscaler"} & set(wanted):
+        if not (folder / "text").exists():
+            raise typer.BadParameter(f"there is no text encoder in {folder}: train 'text' first")
+        encoder = CLIPTextModel.from_pretrained(folder / "text")
     if "diffusion" in wanted:
-        encoder = CLIPTextModel.from_pretrained(folder / "text")
         pipe = diffusion.fit(pool, encoded, model, encoder, words, folder, **plan("diffusion"))
-        publish("diffusion", lambda path: pipe.to(torch.float16).save_pretrained(path))
+        publish("diffusion", lambda path: halved(pipe).save_pretrained(path))
     if "upscaler" in wanted:
-        encoder = CLIPTextModel.from_pretrained(folder / "text")
-        pipe = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
-        publish("upscaler", lambda path: pipe.to(torch.float16).save_pretrained(path))
+        upper = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
+        publish("upscaler", lambda path: halved(upper).save_pretrained(path))
     if "pixel" in wanted:
         ddpm = pixel.fit(pool, folder, **plan("pixel"))
-        publish("pixel", lambda path: ddpm.to(torch.float16).save_pretrained(path))
+        publish("pixel", lambda path: halved(ddpm).save_pretrained(path))
     if "identity" in wanted:
         model = encoders.fit_identity(pool, folder, **plan("identity"))
         publish("identity", model.half().save_pretrained)

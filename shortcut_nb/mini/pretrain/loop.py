@@ -59,6 +59,8 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         average.load_state_dict(state["average"])
         step, spent = state["step"], state["seconds"]
+    else:
+        trace.unlink(missing_ok=True)
     started = saved = time.monotonic()
 
     def elapsed() -> float:

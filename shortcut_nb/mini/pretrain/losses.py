@@ -21,7 +21,9 @@ def read(folder: Path) -> pd.DataFrame:
     for path in sorted(folder.glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
         if rows:
-            parts.append(pd.DataFrame(rows).assign(model=path.stem))
+            # A run that was killed logs the steps since its last checkpoint again.
+            frame = pd.DataFrame(rows).drop_duplicates("step", keep="last")
+            parts.append(frame.assign(model=path.stem))
     if not parts:
         raise FileNotFoundError(f"no losses in {folder}: run `make pretrain` first")
     return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,128 @@
+"""Which pixels a word speaks to: cross-attention maps by token (DAAM, Tang et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..diffusion import Diffusion
+
+
+@dataclass(eq=False)
+class Maps:
+    """Attention probabilities summed as they come: over heads, layers and calls."""
+
+    size: int
+    total: Tensor | None = None
+    calls: int = 0
+
+    def add(self, probabilities: Tensor, batch: int) -> None:
+        """Add one layer's (batch · heads, pixels, tokens); pixels form a square."""
+        heads = probabilities.shape[0] // batch
+        each = probabilities.float().unflatten(0, (batch, heads)).mean(1)
+        side = int(each.shape[1] ** 0.5)
+        shaped = each.transpose(1, 2).unflatten(2, (side, side))
+        grown = interpolate(shaped, (self.size, self.size), mode="bilinear").cpu()
+        self.total = grown if self.total is None else self.total + grown
+        self.calls += 1
+
+    @property
+    def mean(self) -> Tensor:
+        """(batch, tokens, size, size), probabilities averaged over all that was added.
+
+        Raises:
+            RuntimeError: when the UNet was never called.
+        """
+        if self.total is None:
+            raise RuntimeError("no attention was recorded: call the UNet inside recorded(...)")
+        return self.total / self.calls
+
+
+@dataclass(eq=False)
+class Recorder:
+    """A diffusers attention processor that computes what the plain one does, and keeps the map."""
+
+    maps: Maps = field(repr=False)
+
+    def __call__(
+        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None, temb: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query = attn.head_to_batch_dim(attn.to_q(hidden_states))
+        key = attn.head_to_batch_dim(attn.to_k(words))
+        value = attn.head_to_batch_dim(attn.to_v(words))
+        probabilities = attn.get_attention_scores(query, key, attention_mask)
+        self.maps.add(probabilities.detach(), len(hidden_states))
+        out = attn.batch_to_head_dim(torch.bmm(probabilities, value))
+        return attn.to_out[1](attn.to_out[0](out))
+
+
+@contextmanager
+def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
+    """Record every cross-attention of the UNet inside; its processors are put back afterwards.
+
+    Args:
+        size: side of the maps, in latents; None is the model's own.
+    """
+    _, unet, _ = model.modules
+    maps = Maps(size or unet.config.sample_size)
+    before = unet.attn_processors
+    recorder = Recorder(maps)
+    unet.set_attn_processor(
+        {name: recorder if name.endswith("attn2.processor") else held
+         for name, held in before.items()}
+    )  # fmt: skip
+    try:
+        yield maps
+    finally:
+        unet.set_attn_processor(before)
+
+
+@torch.no_grad()
+def token_maps(
+    model: Diffusion, images: Tensor, prompt: str, words: list[str], *,
+    timesteps: tuple[int, ...] = (100, 300, 500, 700), seed: int = 0,
+) -> dict[str, Tensor]:  # fmt: skip
+    """For each word of a prompt, where in the pictures its tokens are attended to.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1]; noised to each timestep, maps are averaged over them.
+        words: parts of the prompt, such as the identifier and the class word.
+
+    Returns:
+        word → (n, h, w), the share of attention on the word's tokens, in [0, 1].
+
+    Raises:
+        ValueError: when a word is not in the prompt.
+    """
+    spans = {word: token_span(model, prompt, word) for word in words}
+    context = model.embed([prompt]).expand(len(images), -1, -1)
+    latents, _ = model.posterior(images)
+    draw = torch.Generator().manual_seed(seed)
+    with recorded(model) as maps:
+        for t in timesteps:
+            noise = torch.randn(latents.shape, generator=draw)
+            model.predict(latents, torch.full((len(images),), t), noise, context)
+    return {word: maps.mean[:, span].sum(1) for word, span in spans.items()}
+
+
+def token_span(model: Diffusion, prompt: str, word: str) -> list[int]:
+    """The positions of a word's tokens in the tokenised prompt, counted with the start token.
+
+    Raises:
+        ValueError: when the word's tokens do not follow each other in the prompt.
+    """
+    tokenizer = model.pipe.tokenizer
+    every = tokenizer(prompt, truncation=True).input_ids
+    part = tokenizer(word, add_special_tokens=False).input_ids
+    for start in range(len(every) - len(part) + 1):
+        if every[start : start + len(part)] == part:
+            return list(range(start, start + len(part)))
+    raise ValueError(f"{word!r} is not a word of the prompt {prompt!r}")

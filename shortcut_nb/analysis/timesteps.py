@@ -1,0 +1,45 @@
+"""At which noise levels a pair of picture and prompt is learned: losses by timestep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..diffusion import Diffusion, draw_normal, generators
+
+
+@torch.no_grad()
+def timestep_losses(
+    model: Diffusion, images: Tensor, prompt: str, *,
+    timesteps: Sequence[int] = tuple(range(25, 1000, 50)), draws: int = 4, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """L_ldm of pictures under a prompt and under the empty prompt, at chosen timesteps.
+
+    The same noise for both prompts, so ``mismatch`` is paired: how much worse the model explains
+    the picture with its prompt than without any. Positive means that the prompt misleads.
+
+    Returns:
+        One row per picture, timestep and draw: ``image``, ``timestep``, ``draw``,
+        ``conditional``, ``unconditional``, ``mismatch`` (their difference).
+    """
+    context = model.embed([prompt, ""])
+    source = generators([seed * 100_003 + i for i in range(len(images))])
+    parts = []
+    for draw in range(draws):
+        latents = model.encode(images, source)
+        for t in timesteps:
+            noise = draw_normal(latents.shape[1:], source)
+            at = torch.full((len(images),), t)
+            said, empty = (
+                model.denoising_loss(latents, at, noise, one[None].expand(len(images), -1, -1))
+                for one in context
+            )
+            parts.append(pd.DataFrame({
+                "image": range(len(images)), "timestep": t, "draw": draw,
+                "conditional": said.cpu().numpy(), "unconditional": empty.cpu().numpy(),
+            }))  # fmt: skip
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(mismatch=frame["conditional"] - frame["unconditional"])

@@ -1,0 +1,94 @@
+"""Attackers who know the defence."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from shortcut_nb.attacks.adaptive import Through, reseeded, straight_through
+from shortcut_nb.diffusion import generators
+from shortcut_nb.purify import build
+
+SMALL = {"eps": "8/255", "alpha": "4/255", "rounds": 1, "pgd_steps": 2, "clean_steps": 1,
+         "perturbed_steps": 1, "class_images": 4, "batch_size": 2,
+         "surrogate_lr": 1e-4}  # fmt: skip
+
+
+class Square:
+    direction = 1
+
+    def __call__(self, x, source, rows=slice(None)):
+        return x.square().flatten(1).sum(1)
+
+
+def test_bpda_is_the_true_gradient_for_an_identity_purifier():
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    for full in (False, True):
+        value = Through(Square(), build("none"), full)(x, generators([1, 2]))
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        torch.testing.assert_close(slope, 2 * x.detach())
+
+
+def test_straight_through_is_the_purifier_forward_and_the_identity_backward():
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)).requires_grad_(True)
+    jpeg = build("jpeg", quality=20)
+    out = straight_through(jpeg, x)
+    torch.testing.assert_close(out.detach(), jpeg(x.detach()))
+    (slope,) = torch.autograd.grad(out.sum(), x)
+    assert torch.equal(slope, torch.ones_like(x))
+
+
+def test_full_gradient_by_finite_differences(lab, subject):
+    x, restorer = subject.b[:1], lab.purifier("restorer")
+    start = x.clone().requires_grad_(True)
+    value = restorer.differentiable(start).square().sum()
+    (slope,) = torch.autograd.grad(value, start)
+    towards = slope / slope.norm()
+    step = 1e-2
+    with torch.no_grad():
+        ends = [restorer.differentiable(x + s * towards).double().square().sum().item()
+                for s in (step, -step)]  # fmt: skip
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope.norm().item(), rel=0.03)
+    torch.testing.assert_close(restorer.differentiable(x).clamp(0, 1), restorer(x))
+
+
+def test_each_call_sees_another_draw_of_a_random_purifier():
+    one = build("diffpure")
+    assert reseeded(one, 7).seed == 7 and reseeded(build("jpeg"), 7) == build("jpeg")
+    chain = reseeded(build("jpeg+diffpure"), 9)
+    assert chain.links[1].seed == 9 and chain.links[0] == build("jpeg")
+
+
+def test_a_random_purifier_draws_for_each_picture_alone():
+    """Picture 1 is purified the same whether it comes alone or second."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Shift:
+        seed: int = 0
+
+        def __call__(self, images, on_step=None):
+            return (images + self.seed / 2**31).clamp(0, 1)
+
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    both = Through(Square(), Shift())(x, generators([5, 6]))
+    alone = Through(Square(), Shift())(x[1:], generators([6]))
+    assert both[0] != both[1] and torch.equal(both[1:], alone)
+
+
+def test_knowing_the_purifier_and_the_prompts_changes_the_attack(lab, subject):
+    knowledge = [
+        {}, {"purifier": "restorer"}, {"purifier": "restorer", "gradient": "full"},
+        {"prompts": "cdl"}, {"purifier": "jpeg", "prompts": "cdl"},
+    ]  # fmt: skip
+    images = [lab.attack("adaptive-aspl", **SMALL, **k)(subject).images for k in knowledge]
+    assert torch.equal(images[0], lab.attack("aspl", **SMALL)(subject).images)
+    for i, one in enumerate(images):
+        for other in images[:i]:
+            assert not torch.equal(one, other)
+
+
+def test_no_gradient_is_refused_before_any_work(lab):
+    with pytest.raises(ValueError, match="straight-through"):
+        lab.attack("adaptive-aspl", purifier="jpeg", gradient="full")
+    with pytest.raises(ValueError, match="prompts"):
+        lab.attack("adaptive-aspl", prompts="other")
