@@ -40,7 +40,8 @@ from .pool import render_pool
 WEIGHTS = Path(__file__).parents[1] / "weights"
 # Steps, and the wall-clock seconds (2 CPU cores) that the shipped weights were given.
 STEPS = {"vae": 12_000, "text": 3_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
-         "clip": 4_000, "restorer": 6_000, "upscaler": 6_000, "pixel": 12_000}  # fmt: skip
+         "clip": 4_000, "restorer": 6_000, "upscaler": 6_000, "pixel": 12_000,
+         "ensemble": 16_000}  # fmt: skip
 log = logging.getLogger("pretrain")
 
 
@@ -85,19 +86,25 @@ def main(
     if "vae" in wanted and not (folder / "vae").exists():
         model = vae.fit(pool, folder, **plan("vae"))
         model.save_pretrained(folder / "vae")
-    if {"text", "diffusion", "upscaler"} & set(wanted):
+    if {"text", "diffusion", "upscaler", "ensemble"} & set(wanted):
         model = AutoencoderKL.from_pretrained(folder / "vae").eval()
         encoded = latents.encode(pool, model, folder / "latents.npz")
     if "text" in wanted and not (folder / "text").exists():
         encoder = text.fit(pool, encoded, words, folder, **plan("text"))
         encoder.save_pretrained(folder / "text")
-    if {"diffusion", "upscaler"} & set(wanted):
+    if {"diffusion", "upscaler", "ensemble"} & set(wanted):
         if not (folder / "text").exists():
             raise typer.BadParameter(f"there is no text encoder in {folder}: train 'text' first")
         encoder = CLIPTextModel.from_pretrained(folder / "text")
     if "diffusion" in wanted:
         pipe = diffusion.fit(pool, encoded, model, encoder, words, folder, **plan("diffusion"))
         publish("diffusion", lambda path: halved(pipe).save_pretrained(path))
+    if "ensemble" in wanted:  # a second, smaller model with another seed, for E-ASPL and E-FSMG
+        second = diffusion.fit(
+            pool, encoded, model, encoder, words, folder, seed=8, widths=(48, 96, 96),
+            name="ensemble", **plan("ensemble"),
+        )  # fmt: skip
+        publish("ensemble", lambda path: halved(second).save_pretrained(path))
     if "upscaler" in wanted:
         upper = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
         publish("upscaler", lambda path: halved(upper).save_pretrained(path))

@@ -24,12 +24,13 @@ def scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def build_unet() -> UNet2DConditionModel:
+def build_unet(widths: tuple[int, int, int] = (64, 128, 128)) -> UNet2DConditionModel:
+    """6.7 M parameters at the default widths."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=8,
         out_channels=8,
-        block_out_channels=(64, 128, 128),
+        block_out_channels=widths,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         layers_per_block=1,
@@ -43,13 +44,14 @@ def fit(
     pool: Pool, latents: Latents, vae: AutoencoderKL, text: CLIPTextModel,
     tokenizer: CLIPTokenizer, folder: Path, *,
     steps: int, seconds: float | None, batch_size: int = 32, seed: int = 0, lr: float = 1e-3,
+    widths: tuple[int, int, int] = (64, 128, 128), name: str = "unet",
 ) -> StableDiffusionPipeline:  # fmt: skip
     """Train on cached latents with min-SNR weighting (Hang et al. 2023, γ = 5), 10 % empty prompts.
 
     Returns the whole pipeline with averaged weights.
     """
     torch.manual_seed(seed)
-    model, noise_schedule, shares = build_unet(), scheduler(), Shares(pool, latents)
+    model, noise_schedule, shares = build_unet(widths), scheduler(), Shares(pool, latents)
     scale = vae.config.scaling_factor
 
     def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
@@ -68,7 +70,7 @@ def fit(
         return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
 
     with frozen(text):
-        unet = train("unet", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
+        unet = train(name, model, loss_of, folder, seed=seed, steps=steps, seconds=seconds, lr=lr)
     return StableDiffusionPipeline(
         vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
         scheduler=scheduler(), safety_checker=None, feature_extractor=None,
