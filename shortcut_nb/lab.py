@@ -24,6 +24,7 @@ from .metrics import (
     IdentityMatch,
     ObjectDetector,
 )
+from .metrics.perceptual import ClipPerceptualDistance
 from .modes import fast_dtype
 from .personalize import TRAINERS
 from .personalize.training import Latents
@@ -90,6 +91,11 @@ class Lab:
         """The CLIP model of the analysis and the quality metric."""
         options = self.profile.clip.options
         return Clip.open(resolve(self.profile.clip), self.device, **options)
+
+    @cached_property
+    def perceptual(self) -> ClipPerceptualDistance:
+        """A perceptual distance on the lab's CLIP."""
+        return ClipPerceptualDistance(self.clip)
 
     @cached_property
     def detector(self) -> Detector:

@@ -44,6 +44,10 @@ class TinyLab:
     def clip(self):
         return self._mini.clip
 
+    @property
+    def perceptual(self):
+        return self._mini.perceptual
+
     def purifier_model(self, name):
         assert name == "restorer"
         return self.restorer

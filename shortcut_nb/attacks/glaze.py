@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..metrics.perceptual import ClipPerceptualDistance
 from .base import Attack, register
 from .pgd import start_uniform
 from .run import Run
@@ -72,7 +71,7 @@ class Glaze(Attack):
         )  # fmt: skip
 
     def arm(self, run: Run) -> None:
-        run.made["perceptual"] = distance = ClipPerceptualDistance(self.lab.clip)
+        run.made["perceptual"] = distance = self.lab.perceptual
         with torch.no_grad():
             run.made["reference"] = distance.activations(run.clean)
         run.made["x"] = x = run.x.detach().clone().requires_grad_(True)

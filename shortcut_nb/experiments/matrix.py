@@ -79,10 +79,13 @@ def changes(
 ) -> dict[str, float]:
     """How far the pictures trained on are from the clean ones, means over set B.
 
-    ``l2`` is the root mean square change in grey levels; ``psnr`` in dB; ``shift`` and
-    ``shift_projection`` are the move in CLIP space and its part towards noise;
-    ``attack_seconds`` what the attack took when it was run. ``images`` are the pictures trained
-    on, where the caller has them.
+    Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
+
+    ``l2`` is the root mean square change in grey levels; ``psnr`` in dB; ``perceptual`` a distance
+    of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity embedding to the
+    clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP space and its part
+    towards noise; ``attack_seconds`` and ``purify_seconds`` (a picture) what it took when it was
+    run. ``images`` are the pictures trained on, where the caller has them.
     """
     lab = stages.lab
     who = lab.subject(subject)
@@ -90,6 +93,9 @@ def changes(
     clean = who.images
     concept, noise = lab.profile.concepts[:2]
     moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
+    protected = stages.protected(who, cell, seed)
+    purified = stages.purify(protected.images, cell, who.class_name)
+    likeness = lab.identity(images) @ lab.identity.mean(clean)
     return {
         "linf": float((images - clean).abs().amax() * 255),
         "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
@@ -97,7 +103,10 @@ def changes(
         "ssim": float(ssim(images, clean).mean()),
         "shift": float(moved["shift"].mean()),
         "shift_projection": float(moved["shift_projection"].mean()),
-        "attack_seconds": stages.protected(who, cell, seed).seconds,
+        "perceptual": float(lab.perceptual(images, clean).mean()),
+        "likeness": float(likeness.mean()),
+        "attack_seconds": protected.seconds,
+        "purify_seconds": purified.seconds / len(images),
     }
 
 

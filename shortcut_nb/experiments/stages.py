@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,10 +70,10 @@ class Stages:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
         return self.protected(subject, cell, seed).images
 
-    def protected(self, subject: Subject, cell: Cell, seed: int) -> Protected:
+    def protected(self, subject: Subject, cell: Cell, seed: int) -> Made:
         """Set B under the cell's attack, and what the attack took."""
         if cell.attack is None:
-            return Protected(subject.images, 0.0)
+            return Made(subject.images, 0.0)
         attack = self.lab.attack(cell.attack, eps=cell.eps, seed=seed, **dict(cell.settings))
 
         def make(out: Payload) -> None:
@@ -85,24 +86,27 @@ class Stages:
             "cls": subject.class_prompt,
         }  # fmt: skip
         entry = self.store.cached("protect", attack.inputs(), inputs, make, VERSION)
-        return Protected(entry.images("images"), entry.json("cost")["seconds"])
+        return Made(entry.images("images"), entry.json("cost")["seconds"])
 
-    def purify(self, images: Tensor, cell: Cell, class_name: str | None = None) -> Tensor:
-        """The pictures under the cell's purifier, (n, 3, H, W), as a PNG would keep them."""
+    def purify(self, images: Tensor, cell: Cell, class_name: str | None = None) -> Made:
+        """The pictures under the cell's purifier as a PNG would keep them, and what it took."""
         if cell.purifier is None:
-            return images
+            return Made(images, 0.0)
         purifier = self.lab.purifier(cell.purifier, class_name)
 
         def make(out: Payload) -> None:
+            started = time.monotonic()
             out.save_images("images", purifier(images, on_step=progress(str(cell.purifier))))
+            out.save_json("cost", {"seconds": time.monotonic() - started})
 
         inputs = self.inputs(*roles(purifier), images=images)
         params = {"purifier": repr(purifier)}
-        return self.store.cached("purify", params, inputs, make, VERSION).images("images")
+        entry = self.store.cached("purify", params, inputs, make, "3")
+        return Made(entry.images("images"), entry.json("cost")["seconds"])
 
     def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Protect, then purify: what the adversary trains on."""
-        return self.purify(self.protect(subject, cell, seed), cell, subject.class_name)
+        return self.purify(self.protect(subject, cell, seed), cell, subject.class_name).images
 
     def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
         """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
@@ -149,8 +153,8 @@ class Stages:
 
 
 @dataclass(frozen=True, eq=False)
-class Protected:
-    """Pictures (n, 3, H, W) after an attack, and the seconds it took when it was run."""
+class Made:
+    """Pictures (n, 3, H, W) that a stage made, and the seconds it took when it was run."""
 
     images: Tensor
     seconds: float

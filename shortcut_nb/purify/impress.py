@@ -47,7 +47,7 @@ class Impress:
 
     def bind(self, lab: Any, class_name: str = "") -> Impress:
         """A copy that holds the lab's autoencoder and CLIP."""
-        return replace(self, model=lab.diffusion, distance=ClipPerceptualDistance(lab.clip))
+        return replace(self, model=lab.diffusion, distance=lab.perceptual)
 
     def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
         """Purify (n, 3, H, W) float32 in [0, 1]."""
