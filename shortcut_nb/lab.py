@@ -23,6 +23,7 @@ from .metrics import (
     IdentityEncoder,
     IdentityMatch,
     ObjectDetector,
+    Texture,
 )
 from .metrics.perceptual import ClipPerceptualDistance
 from .modes import fast_dtype
@@ -233,9 +234,10 @@ class Lab:
         """One row per picture: detection, identity match to set C, and quality.
 
         Columns: ``image``; ``face`` (detector's probability); ``ims`` (cosine, NaN without a
-        face), ``ims_missing`` (−1 without a face); ``quality`` (CLIP-IQA style, [0, 1]).
+        face), ``ims_missing`` (−1 without a face); ``quality`` (CLIP-IQA style, [0, 1]);
+        ``texture`` (typical deviation from the neighbourhood, grey levels).
         """
         columns = Detection(self.detector)(images)
         columns |= IdentityMatch(self.identity, self.detector)(images, subject.c)
-        columns |= ClipQuality(self.clip)(images)
+        columns |= ClipQuality(self.clip)(images) | Texture()(images)
         return pd.DataFrame({"image": range(len(images)), **columns})

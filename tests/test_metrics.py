@@ -23,6 +23,7 @@ from shortcut_nb.metrics import (
     IdentityMatch,
     Metric,
     ObjectDetector,
+    Texture,
     psnr,
     ssim,
     summarise,
@@ -85,7 +86,7 @@ def bright_and_dark():
 
 
 def test_registry_names_are_the_classes_names():
-    assert set(METRICS) == {"identity", "detection", "quality", "faithfulness"}
+    assert set(METRICS) == {"identity", "detection", "quality", "texture", "faithfulness"}
     assert all(cls.name == name for name, cls in METRICS.items())
 
 
@@ -95,6 +96,7 @@ def test_every_metric_gives_one_number_per_picture(encoder, detector, quality):
         IdentityMatch(encoder, detector),
         Detection(detector),
         quality,
+        Texture(),
         Faithfulness(),
     ):
         assert isinstance(metric, Metric)
@@ -123,6 +125,21 @@ def test_colours_are_normalised_and_pictures_resized(encoder_folder, encoder):
         raw = other.model((small - 0.4) / 0.2).pooler_output.flatten(1)
     assert torch.allclose(other(x), raw / raw.norm(dim=-1, keepdim=True), atol=1e-5)
     assert not torch.allclose(other(x), encoder(x), atol=1e-2)
+
+
+def test_texture_sees_noise_and_not_edges():
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    edge = flat.clone()
+    edge[..., 32:] = 0.9
+    for clean in (flat, edge):
+        assert Texture()(clean)["texture"] == pytest.approx([0.0])
+    draw = torch.Generator().manual_seed(0)
+    for std in (0.02, 0.05):
+        grey = std * torch.randn(1, 1, 64, 64, generator=draw).expand(1, 3, 64, 64)
+        found = Texture()(edge.clone().clamp(0.2, 0.8) + grey)["texture"]
+        assert found == pytest.approx([0.63 * std * 255], rel=0.05)
+    with pytest.raises(ValueError, match="odd"):
+        Texture(4)
 
 
 def test_an_object_detector_says_how_sure_its_surest_person_is(tmp_path):

@@ -20,6 +20,7 @@ def frame():
                     dict.fromkeys(purification.FAITHFUL, 1.0)
                     | {"subject": f"s{i}", "seed": 0, "image": image, "condition": condition,
                        "prompt": "instance", "ims_missing": score + 0.02 * i, "quality": score,
+                       "texture": 1 - score,
                        "shift": shift, "attack": attack, "purifier": purifier or "none"}
                 )  # fmt: skip
     return pd.DataFrame(rows)

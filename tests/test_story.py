@@ -17,7 +17,8 @@ def frame(levels, prompt="instance", subjects=6):
                 value = level + 0.01 * i + 0.001 * image
                 rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
                              "condition": condition, "prompt": prompt, "ims_missing": value,
-                             "quality": value, "noise": 1 - value})  # fmt: skip
+                             "quality": value, "noise": 1 - value,
+                             "texture": 1 - value})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -55,7 +56,8 @@ def test_noise_follows_the_identifier():
     own = frame({"clean": 0.9, "protected": 0.3})
     cls = frame({"clean": 0.9, "protected": 0.8}, prompt="class")
     found = by_name(pd.concat([own, cls], ignore_index=True))
-    assert found["noise follows V*, not the class"]["difference"] == pytest.approx(0.5)
+    for score in ("noise", "texture"):
+        assert found[f"{score} follows V*, not the class"]["difference"] == pytest.approx(0.5)
 
 
 def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):

@@ -19,7 +19,8 @@ def frame(levels, subjects=6, spread=0.01):
                 value = level + 0.05 * i + spread * rng.normal()
                 rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
                              "condition": condition, "prompt": "instance", "ims_missing": value,
-                             "quality": value} | dict.fromkeys(strength.SIZES, 1.0))  # fmt: skip
+                             "quality": value, "texture": 1 - value}
+                            | dict.fromkeys(strength.SIZES, 1.0))  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -23,7 +23,7 @@ from .report import judge, means, paired
 from .stages import Cell
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
-SCORES = ("ims_missing", "quality")
+SCORES = ("ims_missing", "quality", "texture")
 FAITHFUL = ("psnr", "ssim", "perceptual", "likeness", "shift", "shift_projection", "purify_seconds")
 
 
@@ -64,7 +64,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
             row["realigned"] = float((1 - each["shift"] / before).mean())
         for score in SCORES:
             for label, other in (("restored", f"{attack} | none"), ("left", "clean")):
-                gaps = paired(own, score, str(name), other)
+                gaps = paired(own, score, str(name), other) if other != name else []
                 if len(gaps):
                     found = judge(gaps, 1)
                     row |= {f"{score}_{label}": found["difference"],
@@ -106,7 +106,10 @@ def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
     fresh.replace(out / "purification.json")
     own = frame[frame["prompt"] == "instance"]
     shown = means(own, ["purifier", "attack"], SCORES)
-    titles = {"ims_missing": "identity match (−1 without a face)", "quality": "quality"}
+    titles = {
+        "ims_missing": "identity match (−1 without a face)", "quality": "quality",
+        "texture": "texture (grey levels)",
+    }  # fmt: skip
     for score, title in titles.items():
         part = shown[shown["score"] == score]
         fig = interval_plot(part, by="attack", group="purifier", xlabel=title)

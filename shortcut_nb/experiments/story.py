@@ -26,20 +26,32 @@ from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
 ENOUGH_SUBJECTS = 6
-SCORES = ("ims_missing", "quality", "noise")
+SCORES = ("ims_missing", "quality", "texture", "noise")
 # (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (
     ("protection lowers identity", "protected", "clean", "ims_missing", -1),
     ("protection lowers quality", "protected", "clean", "quality", -1),
     ("protection harms identity more than noise", "protected", "random noise", "ims_missing", -1),
     ("protection harms quality more than noise", "protected", "random noise", "quality", -1),
+    ("protection covers samples with texture", "protected", "clean", "texture", 1),
+    ("protection leaves more texture than noise", "protected", "random noise", "texture", 1),
     ("purification restores identity", "purified", "protected", "ims_missing", 1),
     ("purification restores quality", "purified", "protected", "quality", 1),
+    ("purification removes the texture", "purified", "protected", "texture", -1),
     ("CDL restores identity", "cdl", "protected", "ims_missing", 1),
     ("CDL restores quality", "cdl", "protected", "quality", 1),
     ("CDL beats its negative prompt alone", "cdl", "protected + negative prompt", "quality", 1),
+    ("CDL removes texture", "cdl", "protected", "texture", -1),
+    (
+        "CDL removes more than its negative prompt",
+        "cdl",
+        "protected + negative prompt",
+        "texture",
+        -1,
+    ),
     ("both restore identity", "purified + cdl", "protected", "ims_missing", 1),
     ("both restore quality", "purified + cdl", "protected", "quality", 1),
+    ("both remove the texture", "purified + cdl", "protected", "texture", -1),
 )
 
 
@@ -68,19 +80,23 @@ def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def shortcut(frame: pd.DataFrame) -> list[dict]:
-    """Does the noise follow V*? Rise of the noise score, identifier prompt minus class prompt."""
+    """Does the noise follow V*? Rise of noise and of texture, identifier minus class prompt."""
+    return [row for score in ("noise", "texture") for row in _follows(frame, score)]
+
+
+def _follows(frame: pd.DataFrame, score: str) -> list[dict]:
     rows = []
     for eps, part in frame.groupby("eps", sort=False):
         table = part.pivot_table(
-            index="subject", columns=["condition", "prompt"], values="noise", aggfunc="mean"
+            index="subject", columns=["condition", "prompt"], values=score, aggfunc="mean"
         )
         needed = {(c, p) for c in ("protected", "clean") for p in ("instance", "class")}
         if not needed <= set(table.columns):
             continue
         rise = table["protected"] - table["clean"]
         each = (rise["instance"] - rise["class"]).to_numpy()
-        name = "noise follows V*, not the class"
-        rows.append({"claim": name, "eps": eps, "score": "noise"} | judge(each, 1))
+        name = f"{score} follows V*, not the class"
+        rows.append({"claim": name, "eps": eps, "score": score} | judge(each, 1))
     return rows
 
 
@@ -167,6 +183,7 @@ def report(frame: pd.DataFrame, out: Path) -> None:
     titles = {
         "ims_missing": "identity match (−1 without a face)",
         "quality": "quality (CLIP-IQA style)",
+        "texture": "texture (grey levels)",
         "noise": "probability of noise (CLIP)",
     }
     for score, title in titles.items():

@@ -24,7 +24,7 @@ from .report import judge, means, paired
 from .stages import Cell
 
 NOISE = ("noise", "noise-uniform")
-HARMS = ("ims_missing", "quality")
+HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 SIZES = ("linf", "l2", "psnr", "ssim", "shift", "shift_projection", "attack_seconds")
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, tuple]] = {
@@ -54,8 +54,8 @@ def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> di
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per attack: means, harms against clean pictures and against both noises.
 
-    ``beats_noise`` is True when, in identity or in quality, the attack does more harm than *both*
-    noise baselines with a 95 % interval that excludes zero.
+    ``beats_noise`` is True when, in identity, quality or texture, the attack does more harm than
+    *both* noise baselines with a 95 % interval that excludes zero.
     """
     own = frame[frame["prompt"] == "instance"]
     rows = []
@@ -65,7 +65,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         for score in HARMS:
             row[score] = float(part.groupby("subject")[score].mean().mean())
             if name != "clean" and len(each := paired(own, score, name, "clean")):
-                found = judge(each, -1)
+                found = judge(each, HARMS[score])
                 row |= {f"{score}_harm": found["difference"], f"{score}_low": found["low"],
                         f"{score}_high": found["high"]}  # fmt: skip
         if name not in ("clean", *NOISE):
@@ -77,7 +77,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 def _beats(own: pd.DataFrame, name: str, score: str) -> bool:
     """Whether an attack harms a score more than every noise baseline that was run."""
     each = [paired(own, score, name, noise) for noise in NOISE]
-    found = [judge(one, -1) for one in each if len(one)]
+    found = [judge(one, HARMS[score]) for one in each if len(one)]
     return bool(found) and all(one["holds"] is True for one in found)
 
 
@@ -123,8 +123,11 @@ def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
     fresh = out / ".strength.json.tmp"
     fresh.write_text(json.dumps(content, indent=1) + "\n")
     fresh.replace(out / "strength.json")
-    shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], HARMS)
-    titles = {"ims_missing": "identity match (−1 without a face)", "quality": "quality"}
+    shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], list(HARMS))
+    titles = {
+        "ims_missing": "identity match (−1 without a face)", "quality": "quality",
+        "texture": "texture (grey levels)",
+    }  # fmt: skip
     for score, title in titles.items():
         part = shown[shown["score"] == score].sort_values("mean")
         fig = interval_plot(part, by="eps", group="condition", xlabel=title)

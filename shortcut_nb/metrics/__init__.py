@@ -6,9 +6,10 @@ from .faithfulness import Faithfulness, psnr, ssim
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
 from .stats import Interval, bootstrap_difference, bootstrap_mean
+from .texture import Texture
 
 METRICS: dict[str, type] = {
-    metric.name: metric for metric in (IdentityMatch, Detection, ClipQuality, Faithfulness)
+    metric.name: metric for metric in (IdentityMatch, Detection, ClipQuality, Texture, Faithfulness)
 }
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "IdentityMatch",
     "Interval",
     "Metric",
+    "Texture",
     "bootstrap_difference",
     "bootstrap_mean",
     "psnr",

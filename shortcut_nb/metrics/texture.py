@@ -1,0 +1,40 @@
+"""How much fine texture lies over a picture: a robust, training-free noise estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.ndimage import median_filter
+from torch import Tensor
+
+from ..images import check_images
+from .base import Needs
+
+
+@dataclass(frozen=True)
+class Texture:
+    """The typical deviation of a pixel from the median of its neighbourhood, in grey levels.
+
+    Absolute residual of a ``size`` × ``size`` median filter, averaged over colours, then the median
+    over pixels: edges are few and do not count, texture over the whole picture does. For Gaussian
+    noise it is near 0.63 times the standard deviation. No network takes part, so nothing that a
+    network has or has not seen matters; the price is that it cannot tell noise from fine detail.
+    """
+
+    size: int = 5
+
+    name: ClassVar[str] = "texture"
+    needs: ClassVar[Needs] = "nothing"
+
+    def __post_init__(self) -> None:
+        if self.size < 3 or self.size % 2 == 0:
+            raise ValueError(f"size must be odd and at least 3 pixels, got {self.size}")
+
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
+        """Score (n, 3, H, W) float32 in [0, 1]; column ``texture``, (n,), 0 to 255."""
+        pixels = check_images(images).detach().cpu().numpy().astype(np.float64) * 255
+        smooth = median_filter(pixels, size=(1, 1, self.size, self.size), mode="reflect")
+        away = np.abs(pixels - smooth).mean(axis=1)
+        return {"texture": np.median(away.reshape(len(away), -1), axis=1)}
