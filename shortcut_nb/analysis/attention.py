@@ -72,7 +72,7 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
         size: side of the maps, in latents; None is the model's own.
     """
     _, unet, _ = model.modules
-    maps = Maps(size or unet.config.sample_size)
+    maps = Maps(size or model.pipe.unet.config.sample_size)
     before = unet.attn_processors
     recorder = Recorder(maps)
     unet.set_attn_processor(

@@ -22,7 +22,8 @@ ALL = slice(None)
 class Objective(Protocol):
     """What PGD climbs (``direction`` +1) or descends (−1)."""
 
-    direction: int
+    @property
+    def direction(self) -> int: ...
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         """The objective of each picture, (n,), differentiable in x (n, 3, H, W) in [0, 1]."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -15,6 +16,7 @@ from .objectives import ALL, DenoisingLoss
 from .pgd import pgd
 from .run import Run
 
+T = TypeVar("T")
 WINDOW = 20  # half the width of what one round of selection removes, in timesteps
 
 
@@ -24,7 +26,7 @@ class Features:
     def __init__(self, model: Diffusion) -> None:
         self.blocks = model.pipe.unet.up_blocks[-1].resnets
 
-    def of(self, call) -> tuple[object, list[Tensor]]:
+    def of(self, call: Callable[[], T]) -> tuple[T, list[Tensor]]:
         """What ``call()`` returns, and the features it caused."""
         seen: list[Tensor] = []
         hooks = [

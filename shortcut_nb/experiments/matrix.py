@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
+from typing import Any
 
 import pandas as pd
 import torch
@@ -124,7 +125,7 @@ def _one(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -
     stages = Stages(_lab(profile))
     who = stages.lab.subject(subject)
     samples = stages.personalise(who, cell, seed, n)
-    about = {
+    about: dict[str, Any] = {
         "condition": name, "subject": subject, "seed": seed, "attack": cell.attack or "none",
         "eps": cell.eps, "purifier": cell.purifier or "none", "prompts": cell.prompts,
         "training_seconds": samples.seconds,

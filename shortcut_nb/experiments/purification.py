@@ -64,7 +64,9 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
             row["realigned"] = float((1 - each["shift"] / before).mean())
         for score in SCORES:
             for label, other in (("restored", f"{attack} | none"), ("left", "clean")):
-                gaps = paired(own, score, str(name), other) if other != name else []
+                if other == name:
+                    continue
+                gaps = paired(own, score, str(name), other)
                 if len(gaps):
                     found = judge(gaps, 1)
                     row |= {f"{score}_{label}": found["difference"],

@@ -64,12 +64,12 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         row |= {size: float(part.groupby("subject")[size].mean().mean()) for size in SIZES}
         for score in HARMS:
             row[score] = float(part.groupby("subject")[score].mean().mean())
-            if name != "clean" and len(each := paired(own, score, name, "clean")):
+            if name != "clean" and len(each := paired(own, score, str(name), "clean")):
                 found = judge(each, HARMS[score])
                 row |= {f"{score}_harm": found["difference"], f"{score}_low": found["low"],
                         f"{score}_high": found["high"]}  # fmt: skip
         if name not in ("clean", *NOISE):
-            row["beats_noise"] = any(_beats(own, name, score) for score in HARMS)
+            row["beats_noise"] = any(_beats(own, str(name), score) for score in HARMS)
         rows.append(row)
     return pd.DataFrame(rows)
 
