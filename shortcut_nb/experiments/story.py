@@ -68,7 +68,8 @@ def claims(frame: pd.DataFrame) -> list[dict]:
         for name, high, low, score, direction in CLAIMS:
             each = paired(part[part["prompt"] == "instance"], score, high, low)
             if len(each):
-                rows.append({"claim": name, "eps": eps, "score": score} | judge(each, direction))
+                rows.append({"claim": name, "eps": eps, "score": score,
+                             "seeds": part["seed"].nunique()} | judge(each, direction))  # fmt: skip
     return rows + shortcut(frame)
 
 
@@ -96,7 +97,8 @@ def _follows(frame: pd.DataFrame, score: str) -> list[dict]:
         rise = table["protected"] - table["clean"]
         each = (rise["instance"] - rise["class"]).to_numpy()
         name = f"{score} follows V*, not the class"
-        rows.append({"claim": name, "eps": eps, "score": score} | judge(each, 1))
+        rows.append({"claim": name, "eps": eps, "score": score,
+                     "seeds": part["seed"].nunique()} | judge(each, 1))  # fmt: skip
     return rows
 
 
