@@ -37,7 +37,8 @@ def paired(frame: pd.DataFrame, score: str, high: str, low: str) -> np.ndarray:
 def judge(each: np.ndarray, direction: int) -> dict:
     """Mean difference, its interval over subjects, and what follows for the claim.
 
-    ``agreeing`` is the share of subjects whose own difference has the claimed sign.
+    ``agreeing`` is the share of subjects whose own difference has the claimed sign, ``weakest`` the
+    smallest difference in the claimed direction (negative: one went the other way).
     """
     found = bootstrap_mean(each)
     sure = bool(found.low > 0 or found.high < 0)
@@ -45,5 +46,6 @@ def judge(each: np.ndarray, direction: int) -> dict:
         "difference": float(found.mean), "low": float(found.low), "high": float(found.high),
         "subjects": int(found.n), "direction": direction,
         "agreeing": float((each * direction > 0).mean()),
+        "weakest": float((each * direction).min()),
         "holds": bool(found.mean * direction > 0) if sure else None,
     }  # fmt: skip

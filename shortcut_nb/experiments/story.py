@@ -26,6 +26,7 @@ from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
 ENOUGH_SUBJECTS = 6
+CLEAR = 0.25
 SCORES = ("ims_missing", "quality", "texture", "noise")
 # (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (
@@ -121,8 +122,9 @@ def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
     """Set a run's own differences beside the established ones; one row per claim.
 
     ``verdict`` says what the larger run made of the claim: "holds" or "refuted". A claim that held
-    for every one of its subjects is asserted here; one that held on average only, or that was
-    refuted, is shown. So is everything measured on fewer than :data:`ENOUGH_SUBJECTS` subjects.
+    for every one of its subjects, the weakest showing at least :data:`CLEAR` of the mean
+    difference, is asserted here; one that held on average only, or that was refuted, is shown. So
+    is everything measured on fewer than :data:`ENOUGH_SUBJECTS` subjects.
 
     Raises:
         AssertionError: when an asserted claim has the wrong sign here, or nothing can be compared.
@@ -132,8 +134,8 @@ def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
         {"claim": row["claim"], "here": mine[row["claim"]], "established": row["difference"],
          "low": row["low"], "high": row["high"], "subjects": row["subjects"],
          "verdict": "holds" if row["holds"] else "refuted",
-         "asserted": bool(row["holds"]) and row["agreeing"] == 1.0
-         and row["subjects"] >= ENOUGH_SUBJECTS,
+         "asserted": bool(row["holds"]) and row["subjects"] >= ENOUGH_SUBJECTS
+         and row["weakest"] >= CLEAR * abs(row["difference"]),
          "agrees": mine[row["claim"]] * row["direction"] > 0}
         for row in established(eps) if row["claim"] in mine
     ]  # fmt: skip
