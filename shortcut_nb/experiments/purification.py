@@ -7,7 +7,6 @@ interval over subjects. Resumable through the store.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from ..purify import PURIFIERS, build, roles
 from . import matrix
-from .report import judge, means, paired
+from .report import TITLES, about, judge, means, paired, records, write_json
 from .stages import Cell
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -96,23 +95,9 @@ def main(
 
 def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
     """Write ``purification.json`` (the table) and one figure per score."""
-    out.mkdir(parents=True, exist_ok=True)
-    content = {
-        "eps": eps, "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": int(frame["image"].max()) + 1,
-        "rows": json.loads(table(frame).to_json(orient="records")),
-    }  # fmt: skip
-    fresh = out / ".purification.json.tmp"
-    fresh.write_text(json.dumps(content, indent=1) + "\n")
-    fresh.replace(out / "purification.json")
-    own = frame[frame["prompt"] == "instance"]
-    shown = means(own, ["purifier", "attack"], SCORES)
-    titles = {
-        "ims_missing": "identity match (−1 without a face)", "quality": "quality",
-        "texture": "texture (grey levels)",
-    }  # fmt: skip
-    for score, title in titles.items():
+    write_json(about(frame, eps) | {"rows": records(table(frame))}, out / "purification.json")
+    shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
+    for score, title in TITLES.items():
         part = shown[shown["score"] == score]
         fig = interval_plot(part, by="attack", group="purifier", xlabel=title)
         save_figure(

@@ -5,12 +5,42 @@ Samples and seeds of a subject are averaged first: the subject is the unit of re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..metrics import bootstrap_mean
+
+TITLES = {
+    "ims_missing": "identity match (−1 without a face)", "quality": "quality (CLIP-IQA style)",
+    "texture": "texture (grey levels)",
+}  # fmt: skip
+
+
+def about(frame: pd.DataFrame, eps: str) -> dict[str, Any]:
+    """What was run: budget, subjects, seeds, samples a prompt."""
+    return {
+        "eps": eps, "subjects": sorted(frame["subject"].unique()),
+        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
+        "samples": int(frame["image"].max()) + 1,
+    }  # fmt: skip
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as plain JSON values."""
+    return json.loads(table.to_json(orient="records"))
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write a file under a temporary name, then rename it; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.tmp")
+    fresh.write_text(json.dumps(content, indent=1, default=float) + "\n", "utf-8")
+    fresh.replace(path)
 
 
 def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:

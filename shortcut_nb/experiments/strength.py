@@ -7,7 +7,6 @@ subjects, and whether the attack beats both kinds of noise. Resumable through th
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..attacks import ATTACKS
 from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
-from .report import judge, means, paired
+from .report import TITLES, about, judge, means, paired, records, write_json
 from .stages import Cell
 
 NOISE = ("noise", "noise-uniform")
@@ -104,31 +103,19 @@ def main(
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
-    about = load_profile(profile)
-    people = matrix.first_subjects(about, subjects)
-    chosen = cells(eps, attack, ensemble=bool(about.ensemble))
+    named = load_profile(profile)
+    people = matrix.first_subjects(named, subjects)
+    chosen = cells(eps, attack, ensemble=bool(named.ensemble))
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
     report(frame, eps, out)
 
 
 def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
     """Write ``strength.json`` (the table) and one figure per harm."""
-    out.mkdir(parents=True, exist_ok=True)
-    content = {
-        "eps": eps, "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": int(frame["image"].max()) + 1,
-        "attacks": json.loads(table(frame).to_json(orient="records")),
-    }  # fmt: skip
-    fresh = out / ".strength.json.tmp"
-    fresh.write_text(json.dumps(content, indent=1) + "\n")
-    fresh.replace(out / "strength.json")
+    content = about(frame, eps) | {"attacks": records(table(frame))}
+    write_json(content, out / "strength.json")
     shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], list(HARMS))
-    titles = {
-        "ims_missing": "identity match (−1 without a face)", "quality": "quality",
-        "texture": "texture (grey levels)",
-    }  # fmt: skip
-    for score, title in titles.items():
+    for score, title in TITLES.items():
         part = shown[shown["score"] == score].sort_values("mean")
         fig = interval_plot(part, by="eps", group="condition", xlabel=title)
         save_figure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,22 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
-from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
+from .textual_inversion import NewWord
+from .token import row_of, table_of
 from .trainer import Trainer, trainer
 
 WORD = "new_word.safetensors"
 
 
-@dataclass(eq=False)
-class KeysAndValues:
+class KeysAndValues(NewWord):
     """Trains copies of every cross-attention's K and V, and the embedding of a new word.
 
     diffusers' own attention processors hold the copies; the UNet itself stays as it is.
     """
 
-    identifier: str
-    like: str
-    _others: Tensor | None = field(default=None, init=False, repr=False)
-
-    @property
-    def token(self) -> str:
-        return placeholder(self.identifier)
-
     def prepare(self, model: Diffusion, seed: int) -> None:
+        super().prepare(model, seed)  # freezes the UNet as it is; the copies below stay free
         _, unet, _ = model.modules
-        unet.requires_grad_(False)
         processors: dict[str, Any] = {}
         for name in unet.attn_processors:
             attention = unet.get_submodule(name.removesuffix(".processor"))
@@ -49,11 +41,6 @@ class KeysAndValues:
                 made.to_v_custom_diffusion.weight.data.copy_(attention.to_v.weight)
             processors[name] = made.to(attention.to_k.weight)
         unet.set_attn_processor(processors)
-        add_token(model, self.token, self.like)
-        self._others = table_of(model).detach().clone()
-
-    def rename(self, prompt: str, identifier: str) -> str:
-        return replace_word(prompt, identifier, self.token)
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
         found = [{"params": list(self._parts(model).values()), "lr": lr}]
@@ -61,11 +48,8 @@ class KeysAndValues:
             found.append({"params": [table_of(model)], "lr": text_lr})
         return found
 
-    def constrain(self, model: Diffusion) -> None:
-        keep_other_rows(model, row_of(model, self.token), self._others)
-
     def state(self, model: Diffusion) -> dict[str, Tensor]:
-        return {**self._parts(model), "text.table": table_of(model)}
+        return {**self._parts(model), **super().state(model)}
 
     def save(self, model: Diffusion, folder: Path) -> None:
         """Write what ``unet.load_attn_procs`` and ``load_textual_inversion`` read.

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.training_utils import compute_snr
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...modes import frozen
 from .latents import Latents, Shares, caption
-from .loop import train
+from .loop import min_snr_loss, train
 from .pool import Pool
 
 
@@ -65,9 +64,7 @@ def fit(
         noise = torch.randn(z.shape, generator=generator)
         t = torch.randint(0, 1000, (batch_size,), generator=generator)
         guess = model(noise_schedule.add_noise(z, noise, t), t, words).sample
-        snr = compute_snr(noise_schedule, t)
-        weight = snr.clamp(max=5.0) / snr
-        return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
+        return min_snr_loss(noise_schedule, guess, noise, t)
 
     with frozen(text):
         unet = train(name, model, loss_of, folder, seed=seed, steps=steps, seconds=seconds, lr=lr)

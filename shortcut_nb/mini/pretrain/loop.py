@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from diffusers import SchedulerMixin
+from diffusers.training_utils import compute_snr
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,15 @@ def train(
     cost = {"steps": step, "seconds": round(elapsed(), 1), "threads": torch.get_num_threads()}
     (folder / f"{name}.json").write_text(json.dumps(cost))
     return (average.module if ema is not None else model).eval()
+
+
+def min_snr_loss(
+    schedule: SchedulerMixin, guess: torch.Tensor, noise: torch.Tensor, t: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared error of predicted noise, weighted by min-SNR (Hang et al. 2023, γ = 5)."""
+    snr = compute_snr(schedule, t)
+    weight = snr.clamp(max=5.0) / snr
+    return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
 
 
 def _one_cycle(progress: float, warmup: float = 0.05) -> float:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
-from diffusers.training_utils import compute_snr
 
 from .encoders import to_tensor
-from .loop import train
+from .loop import min_snr_loss, train
 from .pool import Pool
 
 
@@ -40,9 +39,7 @@ def fit(
         low = torch.rand(batch_size, generator=generator) < 0.75
         t = torch.where(low, t // 3, t)
         guess = model(schedule.add_noise(x, noise, t), t).sample
-        snr = compute_snr(schedule, t)
-        weight = snr.clamp(max=5.0) / snr
-        return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
+        return min_snr_loss(schedule, guess, noise, t)
 
     unet = train("pixel", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
     return DDPMPipeline(unet=unet, scheduler=schedule)

@@ -14,7 +14,6 @@ from diffusers import (
     StableDiffusionUpscalePipeline,
     UNet2DConditionModel,
 )
-from diffusers.training_utils import compute_snr
 from torch.nn.functional import interpolate
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -24,7 +23,7 @@ from ..degradations import KINDS, degrade
 from .diffusion import scheduler
 from .encoders import to_tensor
 from .latents import Latents
-from .loop import train
+from .loop import min_snr_loss, train
 from .pool import Pool
 
 MAX_NOISE_LEVEL = 350
@@ -99,9 +98,7 @@ def fit(
         t = torch.randint(0, 1000, (batch_size,), generator=generator)
         noisy = torch.cat([schedule.add_noise(z, noise, t), small], 1)
         guess = model(noisy, t, words, class_labels=level).sample
-        snr = compute_snr(schedule, t)
-        weight = snr.clamp(max=5.0) / snr
-        return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
+        return min_snr_loss(schedule, guess, noise, t)
 
     with frozen(text):
         unet = train("upscaler", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
