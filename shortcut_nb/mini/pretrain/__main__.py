@@ -101,7 +101,7 @@ def main(
         publish("diffusion", lambda path: halved(pipe).save_pretrained(path))
     if "ensemble" in wanted:  # a second, smaller model with another seed, for E-ASPL and E-FSMG
         second = diffusion.fit(
-            pool, encoded, model, encoder, words, folder, seed=8, widths=(48, 96, 96),
+            pool, encoded, model, encoder, words, folder, seed=8, widths=(32, 64, 64),
             name="ensemble", **plan("ensemble"),
         )  # fmt: skip
         publish("ensemble", lambda path: halved(second).save_pretrained(path))

@@ -32,9 +32,9 @@ FACTOR = 4
 
 
 def build_unet() -> UNet2DConditionModel:
-    """3.8 M parameters; sees the noisy latents beside the small picture (8 + 3 channels)."""
+    """1.8 M parameters; sees the noisy latents beside the small picture (8 + 3 channels)."""
     return UNet2DConditionModel(
-        sample_size=16, in_channels=11, out_channels=8, block_out_channels=(48, 96, 96),
+        sample_size=16, in_channels=11, out_channels=8, block_out_channels=(32, 64, 64),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         layers_per_block=1, cross_attention_dim=128, attention_head_dim=4, norm_num_groups=16,
