@@ -1,4 +1,4 @@
-"""One fine-tuning, sampled in many ways: with other prompts, at several steps. Kept in the store."""
+"""One fine-tuning, sampled with other prompts and at several steps. Kept in the store."""
 
 from __future__ import annotations
 
