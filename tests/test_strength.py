@@ -62,3 +62,16 @@ def test_report_writes_the_table_and_figures(tmp_path):
     assert {row["attack"] for row in content["attacks"]} == set(LEVELS)
     assert content["samples"] == 4 and len(content["subjects"]) == 6
     assert (tmp_path / "strength_quality.png").stat().st_size > 1000
+
+
+def test_peak_memory_is_measured_in_a_process_of_its_own():
+    assert strength.quick("noise") == {} and strength.quick("aspl")["rounds"] == 1
+    assert 200 < strength.peak_memory("advdm") < 8000  # MiB
+    with pytest.raises(RuntimeError, match="advdm: .*steps"):
+        strength.peak_memory("advdm", settings={"steps": -1})
+
+
+def test_memory_goes_to_the_table(tmp_path):
+    strength.report(frame(LEVELS), "16/255", tmp_path, {"aspl": 900.0})
+    rows = json.loads((tmp_path / "strength.json").read_text())["attacks"]
+    assert {row["attack"]: row["memory_mib"] for row in rows}["aspl"] == 900.0

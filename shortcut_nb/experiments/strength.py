@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
+from tqdm import tqdm
 
 from ..attacks import ATTACKS
 from ..plots import interval_plot, save_figure
@@ -31,6 +34,8 @@ VARIANTS: dict[str, tuple[str, tuple]] = {
     "sds+": ("sds", (("direction", 1),)),
     "sdst": ("sds", (("targeted", True),)),
 }
+SHORT = {"steps": 2, "rounds": 1, "pool_steps": 2, "interval": 1, "trials": 1, "surrogate_steps": 1,
+         "inner_steps": 1, "class_images": 4}  # fmt: skip
 
 
 def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> dict[str, Cell]:
@@ -80,16 +85,31 @@ def _beats(own: pd.DataFrame, name: str, score: str) -> bool:
     return bool(found) and all(one["holds"] is True for one in found)
 
 
-def peak_memory(attack: str, profile: str = "mini", eps: str = "16/255") -> float:
-    """Peak resident memory in MiB of one attack in a process of its own, models included."""
+def quick(attack: str) -> dict[str, int]:
+    """Settings that make an attack short; its peak memory does not depend on them."""
+    named = {field.name for field in fields(ATTACKS[attack])}
+    return {name: value for name, value in SHORT.items() if name in named}
+
+
+def peak_memory(
+    attack: str, profile: str = "mini", eps: str = "16/255", settings: dict | None = None
+) -> float:
+    """Peak resident memory in MiB of one short attack in a process of its own, models included.
+
+    Raises:
+        RuntimeError: when the attack fails; its error is in the message.
+    """
+    given = quick(attack) | (settings or {})
     code = (
         "import resource, torch; torch.set_num_threads(1)\n"
         "from shortcut_nb import Lab\n"
         f"lab = Lab({profile!r}, device='cpu'); s = lab.subject(lab.profile.subjects[0])\n"
-        f"lab.attack({attack!r}, eps={eps!r})(s)\n"
+        f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(s)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{attack}: {done.stderr.strip().splitlines()[-1]}")
     return int(done.stdout.split()[-1]) / 1024
 
 
@@ -101,18 +121,30 @@ def main(
     attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
+    memory: Annotated[bool, typer.Option(help="also measure each attack's peak memory")] = True,
     out: Path = Path("figures"),
 ) -> None:
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
     chosen = cells(eps, attack, ensemble=bool(named.ensemble))
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
-    report(frame, eps, out)
+    known = [name for name in chosen if name != "clean"] if memory else []
+    report(frame, eps, out, {name: _memory(name, profile, eps) for name in tqdm(known, "memory")})
 
 
-def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
-    """Write ``strength.json`` (the table) and one figure per harm."""
-    content = about(frame, eps) | {"attacks": records(table(frame))}
+def _memory(name: str, profile: str, eps: str) -> float:
+    attack, settings = VARIANTS.get(name, (name, ()))
+    return peak_memory(attack, profile, eps, dict(settings))
+
+
+def report(
+    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None
+) -> None:
+    """Write ``strength.json`` (the table, with MiB by attack if given) and one figure per harm."""
+    rows = table(frame)
+    if memory:
+        rows["memory_mib"] = rows["attack"].map(memory)
+    content = about(frame, eps) | {"attacks": records(rows)}
     write_json(content, out / "strength.json")
     shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], list(HARMS))
     for score, title in TITLES.items():
