@@ -44,7 +44,8 @@ def names(kind: Kind) -> dict[str, str]:
     if kind is Kind.profiles:
         return {name: load_profile(name).description for name in available_profiles()}
     module, attribute = REGISTRIES[kind]
-    registry = getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    registry = getattr(home, attribute) | getattr(home, "ALIASES", {})
     return {name: _first_line(registry[name]) for name in sorted(registry)}
 
 

@@ -30,6 +30,7 @@ from .modes import fast_dtype
 from .personalize import TRAINERS
 from .personalize.training import Latents
 from .profile import Profile, load_profile, resolve
+from .purify.face_network import FaceNetwork
 from .purify.pixel_diffusion import PixelDiffusion
 from .subjects import Subject, split_folder
 from .weights import file_digests
@@ -55,7 +56,7 @@ class Lab:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.autocast = autocast or fast_dtype(self.device)
         self._digests: dict[str, str] = {}
-        self._networks: dict[str, UNet2DModel] = {}
+        self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._priors: dict[tuple[str, int, int], Latents] = {}
 
     def __repr__(self) -> str:
@@ -111,15 +112,19 @@ class Lab:
         ref = self.profile.identity
         return IdentityEncoder.from_folder(resolve(ref), self.device, **ref.options)
 
-    def purifier_model(self, name: str) -> UNet2DModel:
-        """The network of a purifier, in evaluation mode.
+    def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
+        """The network of a purifier, in evaluation mode; the profile's loader says of which kind.
 
         Raises:
             ValueError: when the profile names no weights for it.
         """
         if name not in self._networks:
-            network = UNet2DModel.from_pretrained(self._purifier_path(name), dtype=torch.float32)
-            self._networks[name] = network.to(self.device).eval().requires_grad_(False)
+            path, ref = self._purifier_path(name), self.profile.purifiers[name]
+            if ref.loader == "spandrel":
+                self._networks[name] = FaceNetwork.open(path, self.device, **ref.options)
+            else:
+                network = UNet2DModel.from_pretrained(path, dtype=torch.float32)
+                self._networks[name] = network.to(self.device).eval().requires_grad_(False)
         return self._networks[name]
 
     @cached_property

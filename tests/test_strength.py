@@ -64,6 +64,13 @@ def test_report_writes_the_table_and_figures(tmp_path):
     assert (tmp_path / "strength_quality.png").stat().st_size > 1000
 
 
+def test_the_table_for_reading_is_sorted_and_says_intervals():
+    read = strength.harms(strength.table(frame(LEVELS)).set_index("attack"))
+    assert list(read.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
+    assert read.loc["aspl", "quality"].startswith("-0.5") and "[-0.5" in read.loc["aspl", "quality"]
+    assert read.loc["clean", "quality"] == ""
+
+
 def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert strength.quick("noise") == {} and strength.quick("aspl")["rounds"] == 1
     assert 200 < strength.peak_memory("advdm") < 8000  # MiB

@@ -85,6 +85,18 @@ def _beats(own: pd.DataFrame, name: str, score: str) -> bool:
     return bool(found) and all(one["holds"] is True for one in found)
 
 
+def harms(rows: pd.DataFrame) -> pd.DataFrame:
+    """A strength table for reading: each change against clean pictures with its interval."""
+
+    def said(row: pd.Series, score: str) -> str:
+        change, low, high = (row[f"{score}_{part}"] for part in ("harm", "low", "high"))
+        return "" if pd.isna(change) else f"{change:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+    columns = {score: [said(row, score) for _, row in rows.iterrows()] for score in HARMS}
+    found = pd.DataFrame(columns | {"beats_noise": rows["beats_noise"]}, index=rows.index)
+    return found.loc[rows["quality"].sort_values().index]
+
+
 def quick(attack: str) -> dict[str, int]:
     """Settings that make an attack short; its peak memory does not depend on them."""
     named = {field.name for field in fields(ATTACKS[attack])}

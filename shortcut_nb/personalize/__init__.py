@@ -1,6 +1,12 @@
 """Personalisation: trainers by name, and the prompts they use."""
 
-from . import custom_diffusion, dreambooth, lora, textual_inversion  # noqa: F401  (each registers)
+from . import (  # noqa: F401  (each registers)
+    custom_diffusion,
+    decoupling,
+    dreambooth,
+    lora,
+    textual_inversion,
+)
 from .dreambooth import DreamBooth
 from .prompts import PROMPTS, Prompts
 from .trainer import TRAINERS, Personalized, Trainer

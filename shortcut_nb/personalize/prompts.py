@@ -26,6 +26,28 @@ def plain(subject: Subject, noise_token: str = "", negative: str = "") -> Prompt
     )  # fmt: skip
 
 
+def with_noise(prompt: str, noise_token: str) -> str:
+    """A prompt that says there is noise: "…, with t@t noisy pattern"; as it is without a token."""
+    return f"{prompt}, with {noise_token}" if noise_token else prompt
+
+
+def without_noise(prompt: str, noise_token: str) -> str:
+    """A prompt that says there is none: "…, without t@t noisy pattern"."""
+    return f"{prompt}, without {noise_token}" if noise_token else prompt
+
+
+def noise_token_only(subject: Subject, noise_token: str, negative: str = "") -> Prompts:
+    """CDL's first piece alone: the instance prompt names the noise; sampled plain."""
+    words = plain(subject)
+    return replace(words, instance=with_noise(words.instance, noise_token))
+
+
+def noise_token_and_class(subject: Subject, noise_token: str, negative: str = "") -> Prompts:
+    """CDL's two training pieces, the noise token and the negated class prompt; sampled plain."""
+    words = noise_token_only(subject, noise_token)
+    return replace(words, class_=without_noise(words.class_, noise_token))
+
+
 def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
     """Contrastive decoupling learning (arXiv 2406.18944, section on CDL).
 
@@ -34,12 +56,10 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
     prompt. Training and sampling words come from here together, so they cannot disagree. Without a
     noise token the words are DreamBooth's own, and only the negative prompt is left.
     """
-    if not noise_token:
-        return replace(plain(subject), negative=negative)
-    without = f", without {noise_token}"
+    own, cls = subject.instance_prompt, subject.class_prompt
     return Prompts(
-        f"{subject.instance_prompt}, with {noise_token}", subject.class_prompt + without,
-        subject.instance_prompt + without, subject.class_prompt + without, negative,
+        with_noise(own, noise_token), without_noise(cls, noise_token),
+        without_noise(own, noise_token), without_noise(cls, noise_token), negative,
     )  # fmt: skip
 
 
@@ -51,4 +71,30 @@ def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
     return replace(words, instance=f"{subject.instance_prompt}, {noise_token}")
 
 
-PROMPTS = {"plain": plain, "cdl": cdl, "cdl-released": cdl_released}
+PROMPTS = {
+    "plain": plain, "noise-token": noise_token_only, "noise-token+class": noise_token_and_class,
+    "cdl": cdl, "cdl-released": cdl_released,
+}  # fmt: skip
+FURTHER = tuple(f"{letter}@{letter}" for letter in "qzkxvjw")
+
+
+def noise_tokens(noise_token: str, count: int) -> list[str]:
+    """The noise token and further ones of its form: "t@t noisy pattern", "q@q noisy pattern", ….
+
+    Raises:
+        ValueError: fewer than one, more than there are rare words for, or no noise token.
+    """
+    first, _, rest = noise_token.partition(" ")
+    heads = [first, *(word for word in FURTHER if word != first)]
+    if not first or not 1 <= count <= len(heads):
+        raise ValueError(
+            f"expected a noise token, and 1 to {len(heads)} of its form; got {noise_token!r}, "
+            f"{count}"
+        )
+    return [f"{head} {rest}".strip() for head in heads[:count]]
+
+
+def joined(tokens: list[str]) -> str:
+    """Several noise tokens as one phrase: "t@t q@q noisy pattern"."""
+    _, _, rest = tokens[0].partition(" ")
+    return " ".join([*(token.partition(" ")[0] for token in tokens), rest]).strip()

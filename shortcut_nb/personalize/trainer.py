@@ -19,7 +19,7 @@ from ..progress import OnStep, StepInfo
 from ..subjects import Subject
 from .methods import Method
 from .prompts import PROMPTS, Prompts
-from .training import Trainee, latents_of
+from .training import Latents, Trainee, latents_of
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -74,7 +74,7 @@ class Trainer:
     A subclass names its :meth:`method`.
 
     Args:
-        prompts: "plain" or "cdl" (contrastive decoupling).
+        prompts: a name of :data:`PROMPTS`: "plain", "cdl" (contrastive decoupling) or a part of it.
         text_lr: None trains what the method trains of the text encoder at ``lr``; 0 freezes it.
         batch_size: instance pictures a step, and as many class pictures.
         prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
@@ -104,6 +104,26 @@ class Trainer:
         """What is trained."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it trains")
 
+    def words(self, subject: Subject) -> Prompts:
+        """What is said in training and when sampling, with the identifier in it."""
+        said = self.lab.profile.prompts
+        return PROMPTS[self.prompts](subject, said.noise_token, said.negative)
+
+    def trainee(
+        self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,
+        subject: Subject,
+    ) -> Trainee:  # fmt: skip
+        """The training itself, over a model that the method has prepared and in its words."""
+        return Trainee(model, (words.instance, words.class_), prior, **self.options(method))
+
+    def options(self, method: Method) -> dict[str, Any]:
+        """The hyperparameters of a ``Trainee``."""
+        return {
+            "lr": self.lr, "text_lr": self.text_lr, "method": method,
+            "batch_size": self.batch_size, "prior_weight": self.prior_weight,
+            "prior_dropout": self.prior_dropout, "weight_decay": self.weight_decay,
+        }  # fmt: skip
+
     def fit(
         self, subject: Subject, images: Tensor | None = None, on_step: OnStep | None = None,
         checkpoint: str | Path | None = None, every: int = 50,
@@ -122,9 +142,7 @@ class Trainer:
         started, lab = time.monotonic(), self.lab
         images = subject.images if images is None else images
         check_images(images)
-        words = PROMPTS[self.prompts](
-            subject, lab.profile.prompts.noise_token, lab.profile.prompts.negative
-        )
+        words = self.words(subject)
         prior = lab.prior_latents(subject.class_prompt, self.class_images) if (
             self.prior_weight > 0) else None  # fmt: skip
         model, method = lab.diffusion.clone(), self.method(subject)
@@ -133,12 +151,7 @@ class Trainer:
             f.name: method.rename(getattr(words, f.name), subject.identifier) for f in fields(words)
         })  # fmt: skip
         data = latents_of(model, images)
-        trainee = Trainee(
-            model, (words.instance, words.class_), prior, lr=self.lr, text_lr=self.text_lr,
-            method=method,
-            batch_size=self.batch_size, prior_weight=self.prior_weight,
-            prior_dropout=self.prior_dropout, weight_decay=self.weight_decay,
-        )  # fmt: skip
+        trainee = self.trainee(model, method, words, prior, subject)
         losses: list[float] = []
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(words, images) if path else ""

@@ -85,7 +85,7 @@ class Trainee:
         if with_prior:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
         joined = torch.cat(z)
-        said, rows_each = [self.prompts[0]], [self.batch_size]
+        said, rows_each = self.said(rows[0])
         if with_prior:
             empty = self._dropped(generator)
             said.append(self.prompts[1])
@@ -101,6 +101,10 @@ class Trainee:
         each = self.model.denoising_loss(joined, t, noise, context)
         loss = each[: self.batch_size].mean()
         return loss + self.prior_weight * each[self.batch_size :].mean() if with_prior else loss
+
+    def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
+        """The prompts of the instance pictures drawn, and how many rows in a row each has."""
+        return [self.prompts[0]], [self.batch_size]
 
     def step(self, latents: Latents, generator: Generator) -> float:
         """One optimiser step; returns the loss.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -34,6 +34,8 @@ class Purifier(Protocol):
 
 
 PURIFIERS: dict[str, type] = {}
+ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
+"""Names of chains: from the models that a profile names for purifiers to the chain's spec."""
 P = TypeVar("P", bound=type)
 
 
@@ -43,8 +45,9 @@ def register(name: str) -> Callable[[P], P]:
     def add(cls: P) -> P:
         if "+" in name or not name:
             raise ValueError(f'a purifier\'s name must have letters and no "+", got {name!r}')
-        if name in PURIFIERS:
-            raise ValueError(f"purifier {name!r} exists already: {PURIFIERS[name].__name__}")
+        if name in PURIFIERS or name in ALIASES:
+            taken = (PURIFIERS | ALIASES)[name].__name__
+            raise ValueError(f"purifier {name!r} exists already: {taken}")
         cls.name = name
         PURIFIERS[name] = cls
         return cls
@@ -89,7 +92,7 @@ def build(
     """Make a purifier from its name, or a chain from names joined by "+".
 
     Args:
-        spec: for instance ``"jpeg"`` or ``"jpeg+restorer"``.
+        spec: for instance ``"jpeg"`` or ``"jpeg+restorer"``; ``"codesr"`` stands for a chain.
         lab: where networks come from; None leaves them to a later ``bind``.
         class_name: what the pictures show, for purifiers with a prompt.
         defaults: parameters of each link by its name, under ``params``.
@@ -99,7 +102,8 @@ def build(
         KeyError: an unknown name; the message lists the nearest three.
         TypeError: a parameter that no link has, or that several have.
     """
-    classes = [_find(name.strip()) for name in spec.split("+")]
+    written = expand(spec, () if lab is None else lab.profile.purifiers)
+    classes = [_find(name) for name in written.split("+")]
     given: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
     for key, value in params.items():
         owners = [i for i, cls in enumerate(classes) if key in parameter_names(cls)]
@@ -113,6 +117,16 @@ def build(
     links = tuple(cls(**kwargs) for cls, kwargs in zip(classes, given, strict=True))
     made = links[0] if len(links) == 1 else Chain(links)
     return made if lab is None else bind(made, lab, class_name)
+
+
+def expand(spec: str, named: Collection[str] = ()) -> str:
+    """A spec with the chains behind its aliases written out.
+
+    Args:
+        named: the models that the profile names for purifiers, by role ("restorer", "upscaler").
+    """
+    links = [name.strip() for name in spec.split("+")]
+    return "+".join(ALIASES[name](named) if name in ALIASES else name for name in links)
 
 
 def parameter_names(cls: type) -> list[str]:
@@ -146,9 +160,10 @@ def need(model: Any, name: str) -> Any:
 
 def _find(name: str) -> type:
     if name not in PURIFIERS:
-        near = difflib.get_close_matches(name, PURIFIERS, n=3, cutoff=0.0)
+        known = sorted([*PURIFIERS, *ALIASES])
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
         raise KeyError(
             f"unknown purifier {name!r}: the nearest are {', '.join(near)}. "
-            f'All: {", ".join(sorted(PURIFIERS))}. Chains are joined by "+"'
+            f'All: {", ".join(known)}. Chains are joined by "+"'
         )
     return PURIFIERS[name]
