@@ -62,6 +62,11 @@ def test_the_miniature_needs_nothing_but_the_package():
     assert all(ref.id.startswith("package:") for ref in load_profile("mini").models().values())
 
 
+def test_the_miniatures_weights_stay_within_their_budget():
+    folder = PROFILES.parent / "mini" / "weights"
+    assert 1e6 < sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < 40e6  # bytes
+
+
 def test_prompts_are_filled_in():
     prompts = load_profile("mini").prompts
     assert prompts.instance_prompt() == "a photo of sks person"

@@ -51,6 +51,10 @@ def publish(name: str, save) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     save(fresh)
+    for path in fresh.rglob("config.json"):  # diffusers notes where a part was read from
+        config = json.loads(path.read_text())
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n")
     digests = {
         str(path.relative_to(fresh)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(fresh.rglob("*.safetensors"))
@@ -123,7 +127,8 @@ def main(
     if "restorer" in wanted:
         model = restorer.fit(pool, folder, **plan("restorer"))
         publish("restorer", model.half().save_pretrained)
-    costs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    costs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))
+             if path.with_suffix(".ckpt").exists()}  # fmt: skip
     (WEIGHTS / "costs.json").write_text(json.dumps(costs, indent=1) + "\n")
     found = losses.read(folder)
     alt = f"Training loss against step, one panel each: {', '.join(found['model'].unique())}."
