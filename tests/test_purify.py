@@ -19,13 +19,15 @@ SMALL = {
     "none": {}, "jpeg": {}, "gaussian": {}, "restorer": {}, "median": {}, "resize": {},
     "quantise": {}, "tvm": {}, "vae": {}, "ldiffpure": {"steps": 2}, "eldiffpure": {"steps": 2},
     "impress": {"steps": 3}, "diffpure": {"steps": 3}, "ddspure": {},
-    "gridpure": {"iterations": 2, "steps": 2}, "sr": {"steps": 2},
+    "gridpure": {"iterations": 2, "steps": 2}, "sr": {"steps": 2}, "face-restorer": {},
+    "pdmpure": {"steps": 2, "upscale": True, "upscale_steps": 2},
 }  # fmt: skip
 OFF = {
     "none": {}, "gaussian": {"sigma": 0}, "restorer": {"strength": 0}, "median": {"size": 1},
     "resize": {"factor": 1}, "tvm": {"weight": 0, "keep": 1.0}, "vae": {"strength": 0},
     "ldiffpure": {"strength": 0}, "eldiffpure": {"strength": 0}, "impress": {"steps": 0},
     "diffpure": {"strength": 0}, "ddspure": {"sigma": "0/255"}, "gridpure": {"strength": 0},
+    "face-restorer": {"strength": 0}, "pdmpure": {"strength": 0},
 }  # fmt: skip
 OURS = tuple(SMALL)
 
@@ -80,6 +82,7 @@ def test_zero_strength_is_the_identity(spec):
         ("jpeg", "quality", (95, 60, 10)), ("tvm", "weight", (0.01, 0.1, 0.5)),
         ("vae", "strength", (0.2, 0.5, 1)), ("restorer", "strength", (0.2, 0.5, 1)),
         ("ddspure", "sigma", ("8/255", "32/255", "128/255")),
+        ("face-restorer", "strength", (0.2, 0.5, 1)),
     ],
 )  # fmt: skip
 def test_more_strength_moves_pictures_further(spec, key, values):
@@ -94,7 +97,10 @@ def test_tiny_pictures_are_refused_clearly(spec):
         make(spec)(pictures(1, 24, 1))
 
 
-@pytest.mark.parametrize("spec", ["ldiffpure", "diffpure", "ddspure", "gridpure", "sr", "impress"])
+@pytest.mark.parametrize(
+    "spec",
+    ["ldiffpure", "diffpure", "ddspure", "gridpure", "pdmpure", "sr", "impress"],
+)
 def test_a_seed_decides(spec):
     x = pictures(1)
     first = make(spec)(x)

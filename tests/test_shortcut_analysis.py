@@ -1,14 +1,26 @@
-"""Spectra, attention maps and losses by timestep."""
+"""Spectra, attention maps and where they fall, drift of words, losses by timestep."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 
-from shortcut_nb.analysis.attention import recorded, token_maps, token_span
-from shortcut_nb.analysis.spectrum import spectrum
-from shortcut_nb.analysis.timesteps import timestep_losses
-from shortcut_nb.plots import spectrum_plot
+from shortcut_nb.analysis.attention import (
+    Maps,
+    Recorder,
+    drawn_maps,
+    recorded,
+    token_maps,
+    token_span,
+)
+from shortcut_nb.analysis.drift import word_drift
+from shortcut_nb.analysis.overlap import local_energy, overlap, texture_map
+from shortcut_nb.analysis.spectrum import excess, spectrum, spectrum_match
+from shortcut_nb.analysis.timesteps import loss_grid, timestep_losses
+from shortcut_nb.analysis.traits import TRAITS, traits
+from shortcut_nb.personalize.custom_diffusion import KeysAndValues
+from shortcut_nb.plots import heat, spectrum_plot
 
 
 def test_white_noise_is_flat_and_keeps_its_variance():
@@ -77,3 +89,143 @@ def test_a_wrong_prompt_misleads(lab, subject):
     assert len(right) == 4 * 2 * 2
     np.testing.assert_allclose(right["unconditional"], wrong["unconditional"], rtol=1e-4)
     assert wrong["mismatch"].mean() > right["mismatch"].mean()
+
+
+def test_a_planted_token_is_found_at_every_resolution():
+    """Layers that attend by likeness; pixels of one corner are made like token 3."""
+    torch.manual_seed(0)
+    maps = Maps(8)
+    for side in (4, 8):
+        layer = Attention(query_dim=2, cross_attention_dim=2, heads=2, dim_head=2, bias=False)
+        with torch.no_grad():
+            layer.to_q.weight.copy_(torch.eye(2).repeat(2, 1) * 20)
+            layer.to_k.weight.copy_(torch.eye(2).repeat(2, 1))
+        layer.set_processor(Recorder(maps))
+        pixels = torch.tensor([0.0, 1.0]).repeat(2, side, side, 1)
+        pixels[1, : side // 2, : side // 2] = torch.tensor([1.0, 0.0])
+        tokens = torch.tensor([0.0, 1.0]).repeat(2, 5, 1)
+        tokens[:, 3] = torch.tensor([1.0, 0.0])
+        layer(pixels.flatten(1, 2), tokens)
+    torch.testing.assert_close(maps.mean.sum(1), torch.ones(2, 8, 8))
+    planted = maps.mean[:, 3]
+    assert planted[0].max() < 0.01  # the first picture has nothing like it
+    assert planted[1, :3, :3].min() > 0.95 and planted[1, 5:, 5:].max() < 0.01
+    assert maps.mean[1, 1, :3, :3].max() < 0.02
+
+
+def test_custom_diffusion_is_recorded_with_its_own_keys(lab):
+    model = lab.diffusion.clone()
+    KeysAndValues("sks", "person").prepare(model, 0)
+    with torch.no_grad():
+        for name, weight in model.pipe.unet.named_parameters():
+            if "_custom_diffusion" in name:
+                weight.add_(0.1 * torch.randn(weight.shape))
+    z, t, context = torch.randn(1, 8, 16, 16), torch.tensor([300]), model.embed(["a photo"])
+    with torch.no_grad():
+        plain = model.pipe.unet(z, t, context).sample
+        with recorded(model):
+            seen = model.pipe.unet(z, t, context).sample
+        base = lab.diffusion.pipe.unet(z, t, context).sample
+    torch.testing.assert_close(seen, plain, atol=1e-4, rtol=1e-4)
+    assert (plain - base).abs().max() > 1e-2
+
+
+def test_maps_of_sampling_belong_to_the_same_samples(lab):
+    how = {"seed": 3, "steps": 2, "guidance_scale": 3.0}
+    images, maps = drawn_maps(lab.diffusion, "a photo of sks person", ["sks"], 2, **how)
+    torch.testing.assert_close(
+        images, lab.diffusion.sample("a photo of sks person", 2, **how), atol=1e-3, rtol=0
+    )
+    assert maps["sks"].shape == (2, 16, 16) and 0 < maps["sks"].mean() < 1
+
+
+def test_overlap_finds_where_the_noise_is():
+    change = torch.zeros(2, 3, 32, 32)
+    change[:, :, :16] = 0.1 * torch.randn(2, 3, 16, 32, generator=torch.Generator().manual_seed(0))
+    where = local_energy(change, 8)
+    assert where.shape == (2, 8, 8) and where[:, 4:].max() == 0
+    assert where[:, :4].square().mean() == pytest.approx(0.01, rel=0.1)
+    maps = {"there": where * 3 + 1, "elsewhere": -where, "nowhere": torch.ones(2, 8, 8)}
+    found = overlap(maps, where).groupby("word")["correlation"].mean()
+    assert found["there"] == pytest.approx(1) and found["elsewhere"] == pytest.approx(-1)
+    assert np.isnan(found["nowhere"])
+    seen = texture_map((change + 0.5).clamp(0, 1), 8)
+    assert seen[:, :3].min() > 1 and seen[:, 5:].max() == 0
+    with pytest.raises(ValueError, match="same|shape"):
+        overlap(maps, where[:1])
+    with pytest.raises(ValueError, match="multiple of 7"):
+        texture_map((change + 0.5).clamp(0, 1), 7)
+
+
+def test_edges_of_a_drawing_are_not_texture():
+    drawing = torch.zeros(1, 3, 32, 32)
+    drawing[..., 6:26, 6:26] = 1
+    assert texture_map(drawing, 4).max() == 0
+
+
+def test_nothing_drifts_without_training_and_what_moves_is_measured(lab):
+    prompt, words = "a photo of sks person", ["sks", "person"]
+    other = lab.diffusion.clone()
+    still = word_drift(lab.diffusion, other, prompt, words)
+    assert len(still) == 4
+    assert still["cosine"].to_numpy() == pytest.approx(1)
+    assert still[["growth", "distance"]].abs().to_numpy().max() < 1e-6
+    ids = other.pipe.tokenizer("sks", add_special_tokens=False).input_ids
+    with torch.no_grad():
+        other.pipe.text_encoder.get_input_embeddings().weight[ids] *= 1.5
+    found = word_drift(lab.diffusion, other, prompt, words).set_index(["word", "level"])
+    assert found.loc[("sks", "embedding"), "growth"] == pytest.approx(0.5)
+    assert found.loc[("sks", "embedding"), "cosine"] == pytest.approx(1)
+    assert found.loc[("sks", "embedding"), "distance"] == pytest.approx(0.5)
+    assert found.loc[("person", "embedding"), "distance"] == 0
+    assert found.loc[("sks", "state"), "distance"] > 1e-3
+    with pytest.raises(ValueError, match="not a word"):
+        word_drift(lab.diffusion, other, prompt, ["zebra"])
+
+
+def test_losses_of_models_and_pictures_share_their_noise(lab, subject):
+    models = {"before": lab.diffusion, "after": lab.diffusion.clone()}
+    shown = {"clean": subject.b[:1], "again": subject.b[:1], "darker": subject.b[:1] * 0.5}
+    frame = loss_grid(models, shown, "a photo of a person", timesteps=(500,), draws=1)
+    table = frame.pivot(index="pictures", columns="model", values="conditional")
+    assert table["before"].to_numpy() == pytest.approx(table["after"].to_numpy(), rel=1e-4)
+    assert table.loc["clean", "before"] == pytest.approx(table.loc["again", "before"], rel=1e-4)
+    assert table.loc["clean", "before"] != pytest.approx(table.loc["darker", "before"], rel=1e-4)
+
+
+def test_added_noise_is_found_by_its_spectrum():
+    draw = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.rand(8, 3, 40, 40, generator=draw), 9, 1)
+    wave = torch.sin(torch.arange(32) * 2.2)[None, None, None]
+    noise = 0.05 * wave * torch.randn(8, 3, 1, 1, generator=draw)
+    noise = noise + 0.01 * torch.randn(8, 3, 32, 32, generator=draw)
+    more = excess(spectrum(smooth + noise), spectrum(smooth))
+    assert (more["power"] >= 0).all() and more["share"].sum() == pytest.approx(1)
+    assert spectrum_match(more, spectrum(noise)) > 0.8
+    assert spectrum_match(more, spectrum(noise)) > spectrum_match(spectrum(smooth), spectrum(noise))
+    assert spectrum_match(more, more) == pytest.approx(1)
+    flat = more.assign(power=1.0)
+    assert np.isnan(spectrum_match(flat, more))
+    with pytest.raises(ValueError, match="same bins"):
+        spectrum_match(more, spectrum(noise, bins=4))
+
+
+def test_clip_says_what_the_subject_looks_like(lab):
+    dark, light = lab.subject("mini:held-out/4"), lab.subject("mini:held-out/0")
+    said = [traits(lab.clip, who.b, who.class_prompt) for who in (dark, light)]
+    assert "dark skin" in said[0] and "red hair" in said[0]
+    assert "light skin" in said[1] and "no glasses" in said[1]
+    assert len(said[0].split(" and ")) == len(TRAITS)
+    with pytest.raises(ValueError, match="kinds"):
+        traits(lab.clip, dark.b, dark.class_prompt, ())
+
+
+def test_heat_is_darkest_at_zero_and_lightest_at_the_top():
+    maps = torch.tensor([[[0.0, 0.5], [1.0, 2.0]]])
+    shown = heat(maps, 4, top=1.0)
+    assert shown.shape == (1, 3, 4, 4) and shown.min() >= 0 and shown.max() <= 1
+    light = shown[0].sum(0)
+    assert light[0, 0] < light[0, 3] < light[3, 0]
+    assert torch.equal(shown[0, :, 3, 0], shown[0, :, 3, 3])  # above the top is cut
+    with pytest.raises(ValueError, match="n, h, w"):
+        heat(maps[0], 4)

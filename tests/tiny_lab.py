@@ -15,6 +15,7 @@ from diffusers import (
 )
 
 from shortcut_nb import Lab
+from shortcut_nb.purify.face_network import FaceNetwork
 from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
 
 
@@ -49,8 +50,14 @@ class TinyLab:
         return self._mini.perceptual
 
     def purifier_model(self, name):
-        assert name == "restorer"
-        return self.restorer
+        return {"restorer": self.restorer, "face-restorer": self.face}[name]
+
+    @property
+    def face(self) -> FaceNetwork:
+        """The same network at a fixed size; a fidelity of 1 leaves pictures as they are."""
+        return FaceNetwork(
+            self.restorer, lambda net, x, fidelity: x - (1 - fidelity) * net(x, 0).sample, 32
+        )
 
     @cached_property
     def pixel_diffusion(self) -> PixelDiffusion:

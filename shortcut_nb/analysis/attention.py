@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from diffusers.models.attention_processor import Attention
@@ -46,22 +47,32 @@ class Maps:
 
 @dataclass(eq=False)
 class Recorder:
-    """A diffusers attention processor that computes what the plain one does, and keeps the map."""
+    """A diffusers attention processor that computes what the plain one does, and keeps the map.
+
+    ``held`` is the processor whose place it takes: Custom Diffusion keeps its trained projections
+    there, and not in the layer.
+    """
 
     maps: Maps = field(repr=False)
+    held: object = field(default=None, repr=False)
 
     def __call__(
         self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None, temb: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query = attn.head_to_batch_dim(attn.to_q(hidden_states))
-        key = attn.head_to_batch_dim(attn.to_k(words))
-        value = attn.head_to_batch_dim(attn.to_v(words))
+        query, key, value = (
+            attn.head_to_batch_dim(self._layer(attn, name)(given))
+            for name, given in (("to_q", hidden_states), ("to_k", words), ("to_v", words))
+        )
         probabilities = attn.get_attention_scores(query, key, attention_mask)
         self.maps.add(probabilities.detach(), len(hidden_states))
         out = attn.batch_to_head_dim(torch.bmm(probabilities, value))
-        return attn.to_out[1](attn.to_out[0](out))
+        last = self._layer(attn, "to_out")
+        return last[1](last[0](out))
+
+    def _layer(self, attn: Attention, name: str) -> Any:
+        return getattr(self.held, f"{name}_custom_diffusion", getattr(attn, name))
 
 
 @contextmanager
@@ -74,9 +85,8 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
     _, unet, _ = model.modules
     maps = Maps(size or model.pipe.unet.config.sample_size)
     before = unet.attn_processors
-    recorder = Recorder(maps)
     unet.set_attn_processor(
-        {name: recorder if name.endswith("attn2.processor") else held
+        {name: Recorder(maps, held) if name.endswith("attn2.processor") else held
          for name, held in before.items()}
     )  # fmt: skip
     try:
@@ -111,6 +121,31 @@ def token_maps(
             noise = torch.randn(latents.shape, generator=draw)
             model.predict(latents, torch.full((len(images),), t), noise, context)
     return {word: maps.mean[:, span].sum(1) for word, span in spans.items()}
+
+
+def drawn_maps(
+    model: Diffusion, prompt: str, words: list[str], n: int, *, seed: int = 0, steps: int = 25,
+    guidance_scale: float = 7.5, negative: str = "",
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    """Samples of a prompt, and where each word was attended to while they were drawn.
+
+    DAAM proper: the mean over heads, layers of every resolution, and all denoising steps. With
+    guidance, only the prompt's half of the batch counts.
+
+    Returns:
+        Pictures (n, 3, H, W) in [0, 1]; word → (n, h, w), shares of attention in [0, 1].
+
+    Raises:
+        ValueError: when a word is not in the prompt.
+    """
+    spans = {word: token_span(model, prompt, word) for word in words}
+    with recorded(model) as maps:
+        latents = model.sample_latents(
+            prompt, n, seed=seed, steps=steps, guidance_scale=guidance_scale, negative=negative,
+            batch=n,
+        )  # fmt: skip
+    mean = maps.mean[-n:]  # the negative prompt's rows come first
+    return model.decode(latents), {word: mean[:, span].sum(1) for word, span in spans.items()}
 
 
 def token_span(model: Diffusion, prompt: str, word: str) -> list[int]:

@@ -57,7 +57,7 @@ def clip_shift(
     axis = F.normalize(axis, dim=0)
     found = clip.image(images)
     similarity = found @ words.T
-    along, across = _split(found, axis)
+    along, across = along_and_across(found, axis)
     columns = {
         "image": torch.arange(len(found)),
         "concept_similarity": similarity[:, 0],
@@ -75,7 +75,7 @@ def clip_shift(
         before = clip.image(reference)
         before = before if paired else before.mean(dim=0, keepdim=True)
         shift = found - before
-        along, across = _split(shift, axis)
+        along, across = along_and_across(shift, axis)
         change = shift @ words.T
         columns |= {
             "concept_change": change[:, 0],
@@ -87,7 +87,7 @@ def clip_shift(
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
 
 
-def _split(vectors: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:
+def along_and_across(vectors: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:
     """Signed length along a unit axis, and length across it; both (n,)."""
     along = vectors @ axis
     return along, (vectors - along[:, None] * axis).norm(dim=-1)

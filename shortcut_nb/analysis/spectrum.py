@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -40,3 +41,45 @@ def spectrum(images: Tensor, bins: int | None = None) -> pd.DataFrame:
         "power": (total / count.clamp_min(1)).numpy(),
         "share": (total / total.sum().clamp_min(1e-30)).numpy(),
     })  # fmt: skip
+
+
+def excess(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """The power that one spectrum has over another of the same bins; 0 where it has less.
+
+    For two sets of samples it is the spectrum of what one has and the other has not, though no
+    sample of one belongs to a sample of the other.
+
+    Raises:
+        ValueError: for other bins.
+    """
+    _same_bins(frame, reference)
+    power = (frame["power"].to_numpy() - reference["power"].to_numpy()).clip(min=0)
+    return frame.assign(power=power, share=power / max(power.sum(), 1e-30))
+
+
+def spectrum_match(frame: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Pearson correlation of two spectra's log powers, in [-1, 1], over bins where both have any.
+
+    Most spectra fall towards high frequencies, so two that have nothing to do with each other
+    correlate too: read it beside a control. NaN with fewer than three bins, or a flat spectrum.
+
+    Raises:
+        ValueError: for other bins.
+    """
+    _same_bins(frame, other)
+    one, two = frame["power"].to_numpy(), other["power"].to_numpy()
+    both = (one > 0) & (two > 0)
+    if both.sum() < 3:
+        return float("nan")
+    logs = np.log(one[both]), np.log(two[both])
+    if min(float(np.ptp(log)) for log in logs) < 1e-9:
+        return float("nan")
+    return float(np.corrcoef(*logs)[0, 1])
+
+
+def _same_bins(one: pd.DataFrame, two: pd.DataFrame) -> None:
+    if not np.array_equal(one["frequency"].to_numpy(), two["frequency"].to_numpy()):
+        raise ValueError(
+            f"expected spectra with the same bins; got {len(one)} and {len(two)}: give spectrum() "
+            "the same bins= for both"
+        )

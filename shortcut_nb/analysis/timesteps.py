@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -43,3 +44,23 @@ def timestep_losses(
             }))  # fmt: skip
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(mismatch=frame["conditional"] - frame["unconditional"])
+
+
+def loss_grid(
+    models: Mapping[str, Diffusion], pictures: Mapping[str, Tensor], prompt: str, **how: Any
+) -> pd.DataFrame:
+    """:func:`timestep_losses` of every model on every set of pictures, the same noise for all.
+
+    Args:
+        models: such as before and after a fine-tuning.
+        pictures: such as clean and protected, each (n, 3, H, W) in [0, 1].
+        how: as for :func:`timestep_losses`.
+
+    Returns:
+        Its rows, with columns ``model`` and ``pictures``.
+    """
+    return pd.concat(
+        [timestep_losses(model, images, prompt, **how).assign(model=name, pictures=shown)
+         for name, model in models.items() for shown, images in pictures.items()],
+        ignore_index=True,
+    )  # fmt: skip

@@ -106,8 +106,11 @@ class Trainer:
 
     def words(self, subject: Subject) -> Prompts:
         """What is said in training and when sampling, with the identifier in it."""
-        said = self.lab.profile.prompts
-        return PROMPTS[self.prompts](subject, said.noise_token, said.negative)
+        return PROMPTS[self.prompts](subject, self.phrase(), self.lab.profile.prompts.negative)
+
+    def phrase(self) -> str:
+        """What the prompts call the noise: the profile's noise token; "" where it has none."""
+        return self.lab.profile.prompts.noise_token
 
     def trainee(
         self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,

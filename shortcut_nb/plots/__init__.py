@@ -1,18 +1,25 @@
 """Figures: one look, saved with their numbers and in words."""
 
 from .bars import interval_plot, interval_table
+from .causal_graph import Edge, causal_graph
+from .curves import curve_plot
 from .embeddings import projection_plot
 from .figures import SavedFigure, save_figure
 from .grids import image_rows, perturbation_row
+from .heat import heat
 from .spectra import spectrum_plot
 from .style import CONDITIONS, LOOKS, OKABE_ITO, Look, looks, theme
 
 __all__ = [
     "CONDITIONS",
+    "Edge",
     "LOOKS",
     "OKABE_ITO",
     "Look",
     "SavedFigure",
+    "causal_graph",
+    "heat",
+    "curve_plot",
     "image_rows",
     "interval_plot",
     "interval_table",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor
@@ -26,7 +26,6 @@ class PixelPurifier:
             [−1, 1] and stores its output as bytes, where negative values wrap around.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("purifier:pixel",)
     seed: int = 0
     variant: str = "corrected"
     model: PixelDiffusion | None = field(default=None, compare=False, repr=False)
@@ -34,6 +33,11 @@ class PixelPurifier:
     def __post_init__(self) -> None:
         if self.variant not in ("corrected", "released"):
             raise ValueError(f"variant must be 'corrected' or 'released', got {self.variant!r}")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The profile's models that this depends on."""
+        return ("purifier:pixel",)
 
     def bind(self, lab: Any, class_name: str = "") -> Self:
         """A copy that holds ``lab.pixel_diffusion``."""

@@ -1,0 +1,84 @@
+"""Does a word attend to where the noise is? Attention maps against maps of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import median_filter
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ..images import check_images
+
+
+def local_energy(change: Tensor, size: int) -> Tensor:
+    """Where a perturbation is strong: its root mean square in each of size × size windows.
+
+    Args:
+        change: (n, c, H, W), a difference of pictures.
+
+    Returns:
+        (n, size, size), not negative, in the units of ``change``.
+    """
+    square = change.detach().float().square().mean(1, keepdim=True)
+    return adaptive_avg_pool2d(square, size).squeeze(1).sqrt()
+
+
+def texture_map(images: Tensor, size: int, window: int = 5) -> Tensor:
+    """Where pictures have fine texture: :class:`shortcut_nb.metrics.Texture` in each window.
+
+    The median over a window's pixels, so that the edges of a drawing hardly count.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1], sides a multiple of ``size``.
+        window: of the median filter, in pixels.
+
+    Returns:
+        (n, size, size), grey levels.
+
+    Raises:
+        ValueError: sides that are not a multiple of ``size``.
+    """
+    pixels = check_images(images).detach().cpu().numpy().astype(np.float64) * 255
+    n, _, high, wide = pixels.shape
+    if high % size or wide % size:
+        raise ValueError(f"expected sides that are a multiple of {size}; got {high} × {wide}")
+    smooth = median_filter(pixels, size=(1, 1, window, window), mode="reflect")
+    away = np.abs(pixels - smooth).mean(axis=1)
+    tiles = away.reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
+    return torch.from_numpy(np.median(tiles.reshape(n, size, size, -1), axis=-1)).float()
+
+
+def overlap(maps: Mapping[str, Tensor], where: Tensor) -> pd.DataFrame:
+    """Rank correlation over places of each word's attention with a map of the noise.
+
+    One map alone says little, since attention and texture both depend on what is shown: compare
+    words with each other.
+
+    Args:
+        maps: word → (n, h, w), from :mod:`shortcut_nb.analysis.attention`.
+        where: (n, h, w), from :func:`local_energy` or :func:`texture_map`.
+
+    Returns:
+        One row per word and picture: ``word``, ``image``, ``correlation`` (Spearman's, in
+        [-1, 1]; NaN where a map is the same everywhere).
+
+    Raises:
+        ValueError: maps of other shapes.
+    """
+    rows = []
+    for word, found in maps.items():
+        if found.shape != where.shape:
+            raise ValueError(
+                f"expected maps of {word!r} of shape {tuple(where.shape)}; got "
+                f"{tuple(found.shape)}: make the noise map at the size of the attention maps"
+            )
+        for i, (one, two) in enumerate(zip(found.flatten(1), where.flatten(1), strict=True)):
+            flat = float(one.std()) < 1e-12 or float(two.std()) < 1e-12
+            value = float("nan") if flat else float(spearmanr(one.cpu(), two.cpu()).statistic)
+            rows.append({"word": word, "image": i, "correlation": value})
+    return pd.DataFrame(rows)

@@ -1,0 +1,217 @@
+"""What can an attacker do who knows the defence? ``python -m shortcut_nb.experiments.adaptive``.
+
+ASPL that knows nothing, the purifier, contrastive prompts, or both, against a defender who does
+nothing, purifies, trains with CDL, or does both; over budgets, and on sets in which some pictures
+are clean. With what it costs the attacker and how visible it is. Resumable through the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+import typer
+
+from ..budget import Budget
+from ..plots import curve_plot, interval_plot, save_figure
+from ..profile import load_profile
+from ..purify import build
+from . import matrix
+from .pool import in_processes, lab_of
+from .report import TITLES, about, means, paired, records, write_json
+from .sheets import Sheet, draw, score
+from .shipped import gap
+from .stages import Cell, Stages
+
+BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
+SWEPT = ("nothing", "purifier + prompts")  # who is tried at every budget and on mixed sets
+CLEAN_SHARES = (0.25, 0.5, 0.75)
+DRAWS = 4  # of EOT
+SCORES = ("ims_missing", "quality", "texture")
+HARM = {"ims_missing": -1, "quality": -1, "texture": 1}
+
+
+def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
+    """What the attacker may know, as settings of adaptive ASPL; "nothing" is ASPL itself.
+
+    The full gradient is there for a purifier that has one of its own.
+    """
+    through = {"purifier": purifier}
+    found: dict[str, dict[str, Any]] = {"nothing": {}, "purifier (BPDA)": through}
+    if hasattr(build(purifier), "differentiable"):
+        found["purifier (full gradient)"] = through | {"gradient": "full"}
+    return found | {
+        "purifier (BPDA, EOT)": through | {"repeats": DRAWS},
+        "prompts": {"prompts": "cdl"}, "purifier + prompts": through | {"prompts": "cdl"},
+    }  # fmt: skip
+
+
+def defences(purifier: str) -> dict[str, Cell]:
+    """What the defender does, as cells of clean pictures."""
+    return {
+        "none": Cell(), "purifier": Cell(purifier=purifier), "cdl": Cell(prompts="cdl"),
+        "both": Cell(purifier=purifier, prompts="cdl"),
+    }  # fmt: skip
+
+
+def attacked(cell: Cell, eps: str, settings: dict[str, Any]) -> Cell:
+    """A defender's cell under an attacker who knows what ``settings`` say."""
+    name = "adaptive-aspl" if settings else "aspl"
+    return replace(cell, attack=name, eps=eps, settings=tuple(settings.items()))
+
+
+def cells(eps: str, budgets: Sequence[str], purifier: str) -> dict[str, Cell]:
+    """Every attacker at ``eps``, those of :data:`SWEPT` at every budget, and clean pictures.
+
+    A cell is named "knowledge | defence | budget".
+    """
+    found = {}
+    for defence, cell in defences(purifier).items():
+        found[f"clean | {defence} | 0/255"] = cell
+        for who, settings in knowledge(purifier).items():
+            for budget in dict.fromkeys([eps, *(budgets if who in SWEPT else ())]):
+                found[f"{who} | {defence} | {budget}"] = attacked(cell, budget, settings)
+    return found
+
+
+def mixed(
+    profile: str, subject: str, seed: int, who: str, defence: str, eps: str, share: float, n: int,
+    settings: dict[str, Any] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Scores when the first pictures of the set, a share of them, were never protected.
+
+    Args:
+        settings: of the trainer.
+    """
+    stages = Stages(lab_of(profile))
+    lab, person = stages.lab, stages.lab.subject(subject)
+    purifier = lab.profile.purifier
+    cell = attacked(defences(purifier)[defence], eps, knowledge(purifier)[who])
+    images = some_clean(person.images, stages.protect(person, cell, seed), share)
+    images = stages.purify(images, cell, person.class_name).images
+    trainer = lab.personalize("dreambooth", prompts=cell.prompts, seed=seed, **(settings or {}))
+    drawn = draw(stages, person, images, trainer, {"own": Sheet()}, n=n, seed=seed, label=who)
+    return score(stages, person, drawn).assign(
+        knowledge=who, defence=defence, eps=eps, clean_share=share, subject=subject, seed=seed
+    )
+
+
+def some_clean(clean: torch.Tensor, protected: torch.Tensor, share: float) -> torch.Tensor:
+    """The protected set (n, 3, H, W) with its first pictures, a share of them, clean."""
+    first = round(share * len(clean))
+    return torch.cat([clean[:first], protected[first:]])
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns ``knowledge``, ``defence``, ``eps`` and ``pixels`` from the cell's name."""
+    parts = frame["condition"].str.split(" | ", expand=True, regex=False)
+    return frame.assign(
+        knowledge=parts[0], defence=parts[1], eps=parts[2],
+        pixels=parts[2].map(lambda text: Budget.parse(text).pixels),
+    )  # fmt: skip
+
+
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per attacker, defence, budget and score of the V* samples.
+
+    ``harm`` is the difference to clean pictures under the same defence, ``gain`` the difference to
+    the attacker who knows nothing; each with its interval over subjects and whether the attack is
+    shown to harm, or the knowledge to pay (True), the opposite (False), or neither (None).
+    """
+    own, rows = frame[frame["prompt"] == "instance"], []
+    for (who, defence, eps), part in own.groupby(["knowledge", "defence", "eps"], sort=False):
+        others = {"harm": f"clean | {defence} | 0/255", "gain": f"nothing | {defence} | {eps}"}
+        name = f"{who} | {defence} | {eps}"
+        for row in means(part, ["knowledge", "defence", "eps", "pixels"], SCORES).to_dict(
+            "records"
+        ):
+            for label, other in others.items():
+                if name != other:
+                    row |= gap(label, paired(own, row["score"], name, other), HARM[row["score"]])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def costs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per attacker and budget: seconds for a set, and how visible (against clean pictures)."""
+    bare = frame[(frame["defence"] == "none") & (frame["knowledge"] != "clean")]
+    measures = ["attack_seconds", "psnr", "ssim", "perceptual", "linf"]
+    return bare.groupby(["knowledge", "eps"], sort=False)[measures].mean().reset_index()
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 4,
+    seeds: int = 1,
+    eps: Annotated[
+        str, typer.Option(help="the budget at which every attacker is tried")
+    ] = "16/255",
+    budget: Annotated[list[str] | None, typer.Option(help="budgets of the sweep")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    workers: int = 2,
+    out: Path = Path("figures"),
+) -> None:
+    about_it = load_profile(profile)
+    people = matrix.first_subjects(about_it, subjects)
+    chosen = cells(eps, budget or BUDGETS, about_it.purifier)
+    frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
+    tasks = [
+        (profile, subject, seed, who, defence, eps, share, n)
+        for seed in range(seeds)
+        for who in SWEPT
+        for defence in ("none", "both")
+        for share in CLEAN_SHARES
+        for subject in people
+    ]
+    partly = in_processes(mixed, tasks, workers=workers, label="mixed sets")
+    report(named(frame), pd.concat(partly, ignore_index=True), eps, out)
+
+
+def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> None:
+    """Write ``adaptive.json`` and its figures."""
+    found, by = table(frame), ["knowledge", "defence", "clean_share"]
+    whole = frame[(frame["prompt"] == "instance") & (frame["eps"] == eps)]
+    whole = whole[whole["knowledge"].isin(SWEPT) & whole["defence"].isin(partly["defence"])]
+    partly = pd.concat([whole.assign(clean_share=0.0), partly], ignore_index=True)
+    sets = means(partly, by, SCORES)
+    content = about(frame, eps) | {
+        "rows": records(found), "costs": records(costs(frame)), "mixed": records(sets)
+    }  # fmt: skip
+    write_json(content, out / "adaptive.json")
+    words = f"with 95 % bootstrap intervals over {frame['subject'].nunique()} subjects."
+    for measure, title in TITLES.items():
+        part = found[found["score"] == measure]
+        shown = part[part["eps"].isin([eps, "0/255"])]
+        fig = interval_plot(shown, by="knowledge", group="defence", xlabel=title)
+        save_figure(
+            fig, f"adaptive_knowledge_{measure}", folder=out, data=shown,
+            alt=f"Mean {title} of V* samples for each defence and attacker at {eps}, {words}",
+        )  # fmt: skip
+        swept = part[part["knowledge"].isin(SWEPT)]
+        fig = curve_plot(
+            swept, "pixels", "defence", panel="knowledge", xlabel="budget (grey levels)",
+            titles={who: f"knows {who}" for who in SWEPT}, title=title,
+        )  # fmt: skip
+        save_figure(
+            fig, f"adaptive_budget_{measure}", folder=out, data=swept,
+            alt=f"Mean {title} against the budget for each defence, for an attacker who knows "
+            f"nothing and one who knows purifier and prompts, {words}",
+        )  # fmt: skip
+    lines = sets.assign(line=sets["knowledge"] + ", defence: " + sets["defence"])
+    fig = curve_plot(lines, "clean_share", "line", panel="score", xlabel="share of clean pictures",
+                     titles=TITLES)  # fmt: skip
+    save_figure(
+        fig,
+        "adaptive_mixed",
+        folder=out,
+        data=lines,
+        alt=f"Identity, quality and texture against the share of clean pictures at {eps}, {words}",
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,260 @@
+"""What is each piece of CDL worth? ``python -m shortcut_nb.experiments.decoupling``.
+
+One fine-tuning for each way of training, sampled in every way: so the share of the noise token, of
+the negated class prompt, of the words of sampling and of the negative prompt can be told apart.
+On clean and protected pictures, with and without the profile's purifier. Then the variants that
+may make decoupling enough. Resumable through the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from ..lab import Lab
+from ..personalize import PROMPTS, Trainer
+from ..plots import curve_plot, interval_plot, save_figure
+from ..profile import load_profile
+from ..subjects import Subject
+from .matrix import first_subjects
+from .pool import in_processes, lab_of
+from .report import TITLES, about, means, paired, records, write_json
+from .sheets import Drawn, Sheet, draw, score
+from .shipped import gap
+from .stages import Cell, Stages
+
+# A way of training: the trainer and its settings.
+TRAININGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("dreambooth", {"prompts": "plain"}),
+    "noise token": ("dreambooth", {"prompts": "noise-token"}),
+    "cdl": ("dreambooth", {"prompts": "cdl"}),
+}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "four noise tokens": ("cdl-dreambooth", {"tokens": 4}),
+    "a token per picture": ("cdl-dreambooth", {"tokens": 4, "per_picture": True}),
+    "negative pairs": ("cdl-dreambooth", {"pair_weight": 1.0}),
+    "contrastive loss": ("cdl-dreambooth", {"contrast": 0.1}),
+    "pairs + contrastive loss": ("cdl-dreambooth", {"pair_weight": 1.0, "contrast": 0.1}),
+}
+# From DreamBooth to CDL, one piece after the other: name, training, sheet.
+RUNGS = (
+    ("plain", "plain", "plain"),
+    ("+ noise token", "noise token", "plain"),
+    ("+ negated class prompt", "cdl", "plain"),
+    ("+ “without” when sampling", "cdl", "suffix"),
+    ("+ negative prompt (CDL)", "cdl", "suffix-negative"),
+)
+GUIDANCE = (1.0, 2.5, 4.0, 7.5, 9.0)
+SCORES = ("ims_missing", "quality", "texture", "noise")
+GOOD = {"ims_missing": 1, "quality": 1, "texture": -1, "noise": -1}
+
+
+def pictures(budgets: Sequence[str], purifier: str | None) -> dict[str, Cell]:
+    """The pictures that are trained on: clean and protected, as they are and purified.
+
+    ``purifier`` None leaves the purified ones out.
+    """
+    bare = {"clean": Cell()} | {f"protected {eps}": Cell("aspl", eps=eps) for eps in budgets}
+    if purifier is None:
+        return bare
+    return bare | {f"{k}, purified": replace(c, purifier=purifier) for k, c in bare.items()}
+
+
+def trainer(lab: Lab, training: str, seed: int, **settings: Any) -> Trainer:
+    """The trainer of a way of training."""
+    name, own = (TRAININGS | VARIANTS)[training]
+    return lab.personalize(name, seed=seed, **(own | settings))
+
+
+def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
+    """Every way to sample one fine-tuning.
+
+    ``suffix`` says "without V_N*", ``negative`` has the negative prompt, ``named`` says "with
+    V_N*", ``class`` leaves the identifier out; ``guidance-…`` are the training's own words at other
+    guidance scales (not for the intermediate training).
+    """
+    own = subject.instance_prompt
+    words = PROMPTS["cdl"](subject, made.phrase(), made.lab.profile.prompts.negative)
+    found = {
+        "plain": Sheet(own, ""), "suffix": Sheet(words.sample, ""),
+        "negative": Sheet(own, words.negative),
+        "suffix-negative": Sheet(words.sample, words.negative),
+        "named": Sheet(words.instance, ""), "class": Sheet(subject.class_prompt, ""),
+    }  # fmt: skip
+    if training in VARIANTS:
+        return {name: found[name] for name in ("plain", "suffix-negative", "named", "class")}
+    ends = {"plain": found["plain"], "cdl": found["suffix-negative"]}
+    if training in ends:
+        found |= {sheet_of(scale): replace(ends[training], guidance_scale=scale)
+                  for scale in GUIDANCE}  # fmt: skip
+    return found
+
+
+def sheet_of(scale: float) -> str:
+    """The sheet of a guidance scale: "guidance-2_5"."""
+    return f"guidance-{scale:g}".replace(".", "_")
+
+
+def drawn(
+    stages: Stages, subject: Subject, cell: Cell, training: str, *, n: int = 8, seed: int = 0,
+    **settings: Any,
+) -> Drawn:  # fmt: skip
+    """Fine-tune in one way on one kind of pictures, and sample it in every way."""
+    made = trainer(stages.lab, training, seed, **settings)
+    return draw(
+        stages, subject, stages.prepare(subject, cell, seed), made,
+        sheets(subject, made, training), n=n, seed=seed, label=f"{subject.name} {training}",
+    )  # fmt: skip
+
+
+def one(
+    profile: str, subject: str, seed: int, kind: str, cell: Cell, training: str, n: int
+) -> pd.DataFrame:  # fmt: skip
+    """Scores of one fine-tuning: a row per sample, with ``pictures``, ``training``, ``sheet``."""
+    stages = Stages(lab_of(profile))
+    who = stages.lab.subject(subject)
+    return table_of(stages, who, kind, training, seed, drawn(stages, who, cell, training, n=n,
+                                                             seed=seed))  # fmt: skip
+
+
+def table_of(
+    stages: Stages, subject: Subject, kind: str, training: str, seed: int, made: Drawn
+) -> pd.DataFrame:  # fmt: skip
+    """Score what :func:`drawn` made, as the tables below want it."""
+    frame = score(stages, subject, made)
+    return frame.assign(
+        pictures=kind, training=training, condition=training + " | " + frame["sheet"],
+        subject=subject.name, seed=seed,
+    )  # fmt: skip
+
+
+def rungs(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each piece adds to those before it: one row per pictures, piece and score.
+
+    ``mean`` of the rung with its interval; ``difference`` from the rung before, in pairs, with its
+    own interval and whether it helps (``difference_holds``: True better, False worse, None
+    undecided).
+    """
+    return _compared(frame, RUNGS, [None, *RUNGS[:-1]])
+
+
+def controls(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sampling words without the training, and the noise named: against the sheet named last.
+
+    "V_N* named" is judged by the opposite: that it brings noise back is what CDL promises.
+    """
+    plain = ("plain", "plain", "plain")
+    found = _compared(
+        frame,
+        [("negative prompt alone", "plain", "negative"),
+         ("“without” alone", "plain", "suffix"),
+         ("both, without the training", "plain", "suffix-negative")],
+        [plain] * 3,
+    )  # fmt: skip
+    named = ("V_N* named", "cdl", "named")
+    rows = _compared(frame, [named], [("", "cdl", "plain")], sign=-1)
+    return pd.concat([found, rows], ignore_index=True)
+
+
+def variants(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each variant, sampled as CDL is: against CDL, and (``restored``) against plain DreamBooth."""
+    plain, cdl = RUNGS[0], RUNGS[-1]
+    these = [("cdl", *cdl[1:]), *((name, name, "suffix-negative") for name in VARIANTS)]
+    table = _compared(frame, these, [None, *[cdl] * len(VARIANTS)])
+    other = _compared(frame, these, [plain] * len(these))
+    gaps = [column for column in other if column.startswith("difference")]
+    return table.join(other[gaps].rename(columns=lambda c: c.replace("difference", "restored")))
+
+
+def guidance(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means by guidance scale, for plain DreamBooth and for CDL."""
+    scales = {sheet_of(scale): scale for scale in GUIDANCE}
+    part = frame[frame["sheet"].isin(scales)]
+    part = part.assign(guidance=part["sheet"].map(scales))
+    return means(part, ["pictures", "training", "guidance"], SCORES)
+
+
+def _compared(
+    frame: pd.DataFrame, these: Sequence[tuple[str, str, str]],
+    others: Sequence[tuple[str, str, str] | None], sign: int = 1,
+) -> pd.DataFrame:  # fmt: skip
+    rows = []
+    for kind, part in frame.groupby("pictures", sort=False):
+        for (name, training, sheet), other in zip(these, others, strict=True):
+            condition = f"{training} | {sheet}"
+            own = part[part["condition"] == condition]
+            if own.empty:
+                continue
+            for row in means(own, ["pictures", "condition"], SCORES).to_dict("records"):
+                row |= {"pictures": kind, "piece": name}
+                if other:
+                    each = paired(part, row["score"], condition, f"{other[1]} | {other[2]}")
+                    row |= gap("difference", each, sign * GOOD[row["score"]])
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
+    seeds: int = 1,
+    eps: Annotated[list[str] | None, typer.Option(help="budgets of the protection")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    workers: int = 2,
+    out: Path = Path("figures"),
+) -> None:
+    about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
+    people = first_subjects(about_it, subjects)
+    kinds = pictures(budgets, about_it.purifier)
+    wanted = [(kind, training) for training in TRAININGS for kind in kinds]
+    wanted += [(kind, training) for training in VARIANTS for kind in pictures(budgets, None)]
+    # Neighbours in the queue are different subjects, so that no two wait for the same attack.
+    tasks = [
+        (profile, subject, seed, kind, kinds[kind], training, n)
+        for seed in range(seeds)
+        for kind, training in wanted
+        for subject in people
+    ]
+    frames = in_processes(one, tasks, workers=workers, label="decoupling")
+    report(pd.concat(frames, ignore_index=True), budgets, out)
+
+
+def report(frame: pd.DataFrame, budgets: Sequence[str], out: Path) -> None:
+    """Write ``decoupling.json`` and its figures."""
+    pieces, tried, scales = rungs(frame), variants(frame), guidance(frame)
+    content = about(frame, ", ".join(budgets)) | {
+        "pieces": records(pieces), "controls": records(controls(frame)),
+        "guidance": records(scales), "variants": records(tried),
+    }  # fmt: skip
+    write_json(content, out / "decoupling.json")
+    people = frame["subject"].nunique()
+    for measure, title in TITLES.items():
+        for name, table, what in (
+            ("pieces", pieces, "piece of CDL"),
+            ("variants", tried, "variant"),
+        ):
+            part = table[table["score"] == measure]
+            fig = interval_plot(part, by="piece", group="pictures", xlabel=title)
+            save_figure(
+                fig, f"decoupling_{name}_{measure}", folder=out, data=part,
+                alt=f"Mean {title} of V* samples for each {what} and kind of pictures, "
+                f"with 95 % bootstrap intervals over {people} subjects.",
+            )  # fmt: skip
+    kind = f"protected {budgets[-1]}"
+    shown = scales[(scales["pictures"] == kind) & scales["score"].isin(list(TITLES))]
+    if len(shown):
+        fig = curve_plot(shown, "guidance", "training", panel="score", titles=TITLES, title=kind)
+        save_figure(
+            fig, "decoupling_guidance", folder=out, data=shown,
+            alt="Identity, quality and texture of V* samples against the guidance scale, plain and "
+            f"CDL, {kind}, with 95 % bootstrap intervals over {people} subjects.",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,258 @@
+"""Does the latent mismatch explain the harm? ``python -m shortcut_nb.experiments.mismatch``.
+
+For every attack, budget and subject: how far the pictures have shifted, by several measures, and
+what DreamBooth on them lost. Rank correlations, also at equal PSNR; and the intervention: an attack
+that climbs nothing but the shift. Shares its cells with ``strength``; resumable through the store.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from ..analysis.correlation import Correlation, rank_correlation
+from ..plots import SavedFigure, save_figure
+from ..plots.scatter import scatter_plot
+from ..profile import load_profile
+from . import matrix, strength
+from .report import about, judge, paired, records, write_json
+from .shifts import MEASURES, all_shifts
+
+HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
+         "texture_rise": ("texture", 1)}  # fmt: skip
+
+# What the hypothesis (H1) says must be, stated before this experiment was run. They are its
+# predictions, not our expectation: a prototype had seen random noise move CLIP as far as an attack.
+# Each is a mean above zero over subjects: (name, column, condition, minus condition or None for
+# clean pictures).
+DIFFERENCES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("ASPL moves CLIP towards noise", "clip_towards", "aspl", None),
+    ("CLIP loses the class after ASPL", "class_lost", "aspl", None),
+    ("ASPL moves CLIP more than random signs", "clip_towards", "aspl", "noise"),
+    ("ASPL moves CLIP more than uniform noise", "clip_towards", "aspl", "noise-uniform"),
+    ("ASPL moves CLIP more than uniform noise of its PSNR", "clip_towards", "aspl", "= uniform"),
+    ("ASPL moves CLIP more than Gaussian noise of its PSNR", "clip_towards", "aspl", "= gaussian"),
+    ("ASPL moves CLIP more than blur of its PSNR", "clip_towards", "aspl", "= blur"),
+    ("ASPL moves CLIP more than JPEG of its PSNR", "clip_towards", "aspl", "= jpeg"),
+    ("ASPL moves the identity encoder more than random signs", "identity_towards", "aspl", "noise"),
+    ("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
+    ("the prompt fits less well after ASPL", "misled", "aspl", None),
+    ("ASPL misleads the model more than random signs", "misled", "aspl", "noise"),
+    ("the CLIP-shift attack moves CLIP more than random signs", "clip_towards", "clip-shift",
+     "noise"),
+    ("the CLIP-shift attack moves CLIP more than ASPL", "clip_towards", "clip-shift", "aspl"),
+    ("intervention: identity falls more than by random signs", "identity_fall", "clip-shift",
+     "noise"),
+    ("intervention: quality falls more than by random signs", "quality_fall", "clip-shift",
+     "noise"),
+    ("intervention: texture rises more than by random signs", "texture_rise", "clip-shift",
+     "noise"),
+)  # fmt: skip
+# Each is a rank correlation above zero over attacks and subjects: (measure, harm, given).
+CORRELATIONS: tuple[tuple[str, str, str | None], ...] = (
+    ("clip_towards", "identity_fall", None), ("clip_towards", "quality_fall", None),
+    ("clip_towards", "texture_rise", None), ("clip_towards", "identity_fall", "psnr"),
+    ("clip_towards", "quality_fall", "psnr"), ("clip_towards", "texture_rise", "psnr"),
+    ("misled", "identity_fall", "psnr"), ("misled", "quality_fall", "psnr"),
+    ("misled", "texture_rise", "psnr"),
+)  # fmt: skip
+
+
+def harms(frame: pd.DataFrame) -> pd.DataFrame:
+    """What fine-tuning lost against clean pictures: one row per condition, budget and subject.
+
+    Samples and seeds are averaged first. Columns ``condition, eps, subject`` and :data:`HARMS`.
+    """
+    own = frame[frame["prompt"] == "instance"]
+    scores = [score for score, _ in HARMS.values()]
+    each = own.groupby(["condition", "eps", "subject"], as_index=False)[scores].mean()
+    base = each[each["condition"] == "clean"].drop(columns="condition")
+    both = each[each["condition"] != "clean"].merge(
+        base, on=["eps", "subject"], suffixes=("", "_clean")
+    )
+    changes = {name: sign * (both[score] - both[f"{score}_clean"])
+               for name, (score, sign) in HARMS.items()}  # fmt: skip
+    return both[["condition", "eps", "subject"]].assign(**changes)
+
+
+def points(shifted: pd.DataFrame, frame: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Measures joined with harms: one row per condition, budget and subject, means over seeds.
+
+    Conditions that were not trained on have no harm (NaN). ``kind`` is "attack", "random noise",
+    "CLIP shift" (the intervention) or "equal PSNR".
+    """
+    keys = ["condition", "eps", "subject"]
+    moved = shifted[shifted["condition"] != "clean"].drop(columns="seed")
+    each = moved.groupby(keys, as_index=False, sort=False).mean()
+    if frame is not None:
+        each = each.merge(harms(frame), on=keys, how="left")
+    return each.assign(kind=[_kind(name) for name in each["condition"]])
+
+
+def _kind(condition: str) -> str:
+    if condition in strength.NOISE:
+        return "random noise"
+    if condition == "clip-shift":
+        return "CLIP shift"
+    return "equal PSNR" if condition.startswith("= ") else "attack"
+
+
+def correlations(rows: pd.DataFrame) -> list[dict]:
+    """Rank correlation of every measure with every harm, per budget, plain and given the PSNR.
+
+    Pools: "all" conditions that were trained on, and "attacks" without random noise. ``lowest`` and
+    ``highest``: the range of the correlation when each condition in turn is left out.
+    """
+    found = []
+    trained = rows.dropna(subset=list(HARMS)) if set(HARMS) <= set(rows) else rows[:0]
+    for eps, part in trained.groupby("eps", sort=False):
+        for pool in ("all", "attacks"):
+            own = part if pool == "all" else part[part["kind"] != "random noise"]
+            if own["condition"].nunique() < 3:
+                continue
+            for measure in MEASURES:
+                for harm in HARMS:
+                    for given in (None, "psnr"):
+                        about = {"eps": eps, "pool": pool, "measure": measure, "harm": harm,
+                                 "given": given}  # fmt: skip
+                        found.append(about | _correlate(own, measure, harm, given))
+    return found
+
+
+def _correlate(rows: pd.DataFrame, x: str, y: str, given: str | None) -> dict:
+    def once(part: pd.DataFrame, resamples: int = 4000) -> Correlation:
+        fixed = None if given is None else part[given]
+        return rank_correlation(part[x], part[y], part["subject"].tolist(), fixed, resamples)
+
+    without = [once(rows[rows["condition"] != name], 1).value
+               for name in rows["condition"].unique()]  # fmt: skip
+    return {"conditions": len(without)} | once(rows)._asdict() | {
+        "lowest": float(np.min(without)), "highest": float(np.max(without))}  # fmt: skip
+
+
+def differences(rows: pd.DataFrame) -> list[dict]:
+    """Every prediction of :data:`DIFFERENCES` that the rows can answer, per budget; ``judge``d."""
+    found = []
+    for eps, part in rows.groupby("eps", sort=False):
+        for name, column, high, low in DIFFERENCES:
+            if column not in part:
+                continue
+            if low is None:
+                each = part.loc[part["condition"] == high, column].dropna().to_numpy()
+            else:
+                each = paired(part, column, high, low)
+            if len(each):
+                found.append({"prediction": name, "eps": eps, "column": column, "condition": high,
+                              "minus": low or "clean"} | judge(each, 1))  # fmt: skip
+    return found
+
+
+def verdicts(rows: pd.DataFrame, correlated: list[dict]) -> list[dict]:
+    """Every prediction, its number, its 95 % interval, and "confirmed", "refuted" or "undecided".
+
+    Confirmed: the interval lies above zero; refuted: below; undecided: it contains zero, or there
+    is none. There is no correction for their number.
+    """
+    found = []
+    for row in differences(rows):
+        found.append(row | {"kind": "difference", "value": row["difference"]})
+    for measure, harm, given in CORRELATIONS:
+        name = f"{measure} goes with {harm}" + (", given PSNR" if given else "")
+        for row in correlated:
+            if [row[key] for key in ("measure", "harm", "given", "pool")] == [
+                measure, harm, given, "all"
+            ]:  # fmt: skip
+                found.append({"prediction": name, "kind": "rank correlation"} | row)
+    return [row | {"verdict": verdict(row["low"], row["high"])} for row in found]
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval says of a number predicted to be above zero."""
+    return "confirmed" if low > 0 else "refuted" if high < 0 else "undecided"
+
+
+def beside(rows: pd.DataFrame, content: dict, enough: int = 6) -> pd.DataFrame:
+    """A run's own differences of the shifts beside the shipped measurement (``mismatch.json``).
+
+    A prediction on which every one of at least ``enough`` subjects agreed, whether confirmed or
+    refuted, is asserted here; all others are shown.
+
+    Raises:
+        AssertionError: an asserted one has the other sign here, or nothing can be compared.
+    """
+    mine = {(row["prediction"], row["eps"]): row["difference"] for row in differences(rows)}
+    table = pd.DataFrame([
+        {"prediction": row["prediction"], "here": mine[row["prediction"], row["eps"]],
+         "value": row["value"], "low": row["low"], "high": row["high"],
+         "subjects": row["subjects"], "verdict": row["verdict"],
+         "asserted": row["subjects"] >= enough and row["verdict"] != "undecided"
+         and row["agreeing"] in (0.0, 1.0)}
+        for row in content["predictions"]
+        if row["kind"] == "difference" and (row["prediction"], row["eps"]) in mine
+    ])  # fmt: skip
+    if not len(table):
+        raise AssertionError("nothing to check: no prediction was measured both here and before")
+    table["agrees"] = table["here"] * table["value"] > 0
+    wrong = table.loc[table["asserted"] & ~table["agrees"], "prediction"].tolist()
+    if wrong:
+        raise AssertionError(f"not as established: {', '.join(wrong)}\n{table.to_string()}")
+    return table
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
+    seeds: int = 1,
+    eps: Annotated[list[str] | None, typer.Option(help="budgets with DreamBooth")] = None,
+    shifts_only: Annotated[list[str] | None, typer.Option(help="budgets without")] = None,
+    attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    workers: int = 2,
+    out: Path = Path("figures"),
+) -> None:
+    named = load_profile(profile)
+    people, parts, frames = matrix.first_subjects(named, subjects), [], []
+    for budget in [*(eps or ["16/255"]), *(shifts_only or [])]:
+        cells = strength.cells(budget, attack, ensemble=bool(named.ensemble))
+        if budget not in (shifts_only or []):
+            frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
+            frames.append(frame.assign(eps=budget))
+        parts.append(all_shifts(cells, people, range(seeds), profile=profile, workers=workers))
+    report(pd.concat(parts, ignore_index=True), pd.concat(frames, ignore_index=True), out)
+
+
+def report(shifted: pd.DataFrame, frame: pd.DataFrame, out: Path) -> None:
+    """Write ``mismatch.json`` (predictions, correlations, points) and one scatter per budget."""
+    rows = points(shifted, frame)
+    correlated = correlations(rows)
+    budgets = [str(eps) for eps in frame["eps"].unique()]
+    content = about(frame, budgets[0]) | {
+        "budgets": [str(eps) for eps in rows["eps"].unique()],
+        "predictions": verdicts(rows, correlated), "correlations": correlated,
+        "points": records(rows),
+    }  # fmt: skip
+    write_json(content, out / "mismatch.json")
+    for eps in budgets:
+        draw(rows[rows["eps"] == eps], eps, out)
+
+
+def draw(rows: pd.DataFrame, eps: str, out: Path | None = None) -> SavedFigure:
+    """The figure ``mismatch_scatter_…``: the CLIP shift against every harm; see the CSV beside."""
+    shown = rows.dropna(subset=list(HARMS))
+    titles = {"identity_fall": "fall of identity match", "quality_fall": "fall of quality",
+              "texture_rise": "rise of texture (grey levels)"}  # fmt: skip
+    fig = scatter_plot(shown, "clip_towards", titles, xlabel=MEASURES["clip_towards"])
+    return save_figure(
+        fig, f"mismatch_scatter_{eps.split('/')[0]}", folder=out, data=shown,
+        alt=f"Shift of protected pictures towards noise in CLIP against three harms after "
+        f"DreamBooth at {eps}: small points are {shown['subject'].nunique()} subjects, large ones "
+        f"the means of {shown['condition'].nunique()} attacks and noises.",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,126 @@
+"""How far pictures have shifted, by every measure: no training takes part. Kept in the store."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..analysis.clip_shift import clip_shift
+from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
+from ..analysis.controls import KINDS, at_psnr
+from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
+from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
+from ..metrics import psnr
+from ..progress import headless
+from ..subjects import Subject
+from .matrix import _lab, _quiet
+from .payload import Payload
+from .stages import Cell, Stages
+
+VERSION = "1"
+PROBES = 16
+DRAWS = 2
+MATCHED = "aspl"  # the controls of equal PSNR are matched to this attack
+MEASURES = {
+    "clip_shift": "CLIP: length of the shift",
+    "clip_towards": "CLIP: shift from the class to “a noisy pattern”",
+    "clip_across": "CLIP: shift across that axis",
+    "class_lost": "CLIP: fall of P(shows the class), eight concepts",
+    "identity_shift": "identity encoder: length of the shift",
+    "identity_towards": "identity encoder: shift towards noise pictures",
+    "identity_across": "identity encoder: shift across that axis",
+    "latent": "autoencoder: shift of the posterior mean",
+    "misled": "diffusion model: rise of conditional − unconditional loss",
+    "loss": "diffusion model: rise of the conditional loss",
+}
+"""Every measure is larger for a larger mismatch, and 0 for clean pictures."""
+
+
+def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, float]:
+    """Every measure of :data:`MEASURES`, and ``psnr``; means over pictures. Kept in the store.
+
+    Args:
+        images: set B as it is to be trained on, (n, 3, H, W) in [0, 1].
+    """
+    lab = stages.lab
+    concept, noise = lab.profile.concepts[:2]
+
+    def make(out: Payload) -> None:
+        clean, rest = subject.b, torch.cat([subject.a, subject.c])
+        words = clip_shift(lab.clip, images, concept, noise, reference=clean)
+        probes = noise_pictures(PROBES, images.shape[-1])
+        who = encoder_shift(lab.identity, images, clean, probes, anchor=rest)
+        seen = denoising_shift(lab.diffusion, images, clean, subject.class_prompt, draws=DRAWS)
+        lost = _class(stages, clean, subject) - _class(stages, images, subject)
+        means = {
+            "clip_shift": words["shift"], "clip_towards": words["shift_projection"],
+            "clip_across": words["shift_orthogonal"], "class_lost": lost,
+            "identity_shift": who["shift"], "identity_towards": who["towards"],
+            "identity_across": who["across"],
+            "latent": latent_shift(lab.diffusion, images, clean)["latent"],
+            "misled": seen["misled"], "loss": seen["loss"], "psnr": psnr(images, clean),
+        }  # fmt: skip
+        out.save_json("measures", {name: float(np.mean(each)) for name, each in means.items()})
+
+    params = {
+        "concepts": [concept, noise], "ensemble": prompts(subject.class_name),
+        "shows": {name: kind for name, (kind, _) in CONCEPTS.items()},
+        "prompt": subject.class_prompt, "timesteps": TIMESTEPS, "draws": DRAWS, "probes": PROBES,
+    }  # fmt: skip
+    inputs = stages.inputs(
+        "diffusion", "clip", "identity", images=images, a=subject.a, b=subject.b, c=subject.c
+    )
+    return stages.store.cached("mismatch", params, inputs, make, VERSION).json("measures")
+
+
+def controls(clean: Tensor, protected: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """Pictures without any attack that have, one by one, the PSNR of the protected ones."""
+    goals = psnr(protected, clean)
+    return {f"= {kind}": at_psnr(kind, clean, goals, seed) for kind in KINDS}
+
+
+def shifts(stages: Stages, subject: str, name: str, cell: Cell, seed: int) -> list[dict]:
+    """The measures of one cell; for :data:`MATCHED` those of its controls of equal PSNR too."""
+    who = stages.lab.subject(subject)
+    protected = stages.protect(who, cell, seed)
+    sheets = {name: protected}
+    if name == MATCHED:
+        sheets |= controls(who.b, protected, seed)
+    return [
+        {"condition": condition, "eps": cell.eps, "subject": subject, "seed": seed}
+        | measures(stages, who, images)
+        for condition, images in sheets.items()
+    ]
+
+
+def all_shifts(
+    cells: Mapping[str, Cell], subjects: Sequence[str], seeds: Sequence[int], *,
+    profile: str = "mini", workers: int = 2,
+) -> pd.DataFrame:  # fmt: skip
+    """:func:`shifts` of every attack, subject and seed, in processes; ``workers`` 0 runs here."""
+    tasks = [(profile, subject, name, cell, seed) for seed in seeds
+             for name, cell in cells.items() if cell.attack for subject in subjects]  # fmt: skip
+    if workers == 0:
+        return pd.DataFrame([row for task in tasks for row in _one(task)])
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_quiet) as pool:
+        done = tqdm(pool.map(_one, tasks), desc="shifts", total=len(tasks), disable=headless())
+        return pd.DataFrame([row for rows in done for row in rows])
+
+
+def _one(task: tuple[str, str, str, Cell, int]) -> list[dict]:
+    profile, subject, name, cell, seed = task
+    return shifts(Stages(_lab(profile)), subject, name, cell, seed)
+
+
+def _class(stages: Stages, images: Tensor, subject: Subject) -> np.ndarray:
+    """P(shows the class, however spoilt) of each picture."""
+    found = concept_probabilities(stages.lab.clip, images, subject.class_name)
+    return found[found["shows"] == "class"].groupby("image")["probability"].sum().to_numpy()

@@ -1,0 +1,94 @@
+"""The larger measurements that notebooks show beside their own: ``figures/NAME.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..weights import PACKAGE
+from .report import judge
+
+ENOUGH_SUBJECTS = 6
+CLEAR = 0.25
+
+
+def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
+    """What ``python -m shortcut_nb.experiments.NAME`` wrote.
+
+    Args:
+        folder: where to look; None is ``$SHORTCUT_NB_FIGURES``, then ``figures`` beside the
+            notebook, then the repository's own.
+
+    Raises:
+        FileNotFoundError: saying what makes the file.
+    """
+    beside = [os.environ.get("SHORTCUT_NB_FIGURES") or "../figures", PACKAGE.parent / "figures"]
+    for place in [folder] if folder is not None else beside:
+        path = Path(place) / f"{name}.json"
+        if path.is_file():
+            return json.loads(path.read_text("utf-8"))
+    raise FileNotFoundError(
+        f"there is no {name}.json yet: python -m shortcut_nb.experiments.{name} writes it, from "
+        "the repository's folder (hours; it goes on where it stopped)"
+    )
+
+
+def verdict(holds: bool | None) -> str:
+    """What an interval says of a claim: "confirmed", "refuted" or "undecided"."""
+    return "undecided" if holds is None else "confirmed" if holds else "refuted"
+
+
+def gap(name: str, each: np.ndarray, direction: int) -> dict[str, Any]:
+    """Columns of a paired difference: ``name``, ``name_low``, ``_high``, ``_holds``, ``_weakest``.
+
+    Args:
+        each: one difference per subject; an empty one gives no columns.
+        direction: the claimed sign; see :func:`shortcut_nb.experiments.report.judge`.
+    """
+    if not len(each):
+        return {}
+    found = judge(each, direction)
+    ends = ("low", "high", "holds", "weakest")
+    return {name: found["difference"]} | {f"{name}_{end}": found[end] for end in ends}
+
+
+def compare(
+    mine: pd.DataFrame, rows: Sequence[dict[str, Any]], by: Sequence[str], name: str = "difference"
+) -> pd.DataFrame:
+    """Set a run's own differences beside those of the larger run; one row per ``by``.
+
+    A difference is asserted to have the same sign here where the larger run decided it (its
+    interval excludes zero) on at least :data:`ENOUGH_SUBJECTS` subjects, every one of them with
+    that sign and at least :data:`CLEAR` of the mean. The others are shown.
+
+    Args:
+        mine: columns ``by`` and ``name``.
+        rows: the shipped rows, with what :func:`gap` says of ``name``, and ``n``.
+
+    Raises:
+        AssertionError: when an asserted difference has another sign here, or nothing is in both.
+    """
+    other = pd.DataFrame(rows)
+    keep = [*by, name, f"{name}_low", f"{name}_high", f"{name}_holds", f"{name}_weakest", "n"]
+    if not {*by, name} <= set(mine.columns) or not set(keep) <= set(other.columns):
+        raise AssertionError(f"nothing to check: no {name} was measured both here and there")
+    here = mine.dropna(subset=[name])[[*by, name]].rename(columns={name: "here"})
+    both = here.merge(other.dropna(subset=[name])[keep], on=list(by))
+    if both.empty:
+        raise AssertionError(f"nothing to check: no {name} was measured both here and there")
+    held = [verdict(x if isinstance(x, bool) else None) for x in both.pop(f"{name}_holds")]
+    # "weakest" is measured in the claimed direction; a refuted claim is never asserted.
+    clear = both.pop(f"{name}_weakest") >= CLEAR * both[name].abs()
+    sure = pd.Series([x == "confirmed" for x in held]) & clear
+    both["verdict"], both["asserted"] = held, sure & (both["n"] >= ENOUGH_SUBJECTS)
+    both["agrees"] = both["here"] * both[name] > 0
+    wrong = both[both["asserted"] & ~both["agrees"]]
+    if len(wrong):
+        raise AssertionError(f"not as the larger run found:\n{wrong.to_string()}")
+    return both

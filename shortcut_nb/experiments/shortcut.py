@@ -1,0 +1,183 @@
+"""Is it a shortcut, and what drives it? ``python -m shortcut_nb.experiments.shortcut``.
+
+For every subject and seed: one DreamBooth on clean and one on protected pictures, sampled over
+its steps with and without the identifier; and one for each intervention on pictures or words. The
+predictions were written first (``predictions.PREDICTIONS``). Resumable through the store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from ..lab import Lab
+from ..plots import Edge, causal_graph, curve_plot, interval_plot, save_figure
+from ..profile import Profile, load_profile
+from .interventions import CONDITIONS, Condition, draw_condition, frame_of
+from .matrix import first_subjects
+from .pool import in_processes, lab_of
+from .predictions import BASE, HARMS, judged
+from .report import TITLES, about, means, records, write_json
+from .shipped import verdict
+from .stages import Stages
+
+SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
+SHEETS = {
+    "own": "V* class", "bare": "V* alone", "swapped": "another rare word", "class": "class",
+}  # fmt: skip
+BOUND = "shortcut:\nV* carries the noise"
+# (cause, effect, the claim that supports the arrow, its score)
+ARROWS = (
+    ("perturbation", BOUND, "more perturbed pictures, more of it", "texture"),
+    ("perturbation", BOUND, "a shuffled perturbation works too", "texture"),
+    ("perturbation", BOUND, "another person's perturbation works too", "texture"),
+    ("perturbation", BOUND, "random noise of the same size does less", "texture"),
+    ("words for\nthe person", BOUND, "a telling caption binds less than V*", "texture"),
+    ("words for\nthe person", BOUND, "naming the person leaves the noise to V*", "texture"),
+    ("words for\nthe noise", BOUND, "naming the noise relieves V*", "texture"),
+    (BOUND, "texture", BASE, "texture"),
+    (BOUND, "quality", BASE, "quality"),
+    (BOUND, "identity", BASE, "ims_missing"),
+    ("purification", "perturbation", "purification removes the texture", "texture"),
+)
+
+
+def run(
+    conditions: dict[str, Condition], subjects: Sequence[str], seeds: Sequence[int], *,
+    profile: str = "mini", eps: str = "16/255", n: int = 8, workers: int = 2,
+) -> pd.DataFrame:  # fmt: skip
+    """Every condition for every subject and seed; one row per sample.
+
+    Columns: the scores, ``condition``, ``subject``, ``seed``, ``step``, ``sheet``, ``image``,
+    ``noise``, ``l2``, ``trained`` (see :func:`interventions.frame_of`).
+    """
+    named = load_profile(profile)
+    tasks = [(profile, name, condition, subject, neighbour(named, subject), seed, eps, n)
+             for seed in seeds for name, condition in conditions.items()
+             for subject in subjects]  # fmt: skip
+    return pd.concat(
+        in_processes(_one, tasks, workers=workers, label="shortcut"), ignore_index=True
+    )
+
+
+def neighbour(profile: Profile, subject: str) -> str | None:
+    """The profile's next subject, whose perturbation is borrowed; None when there is no other."""
+    every = profile.subjects
+    start = every.index(subject) + 1 if subject in every else 0
+    return next((name for name in every[start:] + every[:start] if name != subject), None)
+
+
+def _one(
+    profile: str, name: str, condition: Condition, subject: str, other: str | None, seed: int,
+    eps: str, n: int,
+) -> pd.DataFrame:  # fmt: skip
+    lab: Lab = lab_of(profile)
+    stages, who = Stages(lab), lab.subject(subject)
+    borrowed = lab.subject(other) if other and condition.place == "another" else None
+    found = draw_condition(stages, who, condition, eps=eps, seed=seed, n=n, other=borrowed)
+    return frame_of(stages, who, *found).assign(condition=name, seed=seed)
+
+
+def curves(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means with intervals of every score over training steps, of the watched conditions.
+
+    Columns ``condition``, ``sheet`` (as in figures), ``step``, ``score``, ``mean``, ``low``,
+    ``high``, ``n``.
+    """
+    watched = [name for name, part in frame.groupby("condition") if part["step"].nunique() > 1]
+    part = frame[frame["condition"].isin(watched) & frame["sheet"].isin(list(SHEETS))]
+    part = part.assign(sheet=part["sheet"].map(SHEETS)).sort_values("step", kind="stable")
+    return means(part, ["condition", "sheet", "step"], list(SCORES))
+
+
+def edges(claims: Sequence[dict]) -> list[Edge]:
+    """The causal graph's arrows from rows of claims: these predictions and the story's claims.
+
+    A row has ``claim``, ``score`` and what ``report.judge`` says; arrows whose claim is in no row
+    are left out.
+    """
+    found = {(row["claim"], row["score"]): row for row in claims}
+    return [
+        Edge(cause, effect, claim, score, row["difference"], row["low"], row["high"],
+             verdict(row["holds"]))
+        for cause, effect, claim, score in ARROWS
+        if (row := found.get((claim, score)))
+    ]  # fmt: skip
+
+
+def story_claims(folder: Path, eps: str) -> list[dict]:
+    """The story's claims at a budget, from the ``story.json`` beside; none without the file."""
+    path = folder / "story.json"
+    if not path.is_file():
+        return []
+    return [row for row in json.loads(path.read_text("utf-8"))["claims"] if row["eps"] == eps]
+
+
+def main(
+    profile: str = "mini",
+    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
+    seeds: int = 2,
+    eps: Annotated[str, typer.Option(help="budget of the perturbations")] = "16/255",
+    condition: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    workers: int = 2,
+    out: Path = Path("figures"),
+) -> None:
+    if unknown := sorted(set(condition or ()) - set(CONDITIONS)):
+        raise typer.BadParameter(f"no condition {unknown[0]!r}: there are {', '.join(CONDITIONS)}")
+    people = first_subjects(load_profile(profile), subjects)
+    chosen = {name: CONDITIONS[name] for name in condition or CONDITIONS}
+    frame = run(chosen, people, range(seeds), profile=profile, eps=eps, n=n, workers=workers)
+    report(frame, eps, out)
+
+
+def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
+    """Write ``shortcut.json`` (verdicts, curves, means), and the figures."""
+    rows, steps = judged(frame), curves(frame)
+    last = frame[frame["step"] == frame["step"].max()]
+    content = about(frame, eps) | {
+        "predictions": records(pd.DataFrame(rows)), "steps": records(steps),
+        "means": records(means(last, ["condition", "sheet"], [*SCORES, "l2"])),
+    }  # fmt: skip
+    write_json(content, out / "shortcut.json")
+    _draw_curves(steps, eps, out)
+    _draw_predictions(pd.DataFrame(rows), eps, out)
+    arrows = edges([*rows, *story_claims(out, eps)])
+    if arrows:
+        save_figure(
+            causal_graph(arrows), "shortcut_graph", folder=out, data=pd.DataFrame(arrows),
+            alt=f"Causal graph at {eps}: perturbation and words lead to the shortcut, the shortcut "
+            "to texture, quality and identity; each arrow with its experiment, effect and verdict.",
+        )  # fmt: skip
+
+
+def _draw_curves(steps: pd.DataFrame, eps: str, out: Path) -> None:
+    for score, title in SCORES.items() if len(steps) else ():
+        part = steps[steps["score"] == score]
+        save_figure(
+            curve_plot(part, by="sheet", panel="condition", ylabel=title, sharey=True),
+            f"shortcut_steps_{score}", folder=out, data=part,
+            alt=f"Mean {title} over training steps, on clean and on protected pictures at {eps}, "
+            f"for four prompts, with 95 % intervals over {part['n'].max()} subjects.",
+        )  # fmt: skip
+
+
+def _draw_predictions(rows: pd.DataFrame, eps: str, out: Path) -> None:
+    for score in HARMS if len(rows) else ():
+        part = rows[rows["score"] == score].rename(columns={"difference": "mean", "subjects": "n"})
+        save_figure(
+            interval_plot(part, by="verdict", group="claim", reference=0.0,
+                          xlabel=f"difference in {TITLES[score]}"),
+            f"shortcut_predictions_{score}", folder=out, data=part,
+            alt=f"For each prediction the difference in {TITLES[score]} at {eps}, with its 95 % "
+            f"interval over {part['n'].max()} subjects and its verdict.",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,178 @@
+"""DreamBooth with more to tell noise and person apart than CDL's words: four ideas of our own.
+
+Each is a switch. With all of them off this is DreamBooth with CDL's prompts, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator, Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from ..budget import Budget
+from ..diffusion import Diffusion
+from ..subjects import Subject
+from .dreambooth import DreamBooth
+from .methods import Method
+from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
+from .trainer import trainer
+from .training import Latents, Trainee, latents_of
+
+BLURS = (0.0, 1.0, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The same class pictures clean and degraded, and the prompt of each."""
+
+    clean: Latents
+    noisy: Latents
+    prompts: tuple[str, str]
+
+
+@dataclass(eq=False)
+class Decoupled(Trainee):
+    """A training with two more terms in its loss; see :class:`DecoupledDreamBooth`.
+
+    Args:
+        per_picture: the prompt of picture i is number i modulo their count; empty says ``prompts``.
+        pairs: negative pairs, or None.
+        apart: the instance prompt with and without the noise token.
+    """
+
+    per_picture: tuple[str, ...] = ()
+    pairs: Pairs | None = None
+    pair_weight: float = 0.0
+    apart: tuple[str, str] = ("", "")
+    contrast: float = 0.0
+    margin: float = 0.1
+    extra: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.extra = max(1, self.batch_size // 2)
+
+    def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
+        if len(set(self.per_picture)) < 2:
+            return super().said(rows)
+        return [self.per_picture[i % len(self.per_picture)] for i in rows.tolist()], [1] * len(rows)
+
+    def loss(self, latents: Latents, generator: Generator) -> Tensor:
+        """DreamBooth's loss; what the further terms draw comes after all that it draws."""
+        loss = super().loss(latents, generator)
+        if self.pair_weight > 0:
+            loss = loss + self.pair_weight * self._pair_loss(generator)
+        if self.contrast > 0:
+            loss = loss + self.contrast * self._contrast_loss(latents, generator)
+        return loss
+
+    def _pair_loss(self, generator: Generator) -> Tensor:
+        rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
+        z = torch.cat([side.draw(rows, generator) for side in (self.pairs.clean, self.pairs.noisy)])
+        return self._both(z, self.pairs.prompts, generator).mean()
+
+    def _contrast_loss(self, latents: Latents, generator: Generator) -> Tensor:
+        rows = torch.randint(len(latents), (self.extra,), generator=generator)
+        z = latents.draw(rows, generator)
+        named, unnamed = self._both(torch.cat([z, z]), self.apart, generator).chunk(2)
+        return torch.relu(1 + self.margin - unnamed / named.detach().clamp(min=1e-8)).mean()
+
+    def _both(self, z: Tensor, prompts: tuple[str, str], generator: Generator) -> Tensor:
+        """Denoising losses of two halves, each under its prompt, at the same t and noise."""
+        half = len(z) // 2
+        noise = torch.randn(z[:half].shape, generator=generator).repeat(2, 1, 1, 1)
+        steps = self.model.noise_schedule.config.num_train_timesteps
+        t = torch.randint(0, steps, (half,), generator=generator).repeat(2)
+        context = self.model.embed(prompts).repeat_interleave(half, 0)
+        return self.model.denoising_loss(z, t, noise, context)
+
+
+@trainer("cdl-dreambooth")
+@dataclass(frozen=True)
+class DecoupledDreamBooth(DreamBooth):
+    """DreamBooth under CDL's prompts with more noise tokens, negative pairs, or a contrastive loss.
+
+    ``text_lr`` and all else are DreamBooth's. No switch ever sees an attack's output.
+
+    Args:
+        tokens: how many noise tokens; the prompts name them all ("with t@t q@q noisy pattern").
+        per_picture: the prompt of picture i names only token i (modulo ``tokens``).
+        pair_weight: of the denoising loss of class pictures with random noise, whose prompt says
+            "with V_N*", beside the same pictures clean, under the class prompt of the training.
+        pair_eps: largest change that the random noise makes.
+        contrast: weight of max(0, 1 + margin − L(without V_N*) / L(with V_N*)) on the pictures
+            trained on: naming the noise must explain them better than leaving it out does.
+            L(with) is a constant here, so that the token is not made worse.
+        margin: by which share.
+    """
+
+    prompts: str = "cdl"
+    tokens: int = 1
+    per_picture: bool = False
+    pair_weight: float = 0.0
+    pair_eps: str = "16/255"
+    contrast: float = 0.0
+    margin: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Budget.parse(self.pair_eps)
+        if min(self.pair_weight, self.contrast, self.margin) < 0 or self.tokens < 1:
+            raise ValueError("weights and margin must not be negative, tokens at least 1")
+        if self.lab is not None and self.tokens > 1:
+            noise_tokens(self.lab.profile.prompts.noise_token, self.tokens)
+
+    def phrase(self) -> str:
+        token = super().phrase()
+        return joined(noise_tokens(token, self.tokens)) if token else ""
+
+    def trainee(
+        self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,
+        subject: Subject,
+    ) -> Trainee:  # fmt: skip
+        if words.instance == words.sample and (self.pair_weight or self.contrast):
+            raise ValueError(
+                f"the prompts {self.prompts!r} name no noise, so there is nothing to set apart: "
+                'choose "cdl", or turn pair_weight and contrast off'
+            )
+        return Decoupled(
+            model, (words.instance, words.class_), prior, **self.options(method),
+            per_picture=self._per_picture(subject, method),
+            pairs=self._pairs(model, subject, words) if self.pair_weight else None,
+            pair_weight=self.pair_weight, apart=(words.instance, words.sample),
+            contrast=self.contrast, margin=self.margin,
+        )  # fmt: skip
+
+    def _per_picture(self, subject: Subject, method: Method) -> tuple[str, ...]:
+        said = self.lab.profile.prompts
+        if not self.per_picture or not said.noise_token:
+            return ()
+        each = [PROMPTS[self.prompts](subject, token, said.negative).instance
+                for token in noise_tokens(said.noise_token, self.tokens)]  # fmt: skip
+        return tuple(method.rename(prompt, subject.identifier) for prompt in each)
+
+    def _pairs(self, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:
+        """Class pictures from the model itself, and the same with random noise on them."""
+        drawn = self.lab.prior_latents(subject.class_prompt, self.class_images)
+        clean = model.decode(drawn.mean)
+        noisy = degraded(clean, Budget.parse(self.pair_eps), self.seed)
+        prompts = (words.class_, with_noise(subject.class_prompt, self.phrase()))
+        return Pairs(latents_of(model, clean), latents_of(model, noisy), prompts)
+
+
+def degraded(images: Tensor, budget: Budget, seed: int) -> Tensor:
+    """Pictures (n, 3, H, W) in [0, 1] with uniform noise of a budget, in turn sharp and blurred.
+
+    Blurred noise is stretched to the whole budget again. No model and no gradient takes part.
+    """
+    generator, parts = Generator().manual_seed(seed), []
+    for i in range(len(images)):
+        noise = torch.rand(images[i].shape, generator=generator) * 2 - 1
+        if sigma := BLURS[i % len(BLURS)]:
+            size = 2 * round(3 * sigma) + 1
+            noise = gaussian_blur(noise, [size] * 2, [sigma] * 2)
+            noise = noise / noise.abs().max()
+        parts.append(noise)
+    return budget.project(images + budget.unit * torch.stack(parts).to(images.device), images)

@@ -1,0 +1,94 @@
+"""One number against another: every subject as a small point, every condition's mean by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from .style import looks, theme
+
+
+def scatter_plot(
+    frame: pd.DataFrame, x: str, panels: Mapping[str, str], *, by: str = "kind",
+    label: str = "condition", xlabel: str | None = None, title: str | None = None,
+) -> Figure:  # fmt: skip
+    """Draw columns against ``x``, one panel each; small points are rows, large ones means.
+
+    Args:
+        frame: one row per condition and subject; rows without a number are left out.
+        panels: column to the panel's label of the vertical axis.
+        by: column that gives colour and marker, at most eight values.
+        label: column whose means are drawn and named.
+
+    Raises:
+        KeyError: a column that is not there. ValueError: no rows with numbers.
+    """
+    missing = [c for c in (x, *panels, by, label) if c not in frame]
+    if missing:
+        raise KeyError(f"no column {missing}: there are {list(frame.columns)}")
+    style = looks(frame[by].tolist())
+    with theme():
+        fig = Figure((4.6 * len(panels), 4.2), layout="constrained")
+        axes = fig.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (column, named) in zip(axes, panels.items(), strict=True):
+            shown = frame.dropna(subset=[x, column])
+            if not len(shown):
+                raise ValueError(f"expected rows with both {x!r} and {column!r}, got none")
+            for kind, part in shown.groupby(by, sort=False):
+                look = style[str(kind)]
+                means = part.groupby(label, sort=False)[[x, column]].mean()
+                ax.scatter(part[x], part[column], c=look.color, s=9, alpha=0.3, linewidths=0)
+                ax.scatter(*means.to_numpy().T, c=look.color, marker=look.marker, label=str(kind),
+                           s=46, edgecolors="white", linewidths=0.5, zorder=3)  # fmt: skip
+                _names(ax, means)
+            ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+            ax.set(xlabel=xlabel or x, ylabel=named)
+        axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        if title:
+            fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def planes_plot(
+    planes: Mapping[str, ArrayLike], conditions: list[str], title: str | None = None
+) -> Figure:
+    """Several projections of the same points side by side, under one legend.
+
+    Args:
+        planes: the panel's title to (n, 2) points; see ``analysis.projection.project``.
+        conditions: n names, at most eight different ones.
+
+    Raises:
+        ValueError: no planes, or points that do not match the conditions.
+    """
+    if not planes:
+        raise ValueError("expected at least one projection, got none")
+    style, names = looks(conditions), np.array(conditions)
+    with theme():
+        fig = Figure((3.4 * len(planes) + 1.6, 3.5), layout="constrained")
+        axes = fig.subplots(1, len(planes), squeeze=False)[0]
+        for ax, (named, points) in zip(axes, planes.items(), strict=True):
+            points = np.asarray(points, dtype=np.float64)
+            if points.shape != (len(names), 2):
+                raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
+            for condition, look in style.items():
+                mine = points[names == condition]
+                ax.scatter(*mine.T, c=look.color, marker=look.marker, s=40, edgecolors="white",
+                           linewidths=0.5, label=f"{condition} (n={len(mine)})")  # fmt: skip
+            ax.set(xticks=[], yticks=[])
+            ax.set_title(named)
+        axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        if title:
+            fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def _names(ax: Axes, means: pd.DataFrame) -> None:
+    """The row's name beside each point."""
+    for name, (across, up) in zip(means.index, means.to_numpy(), strict=True):
+        ax.annotate(str(name), (across, up), (4, 3), textcoords="offset points", fontsize=7)
