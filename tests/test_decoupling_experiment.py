@@ -77,23 +77,23 @@ def test_the_conditions_are_the_pieces_of_cdl(lab):
 def test_shares_are_paired_differences_from_the_rung_before():
     found = by_piece(decoupling.rungs(frame()))
     assert found.loc["+ noise token", "difference"] == pytest.approx(0.1, abs=0.01)
-    assert found.loc["+ noise token", "difference_holds"] is True
-    assert found.loc["+ “without” when sampling", "difference_holds"] is True
-    assert found.loc["+ negative prompt (CDL)", "difference_holds"] is False
+    assert bool(found.loc["+ noise token", "difference_holds"]) is True
+    assert bool(found.loc["+ “without” when sampling", "difference_holds"]) is True
+    assert bool(found.loc["+ negative prompt (CDL)", "difference_holds"]) is False
     assert pd.isna(found.loc["plain", "difference"])
     texture = by_piece(decoupling.rungs(frame()), "texture")
-    assert texture.loc["+ noise token", "difference_holds"] is True  # less texture is better
+    assert bool(texture.loc["+ noise token", "difference_holds"]) is True  # less texture is better
 
 
 def test_controls_and_variants():
     found = by_piece(decoupling.controls(frame()))
-    assert found.loc["negative prompt alone", "difference_holds"] is True
+    assert bool(found.loc["negative prompt alone", "difference_holds"]) is True
     assert found.loc["V_N* named", "difference"] == pytest.approx(-0.3, abs=0.01)
-    assert found.loc["V_N* named", "difference_holds"] is True  # noise comes back, as CDL promises
+    assert bool(found.loc["V_N* named", "difference_holds"]) is True  # noise comes back, as CDL promises
     tried = by_piece(decoupling.variants(frame()))
     assert set(tried.index) == {"cdl", "negative pairs", "contrastive loss"}
-    assert tried.loc["negative pairs", "difference_holds"] is True
-    assert tried.loc["contrastive loss", "difference_holds"] is False
+    assert bool(tried.loc["negative pairs", "difference_holds"]) is True
+    assert bool(tried.loc["contrastive loss", "difference_holds"]) is False
     assert tried.loc["cdl", "restored"] == pytest.approx(0.15, abs=0.01)
 
 
@@ -119,7 +119,9 @@ def test_one_fine_tuning_sampled_in_every_way(lab, subject, tmp_path):
 def test_what_was_not_measured_yet_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="experiments.decoupling"):
         shipped("decoupling", tmp_path)
-    assert [verdict(x) for x in (True, False, None)] == ["confirmed", "refuted", "undecided"]
+    assert [verdict(x) for x in (True, False, None, np.nan)] == [
+        "confirmed", "refuted", "undecided", "undecided",
+    ]  # fmt: skip
 
 
 def test_work_in_processes_names_what_failed():

@@ -102,10 +102,11 @@ def codeformer(tmp_path_factory):
     return net, path
 
 
+@pytest.mark.slow
 def test_codeformer_from_disk(codeformer):
     net, path = codeformer
     x = pictures(1, 64, 48)
-    square = pad(x, (0, 16), mode="reflect")
+    square = pad(x, (0, 16, 0, 0), mode="reflect")
     large = interpolate(square, (512, 512), mode="bicubic", antialias=True).clamp(0, 1)
     lab = lab_with(path.parent)
     found = lab.purifier("face-restorer", fidelity=0.7)(x)
@@ -119,19 +120,21 @@ def test_codeformer_from_disk(codeformer):
 
 @pytest.mark.slow
 def test_gfpgan_from_a_pickle_on_disk(tmp_path):
-    """Released as a pickle of {"params_ema": …}; fresh noise would differ from call to call."""
+    """Released as a pickle of {"params_ema": …}; fresh noise at each call would show here."""
     spandrel = pytest.importorskip("spandrel")
     pytest.importorskip("spandrel_extra_arches")
     torch.manual_seed(0)
     net = spandrel.architectures.GFPGAN.GFPGAN().eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            if weight.numel() == 1:  # how loud the noise is: zero before training
+                weight.fill_(0.5)
     torch.save({"params_ema": net.state_dict()}, tmp_path / "gfpgan.pth")
     face = FaceNetwork.open(tmp_path)
     x = pictures(1, 512, 512)
     with torch.no_grad():
         drawn = net(x * 2 - 1, randomize_noise=False)[0] / 2 + 0.5
-    found = face(x)
-    assert torch.allclose(found, drawn.clamp(0, 1), atol=1e-5)
-    assert torch.equal(found, face(x, fidelity=1.0))  # it has no such weight
+    assert torch.allclose(face(x), drawn.clamp(0, 1), atol=1e-4)
 
 
 def test_other_networks_are_refused(tmp_path):
@@ -141,7 +144,7 @@ def test_other_networks_are_refused(tmp_path):
     save_file({"a": torch.ones(2)}, str(tmp_path / "x.safetensors"))
     with pytest.raises(ValueError, match="no network that spandrel knows"):
         FaceNetwork.open(tmp_path)
-    denoiser = spandrel.architectures.DnCNN.DnCNN(in_nc=3, out_nc=3, nc=8, nb=3)
-    save_file(denoiser.state_dict(), str(tmp_path / "x.safetensors"))
-    with pytest.raises(ValueError, match="expected a face restorer .* got DnCNN"):
+    upscaler = spandrel.architectures.Compact.Compact(num_feat=8, num_conv=2, upscale=2)
+    save_file(upscaler.state_dict(), str(tmp_path / "x.safetensors"))
+    with pytest.raises(ValueError, match="expected a face restorer .* got Compact"):
         FaceNetwork.open(tmp_path)

@@ -41,7 +41,9 @@ def test_available_are_those_with_weights(lab):
     assert {"none", "jpeg", "vae", "ldiffpure", "impress", "restorer"} <= set(names)
     have = set(lab.profile.models())
     assert ("sr" in names) == ("purifier:upscaler" in have)
-    assert ("diffpure" in names) == ("purifier:pixel" in have)
+    assert ("diffpure" in names) == ("purifier:pixel" in have) == ("pdmpure" in names)
+    assert ("codesr" in names) == ("purifier:upscaler" in have)
+    assert "face-restorer" not in names
 
 
 def test_report(tmp_path):

@@ -128,6 +128,23 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     assert len(again) == len(shortcut.ARROWS) - 1  # from the file, without the story
 
 
+def test_the_check_fails_on_a_wrong_sign():
+    content = {"eps": "16/255", "predictions": judged(frame(amount={"shuffled": -0.5}))}
+    table = shortcut.check(frame(subjects=1), content, "16/255").set_index(["claim", "score"])
+    assert table.loc[(BASE, "texture"), "asserted"]
+    turned = ("a shuffled perturbation works too", "texture")
+    assert table.loc[turned, "verdict"] == "refuted" and not table.loc[turned, "asserted"]
+    with pytest.raises(AssertionError, match=BASE.replace("*", r"\*")):
+        shortcut.check(frame(subjects=1, amount={"protected": -1.0}), content, "16/255")
+    few = {"eps": "16/255", "predictions": judged(frame(subjects=2))}
+    turned_world = frame(subjects=1, amount={"protected": -1.0})
+    assert not shortcut.check(turned_world, few, "16/255")["asserted"].any()
+    with pytest.raises(ValueError, match="8/255"):
+        shortcut.check(frame(subjects=1), content, "8/255")
+    with pytest.raises(ValueError, match="both"):
+        shortcut.check(frame(subjects=1), {"eps": "16/255", "predictions": []}, "16/255")
+
+
 def arrow(cause, effect, claim="a claim", verdict="confirmed", low=0.5):
     return Edge(cause, effect, claim, "texture", 1.0, low, 1.5, verdict)
 

@@ -7,10 +7,12 @@ so that one size alone does not settle what the size explains.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import bisect
 from torch import Tensor
 
@@ -27,7 +29,7 @@ Ladder = Callable[[float], Tensor]
 
 
 def at_psnr(
-    kind: str, images: Tensor, wanted: float | Sequence[float], seed: int = 0,
+    kind: str, images: Tensor, wanted: ArrayLike, seed: int = 0,
     tolerance: float = TOLERANCE,
 ) -> Tensor:  # fmt: skip
     """Spoil each picture until it has a wanted PSNR against itself before.
@@ -50,7 +52,7 @@ def at_psnr(
     for i, goal in enumerate(goals):
         one = images[i : i + 1]
         ladder = _ladder(kind, one, seed * 100_003 + i)
-        done = _climb(ladder, lambda x, one=one: _rms(x, one), _level(goal))
+        done = _climb(ladder, partial(_rms, clean=one), _level(goal))
         found = float(psnr(done, one)[0])
         if abs(found - goal) > tolerance:
             raise ValueError(
@@ -61,7 +63,7 @@ def at_psnr(
     return torch.cat(out)
 
 
-def at_l2(kind: str, images: Tensor, wanted: float | Sequence[float], seed: int = 0) -> Tensor:
+def at_l2(kind: str, images: Tensor, wanted: ArrayLike, seed: int = 0) -> Tensor:
     """As :func:`at_psnr`, for a root mean square change in grey levels (the same thing in dB).
 
     Raises:
@@ -86,7 +88,7 @@ def at_linf(kind: str, images: Tensor, pixels: int, seed: int = 0) -> Tensor:
     for i in range(len(images)):
         one = images[i : i + 1]
         ladder = _ladder(kind, one, seed * 100_003 + i)
-        out.append(_climb(ladder, lambda x, one=one: linf_pixels(x, one)[0], pixels + 0.5))
+        out.append(_climb(ladder, partial(_worst, clean=one), pixels + 0.5))
     return torch.cat(out)
 
 
@@ -127,7 +129,7 @@ def _compressed(image: Tensor, strength: float) -> Tensor:
     return low + share * (high - low)
 
 
-def _each(wanted: float | Sequence[float], images: Tensor) -> list[float]:
+def _each(wanted: ArrayLike, images: Tensor) -> list[float]:
     check_images(images)
     goals = np.atleast_1d(np.asarray(wanted, dtype=np.float64))
     goals = np.repeat(goals, len(images)) if len(goals) == 1 else goals
@@ -138,6 +140,10 @@ def _each(wanted: float | Sequence[float], images: Tensor) -> list[float]:
 
 def _rms(images: Tensor, clean: Tensor) -> float:
     return float((images - clean).double().square().mean().sqrt() * 255)
+
+
+def _worst(images: Tensor, clean: Tensor) -> float:
+    return max(linf_pixels(images, clean))
 
 
 def _level(decibels: float) -> float:

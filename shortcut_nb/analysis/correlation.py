@@ -34,7 +34,7 @@ def rank_correlation(
     Args:
         x, y, given: (m,) numbers; a row with a NaN in any is left out.
         clusters: (m,) labels, such as subjects; whole clusters are resampled.
-        resamples: of the bootstrap.
+        resamples: of the bootstrap; 0 gives the value alone.
 
     Returns:
         The correlation with an expanded percentile interval (Hesterberg 2015, "What teachers should
@@ -66,7 +66,7 @@ def rank_correlation(
 
     every = np.arange(len(names))
     value = float(statistic(every[None])[0])
-    if len(names) < 2:
+    if len(names) < 2 or not resamples:
         return Correlation(value, float("nan"), float("nan"), len(labels), len(names))
     found = bootstrap(
         (every,), statistic, n_resamples=resamples, vectorized=True, method="percentile",
@@ -100,5 +100,7 @@ def _weighted(columns: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mid-ranks, up to a constant, of a sample in which row i occurs weights[b, i] times."""
     levels, place = np.unique(values, return_inverse=True)
-    mass = weights @ np.eye(len(levels))[place]
+    order = np.argsort(place, kind="stable")
+    first = np.searchsorted(place[order], np.arange(len(levels)))
+    mass = np.add.reduceat(weights[:, order], first, axis=1)
     return (mass.cumsum(axis=-1) - mass / 2)[:, place]

@@ -38,9 +38,10 @@ def denoising_shift(
         raise ValueError(
             f"expected one clean picture for each of {len(images)}, got {len(clean)}: match them"
         )
-    how = {"timesteps": tuple(timesteps), "draws": draws, "seed": seed}
-    before = timestep_losses(model, clean, prompt, **how)
-    after = timestep_losses(model, images, prompt, **how)
+    before, after = (
+        timestep_losses(model, x, prompt, timesteps=timesteps, draws=draws, seed=seed)
+        for x in (clean, images)
+    )
     place = ["image", "timestep"]
     rise = after[place].assign(
         misled=after["mismatch"] - before["mismatch"],

@@ -194,7 +194,7 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
         swept = part[part["knowledge"].isin(SWEPT)]
         fig = curve_plot(
             swept, "pixels", "defence", panel="knowledge", xlabel="budget (grey levels)",
-            titles={who: f"knows {who}" for who in SWEPT}, title=title,
+            titles={who: f"knows {who}" for who in SWEPT}, ylabel=title, sharey=True,
         )  # fmt: skip
         save_figure(
             fig, f"adaptive_budget_{measure}", folder=out, data=swept,

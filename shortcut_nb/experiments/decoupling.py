@@ -248,7 +248,7 @@ def report(frame: pd.DataFrame, budgets: Sequence[str], out: Path) -> None:
     kind = f"protected {budgets[-1]}"
     shown = scales[(scales["pictures"] == kind) & scales["score"].isin(list(TITLES))]
     if len(shown):
-        fig = curve_plot(shown, "guidance", "training", panel="score", titles=TITLES, title=kind)
+        fig = curve_plot(shown, "guidance", "training", panel="score", titles=TITLES, ylabel=kind)
         save_figure(
             fig, "decoupling_guidance", folder=out, data=shown,
             alt="Identity, quality and texture of V* samples against the guidance scale, plain and "

@@ -11,6 +11,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from ..lab import Lab
 from ..metrics import ssim
+from ..personalize import Trainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
 from ..subjects import Subject
@@ -34,7 +36,12 @@ from .sheets import Drawn, Sheet, draw, score
 from .shipped import gap
 from .stages import Stages
 
-METHODS = ("dreambooth", "dreambooth-lora", "textual-inversion", "custom-diffusion")
+# A method's name here: the trainer and its settings.
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dreambooth": ("dreambooth", {}), "dreambooth, no prior": ("dreambooth", {"prior_weight": 0.0}),
+    "dreambooth-lora": ("dreambooth-lora", {}), "textual-inversion": ("textual-inversion", {}),
+    "custom-diffusion": ("custom-diffusion", {}),
+}  # fmt: skip
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the usual steps
 COUNTS = (1, 2, 4, 8)
 SCORES = ("ims_missing", "quality", "copies", "diversity", "class_likeness", "class_moved")
@@ -51,16 +58,21 @@ def sheets(subject: Subject) -> dict[str, Sheet]:
     return {"own": Sheet(), "class": Sheet(subject.class_prompt)}
 
 
+def trainer(lab: Lab, method: str, **settings: Any) -> Trainer:
+    """The trainer of a method, with the profile's defaults."""
+    name, own = METHODS[method]
+    return lab.personalize(name, **(own | settings))
+
+
 def learning(
     stages: Stages, subject: Subject, method: str, *, n: int = 8, seed: int = 0,
     shares: Sequence[float] = SHARES, **settings: Any,
 ) -> Drawn:  # fmt: skip
     """One training sampled on the way, at shares of the usual steps; by (step, sheet)."""
-    usual = stages.lab.personalize(method, **settings).steps
-    at = [round(share * usual) for share in shares]
-    trainer = stages.lab.personalize(method, **(settings | {"steps": max(at), "seed": seed}))
-    return draw(stages, subject, subject.images, trainer, sheets(subject), at=at, n=n, seed=seed,
-                label=f"{subject.name} {method}")  # fmt: skip
+    made = trainer(stages.lab, method, seed=seed, **settings)
+    at = [round(share * made.steps) for share in shares]
+    return draw(stages, subject, subject.images, replace(made, steps=max(at)), sheets(subject),
+                at=at, n=n, seed=seed, label=f"{subject.name} {method}")  # fmt: skip
 
 
 def table_of(
@@ -73,22 +85,21 @@ def table_of(
     identity match of the class prompt's samples; ``class_moved``, their CLIP distance to
     ``before``, the base model's samples from the same noise (NaN without).
     """
-    frame = score(stages, subject, drawn).set_index(["step", "sheet"])
-    own, cls = frame.index.get_level_values("sheet") == "own", None
-    for (step, sheet), images in drawn.items():
-        here = (step, sheet)
-        vectors = embed(stages.lab, images)
-        if sheet == "own":
-            frame.loc[here, "copies"] = nearest(images, trained_on)
-            frame.loc[here, "diversity"] = spread(vectors)
-        else:
-            frame.loc[here, "class_likeness"] = frame.loc[here, "ims_missing"].to_numpy()
-            if before is not None:
-                cls = 1 - (vectors * embed(stages.lab, before)).sum(1)
-                frame.loc[here, "class_moved"] = cls.numpy()
-    for column in ("ims_missing", "quality"):
-        frame.loc[~own, column] = np.nan
-    return frame.reset_index()
+    parts = []
+    for key, images in drawn.items():
+        frame, vectors = score(stages, subject, {key: images}), embed(stages.lab, images)
+        if key[1] == "own":
+            parts.append(
+                frame.assign(copies=nearest(images, trained_on), diversity=spread(vectors))
+            )
+            continue
+        moved = np.nan
+        if before is not None:
+            moved = (1 - (vectors * embed(stages.lab, before)).sum(1)).numpy()
+        likeness = frame.pop("ims_missing")
+        frame = frame.drop(columns=["quality", "texture", "noise"])
+        parts.append(frame.assign(class_likeness=likeness, class_moved=moved))
+    return pd.concat(parts, ignore_index=True)
 
 
 @torch.no_grad()
@@ -114,11 +125,19 @@ def spread(vectors: Tensor) -> np.ndarray:
 def curve(profile: str, subject: str, seed: int, method: str, n: int) -> pd.DataFrame:
     """Scores along one training; ``share`` of the usual steps."""
     stages = Stages(lab_of(profile))
-    who, usual = stages.lab.subject(subject), stages.lab.personalize(method).steps
+    who = stages.lab.subject(subject)
     drawn = learning(stages, who, method, n=n, seed=seed)
-    frame = table_of(stages, who, drawn, who.images, drawn.get((0, "class")))
-    return frame.assign(method=method, share=frame["step"] / usual, pictures=len(who.images),
-                        subject=subject, seed=seed)  # fmt: skip
+    return curve_of(stages, who, method, seed, drawn)
+
+
+def curve_of(
+    stages: Stages, subject: Subject, method: str, seed: int, drawn: Drawn, **settings: Any
+) -> pd.DataFrame:
+    """Scores of what :func:`learning` drew, as the tables below want them."""
+    usual = trainer(stages.lab, method, **settings).steps
+    frame = table_of(stages, subject, drawn, subject.images, drawn.get((0, "class")))
+    return frame.assign(method=method, share=frame["step"] / usual, pictures=len(subject.images),
+                        subject=subject.name, seed=seed)  # fmt: skip
 
 
 def few(
@@ -128,28 +147,33 @@ def few(
     """Scores after training on ``count`` pictures: set B first, then set A."""
     stages = Stages(lab_of(profile))
     who = stages.lab.subject(subject)
-    trainer = stages.lab.personalize(method, seed=seed, **(settings or {}))
+    made = trainer(stages.lab, method, seed=seed, **(settings or {}))
     images = torch.cat([who.b, who.a])[:count]
-    drawn = draw(stages, who, images, trainer, sheets(who), n=n, seed=seed, label=method)
+    drawn = draw(stages, who, images, made, sheets(who), n=n, seed=seed, label=method)
     frame = table_of(stages, who, drawn, images, None)
     return frame.assign(method=method, pictures=count, share=1.0, subject=subject, seed=seed)
 
 
 def price(stages: Stages, subject: Subject, method: str, steps: int = 5) -> dict[str, float]:
-    """Seconds of a whole training, from the median of a few steps, and bytes of what is saved."""
-    trainer = stages.lab.personalize(method, steps=steps)
-    whole = stages.lab.personalize(method)
+    """Seconds of a whole training, from the median of a few steps, and bytes of what is saved.
+
+    Raises:
+        ValueError: fewer than 3 steps; the first is not timed, since it warms up.
+    """
+    if steps < 3:
+        raise ValueError(f"a median wants at least 3 steps; got {steps}")
+    short, whole = trainer(stages.lab, method, steps=steps), trainer(stages.lab, method)
 
     def make(out: Payload) -> None:
-        times = [time.monotonic()]
-        fitted = trainer.fit(subject, on_step=lambda _: times.append(time.monotonic()))
+        times: list[float] = []
+        fitted = short.fit(subject, on_step=lambda _: times.append(time.monotonic()))
         with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
             saved = fitted.save(Path(folder) / "saved")
             size = sum(file.stat().st_size for file in saved.rglob("*") if file.is_file())
-        each = median(later - earlier for earlier, later in itertools.pairwise(times[1:]))
+        each = median(later - earlier for earlier, later in itertools.pairwise(times))
         out.save_json("price", {"seconds_per_step": each, "bytes": size})
 
-    params = {"trainer": trainer, "method": method, "words": stages.lab.profile.prompts}
+    params = {"trainer": short, "method": method, "words": stages.lab.profile.prompts}
     entry = stages.store.cached(
         "price", params, stages.inputs("diffusion", images=subject.images), make
     )
@@ -181,27 +205,44 @@ def tune(
 
 
 def compared(curves: pd.DataFrame, prices: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row per method at its usual steps: means with intervals, class drift, price, and fit.
+    """One row per method at its usual steps: means with intervals, price, and what changed.
 
-    ``class_drift`` is the rise of the class prompt's identity match over the base model.
-    ``later`` is what the second half of twice the usual steps adds to the identity, with its
-    interval: above zero the usual steps are too few, below zero too many.
+    ``learned`` is the rise of the identity match over the base model, ``class_drift`` that of the
+    class prompt's identity match. ``later`` is what as many steps again add to the identity: with
+    an interval above zero the usual steps are too few, below zero too many.
     """
     rows = []
     for method, part in curves.groupby("method", sort=False):
-        row: dict[str, Any] = {"method": method, "subjects": part["subject"].nunique()}
+        row: dict[str, Any] = {"method": method, "n": part["subject"].nunique()}
         for found in means(part[part["share"] == 1], ["method"], SCORES).to_dict("records"):
             name = found["score"]
             row |= {name: found["mean"], f"{name}_low": found["low"],
                     f"{name}_high": found["high"]}  # fmt: skip
         by_share = part.assign(condition=part["share"].map("{:g}".format))
-        pairs = (("class_drift", "class_likeness", "1", "0"), ("later", "ims_missing", "2", "1"))
+        pairs = (("learned", "ims_missing", "1", "0"), ("class_drift", "class_likeness", "1", "0"),
+                 ("later", "ims_missing", "2", "1"))  # fmt: skip
         for label, measure, high, low in pairs:
             row |= gap(label, paired(by_share, measure, high, low), 1)
         own = [one for one in prices if one["method"] == method]
         for key in ("steps", "seconds", "bytes") if own else ():
             row[key] = median(one[key] for one in own)
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def prior(curves: pd.DataFrame) -> pd.DataFrame:
+    """What prior preservation changes: DreamBooth with it minus without, by share and score.
+
+    The claim is that the class prompt's samples look less like the subject and move less.
+    """
+    rows = []
+    for share, part in curves.groupby("share"):
+        part = part.assign(condition=part["method"])
+        for measure, direction in (("class_likeness", -1), ("class_moved", -1), ("ims_missing", 1)):
+            each = paired(part, measure, "dreambooth", "dreambooth, no prior")
+            if share > 0 and len(each):
+                rows.append({"share": share, "score": measure, "n": len(each)}
+                            | gap("difference", each, direction))  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -232,7 +273,8 @@ def report(
     lines = means(curves, ["method", "share"], SCORES)
     needed = means(counts, ["method", "pictures"], SCORES)
     content = about(curves, "0/255") | {
-        "methods": records(rows), "curves": records(lines), "pictures": records(needed)
+        "methods": records(rows), "prior": records(prior(curves)),
+        "curves": records(lines), "pictures": records(needed),
     }  # fmt: skip
     write_json(content, out / "methods.json")
     words = f"with 95 % bootstrap intervals over {curves['subject'].nunique()} subjects."

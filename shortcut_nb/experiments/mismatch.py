@@ -21,6 +21,7 @@ from ..profile import load_profile
 from . import matrix, strength
 from .report import about, judge, paired, records, write_json
 from .shifts import MEASURES, all_shifts
+from .shipped import compare, verdict
 
 HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
          "texture_rise": ("texture", 1)}  # fmt: skip
@@ -117,9 +118,9 @@ def correlations(rows: pd.DataFrame) -> list[dict]:
             for measure in MEASURES:
                 for harm in HARMS:
                     for given in (None, "psnr"):
-                        about = {"eps": eps, "pool": pool, "measure": measure, "harm": harm,
+                        named = {"eps": eps, "pool": pool, "measure": measure, "harm": harm,
                                  "given": given}  # fmt: skip
-                        found.append(about | _correlate(own, measure, harm, given))
+                        found.append(named | _correlate(own, measure, harm, given))
     return found
 
 
@@ -128,10 +129,10 @@ def _correlate(rows: pd.DataFrame, x: str, y: str, given: str | None) -> dict:
         fixed = None if given is None else part[given]
         return rank_correlation(part[x], part[y], part["subject"].tolist(), fixed, resamples)
 
-    without = [once(rows[rows["condition"] != name], 1).value
-               for name in rows["condition"].unique()]  # fmt: skip
-    return {"conditions": len(without)} | once(rows)._asdict() | {
-        "lowest": float(np.min(without)), "highest": float(np.max(without))}  # fmt: skip
+    names = rows["condition"].unique()
+    without = [once(rows[rows["condition"] != name], 0).value for name in names]
+    ends = {"lowest": float(np.min(without)), "highest": float(np.max(without))}
+    return {"conditions": len(names)} | once(rows)._asdict() | ends
 
 
 def differences(rows: pd.DataFrame) -> list[dict]:
@@ -157,50 +158,32 @@ def verdicts(rows: pd.DataFrame, correlated: list[dict]) -> list[dict]:
     Confirmed: the interval lies above zero; refuted: below; undecided: it contains zero, or there
     is none. There is no correction for their number.
     """
-    found = []
-    for row in differences(rows):
-        found.append(row | {"kind": "difference", "value": row["difference"]})
+    found = [row | {"kind": "difference", "value": row["difference"]} for row in differences(rows)]
     for measure, harm, given in CORRELATIONS:
         name = f"{measure} goes with {harm}" + (", given PSNR" if given else "")
         for row in correlated:
             if [row[key] for key in ("measure", "harm", "given", "pool")] == [
                 measure, harm, given, "all"
             ]:  # fmt: skip
-                found.append({"prediction": name, "kind": "rank correlation"} | row)
-    return [row | {"verdict": verdict(row["low"], row["high"])} for row in found]
+                holds = True if row["low"] > 0 else False if row["high"] < 0 else None
+                found.append({"prediction": name, "kind": "rank correlation", "holds": holds,
+                              "subjects": row["clusters"]} | row)  # fmt: skip
+    return [row | {"verdict": verdict(row["holds"])} for row in found]
 
 
-def verdict(low: float, high: float) -> str:
-    """What an interval says of a number predicted to be above zero."""
-    return "confirmed" if low > 0 else "refuted" if high < 0 else "undecided"
+def beside(rows: pd.DataFrame, content: dict) -> pd.DataFrame:
+    """A run's own shifts beside the shipped ones (``mismatch.json``), by prediction and budget.
 
-
-def beside(rows: pd.DataFrame, content: dict, enough: int = 6) -> pd.DataFrame:
-    """A run's own differences of the shifts beside the shipped measurement (``mismatch.json``).
-
-    A prediction on which every one of at least ``enough`` subjects agreed, whether confirmed or
-    refuted, is asserted here; all others are shown.
+    See :func:`shortcut_nb.experiments.shipped.compare` for what is asserted.
 
     Raises:
         AssertionError: an asserted one has the other sign here, or nothing can be compared.
     """
-    mine = {(row["prediction"], row["eps"]): row["difference"] for row in differences(rows)}
-    table = pd.DataFrame([
-        {"prediction": row["prediction"], "here": mine[row["prediction"], row["eps"]],
-         "value": row["value"], "low": row["low"], "high": row["high"],
-         "subjects": row["subjects"], "verdict": row["verdict"],
-         "asserted": row["subjects"] >= enough and row["verdict"] != "undecided"
-         and row["agreeing"] in (0.0, 1.0)}
-        for row in content["predictions"]
-        if row["kind"] == "difference" and (row["prediction"], row["eps"]) in mine
-    ])  # fmt: skip
-    if not len(table):
-        raise AssertionError("nothing to check: no prediction was measured both here and before")
-    table["agrees"] = table["here"] * table["value"] > 0
-    wrong = table.loc[table["asserted"] & ~table["agrees"], "prediction"].tolist()
-    if wrong:
-        raise AssertionError(f"not as established: {', '.join(wrong)}\n{table.to_string()}")
-    return table
+    names = {"low": "difference_low", "high": "difference_high", "holds": "difference_holds",
+             "weakest": "difference_weakest", "subjects": "n"}  # fmt: skip
+    there = [{names.get(key, key): held for key, held in row.items()}
+             for row in content["predictions"] if row["kind"] == "difference"]  # fmt: skip
+    return compare(pd.DataFrame(differences(rows)), there, ["prediction", "eps"])
 
 
 def main(

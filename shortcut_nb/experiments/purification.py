@@ -16,7 +16,7 @@ import typer
 from ..lab import Lab
 from ..plots import interval_plot, save_figure
 from ..profile import load_profile
-from ..purify import PURIFIERS, build, roles
+from ..purify import ALIASES, PURIFIERS, build, expand, roles
 from . import matrix
 from .report import TITLES, about, judge, means, paired, records, write_json
 from .stages import Cell
@@ -27,10 +27,11 @@ FAITHFUL = ("psnr", "ssim", "perceptual", "likeness", "shift", "shift_projection
 
 
 def available(lab: Lab) -> list[str]:
-    """The purifiers whose models the lab's profile names, and the profile's own chain."""
-    have = set(lab.profile.models())
-    single = [name for name in sorted(PURIFIERS) if set(roles(build(name))) <= have]
-    return list(dict.fromkeys([*single, lab.profile.purifier]))
+    """The purifiers and named chains whose models the lab's profile names, and its own chain."""
+    have, named = set(lab.profile.models()), lab.profile.purifiers
+    known = sorted([*PURIFIERS, *ALIASES])
+    found = [name for name in known if set(roles(build(expand(name, named)))) <= have]
+    return list(dict.fromkeys([*found, lab.profile.purifier]))
 
 
 def cells(eps: str, attacks: list[str], purifiers: list[str]) -> dict[str, Cell]:

@@ -41,7 +41,9 @@ def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
 
 def verdict(holds: bool | None) -> str:
     """What an interval says of a claim: "confirmed", "refuted" or "undecided"."""
-    return "undecided" if holds is None else "confirmed" if holds else "refuted"
+    if holds is None or holds != holds:  # a table's column has NaN for None
+        return "undecided"
+    return "confirmed" if holds else "refuted"
 
 
 def gap(name: str, each: np.ndarray, direction: int) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def compare(
     both = here.merge(other.dropna(subset=[name])[keep], on=list(by))
     if both.empty:
         raise AssertionError(f"nothing to check: no {name} was measured both here and there")
-    held = [verdict(x if isinstance(x, bool) else None) for x in both.pop(f"{name}_holds")]
+    held = [verdict(x) for x in both.pop(f"{name}_holds")]
     # "weakest" is measured in the claimed direction; a refuted claim is never asserted.
     clear = both.pop(f"{name}_weakest") >= CLEAR * both[name].abs()
     sure = pd.Series([x == "confirmed" for x in held]) & clear

@@ -8,15 +8,15 @@ predictions were written first (``predictions.PREDICTIONS``). Resumable through 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from ..lab import Lab
-from ..plots import Edge, causal_graph, curve_plot, interval_plot, save_figure
+from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of
 from .matrix import first_subjects
@@ -25,6 +25,7 @@ from .predictions import BASE, HARMS, judged
 from .report import TITLES, about, means, records, write_json
 from .shipped import verdict
 from .stages import Stages
+from .story import CLEAR, ENOUGH_SUBJECTS
 
 SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
 SHEETS = {
@@ -147,13 +148,48 @@ def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
     write_json(content, out / "shortcut.json")
     _draw_curves(steps, eps, out)
     _draw_predictions(pd.DataFrame(rows), eps, out)
-    arrows = edges([*rows, *story_claims(out, eps)])
-    if arrows:
-        save_figure(
-            causal_graph(arrows), "shortcut_graph", folder=out, data=pd.DataFrame(arrows),
-            alt=f"Causal graph at {eps}: perturbation and words lead to the shortcut, the shortcut "
-            "to texture, quality and identity; each arrow with its experiment, effect and verdict.",
-        )  # fmt: skip
+    if arrows := edges([*rows, *story_claims(out, eps)]):
+        draw_graph(arrows, eps, out)
+
+
+def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> SavedFigure:
+    """Draw and save the causal graph as ``shortcut_graph``."""
+    return save_figure(
+        causal_graph(arrows), "shortcut_graph", folder=out, data=pd.DataFrame(arrows),
+        alt=f"Causal graph at {eps}: perturbation and words lead to the shortcut, the shortcut "
+        "to texture, quality and identity; each arrow with its experiment, effect and verdict.",
+    )  # fmt: skip
+
+
+def check(frame: pd.DataFrame, content: Mapping[str, Any], eps: str) -> pd.DataFrame:
+    """Set a run's own differences beside those of ``shortcut.json``; one row per prediction.
+
+    What was confirmed there on :data:`ENOUGH_SUBJECTS` subjects or more, the weakest of them
+    showing at least :data:`CLEAR` of the mean difference, is asserted here; the rest is shown.
+
+    Raises:
+        ValueError: the larger run had another budget, or shares no prediction with this one.
+        AssertionError: when an asserted prediction has the wrong sign here.
+    """
+    if content["eps"] != eps:
+        raise ValueError(f"shortcut.json was measured at {content['eps']}; got eps {eps!r}")
+    mine = {(row["claim"], row["score"]): row["difference"] for row in judged(frame)}
+    rows = [
+        {name: row[name] for name in ("claim", "score")}
+        | {"here": mine[key], "larger run": row["difference"]}
+        | {name: row[name] for name in ("low", "high", "subjects", "verdict")}
+        | {"asserted": row["holds"] is True and row["subjects"] >= ENOUGH_SUBJECTS
+           and row["weakest"] >= CLEAR * abs(row["difference"]),
+           "agrees": mine[key] * row["direction"] > 0}
+        for row in content["predictions"] if (key := (row["claim"], row["score"])) in mine
+    ]  # fmt: skip
+    if not rows:
+        raise ValueError("no prediction was measured both here and in the larger run")
+    table = pd.DataFrame(rows)
+    wrong = table.loc[table["asserted"] & ~table["agrees"]]
+    if len(wrong):
+        raise AssertionError(f"not as in the larger run:\n{wrong.to_string()}")
+    return table
 
 
 def _draw_curves(steps: pd.DataFrame, eps: str, out: Path) -> None:

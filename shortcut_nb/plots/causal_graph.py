@@ -18,7 +18,7 @@ VERDICT_LOOKS = {
     "undecided": ("0.45", ":"),
     "refuted": (OKABE_ITO["vermillion"], "--"),
 }
-WIDTH, HEIGHT = 3.6, 1.9  # inches between the places of nodes
+WIDTH, HEIGHT = 4.2, 1.9  # inches between the places of nodes
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,6 @@ def _arrow(ax, start, end, found: list[Edge]) -> None:  # noqa: ANN001
         linestyle=dash, linewidth=1.6, zorder=1,
     ))  # fmt: skip
     middle = [a + 0.46 * (b - a) for a, b in zip(start, end, strict=True)]
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
     text = "\n".join(edge.label for edge in found)
     ax.text(*middle, text, ha="center", va="center", fontsize=6.5, bbox=box, zorder=2)

@@ -1,0 +1,82 @@
+"""Adaptive attacks as an experiment: which cells, and what the tables say of known numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from shortcut_nb.experiments import adaptive
+from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.stages import Cell
+
+# Quality by attacker and defence; texture is one minus it.
+LEVELS = {
+    ("clean", "none"): 0.9, ("clean", "both"): 0.8, ("nothing", "none"): 0.3,
+    ("nothing", "both"): 0.8, ("purifier + prompts", "none"): 0.5,
+    ("purifier + prompts", "both"): 0.6,
+}  # fmt: skip
+
+
+def frame(subjects=6):
+    rng, rows = np.random.default_rng(0), []
+    for i in range(subjects):
+        for (who, defence), level in LEVELS.items():
+            for eps in ("0/255",) if who == "clean" else ("4/255", "16/255"):
+                for image in range(2):
+                    value = level + 0.1 * i + 0.002 * rng.normal()
+                    rows.append({
+                        "condition": f"{who} | {defence} | {eps}", "subject": f"s{i}", "seed": 0,
+                        "image": image, "prompt": "instance", "ims_missing": value,
+                        "quality": value, "texture": 1 - value, "attack_seconds": 60.0,
+                        "psnr": 30.0, "ssim": 0.9, "perceptual": 0.1, "linf": 16.0,
+                    })  # fmt: skip
+    return adaptive.named(pd.DataFrame(rows))
+
+
+def test_cells_say_what_is_known():
+    made = adaptive.cells("16/255", ["2/255", "16/255"], "restorer")
+    assert made["clean | both | 0/255"] == Cell(purifier="restorer", prompts="cdl")
+    assert made["nothing | none | 2/255"] == Cell("aspl", eps="2/255")
+    known = made["purifier + prompts | cdl | 16/255"]
+    assert known.attack == "adaptive-aspl" and known.prompts == "cdl" and known.purifier is None
+    assert dict(known.settings) == {"purifier": "restorer", "prompts": "cdl"}
+    assert "prompts | none | 2/255" not in made and "prompts | none | 16/255" in made
+    full = made["purifier (full gradient) | none | 16/255"]
+    assert dict(full.settings)["gradient"] == "full"
+    assert "purifier (full gradient)" not in adaptive.knowledge("jpeg")
+
+
+def test_every_attacker_can_be_made(lab):
+    for settings in adaptive.knowledge(lab.profile.purifier).values():
+        cell = adaptive.attacked(Cell(), "4/255", settings)
+        made = lab.attack(cell.attack, eps=cell.eps, **dict(cell.settings))
+        assert str(made.eps) == "4/255"
+
+
+def test_harm_and_gain_are_against_the_same_defence():
+    found = adaptive.table(frame()).set_index(["knowledge", "defence", "eps", "score"])
+    row = found.loc[("purifier + prompts", "both", "16/255", "quality")]
+    assert bool(row["harm"] == pytest.approx(-0.2, abs=0.01) and row["harm_holds"]) is True
+    assert bool(row["gain"] == pytest.approx(-0.2, abs=0.01) and row["gain_holds"]) is True
+    wasted = found.loc[("purifier + prompts", "none", "4/255", "texture")]
+    assert bool(wasted["gain"] == pytest.approx(-0.2, abs=0.01) and wasted["gain_holds"]) is False
+    assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])
+    spent = adaptive.costs(frame())
+    assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()
+
+
+def test_report_writes_numbers_and_figures(tmp_path):
+    partly = frame()[frame()["knowledge"] == "nothing"].assign(clean_share=0.5)
+    adaptive.report(frame(), partly, "16/255", tmp_path)
+    content = shipped("adaptive", tmp_path)
+    assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
+    for name in ("knowledge_quality", "budget_texture", "mixed"):
+        assert (tmp_path / f"adaptive_{name}.png").stat().st_size > 1000
+
+
+def test_some_pictures_are_clean(subject):
+    other = 1 - subject.b
+    for share, clean in ((0.0, 0), (0.25, 1), (0.75, 3), (1.0, 4)):
+        made = adaptive.some_clean(subject.b, other, share)
+        assert torch.equal(made[:clean], subject.b[:clean])
+        assert torch.equal(made[clean:], other[clean:])
