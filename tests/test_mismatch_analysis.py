@@ -45,9 +45,11 @@ def test_a_shift_is_split_along_the_axis_and_across_it():
 
 def test_latents_and_losses_of_the_same_pictures_have_not_moved(lab, subject):
     few = {"timesteps": (300, 700), "draws": 1}
+    # Exactly zero: only with the same draws for both sets.
     same = denoising_shift(lab.diffusion, subject.b, subject.b, "a photo of a person", **few)
     assert len(same) == 4 * 2 and (same[["misled", "loss"]].to_numpy() == 0).all()
-    assert (latent_shift(lab.diffusion, subject.b, subject.b)[["latent", "spread"]] == 0).all(None)
+    still = latent_shift(lab.diffusion, subject.b, subject.b)
+    assert (still[["latent", "spread"]].to_numpy() == 0).all()
     moved = at_psnr("gaussian", subject.b, 24.0)
     weak = at_psnr("gaussian", subject.b, 34.0)
     far, near = (latent_shift(lab.diffusion, x, subject.b)["latent"] for x in (moved, weak))
@@ -61,31 +63,6 @@ def test_pictures_of_noise_are_not_what_the_prompt_says(lab, subject):
     wrong = noise_pictures(4, 64, seed=1)
     found = denoising_shift(lab.diffusion, wrong, subject.b, "a photo of a person", **few)
     assert found["misled"].mean() > 0
-
-
-def test_common_draws_leave_less_chance(lab, subject):
-    """The rise between two like pictures must vary less over seeds than with draws of its own."""
-    moved = at_psnr("gaussian", subject.b, 34.0)
-    how = {"prompt": "a photo of a person", "timesteps": (500,), "draws": 1}
-    model, shared, own = lab.diffusion, [], []
-    for seed in range(5):
-        shared.append(denoising_shift(model, moved, subject.b, seed=seed, **how)["loss"])
-        other = denoising_shift(model, moved, subject.b, seed=seed + 50, **how)["loss"]
-        # The clean picture's loss under another seed: what its own draws would add.
-        clean = denoising_losses(model, subject.b, seed) - denoising_losses(
-            model, subject.b, seed + 50
-        )
-        own.append(other.to_numpy() + clean)
-    assert np.std(shared, axis=0).mean() < 0.5 * np.std(own, axis=0).mean()
-
-
-def denoising_losses(model, images, seed):
-    from shortcut_nb.analysis.timesteps import timestep_losses
-
-    found = timestep_losses(
-        model, images, "a photo of a person", timesteps=(500,), draws=1, seed=seed
-    )
-    return found["conditional"].to_numpy()
 
 
 def test_concepts_tell_people_from_patterns(lab, subject):

@@ -16,7 +16,7 @@ from shortcut_nb.analysis.attention import (
 )
 from shortcut_nb.analysis.drift import word_drift
 from shortcut_nb.analysis.overlap import local_energy, overlap, texture_map
-from shortcut_nb.analysis.spectrum import excess, spectrum, spectrum_match
+from shortcut_nb.analysis.spectrum import gain, spectrum, spectrum_match
 from shortcut_nb.analysis.timesteps import loss_grid, timestep_losses
 from shortcut_nb.analysis.traits import TRAITS, traits
 from shortcut_nb.personalize.custom_diffusion import KeysAndValues
@@ -193,21 +193,31 @@ def test_losses_of_models_and_pictures_share_their_noise(lab, subject):
     assert table.loc["clean", "before"] != pytest.approx(table.loc["darker", "before"], rel=1e-4)
 
 
-def test_added_noise_is_found_by_its_spectrum():
+def test_a_gain_shows_what_was_added_and_a_raw_spectrum_does_not():
     draw = torch.Generator().manual_seed(0)
-    smooth = torch.nn.functional.avg_pool2d(torch.rand(8, 3, 40, 40, generator=draw), 9, 1)
-    wave = torch.sin(torch.arange(32) * 2.2)[None, None, None]
-    noise = 0.05 * wave * torch.randn(8, 3, 1, 1, generator=draw)
-    noise = noise + 0.01 * torch.randn(8, 3, 32, 32, generator=draw)
-    more = excess(spectrum(smooth + noise), spectrum(smooth))
-    assert (more["power"] >= 0).all() and more["share"].sum() == pytest.approx(1)
-    assert spectrum_match(more, spectrum(noise)) > 0.8
-    assert spectrum_match(more, spectrum(noise)) > spectrum_match(spectrum(smooth), spectrum(noise))
-    assert spectrum_match(more, more) == pytest.approx(1)
-    flat = more.assign(power=1.0)
-    assert np.isnan(spectrum_match(flat, more))
-    with pytest.raises(ValueError, match="same bins"):
-        spectrum_match(more, spectrum(noise, bins=4))
+    place = torch.arange(32)
+
+    def world(n):  # smooth pictures, whose spectra fall
+        return torch.nn.functional.avg_pool2d(torch.rand(n, 3, 40, 40, generator=draw), 9, 1)
+
+    def waves(n, speed):
+        strength = 0.05 * torch.randn(n, 3, 1, 1, generator=draw)
+        return strength * torch.sin(place * speed)[None, None, None]
+
+    clean, again, other = spectrum(world(16)), world(16), world(16)
+    added = gain(spectrum(again + waves(16, 2.2)), clean)
+    same, another = (gain(spectrum(other + waves(16, speed)), clean) for speed in (2.2, 1.1))
+    assert spectrum_match(added, same) > 0.8 > 0.3 > spectrum_match(added, another)
+    raw = [spectrum(other + waves(16, speed)) for speed in (2.2, 1.1)]
+    assert spectrum_match(*raw) > 0.3  # the fall alone
+    assert added.loc[added["power"].idxmax(), "frequency"] == pytest.approx(0.35, abs=0.03)
+    assert gain(clean, clean)["power"].dropna().to_numpy() == pytest.approx(1)
+    assert gain(clean, clean)["power"].isna().sum() == 1  # the mean
+    assert spectrum_match(clean, clean) == pytest.approx(1)
+    assert np.isnan(spectrum_match(clean.assign(power=1.0), clean))
+    for function in (gain, spectrum_match):
+        with pytest.raises(ValueError, match="same bins"):
+            function(clean, spectrum(again, bins=4))
 
 
 def test_clip_says_what_the_subject_looks_like(lab):

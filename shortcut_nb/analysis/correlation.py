@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap, norm, t
+from scipy.stats import t
 
 FEWEST = 4
-BATCH = 500
+USABLE = 0.9
 
 
 class Correlation(NamedTuple):
@@ -37,11 +37,15 @@ def rank_correlation(
         resamples: of the bootstrap; 0 gives the value alone.
 
     Returns:
-        The correlation with an expanded percentile interval (Hesterberg 2015, "What teachers should
-        know about the bootstrap", 5.3): with few clusters a plain one is too narrow. With one
-        cluster, low and high are NaN; all are, when ``given`` orders the rows just as x or y does.
-        What is not resampled (the attacks, say) counts as given:
-        the interval says nothing about others.
+        The correlation, and as its interval: Fisher's z, plus and minus Student's t times the
+        standard error from resampling whole clusters. With few clusters percentile intervals are
+        too narrow. In simulations like those of the tests (600 each) a nominal 95 % covered, with
+        6 clusters, 82 to 86 % by plain percentiles and 93 to 95 % by this; with 12, 89 to 90 % and
+        94 %. What is not resampled (the attacks, say) counts as given: the interval says nothing
+        about others.
+
+        Low and high are NaN with one cluster, or when more than a tenth of the resamples have no
+        correlation or a perfect one; all are NaN when ``given`` orders the rows as x or y does.
 
     Raises:
         ValueError: lengths that differ, fewer than four rows, or a variable that is constant.
@@ -60,25 +64,26 @@ def rank_correlation(
         raise ValueError("expected variables that vary, got a constant one: leave it out")
     names, place = np.unique(labels, return_inverse=True)
 
-    def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        counts = (drawn[..., None] == np.arange(len(names))).sum(axis=-2)
-        return _weighted(columns, counts[..., place].astype(np.float64))
-
-    every = np.arange(len(names))
-    value = float(statistic(every[None])[0])
-    if len(names) < 2 or not resamples:
-        return Correlation(value, float("nan"), float("nan"), len(labels), len(names))
-    found = bootstrap(
-        (every,), statistic, n_resamples=resamples, vectorized=True, method="percentile",
-        batch=BATCH, confidence_level=_expanded(len(names)), rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return Correlation(value, float(found.low), float(found.high), len(labels), len(names))
+    value = float(_weighted(columns, np.ones((1, len(labels))))[0])
+    low, high = _ends(columns, place, value, resamples, seed) if resamples else (np.nan, np.nan)
+    return Correlation(value, float(low), float(high), len(labels), len(names))
 
 
-def _expanded(units: int, level: float = 0.95) -> float:
-    """The level whose percentile interval has, for a mean, the width of Student's t interval."""
-    wide = np.sqrt(units / (units - 1)) * t.ppf((1 + level) / 2, units - 1)
-    return float(2 * norm.cdf(wide) - 1)
+def _ends(
+    columns: list[np.ndarray], place: np.ndarray, value: float, resamples: int, seed: int
+) -> tuple[float, float]:
+    """The ends of the 95 % interval; place[i] is the number of row i's cluster."""
+    units = int(place.max()) + 1
+    if units < 2:
+        return np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(units, np.full(units, 1 / units), resamples).astype(np.float64)
+    drawn = _weighted(columns, counts[:, place])
+    drawn = drawn[np.abs(drawn) < 1]  # neither NaN nor perfect, where z is infinite
+    if len(drawn) < USABLE * resamples or abs(value) >= 1:
+        return np.nan, np.nan
+    wide = np.sqrt(units / (units - 1)) * np.arctanh(drawn).std() * t.ppf(0.975, units - 1)
+    return np.tanh(np.arctanh(value) - wide), np.tanh(np.arctanh(value) + wide)
 
 
 def _weighted(columns: list[np.ndarray], weights: np.ndarray) -> np.ndarray:

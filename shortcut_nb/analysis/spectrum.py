@@ -43,25 +43,27 @@ def spectrum(images: Tensor, bins: int | None = None) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def excess(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """The power that one spectrum has over another of the same bins; 0 where it has less.
+def gain(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """How many times the power of one spectrum another has, in each bin: column ``power``.
 
-    For two sets of samples it is the spectrum of what one has and the other has not, though no
-    sample of one belongs to a sample of the other.
+    Pictures and samples of one world have much the same spectrum, falling towards high
+    frequencies. In a gain that is taken out, and what was added is left. NaN where the reference
+    has no power (the lowest bin, which holds the mean alone).
 
     Raises:
         ValueError: for other bins.
     """
     _same_bins(frame, reference)
-    power = (frame["power"].to_numpy() - reference["power"].to_numpy()).clip(min=0)
-    return frame.assign(power=power, share=power / max(power.sum(), 1e-30))
+    ratio = frame["power"] / reference["power"].where(reference["power"] > 0)
+    return frame[["frequency"]].assign(power=ratio)
 
 
 def spectrum_match(frame: pd.DataFrame, other: pd.DataFrame) -> float:
     """Pearson correlation of two spectra's log powers, in [-1, 1], over bins where both have any.
 
     Most spectra fall towards high frequencies, so two that have nothing to do with each other
-    correlate too: read it beside a control. NaN with fewer than three bins, or a flat spectrum.
+    correlate too: compare gains (:func:`gain`), and read them beside a control. NaN with fewer
+    than three bins, or a flat spectrum.
 
     Raises:
         ValueError: for other bins.

@@ -102,7 +102,7 @@ def _kind(condition: str) -> str:
     return "equal PSNR" if condition.startswith("= ") else "attack"
 
 
-def correlations(rows: pd.DataFrame) -> list[dict]:
+def correlations(rows: pd.DataFrame, resamples: int = 4000) -> list[dict]:
     """Rank correlation of every measure with every harm, per budget, plain and given the PSNR.
 
     Pools: "all" conditions that were trained on, and "attacks" without random noise. ``lowest`` and
@@ -120,19 +120,21 @@ def correlations(rows: pd.DataFrame) -> list[dict]:
                     for given in (None, "psnr"):
                         named = {"eps": eps, "pool": pool, "measure": measure, "harm": harm,
                                  "given": given}  # fmt: skip
-                        found.append(named | _correlate(own, measure, harm, given))
+                        found.append(named | _correlate(own, measure, harm, given, resamples))
     return found
 
 
-def _correlate(rows: pd.DataFrame, x: str, y: str, given: str | None) -> dict:
-    def once(part: pd.DataFrame, resamples: int = 4000) -> Correlation:
+def _correlate(
+    rows: pd.DataFrame, x: str, y: str, given: str | None, resamples: int
+) -> dict:  # fmt: skip
+    def once(part: pd.DataFrame, draws: int = 0) -> Correlation:
         fixed = None if given is None else part[given]
-        return rank_correlation(part[x], part[y], part["subject"].tolist(), fixed, resamples)
+        return rank_correlation(part[x], part[y], part["subject"].tolist(), fixed, draws)
 
     names = rows["condition"].unique()
-    without = [once(rows[rows["condition"] != name], 0).value for name in names]
+    without = [once(rows[rows["condition"] != name]).value for name in names]
     ends = {"lowest": float(np.min(without)), "highest": float(np.max(without))}
-    return {"conditions": len(names)} | once(rows)._asdict() | ends
+    return {"conditions": len(names)} | once(rows, resamples)._asdict() | ends
 
 
 def differences(rows: pd.DataFrame) -> list[dict]:
@@ -156,7 +158,9 @@ def verdicts(rows: pd.DataFrame, correlated: list[dict]) -> list[dict]:
     """Every prediction, its number, its 95 % interval, and "confirmed", "refuted" or "undecided".
 
     Confirmed: the interval lies above zero; refuted: below; undecided: it contains zero, or there
-    is none. There is no correction for their number.
+    is none. There is no correction for their number. The intervals of differences are those of
+    ``judge``: over six subjects a percentile interval of a mean covers some 84 %, not 95 % (1,000
+    simulations, normal values), so a verdict at its edge is weak.
     """
     found = [row | {"kind": "difference", "value": row["difference"]} for row in differences(rows)]
     for measure, harm, given in CORRELATIONS:
@@ -220,17 +224,20 @@ def report(shifted: pd.DataFrame, frame: pd.DataFrame, out: Path) -> None:
     }  # fmt: skip
     write_json(content, out / "mismatch.json")
     for eps in budgets:
-        draw(rows[rows["eps"] == eps], eps, out)
+        name = "mismatch_scatter" if eps == budgets[0] else f"mismatch_scatter_{eps.split('/')[0]}"
+        draw(rows[rows["eps"] == eps], eps, name, out)
 
 
-def draw(rows: pd.DataFrame, eps: str, out: Path | None = None) -> SavedFigure:
-    """The figure ``mismatch_scatter_…``: the CLIP shift against every harm; see the CSV beside."""
+def draw(
+    rows: pd.DataFrame, eps: str, name: str = "mismatch_scatter", out: Path | None = None
+) -> SavedFigure:
+    """The CLIP shift against every harm, one panel each, saved under ``name`` with its CSV."""
     shown = rows.dropna(subset=list(HARMS))
     titles = {"identity_fall": "fall of identity match", "quality_fall": "fall of quality",
               "texture_rise": "rise of texture (grey levels)"}  # fmt: skip
     fig = scatter_plot(shown, "clip_towards", titles, xlabel=MEASURES["clip_towards"])
     return save_figure(
-        fig, f"mismatch_scatter_{eps.split('/')[0]}", folder=out, data=shown,
+        fig, name, folder=out, data=shown,
         alt=f"Shift of protected pictures towards noise in CLIP against three harms after "
         f"DreamBooth at {eps}: small points are {shown['subject'].nunique()} subjects, large ones "
         f"the means of {shown['condition'].nunique()} attacks and noises.",
