@@ -15,11 +15,12 @@ from .loop import min_snr_loss, train
 from .pool import Pool
 
 
-def scheduler() -> DDIMScheduler:
+def scheduler(prediction_type: str = "epsilon") -> DDIMScheduler:
     """Stable Diffusion's betas; DDIM, since twenty deterministic steps are enough here."""
     return DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
         set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
+        prediction_type=prediction_type,
     )  # fmt: skip
 
 

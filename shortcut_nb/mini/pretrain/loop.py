@@ -109,12 +109,16 @@ def train(
 
 
 def min_snr_loss(
-    schedule: SchedulerMixin, guess: torch.Tensor, noise: torch.Tensor, t: torch.Tensor
+    schedule: SchedulerMixin, guess: torch.Tensor, target: torch.Tensor, t: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared error of predicted noise, weighted by min-SNR (Hang et al. 2023, γ = 5)."""
+    """Mean squared error weighted by min-SNR (Hang et al. 2023, γ = 5).
+
+    ``target`` is the noise, or the velocity where the schedule says "v_prediction".
+    """
     snr = compute_snr(schedule, t)
-    weight = snr.clamp(max=5.0) / snr
-    return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
+    velocity = schedule.config.prediction_type == "v_prediction"
+    weight = snr.clamp(max=5.0) / (snr + 1 if velocity else snr)
+    return (weight * (guess - target).square().flatten(1).mean(1)).mean()
 
 
 def _one_cycle(progress: float, warmup: float = 0.05) -> float:

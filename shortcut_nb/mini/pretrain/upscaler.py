@@ -65,11 +65,14 @@ def fit(
 ) -> StableDiffusionUpscalePipeline:  # fmt: skip
     """Train on clean latents with a small, noised, in a third of cases degraded picture beside.
 
+    Predicts the velocity (Salimans & Ho 2022), as Stable Diffusion's upscaler does: at the noisy
+    end that is the picture itself, so the small picture counts there at once. With the noise
+    predicted instead, 1,200 steps of training gave pictures of other colours.
     The small picture's noise level is drawn from 0 to ``MAX_NOISE_LEVEL`` and told to the model
     (Rombach et al. 2022; Ho et al. 2022, noise conditioning augmentation).
     """
     torch.manual_seed(seed)
-    model, schedule = build_unet(), scheduler()
+    model, schedule = build_unet(), scheduler("v_prediction")
     low_schedule = DDPMScheduler(
         num_train_timesteps=1000, beta_start=0.0001, beta_end=0.02, beta_schedule="scaled_linear"
     )
@@ -98,7 +101,7 @@ def fit(
         t = torch.randint(0, 1000, (batch_size,), generator=generator)
         noisy = torch.cat([schedule.add_noise(z, noise, t), small], 1)
         guess = model(noisy, t, words, class_labels=level).sample
-        return min_snr_loss(schedule, guess, noise, t)
+        return min_snr_loss(schedule, guess, schedule.get_velocity(z, noise, t), t)
 
     with frozen(text):
         unet = train("upscaler", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
