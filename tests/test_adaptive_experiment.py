@@ -56,10 +56,13 @@ def test_every_attacker_can_be_made(lab):
 def test_harm_and_gain_are_against_the_same_defence():
     found = adaptive.table(frame()).set_index(["knowledge", "defence", "eps", "score"])
     row = found.loc[("purifier + prompts", "both", "16/255", "quality")]
-    assert bool(row["harm"] == pytest.approx(-0.2, abs=0.01) and row["harm_holds"]) is True
-    assert bool(row["gain"] == pytest.approx(-0.2, abs=0.01) and row["gain_holds"]) is True
+    assert row["harm"] == pytest.approx(-0.2, abs=0.01)
+    assert bool(row["harm_holds"]) is True
+    assert row["gain"] == pytest.approx(-0.2, abs=0.01)
+    assert bool(row["gain_holds"]) is True
     wasted = found.loc[("purifier + prompts", "none", "4/255", "texture")]
-    assert bool(wasted["gain"] == pytest.approx(-0.2, abs=0.01) and wasted["gain_holds"]) is False
+    assert wasted["gain"] == pytest.approx(-0.2, abs=0.01)
+    assert bool(wasted["gain_holds"]) is False
     assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])
     spent = adaptive.costs(frame())
     assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()

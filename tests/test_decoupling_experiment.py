@@ -89,7 +89,8 @@ def test_controls_and_variants():
     found = by_piece(decoupling.controls(frame()))
     assert bool(found.loc["negative prompt alone", "difference_holds"]) is True
     assert found.loc["V_N* named", "difference"] == pytest.approx(-0.3, abs=0.01)
-    assert bool(found.loc["V_N* named", "difference_holds"]) is True  # noise comes back, as CDL promises
+    # The noise comes back, as CDL promises.
+    assert bool(found.loc["V_N* named", "difference_holds"]) is True
     tried = by_piece(decoupling.variants(frame()))
     assert set(tried.index) == {"cdl", "negative pairs", "contrastive loss"}
     assert bool(tried.loc["negative pairs", "difference_holds"]) is True

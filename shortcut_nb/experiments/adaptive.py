@@ -126,9 +126,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     for (who, defence, eps), part in own.groupby(["knowledge", "defence", "eps"], sort=False):
         others = {"harm": f"clean | {defence} | 0/255", "gain": f"nothing | {defence} | {eps}"}
         name = f"{who} | {defence} | {eps}"
-        for row in means(part, ["knowledge", "defence", "eps", "pixels"], SCORES).to_dict(
-            "records"
-        ):
+        for row in records(means(part, ["knowledge", "defence", "eps", "pixels"], SCORES)):
             for label, other in others.items():
                 if name != other:
                     row |= gap(label, paired(own, row["score"], name, other), HARM[row["score"]])

@@ -190,7 +190,7 @@ def _compared(
             own = part[part["condition"] == condition]
             if own.empty:
                 continue
-            for row in means(own, ["pictures", "condition"], SCORES).to_dict("records"):
+            for row in records(means(own, ["pictures", "condition"], SCORES)):
                 row |= {"pictures": kind, "piece": name}
                 if other:
                     each = paired(part, row["score"], condition, f"{other[1]} | {other[2]}")

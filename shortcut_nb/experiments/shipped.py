@@ -28,9 +28,9 @@ def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
     Raises:
         FileNotFoundError: saying what makes the file.
     """
-    beside = [os.environ.get("SHORTCUT_NB_FIGURES") or "../figures", PACKAGE.parent / "figures"]
-    for place in [folder] if folder is not None else beside:
-        path = Path(place) / f"{name}.json"
+    beside = Path(os.environ.get("SHORTCUT_NB_FIGURES") or "../figures")
+    for place in [beside, PACKAGE.parent / "figures"] if folder is None else [Path(folder)]:
+        path = place / f"{name}.json"
         if path.is_file():
             return json.loads(path.read_text("utf-8"))
     raise FileNotFoundError(
