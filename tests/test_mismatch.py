@@ -30,7 +30,8 @@ def frames(subjects=6):
             # A measure must vary: small noise of its own for all but the one with an answer.
             noise = dict(zip(shifts.MEASURES, rng.normal(0, 0.1, len(shifts.MEASURES))))
             moved.append(key | noise | {"clip_towards": shift + 0.01 * rng.normal(),
-                                        "psnr": decibels + 0.1 * rng.normal()})  # fmt: skip
+                                        "psnr": decibels + 0.1 * rng.normal(),
+                                        "pattern_margin": -0.9})  # fmt: skip
             for image in range(3):
                 scored.append(key | {"image": image, "prompt": "instance",
                                      "quality": quality + 0.05 * i + 0.01 * rng.normal(),
@@ -70,6 +71,7 @@ def test_verdicts_on_a_frame_with_known_answers():
     found = {row["prediction"]: row for row in mismatch.verdicts(rows, correlated)}
     says = {name: row["verdict"] for name, row in found.items()}
     assert says["ASPL moves CLIP more than random signs"] == "confirmed"
+    assert says["CLIP calls the pictures a pattern after ASPL"] == "refuted"
     assert says["the CLIP-shift attack moves CLIP more than ASPL"] == "confirmed"
     assert says["intervention: quality falls more than by random signs"] == "confirmed"
     assert says["intervention: identity falls more than by random signs"] == "refuted"
@@ -121,7 +123,8 @@ def test_report_can_be_read_back_and_checked(tmp_path):
 def test_clean_pictures_have_not_shifted_and_are_measured_once(lab, subject, monkeypatch):
     stages = Stages(lab)
     found = shifts.measures(stages, subject, subject.b)
-    assert set(found) == {*shifts.MEASURES, "psnr"} and found.pop("psnr") == 100
+    assert set(found) == {*shifts.MEASURES, "psnr", "pattern_margin"}
+    assert found.pop("psnr") == 100 and found.pop("pattern_margin") < -0.9
     assert list(found.values()) == pytest.approx([0] * len(shifts.MEASURES), abs=1e-5)
 
     def twice(*args, **kwargs):

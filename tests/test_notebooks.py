@@ -8,8 +8,12 @@ import pytest
 from shortcut_nb.experiments.notebook_files import all_notebooks, figure_files
 from shortcut_nb.experiments.notebooks import run_notebook
 
-# Fewer samples than a reader would draw; everything else as in the notebook.
-PARAMETERS = {"00_quickstart": {"samples": 4}}
+# Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
+PARAMETERS: dict[str, dict] = {
+    "00_quickstart": {"samples": 4},
+    "03_protective_perturbations": {"attacks": ["advdm"]},
+    "04_latent_mismatch": {"attacks": ["noise", "advdm", "aspl", "clip-shift"]},
+}
 NOTEBOOKS = all_notebooks()
 
 

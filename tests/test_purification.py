@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import purification
+from shortcut_nb.experiments.memory import peak_memory
+from shortcut_nb.experiments.stages import Stages
+from shortcut_nb.experiments.store import Store
 
 
 def frame():
@@ -51,3 +54,68 @@ def test_report(tmp_path):
     content = json.loads((tmp_path / "purification.json").read_text())
     assert {row["purifier"] for row in content["rows"]} == {"none", "vae", "jpeg"}
     assert (tmp_path / "purification_quality.png").stat().st_size > 1000
+
+
+def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
+    assert purification.quick("codesr") == {"steps": 2}
+    assert purification.quick("gridpure") == {"steps": 2, "iterations": 1}
+    assert purification.quick("ldiffpure+sr") == {}  # both have steps
+    assert 100 < purification.memory_of("jpeg") < 20_000
+    with pytest.raises(RuntimeError, match="unknown purifier"):
+        peak_memory("lab.purifier('nope')")
+    purification.report(frame(), "16/255", tmp_path, {"vae": 700.0})
+    rows = json.loads((tmp_path / "purification.json").read_text())["rows"]
+    assert {row["purifier"]: row["memory_mib"] for row in rows}["vae"] == 700
+
+
+def measured(**changed):
+    """Two attacks; vae is far and strong, jpeg near and weak, codesr between them."""
+    gains = {"none": None, "jpeg": 0.1, "codesr": 0.3, "vae": 0.4, "median": 0.05} | changed
+    distances = {"none": 0.05, "jpeg": 0.1, "codesr": 0.2, "vae": 0.4, "median": 0.5}
+    rows = []
+    for attack in ("aspl", "advdm"):
+        for name, gain in gains.items():
+            row = {"attack": attack, "purifier": name, "perceptual": distances[name]}
+            if gain is not None:
+                row |= {"quality_restored": gain, "quality_restored_low": gain - 0.04,
+                        "quality_restored_high": gain + 0.04}  # fmt: skip
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_the_front_and_its_verdict():
+    found = purification.fronts(measured(), "quality")
+    front = found[found["front"]].groupby("attack")["purifier"].agg(list)
+    assert front.to_dict() == dict.fromkeys(("aspl", "advdm"), ["none", "jpeg", "codesr", "vae"])
+    assert purification.on_front(found, "codesr") is True
+    assert purification.on_front(found, "median") is False
+    # Behind a rival by less than the intervals: off the front, yet undecided.
+    near = purification.fronts(measured(codesr=0.08), "quality")
+    assert not near.loc[near["purifier"] == "codesr", "front"].any()
+    assert purification.on_front(near, "codesr") is None
+    # Worse than leaving pictures as they are.
+    assert purification.on_front(purification.fronts(measured(vae=-0.2), "quality"), "vae") is False
+    with pytest.raises(KeyError, match="not measured"):
+        purification.on_front(found, "sr")
+
+
+def test_families():
+    names = ["jpeg", "vae", "impress", "diffpure", "pdmpure", "restorer", "codesr", "none"]
+    assert [purification.family(name) for name in names] == [
+        "filter", "latent model", "latent model", "pixel model", "pixel model", "restoration",
+        "restoration", "filter",
+    ]  # fmt: skip
+
+
+def test_live_on_one_subject(lab, tmp_path):
+    stages = Stages(lab, Store(tmp_path))
+    names = ["none", "gaussian", "restorer"]
+    noisy = purification.live(stages, "mini:held-out/0", "noise", names, "16/255", 0)
+    noisy = noisy.set_index("purifier")
+    assert list(noisy.index) == names and noisy.loc["none", "realigned"] == 0
+    assert noisy.loc["restorer", "realigned"] > 0.2
+    assert noisy.loc["restorer", "psnr"] > noisy.loc["none", "psnr"]
+    clean = purification.live(stages, "mini:held-out/0", None, names, "16/255", 0)
+    clean = clean.set_index("purifier")
+    assert "realigned" not in clean and clean.loc["none", "psnr"] == 100
+    assert clean.loc["restorer", "psnr"] > clean.loc["gaussian", "psnr"]

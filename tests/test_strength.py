@@ -73,9 +73,9 @@ def test_the_table_for_reading_is_sorted_and_says_intervals():
 
 def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert strength.quick("noise") == {} and strength.quick("aspl")["rounds"] == 1
-    assert 200 < strength.peak_memory("advdm") < 8000  # MiB
-    with pytest.raises(RuntimeError, match="advdm: .*steps"):
-        strength.peak_memory("advdm", settings={"steps": -1})
+    assert 200 < strength.memory_of("advdm") < 8000  # MiB
+    with pytest.raises(RuntimeError, match="steps"):
+        strength.memory_of("advdm", settings={"steps": -1})
 
 
 def test_memory_goes_to_the_table(tmp_path):

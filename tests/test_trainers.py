@@ -12,7 +12,7 @@ from shortcut_nb.personalize.token import replace_word
 
 SMALL = {"steps": 3, "class_images": 4, "batch_size": 2}
 RATES = {"dreambooth": 1e-4, "dreambooth-lora": 1e-2, "textual-inversion": 1e-2,
-         "custom-diffusion": 1e-3}  # fmt: skip
+         "custom-diffusion": 1e-3, "cdl-dreambooth": 1e-4}  # fmt: skip
 
 
 @pytest.fixture(params=sorted(RATES))
@@ -97,7 +97,7 @@ def test_resume_is_bit_for_bit(lab, subject, fitted, name, tmp_path):
 def test_diffusers_reads_what_was_saved(lab, fitted, name, tmp_path):
     one = fitted[name]
     folder = one.save(tmp_path / "out")
-    if name == "dreambooth":
+    if name in ("dreambooth", "cdl-dreambooth"):
         pipe = StableDiffusionPipeline.from_pretrained(folder)
     else:
         parts = dict(lab.diffusion.pipe.components)

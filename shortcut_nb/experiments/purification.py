@@ -1,29 +1,35 @@
 """Which purifier gives the person back? ``python -m shortcut_nb.experiments.purification``.
 
 Every purifier against several attacks at one budget: realignment in CLIP space, faithfulness to
-the clean pictures, what it restores after DreamBooth, and seconds a picture. Each with its
-interval over subjects. Resumable through the store.
+the clean pictures, what it restores after DreamBooth, seconds a picture and peak memory. Each
+with its interval over subjects. Resumable through the store.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
+from tqdm import tqdm
 
+from ..analysis.pareto import pareto
 from ..lab import Lab
 from ..plots import interval_plot, save_figure
 from ..profile import load_profile
-from ..purify import ALIASES, PURIFIERS, build, expand, roles
+from ..purify import ALIASES, PURIFIERS, Chain, build, expand, parameter_names, roles
 from . import matrix
+from .memory import peak_memory
 from .report import TITLES, about, judge, means, paired, records, write_json
-from .stages import Cell
+from .stages import Cell, Stages
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
 SCORES = ("ims_missing", "quality", "texture")
 FAITHFUL = ("psnr", "ssim", "perceptual", "likeness", "shift", "shift_projection", "purify_seconds")
+# Settings that make a purifier short; its peak memory does not depend on them.
+SHORT = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
 def available(lab: Lab) -> list[str]:
@@ -76,6 +82,92 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def family(purifier: str) -> str:
+    """What a purifier is made of: "filter", "latent model", "pixel model" or "restoration"."""
+    needs = roles(build(purifier))
+    if "diffusion" in needs:
+        return "latent model"
+    if "purifier:pixel" in needs:
+        return "pixel model"
+    return "restoration" if needs else "filter"
+
+
+def live(
+    stages: Stages, subject: str, attack: str | None, purifiers: list[str], eps: str, seed: int
+) -> pd.DataFrame:
+    """One subject's pictures under every purifier: faithfulness, realignment, seconds a picture.
+
+    Columns as in :func:`table`, with ``purifier`` and its ``family``; no attack means clean
+    pictures, of which a purifier should take nothing away.
+    """
+    rows = []
+    for name in dict.fromkeys(["none", *purifiers]):
+        cell = Cell(attack, eps=eps, purifier=name)
+        found = matrix.changes(stages, subject, cell, seed)
+        rows.append({"purifier": name, "family": family(name)} | {k: found[k] for k in FAITHFUL})
+    shown = pd.DataFrame(rows)
+    if attack:
+        shown["realigned"] = 1 - shown["shift"] / shown["shift"][0]
+    return shown
+
+
+def fronts(rows: pd.DataFrame, recovered: str, faithful: str = "perceptual") -> pd.DataFrame:
+    """Which purifiers no other beats in both faithfulness and recovery, under each attack.
+
+    Args:
+        rows: what :func:`table` returned; "none" has restored nothing.
+        recovered: a score of :data:`SCORES`.
+        faithful: a distance to the clean pictures: less is better.
+
+    Returns:
+        ``rows`` with ``front`` (on the front of the means) and ``beaten``: another purifier is at
+        least as faithful and its interval of what came back lies above this one's.
+    """
+    gain, parts = f"{recovered}_restored", []
+    for _, part in rows.groupby("attack", sort=False):
+        part = part.copy()
+        ends = [gain, f"{gain}_low", f"{gain}_high"]
+        part.loc[part["purifier"] == "none", ends] = 0.0
+        part["front"] = pareto(part, rising=[gain], falling=[faithful])
+        part["beaten"] = [
+            bool(((part[faithful] <= one[faithful]) & (part[ends[1]] > one[ends[2]])).any())
+            for _, one in part.iterrows()
+        ]
+        parts.append(part)
+    return pd.concat(parts)
+
+
+def on_front(found: pd.DataFrame, purifier: str) -> bool | None:
+    """Whether a purifier is on the front under every attack.
+
+    None where the means say no but the intervals do not: False needs a rival under every attack
+    that beats it beyond them.
+
+    Raises:
+        KeyError: when the purifier was not measured.
+    """
+    own = found[found["purifier"] == purifier]
+    if own.empty:
+        have = ", ".join(found["purifier"].unique())
+        raise KeyError(f"{purifier!r} was not measured; there are {have}. Run the experiment again")
+    if own["front"].all():
+        return True
+    return False if own["beaten"].all() else None
+
+
+def quick(purifier: str) -> dict[str, int]:
+    """The settings of :data:`SHORT` that a purifier, or one link of a chain alone, has."""
+    made = build(purifier)
+    links = made.links if isinstance(made, Chain) else (made,)
+    known = [name for link in links for name in parameter_names(type(link))]
+    return {name: value for name, value in SHORT.items() if known.count(name) == 1}
+
+
+def memory_of(purifier: str, profile: str = "mini") -> float:
+    """Peak resident memory in MiB of purifying one subject's set B, models included."""
+    return peak_memory(f"lab.purifier({purifier!r}, **{quick(purifier)})(subject.b)", profile)
+
+
 def main(
     profile: str = "mini",
     subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
@@ -85,18 +177,26 @@ def main(
     purifier: Annotated[list[str] | None, typer.Option(help="these only")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
+    memory: Annotated[bool, typer.Option(help="also measure each purifier's peak memory")] = True,
     out: Path = Path("figures"),
 ) -> None:
     people = matrix.first_subjects(load_profile(profile), subjects)
     names = purifier or available(Lab(profile))
-    chosen = cells(eps, attack or list(ATTACKS), list(dict.fromkeys(["none", *names])))
+    names = list(dict.fromkeys(["none", *names]))
+    chosen = cells(eps, attack or list(ATTACKS), names)
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
-    report(frame, eps, out)
+    known = tqdm(names if memory else [], "memory")
+    report(frame, eps, out, {name: memory_of(name, profile) for name in known})
 
 
-def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
-    """Write ``purification.json`` (the table) and one figure per score."""
-    write_json(about(frame, eps) | {"rows": records(table(frame))}, out / "purification.json")
+def report(
+    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None
+) -> None:
+    """Write ``purification.json`` (the table; with MiB by purifier) and a figure a score."""
+    rows = table(frame)
+    if memory:
+        rows["memory_mib"] = rows["purifier"].map(memory)
+    write_json(about(frame, eps) | {"rows": records(rows)}, out / "purification.json")
     shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
     for score, title in TITLES.items():
         part = shown[shown["score"] == score]

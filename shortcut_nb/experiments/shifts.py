@@ -24,7 +24,7 @@ from .matrix import _lab, _quiet
 from .payload import Payload
 from .stages import Cell, Stages
 
-VERSION = "1"
+VERSION = "2"
 PROBES = 16
 DRAWS = 2
 MATCHED = "aspl"  # the controls of equal PSNR are matched to this attack
@@ -44,7 +44,10 @@ MEASURES = {
 
 
 def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, float]:
-    """Every measure of :data:`MEASURES`, and ``psnr``; means over pictures. Kept in the store.
+    """Every measure of :data:`MEASURES`, and two more; means over pictures. Kept in the store.
+
+    ``psnr`` in dB; ``pattern_margin``, P(shows a pattern) − P(shows the class) among the eight
+    concepts, in [−1, 1]: above 0, CLIP calls the pictures a pattern.
 
     Args:
         images: set B as it is to be trained on, (n, 3, H, W) in [0, 1].
@@ -58,7 +61,8 @@ def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, floa
         probes = noise_pictures(PROBES, images.shape[-1])
         who = encoder_shift(lab.identity, images, clean, probes, anchor=rest)
         seen = denoising_shift(lab.diffusion, images, clean, subject.class_prompt, draws=DRAWS)
-        lost = _class(stages, clean, subject) - _class(stages, images, subject)
+        named = _class(stages, images, subject)
+        lost = _class(stages, clean, subject) - named
         means = {
             "clip_shift": words["shift"], "clip_towards": words["shift_projection"],
             "clip_across": words["shift_orthogonal"], "class_lost": lost,
@@ -66,6 +70,7 @@ def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, floa
             "identity_across": who["across"],
             "latent": latent_shift(lab.diffusion, images, clean)["latent"],
             "misled": seen["misled"], "loss": seen["loss"], "psnr": psnr(images, clean),
+            "pattern_margin": 1 - 2 * named,
         }  # fmt: skip
         out.save_json("measures", {name: float(np.mean(each)) for name, each in means.items()})
 

@@ -7,8 +7,6 @@ subjects, and whether the attack beats both kinds of noise. Resumable through th
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..attacks import ATTACKS
 from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
+from .memory import peak_memory
 from .report import TITLES, about, judge, means, paired, records, write_json
 from .stages import Cell
 
@@ -103,26 +102,12 @@ def quick(attack: str) -> dict[str, int]:
     return {name: value for name, value in SHORT.items() if name in named}
 
 
-def peak_memory(
+def memory_of(
     attack: str, profile: str = "mini", eps: str = "16/255", settings: dict | None = None
 ) -> float:
-    """Peak resident memory in MiB of one short attack in a process of its own, models included.
-
-    Raises:
-        RuntimeError: when the attack fails; its error is in the message.
-    """
+    """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
     given = quick(attack) | (settings or {})
-    code = (
-        "import resource, torch; torch.set_num_threads(1)\n"
-        "from shortcut_nb import Lab\n"
-        f"lab = Lab({profile!r}, device='cpu'); s = lab.subject(lab.profile.subjects[0])\n"
-        f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(s)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{attack}: {done.stderr.strip().splitlines()[-1]}")
-    return int(done.stdout.split()[-1]) / 1024
+    return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)
 
 
 def main(
@@ -146,7 +131,7 @@ def main(
 
 def _memory(name: str, profile: str, eps: str) -> float:
     attack, settings = VARIANTS.get(name, (name, ()))
-    return peak_memory(attack, profile, eps, dict(settings))
+    return memory_of(attack, profile, eps, dict(settings))
 
 
 def report(
