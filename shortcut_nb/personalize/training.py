@@ -27,24 +27,6 @@ class Latents:
         return mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of a pass through the UNet.
-
-    Attributes:
-        latents, noise: (n, c, h, w).
-        t: timesteps, (n,).
-        said: prompts.
-        counts: how many rows in a row each prompt is said of; their sum is n.
-    """
-
-    latents: Tensor
-    noise: Tensor
-    t: Tensor
-    said: list[str]
-    counts: list[int]
-
-
 @torch.no_grad()
 def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
     """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps."""
@@ -97,52 +79,28 @@ class Trainee:
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
         """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
-        each, *more = self._losses(
-            [self._own(latents, generator), *self.further(latents, generator)]
-        )
-        loss = each[: self.batch_size].mean()
-        if len(each) > self.batch_size:
-            loss = loss + self.prior_weight * each[self.batch_size :].mean()
-        return self.total(loss, more)
-
-    def further(self, latents: Latents, generator: Generator) -> list[Rows]:
-        """Rows of further terms of the loss for the same pass; drawn after the step's own."""
-        return []
-
-    def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
-        """The loss with the further terms: ``more`` are the losses (n,) of their rows."""
-        return loss
-
-    def _own(self, latents: Latents, generator: Generator) -> Rows:
-        """Instance pictures, then as many class pictures with prior preservation."""
-        rows = self._pick(len(latents), generator)
-        z = [latents.draw(rows, generator)]
-        said, counts = self.said(rows)
-        if self.prior is not None and self.prior_weight > 0:
+        rows = [self._pick(len(latents), generator)]
+        z = [latents.draw(rows[0], generator)]
+        with_prior = self.prior is not None and self.prior_weight > 0
+        if with_prior:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
-            empty = self._dropped(generator)
-            said, counts = [*said, self.prompts[1]], [*counts, self.batch_size - empty]
-            if empty:
-                said, counts = [*said, ""], [*counts, empty]
         joined = torch.cat(z)
-        noise = torch.randn(joined.shape, generator=generator)
-        return Rows(joined, noise, self.timesteps(len(joined), generator), said, counts)
-
-    def timesteps(self, n: int, generator: Generator) -> Tensor:
-        """n timesteps, uniform over the schedule."""
-        steps = self.model.noise_schedule.config.num_train_timesteps
-        return torch.randint(0, steps, (n,), generator=generator)
-
-    def _losses(self, parts: list[Rows]) -> list[Tensor]:
-        """The denoising loss of each row of each part, from one pass."""
-        latents = torch.cat([part.latents for part in parts])
-        said = [prompt for part in parts for prompt in part.said]
-        counts = [count for part in parts for count in part.counts]
-        repeats = torch.tensor(counts, device=latents.device)
+        said, rows_each = self.said(rows[0])
+        if with_prior:
+            empty = self._dropped(generator)
+            said.append(self.prompts[1])
+            rows_each.append(self.batch_size - empty)
+            if empty:
+                said.append("")
+                rows_each.append(empty)
+        repeats = torch.tensor(rows_each, device=joined.device)
         context = self.model.embed(said).repeat_interleave(repeats, 0)
-        t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
-        each = self.model.denoising_loss(latents, t, noise, context)
-        return list(each.split([len(part.latents) for part in parts]))
+        noise = torch.randn(joined.shape, generator=generator)
+        steps = self.model.noise_schedule.config.num_train_timesteps
+        t = torch.randint(0, steps, (len(joined),), generator=generator)
+        each = self.model.denoising_loss(joined, t, noise, context)
+        loss = each[: self.batch_size].mean()
+        return loss + self.prior_weight * each[self.batch_size :].mean() if with_prior else loss
 
     def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
         """The prompts of the instance pictures drawn, and how many rows in a row each has."""
