@@ -15,7 +15,6 @@ import torch
 from shortcut_nb import Lab
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.modes import frozen
-from shortcut_nb.personalize.training import Trainee, latents_of
 
 
 @pytest.fixture(scope="module")
@@ -82,26 +81,6 @@ def test_attack_step(lab, name, record_property):
             torch.autograd.grad(sum(ends), x)
 
         report(record_property, f"{name} step", ratio(lambda: attack.round(run, 0), floor), bar)
-
-
-def test_dreambooth_step(lab, record_property):
-    model, subject = lab.diffusion.clone(), lab.subject("mini:held-out/0")
-    data = latents_of(model, subject.images)
-    words = (subject.instance_prompt, subject.class_prompt)
-    trainee = Trainee(model, words, data, lr=1e-4, batch_size=4)
-    draw = torch.Generator().manual_seed(0)
-    t, noise = torch.randint(0, 1000, (8,)), torch.randn(8, *data.mean.shape[1:])
-
-    def floor():
-        context = model.embed(words).repeat_interleave(4, 0)
-        with model.arithmetic():
-            loss = model.pipe.unet(noise, t, context).sample.square().mean()
-        trainee.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        trainee.optimiser.step()
-
-    value = ratio(lambda: trainee.step(data, draw), floor)
-    report(record_property, "DreamBooth step", value, 1.15)
 
 
 def test_sampling(lab, record_property):

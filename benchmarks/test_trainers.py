@@ -13,8 +13,8 @@ from shortcut_nb.personalize.training import latents_of
 
 # What a step may cost, as a share of its floor. The new word's step also puts a table back.
 BARS = {
-    "dreambooth": 1.15, "dreambooth-lora": 1.15, "textual-inversion": 1.2,
-    "custom-diffusion": 1.2, "cdl-dreambooth": 1.15,
+    "dreambooth": 1.15, "dreambooth-lora": 1.15, "textual-inversion": 1.15,
+    "custom-diffusion": 1.15, "cdl-dreambooth": 1.15,
 }  # fmt: skip
 # Rows of the further terms of the decoupling trainer's loss, for a batch of 4.
 FURTHER = {"cdl-dreambooth": (4, {"pair_weight": 1.0})}

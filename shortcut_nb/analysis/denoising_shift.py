@@ -8,6 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from .encoder_shift import check_matched
 from .timesteps import timestep_losses
 
 TIMESTEPS = (50, 150, 300, 450, 600, 750, 900)
@@ -34,10 +35,7 @@ def denoising_shift(
     Raises:
         ValueError: numbers of pictures that differ.
     """
-    if len(images) != len(clean):
-        raise ValueError(
-            f"expected one clean picture for each of {len(images)}, got {len(clean)}: match them"
-        )
+    check_matched(images, clean)
     before, after = (
         timestep_losses(model, x, prompt, timesteps=timesteps, draws=draws, seed=seed)
         for x in (clean, images)

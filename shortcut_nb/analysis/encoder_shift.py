@@ -48,7 +48,7 @@ def encoder_shift(
     Raises:
         ValueError: numbers of pictures that differ, or noise that embeds like the anchor.
     """
-    _check(images, clean)
+    check_matched(images, clean)
     start = encode(clean if anchor is None else anchor).mean(0)
     axis = encode(noise).mean(0) - start
     length = axis.norm()
@@ -71,13 +71,14 @@ def latent_shift(model: Diffusion, images: Tensor, clean: Tensor) -> pd.DataFram
     Raises:
         ValueError: numbers of pictures that differ.
     """
-    _check(images, clean)
+    check_matched(images, clean)
     changes = [a - b for a, b in zip(model.posterior(images), model.posterior(clean), strict=True)]
     mean, spread = (change.square().flatten(1).mean(1).sqrt() for change in changes)
     return _frame(latent=mean, spread=spread)
 
 
-def _check(images: Tensor, clean: Tensor) -> None:
+def check_matched(images: Tensor, clean: Tensor) -> None:
+    """Raise ValueError unless there is a clean picture for each."""
     if len(images) != len(clean):
         raise ValueError(
             f"expected one clean picture for each of {len(images)}, got {len(clean)}: match them"

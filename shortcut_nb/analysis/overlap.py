@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import torch
-from scipy.ndimage import median_filter
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..images import check_images
+from ..metrics.texture import residual
 
 
 def local_energy(change: Tensor, size: int) -> Tensor:
@@ -43,13 +43,12 @@ def texture_map(images: Tensor, size: int, window: int = 5) -> Tensor:
     Raises:
         ValueError: sides that are not a multiple of ``size``.
     """
-    pixels = check_images(images).detach().cpu().numpy().astype(np.float64) * 255
-    n, _, high, wide = pixels.shape
+    n, _, high, wide = check_images(images).shape
     if high % size or wide % size:
         raise ValueError(f"expected sides that are a multiple of {size}; got {high} × {wide}")
-    smooth = median_filter(pixels, size=(1, 1, window, window), mode="reflect")
-    away = np.abs(pixels - smooth).mean(axis=1)
-    tiles = away.reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
+    tiles = (
+        residual(images, window).reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
+    )
     return torch.from_numpy(np.median(tiles.reshape(n, size, size, -1), axis=-1)).float()
 
 

@@ -6,23 +6,16 @@ that share a cell share its work.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..analysis.clip_shift import clip_shift
-from ..lab import Lab
 from ..metrics import psnr, ssim
 from ..profile import Profile
-from ..progress import headless
+from .pool import in_processes, lab_of
 from .stages import Cell, Stages
 
 
@@ -45,20 +38,8 @@ def run(
     # Neighbours in the queue are different subjects, so that no two wait for the same attack.
     tasks = [(profile, name, cell, subject, seed, n)
              for seed in seeds for name, cell in cells.items() for subject in subjects]  # fmt: skip
-    if workers == 0:
-        return pd.concat([_one(*task) for task in tasks], ignore_index=True)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
-        waiting = {pool.submit(_one, *task): task for task in tasks}
-        bar = tqdm(total=len(tasks), desc="cells", disable=headless())
-        for done in as_completed(waiting):
-            if error := done.exception():
-                pool.shutdown(wait=False, cancel_futures=True)
-                _, name, _, subject, seed, _ = waiting[done]
-                raise RuntimeError(f"cell {name!r} of {subject}, seed {seed}: {error}") from error
-            bar.update()
-        bar.close()
-    return pd.concat([done.result() for done in waiting], ignore_index=True)
+    frames = in_processes(_one, tasks, workers=workers, label="cells", named=_named)
+    return pd.concat(frames, ignore_index=True)
 
 
 def first_subjects(profile: Profile, count: int) -> list[str]:
@@ -111,18 +92,12 @@ def changes(
     }
 
 
-@cache
-def _lab(profile: str) -> Lab:
-    return Lab(profile)
-
-
-def _quiet() -> None:
-    os.environ["SHORTCUT_NB_HEADLESS"] = "1"
-    torch.set_num_threads(1)
+def _named(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -> str:
+    return f"cell {name!r} of {subject}, seed {seed}"
 
 
 def _one(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -> pd.DataFrame:
-    stages = Stages(_lab(profile))
+    stages = Stages(lab_of(profile))
     who = stages.lab.subject(subject)
     samples = stages.personalise(who, cell, seed, n)
     about: dict[str, Any] = {

@@ -20,13 +20,14 @@ T = TypeVar("T")
 
 def in_processes(
     work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], *, workers: int = 2,
-    label: str = "tasks",
+    label: str = "tasks", named: Callable[..., object] = lambda *task: task,
 ) -> list[T]:  # fmt: skip
     """``work(*task)`` for every task, in the order of the tasks.
 
     Args:
         work: a function of a module (it is sent by name), as are the values of tasks.
         workers: processes; 0 runs here.
+        named: what a task is called in an error.
 
     Raises:
         RuntimeError: naming the first task that failed; what was running is finished and kept in
@@ -41,7 +42,7 @@ def in_processes(
         for done in as_completed(waiting):
             if error := done.exception():
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise RuntimeError(f"{waiting[done]}: {error}") from error
+                raise RuntimeError(f"{named(*waiting[done])}: {error}") from error
             bar.update()
         bar.close()
         return [done.result() for done in waiting]

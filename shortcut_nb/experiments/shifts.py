@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..analysis.clip_shift import clip_shift
 from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
@@ -18,10 +15,9 @@ from ..analysis.controls import KINDS, at_psnr
 from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
 from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
 from ..metrics import psnr
-from ..progress import headless
 from ..subjects import Subject
-from .matrix import _lab, _quiet
 from .payload import Payload
+from .pool import in_processes, lab_of
 from .stages import Cell, Stages
 
 VERSION = "2"
@@ -112,17 +108,12 @@ def all_shifts(
     """:func:`shifts` of every attack, subject and seed, in processes; ``workers`` 0 runs here."""
     tasks = [(profile, subject, name, cell, seed) for seed in seeds
              for name, cell in cells.items() if cell.attack for subject in subjects]  # fmt: skip
-    if workers == 0:
-        return pd.DataFrame([row for task in tasks for row in _one(task)])
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_quiet) as pool:
-        done = tqdm(pool.map(_one, tasks), desc="shifts", total=len(tasks), disable=headless())
-        return pd.DataFrame([row for rows in done for row in rows])
+    found = in_processes(_one, tasks, workers=workers, label="shifts")
+    return pd.DataFrame([row for rows in found for row in rows])
 
 
-def _one(task: tuple[str, str, str, Cell, int]) -> list[dict]:
-    profile, subject, name, cell, seed = task
-    return shifts(Stages(_lab(profile)), subject, name, cell, seed)
+def _one(profile: str, subject: str, name: str, cell: Cell, seed: int) -> list[dict]:
+    return shifts(Stages(lab_of(profile)), subject, name, cell, seed)
 
 
 def _class(stages: Stages, images: Tensor, subject: Subject) -> np.ndarray:

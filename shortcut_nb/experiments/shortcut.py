@@ -23,9 +23,8 @@ from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .predictions import BASE, HARMS, judged
 from .report import TITLES, about, means, records, write_json
-from .shipped import verdict
+from .shipped import CLEAR, ENOUGH_SUBJECTS, verdict
 from .stages import Stages
-from .story import CLEAR, ENOUGH_SUBJECTS
 
 SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
 SHEETS = {

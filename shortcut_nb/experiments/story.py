@@ -22,11 +22,10 @@ from ..profile import load_profile
 from . import matrix
 from .matrix import first_subjects
 from .report import judge, means, paired
+from .shipped import CLEAR, ENOUGH_SUBJECTS
 from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
-ENOUGH_SUBJECTS = 6
-CLEAR = 0.25
 SCORES = ("ims_missing", "quality", "texture", "noise")
 # (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (

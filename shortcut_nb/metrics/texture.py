@@ -34,7 +34,15 @@ class Texture:
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; column ``texture``, (n,), 0 to 255."""
-        pixels = check_images(images).detach().cpu().numpy().astype(np.float64) * 255
-        smooth = median_filter(pixels, size=(1, 1, self.size, self.size), mode="reflect")
-        away = np.abs(pixels - smooth).mean(axis=1)
+        away = residual(images, self.size)
         return {"texture": np.median(away.reshape(len(away), -1), axis=1)}
+
+
+def residual(images: Tensor, size: int = 5) -> np.ndarray:
+    """Each pixel's distance from the median of its ``size`` × ``size`` neighbours, (n, H, W).
+
+    Pictures (n, 3, H, W) in [0, 1]; grey levels, averaged over colours.
+    """
+    pixels = check_images(images).detach().cpu().numpy().astype(np.float64) * 255
+    smooth = median_filter(pixels, size=(1, 1, size, size), mode="reflect")
+    return np.abs(pixels - smooth).mean(axis=1)

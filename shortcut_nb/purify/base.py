@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from ..images import check_images
@@ -156,6 +157,18 @@ def need(model: Any, name: str) -> Any:
             f"the purifier {name} has no network: use lab.purifier(...), or call .bind(lab) first"
         )
     return model
+
+
+def by_batches(
+    count: int, batch: int, work: Callable[[slice], Tensor], on_step: OnStep | None
+) -> Tensor:
+    """What ``work`` makes of each slice of ``count`` rows, joined; reports after each."""
+    parts = []
+    for start in range(0, count, batch):
+        parts.append(work(slice(start, start + batch)))
+        if on_step is not None:
+            on_step(min(start + batch, count), count)
+    return torch.cat(parts)
 
 
 def _find(name: str) -> type:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..images import check_images
-from .base import OnStep, need, register, with_network
+from .base import OnStep, by_batches, need, register, with_network
 from .face_network import FaceNetwork
 from .windows import padded
 
@@ -56,12 +56,10 @@ class FaceRestorer:
         if self.strength == 0:
             return images.clone()
         network = need(self.network, self.name)
-        parts: list[Tensor] = []
-        for part in images.split(self.batch):
-            parts.append(self._restore(network, part))
-            if on_step is not None:
-                on_step(min(len(parts) * self.batch, len(images)), len(images))
-        return torch.lerp(images, torch.cat(parts), self.strength).clamp(0, 1)
+        restored = by_batches(
+            len(images), self.batch, lambda rows: self._restore(network, images[rows]), on_step
+        )
+        return torch.lerp(images, restored, self.strength).clamp(0, 1)
 
     def _restore(self, network: FaceNetwork, images: Tensor) -> Tensor:
         def square(x: Tensor) -> Tensor:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion, generators
 from ..images import check_images
-from .base import OnStep, need, register
+from .base import OnStep, by_batches, need, register
 from .windows import padded
 
 
@@ -59,16 +58,13 @@ class LatentDiffPure:
         source = generators([self.seed * 100_003 + i for i in range(len(images))])
 
         def work(x: Tensor) -> Tensor:
-            parts = []
-            for start in range(0, len(x), self.batch):
-                rows = slice(start, start + self.batch)
-                parts.append(model.edit(
+            def edited(rows: slice) -> Tensor:
+                return model.edit(
                     x[rows], self.prompt, strength=self.strength, source=source[rows],
                     steps=self.steps, guidance_scale=self.guidance_scale, eta=self.eta,
-                ))  # fmt: skip
-                if on_step is not None:
-                    on_step(min(start + self.batch, len(x)), len(x))
-            return torch.cat(parts)
+                )  # fmt: skip
+
+            return by_batches(len(x), self.batch, edited, on_step)
 
         depth = len(model.pipe.unet.config.block_out_channels) - 1
         unit = model.pipe.vae_scale_factor * 2**depth

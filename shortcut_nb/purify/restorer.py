@@ -11,7 +11,7 @@ from torch.nn import Module
 from torch.nn import functional as F
 
 from ..images import check_images
-from .base import OnStep, register, with_network
+from .base import OnStep, by_batches, need, register, with_network
 
 
 @register("restorer")
@@ -51,27 +51,20 @@ class Restorer:
         check_images(images)
         if self.strength == 0:
             return images.clone()
-        if self.network is None:
-            raise RuntimeError(
-                "the restorer has no network: use lab.purifier(...), or call .bind(lab) first"
-            )
-        was_training = self.network.training
-        self.network.eval()
+        network = need(self.network, self.name)
+        was_training = network.training
+        network.eval()
         try:
-            parts, done = [], 0
-            for part in images.split(self.batch):
-                parts.append(self._restore(part))
-                done += len(part)
-                if on_step is not None:
-                    on_step(done, len(images))
+            restored = by_batches(
+                len(images), self.batch, lambda rows: self._restore(images[rows]), on_step
+            )
         finally:
-            self.network.train(was_training)
-        return torch.lerp(images, torch.cat(parts), self.strength).clamp(0, 1)
+            network.train(was_training)
+        return torch.lerp(images, restored, self.strength).clamp(0, 1)
 
     def differentiable(self, images: Tensor) -> Tensor:
         """The same map with gradients to the pictures, for attackers who know it."""
-        if self.network is None:
-            raise RuntimeError("the restorer has no network: call .bind(lab) first")
+        need(self.network, self.name)
         return torch.lerp(images, self._restore(images), self.strength)
 
     def _restore(self, images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from ..diffusion import generators
 from ..images import check_images
-from .base import OnStep, need, register
+from .base import OnStep, by_batches, need, register
 from .windows import padded
 
 
@@ -54,12 +54,11 @@ class SuperResolution:
         source = generators([self.seed * 100_003 + i for i in range(len(images))])
 
         def work(x: Tensor) -> Tensor:
-            parts = []
             small = interpolate(
                 x, (x.shape[-2] // 4, x.shape[-1] // 4), mode="bicubic", antialias=True
             ).clamp(0, 1)
-            for start in range(0, len(x), self.batch):
-                rows = slice(start, start + self.batch)
+
+            def enlarged(rows: slice) -> Tensor:
                 part = small[rows]
                 with torch.inference_mode():
                     drawn = pipe(
@@ -67,10 +66,9 @@ class SuperResolution:
                         num_inference_steps=self.steps, guidance_scale=self.guidance_scale,
                         noise_level=self.noise_level, output_type="pt",
                     ).images  # fmt: skip
-                parts.append(drawn.float().cpu().clone())
-                if on_step is not None:
-                    on_step(min(start + self.batch, len(x)), len(x))
-            return torch.cat(parts)
+                return drawn.float().cpu().clone()
+
+            return by_batches(len(x), self.batch, enlarged, on_step)
 
         # The pipeline rounds the small picture's sides down to its VAE's factor.
         depth = len(pipe.unet.config.block_out_channels) - 1
