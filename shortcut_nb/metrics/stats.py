@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, t
 
 BATCH_CELLS = 2_000_000
 
@@ -24,7 +24,12 @@ class Interval(NamedTuple):
 def bootstrap_mean(
     values: ArrayLike, n: int = 10_000, seed: int = 0, clusters: Sequence | None = None
 ) -> Interval:
-    """Mean and 95 % percentile interval (Efron 1979).
+    """Mean and 95 % interval, from the bootstrap's standard error and Student's t.
+
+    The standard error is that of resampled units (Efron 1979), times √(n / (n - 1)) because a
+    resample varies around its own mean. Student's t then allows for few units: over six subjects
+    plain percentiles cover 82 to 87 % where 95 % is said, this 90 to 95 % (the lower figure for
+    exponential values; see the tests).
 
     Args:
         values: (m,) numbers; NaN means "no value" and is left out.
@@ -35,8 +40,7 @@ def bootstrap_mean(
 
     Returns:
         ``(mean, low, high, n)``; ``n`` counts values, or clusters when given. With a single unit
-        there is no interval: low and high are NaN. With fewer than about ten units a
-        percentile interval is somewhat too narrow.
+        there is no interval: low and high are NaN.
 
     Raises:
         ValueError: no value left, an infinite one, or labels that do not match the values.
@@ -53,7 +57,7 @@ def bootstrap_difference(
     n: int = 10_000,
     seed: int = 0,
 ) -> Interval:
-    """Mean of ``a`` minus mean of ``b``, with its 95 % percentile interval.
+    """Mean of ``a`` minus mean of ``b``, with its 95 % interval.
 
     Args:
         a, b: (m,) numbers each when paired (row by row, rows with a NaN left out); of any lengths
@@ -108,6 +112,27 @@ def _interval(data, statistic, n: int, seed: int) -> Interval:
     units, mean = len(data[0]), float(statistic(*data))
     if units < 2:
         return Interval(mean, float("nan"), float("nan"), units)
+    spread = _error(data, statistic, n, np.random.default_rng(seed))
+    return _around(mean, spread, units, units - 1)
+
+
+def _two_sided(left, right, n: int, seed: int) -> Interval:
+    """Two independent sides; degrees of freedom after Welch and Satterthwaite."""
+    mean = float(_ratio(*left) - _ratio(*right))
+    sizes = len(left[0]), len(right[0])
+    if min(sizes) < 2:
+        return Interval(mean, float("nan"), float("nan"), min(sizes))
+    rng = np.random.default_rng(seed)
+    parts = [_error(side, _ratio, n, rng) ** 2 for side in (left, right)]
+    total = sum(parts)
+    shares = sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
+    freedom = total**2 / shares if shares else min(sizes) - 1
+    return _around(mean, float(np.sqrt(total)), min(sizes), freedom)
+
+
+def _error(data, statistic, n: int, rng: np.random.Generator) -> float:
+    """Standard error of a statistic when whole units are resampled."""
+    units = len(data[0])
     found = bootstrap(
         data,
         statistic,
@@ -116,34 +141,14 @@ def _interval(data, statistic, n: int, seed: int) -> Interval:
         vectorized=True,
         method="percentile",
         batch=max(1, BATCH_CELLS // units),
-        rng=np.random.default_rng(seed),
+        rng=rng,
     )
-    low, high = found.confidence_interval
-    return Interval(mean, float(low), float(high), units)
+    return float(found.bootstrap_distribution.std() * np.sqrt(units / (units - 1)))
 
 
-def _two_sided(left, right, n: int, seed: int) -> Interval:
-    """Two independent sides: the difference of their own bootstrap distributions."""
-    mean = float(_ratio(*left) - _ratio(*right))
-    units = min(len(left[0]), len(right[0]))
-    if units < 2:
-        return Interval(mean, float("nan"), float("nan"), units)
-    rng = np.random.default_rng(seed)
-    draws = []
-    for side in (left, right):
-        found = bootstrap(
-            side,
-            _ratio,
-            n_resamples=n,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            batch=max(1, BATCH_CELLS // len(side[0])),
-            rng=rng,
-        )
-        draws.append(found.bootstrap_distribution)
-    low, high = np.percentile(draws[0] - draws[1], [2.5, 97.5])
-    return Interval(mean, float(low), float(high), units)
+def _around(mean: float, error: float, units: int, freedom: float) -> Interval:
+    half = float(t.ppf(0.975, freedom)) * error
+    return Interval(mean, mean - half, mean + half, units)
 
 
 def _array(values: ArrayLike, name: str) -> np.ndarray:
