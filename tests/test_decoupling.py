@@ -102,12 +102,12 @@ def test_a_picture_is_trained_under_its_own_token(lab, subject, monkeypatch):
 
 
 def with_losses(model, losses, monkeypatch, **more):
-    """A trainee whose denoising losses are given, for rows [first half, second half]."""
+    """A trainee whose denoising losses are given: two instance rows, then the further ones."""
     seen = []
 
     def known(self, z, t, noise, context):
-        seen.append((z, t, noise, context))
-        return torch.tensor(losses, requires_grad=True)
+        seen.append([part[2:] for part in (z, t, noise, context)])
+        return torch.tensor([0.0, 0.0, *losses], requires_grad=True)
 
     monkeypatch.setattr(type(model), "denoising_loss", known)
     return Decoupled(model, ("i", "c"), None, lr=1e-4, batch_size=2, **more), seen
@@ -117,9 +117,10 @@ def test_the_contrastive_loss_is_a_hinge_on_the_ratio(lab, subject, monkeypatch)
     model = lab.diffusion.clone()
     data = latents_of(model, subject.b)
     for losses, expected in ([2.0, 2.1], 1 + 0.1 - 1.05), ([2.0, 3.0], 0.0):
-        trainee, seen = with_losses(model, losses, monkeypatch, apart=("with", "without"))
-        value = trainee._contrast_loss(data, Generator().manual_seed(0))
-        assert value.item() == pytest.approx(expected, abs=1e-6)
+        how = {"apart": ("with", "without"), "contrast": 3.0}
+        trainee, seen = with_losses(model, losses, monkeypatch, **how)
+        value = trainee.loss(data, Generator().manual_seed(0))
+        assert value.item() == pytest.approx(3 * expected, abs=1e-5)
         z, t, noise, context = seen[0]
         assert torch.equal(z[0], z[1]) and t[0] == t[1] and torch.equal(noise[0], noise[1])
         torch.testing.assert_close(context, model.embed(["with", "without"]))
@@ -130,8 +131,9 @@ def test_pairs_differ_in_noise_and_words_alone(lab, subject, monkeypatch):
     noisy = degraded(subject.b, Budget.parse("16/255"), 0)
     pairs = Pairs(latents_of(model, subject.b), latents_of(model, noisy), ("no noise", "noise"))
     pairs.clean.std.zero_(), pairs.noisy.std.zero_()
-    trainee, seen = with_losses(model, [1.0, 3.0], monkeypatch, pairs=pairs)
-    assert trainee._pair_loss(Generator().manual_seed(0)).item() == 2.0
+    trainee, seen = with_losses(model, [1.0, 3.0], monkeypatch, pairs=pairs, pair_weight=0.5)
+    value = trainee.loss(pairs.clean, Generator().manual_seed(0))
+    assert value.item() == pytest.approx(0.5 * 2.0)
     z, t, noise, context = seen[0]
     row = next(i for i in range(4) if torch.equal(z[0], pairs.clean.mean[i]))
     assert torch.equal(z[1], pairs.noisy.mean[row])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -181,6 +182,21 @@ def test_names_cannot_leave_the_folder(store):
     for name in ("../up", "a/b", "manifest", ""):
         with pytest.raises(ValueError, match="plain name"):
             store.cached("stage", {}, {}, lambda p, n=name: p.save_json(n, 1))
+
+
+def test_a_field_added_later_keeps_old_names_at_its_default():
+    @dataclass
+    class Old:
+        steps: int = 3
+
+    @dataclass
+    class New:
+        steps: int = 3
+        more: int = field(default=1, metadata={"omit": True})
+
+    New.__name__ = "Old"
+    assert keys.canonical(New()) == keys.canonical(Old())
+    assert keys.canonical(New(more=2)) != keys.canonical(Old())
 
 
 def test_keys_are_canonical():

@@ -1,14 +1,16 @@
 """What each trainer changes and what it leaves alone, and that diffusers reads what it writes."""
 
 import copy
+import importlib.util
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
 from shortcut_nb.diffusion import Diffusion
-from shortcut_nb.personalize import PROMPTS, TRAINERS
+from shortcut_nb.personalize import PROMPTS, TRAINERS, Trainer
 from shortcut_nb.personalize.token import replace_word
+from shortcut_nb.personalize.training import Trainee
 
 SMALL = {"steps": 3, "class_images": 4, "batch_size": 2}
 RATES = {"dreambooth": 1e-4, "dreambooth-lora": 1e-2, "textual-inversion": 1e-2,
@@ -148,6 +150,80 @@ def test_cdl_without_a_noise_phrase_is_plain_dreambooth(subject):
         assert (words.instance, words.class_, words.sample) == (
             plain.instance, plain.class_, plain.sample,
         )  # fmt: skip
+
+
+def test_cdl_without_a_noise_phrase_trains_as_plain_dreambooth_does(
+    lab, subject, fitted, monkeypatch
+):
+    monkeypatch.setattr(Trainer, "phrase", lambda self: "")
+    same_training(make(lab, "dreambooth", prompts="cdl").fit(subject), fitted["dreambooth"])
+
+
+def same_training(one, other):
+    assert one.losses == other.losses
+    ours, theirs = (m.method.state(m.model) for m in (one, other))
+    assert ours and all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_checkpointing_changes_nothing_but_memory(lab, subject, fitted):
+    same = make(lab, "dreambooth", gradient_checkpointing=True).fit(subject)
+    assert same.losses == pytest.approx(fitted["dreambooth"].losses, rel=1e-4)
+
+
+def test_accumulated_batches_are_one_large_batch(lab, subject, monkeypatch):
+    """One step on two batches has the mean of their gradients; here the batches are given."""
+    model = lab.diffusion
+    parts = [torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)]
+    weights = {}
+    for name, batches, count in ("two", parts, 2), ("one", [torch.cat(parts)], 1):
+        given = iter(batches)
+
+        def loss(self, latents, generator, given=given):
+            z = next(given)
+            context = self.model.embed(["a photo"]).expand(len(z), -1, -1)
+            t, noise = torch.full((len(z),), 300), torch.ones_like(z)
+            return self.model.denoising_loss(z, t, noise, context).mean()
+
+        monkeypatch.setattr(Trainee, "loss", loss)
+        trainee = Trainee(model.clone(), ("", ""), None, 1e-4, accumulation=count)
+        trainee.optimiser = torch.optim.SGD(trainee.parameters, lr=0.1)
+        value = trainee.step(None, torch.Generator())
+        weights[name] = value, torch.cat([p.detach().flatten() for p in trainee.parameters])
+    assert weights["two"][0] == pytest.approx(weights["one"][0], rel=1e-5)
+    torch.testing.assert_close(weights["two"][1], weights["one"][1], atol=1e-6, rtol=1e-4)
+
+
+def test_the_moving_average_is_what_is_kept(lab, subject, fitted, tmp_path):
+    path, how = tmp_path / "run.ckpt", {"ema_decay": 0.5}
+    one = make(lab, "dreambooth", **how).fit(subject)
+    assert one.losses == fitted["dreambooth"].losses
+    # diffusers' warm-up: at update k the decay is min(ema_decay, (1 + k) / (10 + k)), none at first
+    mean, base = None, dict(make(lab, "dreambooth").method(subject).state(lab.diffusion))
+    for step in range(1, SMALL["steps"] + 1):
+        short = make(lab, "dreambooth", steps=step).fit(subject)
+        now = short.method.state(short.model)["unet.conv_in.weight"]
+        decay = 0.0 if step == 1 else min(0.5, step / (9 + step))
+        mean = now.clone() if mean is None else decay * mean + (1 - decay) * now
+    kept = one.method.state(one.model)["unet.conv_in.weight"]
+    assert not torch.equal(kept, base["unet.conv_in.weight"]) and not torch.equal(kept, now)
+    torch.testing.assert_close(kept, mean, atol=1e-7, rtol=1e-5)
+    make(lab, "dreambooth", steps=2, **how).fit(subject, checkpoint=path, every=1)
+    same_training(make(lab, "dreambooth", **how).fit(subject, checkpoint=path, every=1), one)
+
+
+def test_eight_bit_adam_says_what_it_wants(lab, subject):
+    if importlib.util.find_spec("bitsandbytes"):
+        pytest.skip("bitsandbytes is installed")
+    with pytest.raises(ImportError, match="real"):
+        make(lab, "dreambooth", adam_8bit=True).fit(subject)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gradient_accumulation": 0}, {"ema_decay": 1.0}, {"batch_size": 0}]
+)
+def test_parameters_out_of_range_are_refused(lab, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        make(lab, "dreambooth", **wrong)
 
 
 def test_prompts_are_said_in_the_words_that_were_trained(fitted):

@@ -34,8 +34,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return plain(value.model_dump())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [f.name for f in dataclasses.fields(value) if f.compare]
-        named = {name: plain(getattr(value, name)) for name in fields}
+        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)
+                if f.compare and not _omitted(f, value)}  # fmt: skip
+        named = {name: plain(each) for name, each in held.items()}
         return {"class": type(value).__name__, **named}
     if isinstance(value, dict):
         if not all(isinstance(k, str) for k in value):
@@ -47,6 +48,11 @@ def plain(value: Any) -> Any:
         f"expected numbers, text, lists, dicts or dataclasses in a cache key; got "
         f"{type(value).__name__}. Pass tensors and files as inputs=, which are hashed."
     )
+
+
+def _omitted(field: dataclasses.Field, value: Any) -> bool:
+    """A field marked ``metadata={"omit": True}``, at its default: added after work was stored."""
+    return bool(field.metadata.get("omit")) and getattr(value, field.name) == field.default
 
 
 def canonical(value: Any) -> str:

@@ -18,7 +18,7 @@ from .dreambooth import DreamBooth
 from .methods import Method
 from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
 from .trainer import trainer
-from .training import Latents, Trainee, latents_of
+from .training import Latents, Rows, Trainee, latents_of
 
 BLURS = (0.0, 1.0, 2.0)
 
@@ -59,34 +59,35 @@ class Decoupled(Trainee):
             return super().said(rows)
         return [self.per_picture[i % len(self.per_picture)] for i in rows.tolist()], [1] * len(rows)
 
-    def loss(self, latents: Latents, generator: Generator) -> Tensor:
-        """DreamBooth's loss; what the further terms draw comes after all that it draws."""
-        loss = super().loss(latents, generator)
+    def further(self, latents: Latents, generator: Generator) -> list[Rows]:
+        found = []
         if self.pair_weight > 0:
-            loss = loss + self.pair_weight * self._pair_loss(generator)
+            rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
+            sides = (self.pairs.clean, self.pairs.noisy)
+            z = torch.cat([side.draw(rows, generator) for side in sides])
+            found.append(self._halves(z, self.pairs.prompts, generator))
         if self.contrast > 0:
-            loss = loss + self.contrast * self._contrast_loss(latents, generator)
+            rows = torch.randint(len(latents), (self.extra,), generator=generator)
+            z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
+            found.append(self._halves(z, self.apart, generator))
+        return found
+
+    def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
+        rest = list(more)
+        if self.pair_weight > 0:
+            loss = loss + self.pair_weight * rest.pop(0).mean()
+        if self.contrast > 0:
+            named, unnamed = rest.pop(0).chunk(2)
+            ratio = unnamed / named.detach().clamp(min=1e-8)
+            loss = loss + self.contrast * torch.relu(1 + self.margin - ratio).mean()
         return loss
 
-    def _pair_loss(self, generator: Generator) -> Tensor:
-        rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
-        z = torch.cat([side.draw(rows, generator) for side in (self.pairs.clean, self.pairs.noisy)])
-        return self._both(z, self.pairs.prompts, generator).mean()
-
-    def _contrast_loss(self, latents: Latents, generator: Generator) -> Tensor:
-        rows = torch.randint(len(latents), (self.extra,), generator=generator)
-        z = latents.draw(rows, generator)
-        named, unnamed = self._both(torch.cat([z, z]), self.apart, generator).chunk(2)
-        return torch.relu(1 + self.margin - unnamed / named.detach().clamp(min=1e-8)).mean()
-
-    def _both(self, z: Tensor, prompts: tuple[str, str], generator: Generator) -> Tensor:
-        """Denoising losses of two halves, each under its prompt, at the same t and noise."""
+    def _halves(self, z: Tensor, prompts: tuple[str, str], generator: Generator) -> Rows:
+        """Two halves, each under its prompt, at the same timesteps and noise."""
         half = len(z) // 2
         noise = torch.randn(z[:half].shape, generator=generator).repeat(2, 1, 1, 1)
-        steps = self.model.noise_schedule.config.num_train_timesteps
-        t = torch.randint(0, steps, (half,), generator=generator).repeat(2)
-        context = self.model.embed(prompts).repeat_interleave(half, 0)
-        return self.model.denoising_loss(z, t, noise, context)
+        t = self.timesteps(half, generator).repeat(2)
+        return Rows(z, noise, t, list(prompts), [half, half])
 
 
 @trainer("cdl-dreambooth")

@@ -24,6 +24,7 @@ from .training import Latents, Trainee, latents_of
 if TYPE_CHECKING:
     from ..lab import Lab
 
+ADDED = {"omit": True}  # in names of stored work: left out at its default (keys.plain)
 TRAINERS: dict[str, type[Trainer]] = {}
 
 
@@ -79,6 +80,13 @@ class Trainer:
         batch_size: instance pictures a step, and as many class pictures.
         prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
         class_images: how many class pictures are sampled from the model itself.
+        gradient_accumulation: batches to a step, as if the batch were so many times as large.
+        gradient_checkpointing: less memory for more time, the same result.
+        ema_decay: end with an exponential moving average of the weights; None ends with the last.
+        adam_8bit: optimiser states in 8 bits, by bitsandbytes, on a GPU.
+
+    Raises:
+        ValueError: a parameter out of range.
     """
 
     name: ClassVar[str] = ""
@@ -91,6 +99,10 @@ class Trainer:
     class_images: int = 200
     prior_dropout: float = 0.0
     weight_decay: float = 1e-2
+    gradient_accumulation: int = field(default=1, metadata=ADDED)
+    gradient_checkpointing: bool = field(default=False, metadata=ADDED)
+    ema_decay: float | None = field(default=None, metadata=ADDED)
+    adam_8bit: bool = field(default=False, metadata=ADDED)
     seed: int = 0
     lab: Lab | None = field(default=None, compare=False, repr=False)
 
@@ -99,6 +111,12 @@ class Trainer:
             raise ValueError(f"prompts must be one of {sorted(PROMPTS)}; got {self.prompts!r}")
         if self.steps < 0 or self.batch_size < 1 or self.lr < 0:
             raise ValueError("steps and lr must not be negative, batch_size at least 1")
+        if self.gradient_accumulation < 1:
+            raise ValueError(
+                f"gradient_accumulation must be at least 1; got {self.gradient_accumulation}"
+            )
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie in [0, 1), or be None; got {self.ema_decay}")
 
     def method(self, subject: Subject) -> Method:
         """What is trained."""
@@ -125,6 +143,9 @@ class Trainer:
             "lr": self.lr, "text_lr": self.text_lr, "method": method,
             "batch_size": self.batch_size, "prior_weight": self.prior_weight,
             "prior_dropout": self.prior_dropout, "weight_decay": self.weight_decay,
+            "accumulation": self.gradient_accumulation,
+            "checkpointing": self.gradient_checkpointing,
+            "ema_decay": self.ema_decay, "adam_8bit": self.adam_8bit,
         }  # fmt: skip
 
     def fit(
@@ -201,6 +222,7 @@ def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
         "mark": mark, "step": trainee.taken, "losses": losses,
         "weights": trainee.method.state(trainee.model),
         "optimiser": trainee.optimiser.state_dict(),
+        "ema": trainee.ema.state_dict() if trainee.ema else None,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -219,6 +241,8 @@ def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
         for name, held in trainee.method.state(trainee.model).items():
             held.copy_(state["weights"][name])
     trainee.optimiser.load_state_dict(state["optimiser"])
+    if trainee.ema is not None:
+        trainee.ema.load_state_dict(state["ema"])
     trainee.taken = state["step"]
     return state["losses"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from diffusers.training_utils import EMAModel
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
@@ -25,6 +26,24 @@ class Latents:
         """A fresh posterior sample of some rows."""
         mean, std = self.mean[rows], self.std[rows]
         return mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of a pass through the UNet.
+
+    Attributes:
+        latents, noise: (n, c, h, w).
+        t: timesteps, (n,).
+        said: prompts.
+        counts: how many rows in a row each prompt is said of; their sum is n.
+    """
+
+    latents: Tensor
+    noise: Tensor
+    t: Tensor
+    said: list[str]
+    counts: list[int]
 
 
 @torch.no_grad()
@@ -49,7 +68,15 @@ class Trainee:
         shuffle: False takes pictures from the first on, as Anti-DreamBooth's surrogates do.
         round_weights: round weights to this dtype after each step (imitates training without
             float32 master weights).
+        accumulation: batches whose gradients are added up for one step; the loss is their mean.
+        checkpointing: recompute activations in the backward pass: less memory, the same gradients.
+        ema_decay: keep an exponential moving average of what is trained, with diffusers' warm-up,
+            and end with it; None keeps none.
+        adam_8bit: bitsandbytes' AdamW with 8-bit states, a quarter of the optimiser's memory.
         method: what is trained; the model has been prepared for it.
+
+    Raises:
+        ImportError: ``adam_8bit`` without bitsandbytes.
     """
 
     model: Diffusion
@@ -64,7 +91,12 @@ class Trainee:
     max_grad_norm: float | None = 1.0
     shuffle: bool = True
     round_weights: torch.dtype | None = None
+    accumulation: int = 1
+    checkpointing: bool = False
+    ema_decay: float | None = None
+    adam_8bit: bool = False
     method: Method = field(default_factory=FullFineTuning)
+    ema: EMAModel | None = field(default=None, init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
 
@@ -75,32 +107,62 @@ class Trainee:
         _, unet, text = self.model.modules
         unet.train()
         text.train(any(p.requires_grad for p in text.parameters()))
-        self.optimiser = torch.optim.AdamW(groups, weight_decay=self.weight_decay)
+        if self.checkpointing:
+            unet.enable_gradient_checkpointing()
+            text.gradient_checkpointing_enable()
+        if self.ema_decay is not None:
+            self.ema = EMAModel(self.parameters, decay=self.ema_decay)
+        adam = _adam_8bit() if self.adam_8bit else torch.optim.AdamW
+        self.optimiser = adam(groups, weight_decay=self.weight_decay)
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
         """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
-        rows = [self._pick(len(latents), generator)]
-        z = [latents.draw(rows[0], generator)]
-        with_prior = self.prior is not None and self.prior_weight > 0
-        if with_prior:
-            z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
-        joined = torch.cat(z)
-        said, rows_each = self.said(rows[0])
-        if with_prior:
-            empty = self._dropped(generator)
-            said.append(self.prompts[1])
-            rows_each.append(self.batch_size - empty)
-            if empty:
-                said.append("")
-                rows_each.append(empty)
-        repeats = torch.tensor(rows_each, device=joined.device)
-        context = self.model.embed(said).repeat_interleave(repeats, 0)
-        noise = torch.randn(joined.shape, generator=generator)
-        steps = self.model.noise_schedule.config.num_train_timesteps
-        t = torch.randint(0, steps, (len(joined),), generator=generator)
-        each = self.model.denoising_loss(joined, t, noise, context)
+        each, *more = self._losses(
+            [self._own(latents, generator), *self.further(latents, generator)]
+        )
         loss = each[: self.batch_size].mean()
-        return loss + self.prior_weight * each[self.batch_size :].mean() if with_prior else loss
+        if len(each) > self.batch_size:
+            loss = loss + self.prior_weight * each[self.batch_size :].mean()
+        return self.total(loss, more)
+
+    def further(self, latents: Latents, generator: Generator) -> list[Rows]:
+        """Rows of further terms of the loss for the same pass; drawn after the step's own."""
+        return []
+
+    def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
+        """The loss with the further terms: ``more`` are the losses (n,) of their rows."""
+        return loss
+
+    def _own(self, latents: Latents, generator: Generator) -> Rows:
+        """Instance pictures, then as many class pictures with prior preservation."""
+        rows = self._pick(len(latents), generator)
+        z = [latents.draw(rows, generator)]
+        said, counts = self.said(rows)
+        if self.prior is not None and self.prior_weight > 0:
+            z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
+            empty = self._dropped(generator)
+            said, counts = [*said, self.prompts[1]], [*counts, self.batch_size - empty]
+            if empty:
+                said, counts = [*said, ""], [*counts, empty]
+        joined = torch.cat(z)
+        noise = torch.randn(joined.shape, generator=generator)
+        return Rows(joined, noise, self.timesteps(len(joined), generator), said, counts)
+
+    def timesteps(self, n: int, generator: Generator) -> Tensor:
+        """n timesteps, uniform over the schedule."""
+        steps = self.model.noise_schedule.config.num_train_timesteps
+        return torch.randint(0, steps, (n,), generator=generator)
+
+    def _losses(self, parts: list[Rows]) -> list[Tensor]:
+        """The denoising loss of each row of each part, from one pass."""
+        latents = torch.cat([part.latents for part in parts])
+        said = [prompt for part in parts for prompt in part.said]
+        counts = [count for part in parts for count in part.counts]
+        repeats = torch.tensor(counts, device=latents.device)
+        context = self.model.embed(said).repeat_interleave(repeats, 0)
+        t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
+        each = self.model.denoising_loss(latents, t, noise, context)
+        return list(each.split([len(part.latents) for part in parts]))
 
     def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
         """The prompts of the instance pictures drawn, and how many rows in a row each has."""
@@ -112,15 +174,18 @@ class Trainee:
         Raises:
             FloatingPointError: when the loss is not finite; the weights are as before the step.
         """
-        with torch.enable_grad():
-            loss = self.loss(latents, generator)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the fine-tuning loss is {loss.item()} at step {self.taken}: lower the learning "
-                "rate, or use float32"
-            )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        total = 0.0
+        for _ in range(self.accumulation):
+            with torch.enable_grad():
+                loss = self.loss(latents, generator)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f"the fine-tuning loss is {loss.item()} at step {self.taken}: lower the "
+                    "learning rate, or use float32"
+                )
+            (loss / self.accumulation).backward()
+            total += loss.item() / self.accumulation
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.optimiser.step()
@@ -129,8 +194,10 @@ class Trainee:
             with torch.no_grad():
                 for p in self.parameters:
                     p.copy_(p.to(self.round_weights).to(p.dtype))
+        if self.ema is not None:
+            self.ema.step(self.parameters)
         self.taken += 1
-        return loss.item()
+        return total
 
     def run(self, latents: Latents, steps: int, generator: Generator) -> None:
         """Several steps in a row; afterwards the weights want no gradients."""
@@ -139,8 +206,10 @@ class Trainee:
         self.release()
 
     def release(self) -> None:
-        """Evaluation mode, no gradients kept: the model is ready to sample."""
+        """Evaluation mode, no gradients kept, the average in place: ready to sample."""
         self.optimiser.zero_grad(set_to_none=True)
+        if self.ema is not None and self.taken:
+            self.ema.copy_to(self.parameters)
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 
@@ -159,3 +228,14 @@ class Trainee:
             )
         order = [torch.randperm(n, generator=generator) for _ in range(-(-self.batch_size // n))]
         return torch.cat(order)[: self.batch_size]
+
+
+def _adam_8bit() -> type[torch.optim.Optimizer]:
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise ImportError(
+            "adam_8bit wants bitsandbytes: install the extra with pip install 'shortcut-nb[real]', "
+            "or leave adam_8bit off"
+        ) from error
+    return AdamW8bit
