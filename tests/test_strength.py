@@ -19,12 +19,17 @@ def frame(levels, subjects=6, spread=0.01):
                 value = level + 0.05 * i + spread * rng.normal()
                 rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
                              "condition": condition, "prompt": "instance", "ims_missing": value,
-                             "quality": value, "texture": 1 - value}
+                             "quality": value, "texture": 1 - value,
+                             "attack_seconds": 900.0 if i == 0 else 60.0}
                             | dict.fromkeys(strength.SIZES, 1.0))  # fmt: skip
     return pd.DataFrame(rows)
 
 
 LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
+
+
+def test_seconds_are_not_those_of_one_slow_run():
+    assert set(strength.table(frame(LEVELS))["attack_seconds"]) == {60.0}
 
 
 def test_every_attack_has_a_cell():

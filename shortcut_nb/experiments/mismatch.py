@@ -161,9 +161,7 @@ def verdicts(rows: pd.DataFrame, correlated: list[dict]) -> list[dict]:
     """Every prediction, its number, its 95 % interval, and "confirmed", "refuted" or "undecided".
 
     Confirmed: the interval lies above zero; refuted: below; undecided: it contains zero, or there
-    is none. There is no correction for their number. The intervals of differences are those of
-    ``judge``: over six subjects a percentile interval of a mean covers some 84 %, not 95 % (1,000
-    simulations, normal values), so a verdict at its edge is weak.
+    is none. There is no correction for their number.
     """
     found = [row | {"kind": "difference", "value": row["difference"]} for row in differences(rows)]
     for measure, harm, given in CORRELATIONS:
