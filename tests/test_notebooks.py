@@ -13,6 +13,7 @@ PARAMETERS: dict[str, dict] = {
     "00_quickstart": {"samples": 4},
     "03_protective_perturbations": {"attacks": ["advdm"]},
     "04_latent_mismatch": {"attacks": ["noise", "advdm", "aspl", "clip-shift"]},
+    "05_shortcut_learning": {"samples": 4},
 }
 NOTEBOOKS = all_notebooks()
 

@@ -141,7 +141,7 @@ def test_the_check_fails_on_a_wrong_sign():
     assert not shortcut.check(turned_world, few, "16/255")["asserted"].any()
     with pytest.raises(ValueError, match="8/255"):
         shortcut.check(frame(subjects=1), content, "8/255")
-    with pytest.raises(ValueError, match="both"):
+    with pytest.raises(AssertionError, match="both"):
         shortcut.check(frame(subjects=1), {"eps": "16/255", "predictions": []}, "16/255")
 
 

@@ -21,7 +21,7 @@ from ..profile import load_profile
 from . import matrix, strength
 from .report import about, judge, paired, records, write_json
 from .shifts import MEASURES, all_shifts
-from .shipped import compare, verdict
+from .shipped import compare_judged, verdict
 
 HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
          "texture_rise": ("texture", 1)}  # fmt: skip
@@ -184,11 +184,8 @@ def beside(rows: pd.DataFrame, content: dict) -> pd.DataFrame:
     Raises:
         AssertionError: an asserted one has the other sign here, or nothing can be compared.
     """
-    names = {"low": "difference_low", "high": "difference_high", "holds": "difference_holds",
-             "weakest": "difference_weakest", "subjects": "n"}  # fmt: skip
-    there = [{names.get(key, key): held for key, held in row.items()}
-             for row in content["predictions"] if row["kind"] == "difference"]  # fmt: skip
-    return compare(pd.DataFrame(differences(rows)), there, ["prediction", "eps"])
+    there = [row for row in content["predictions"] if row["kind"] == "difference"]
+    return compare_judged(differences(rows), there, ["prediction", "eps"])
 
 
 def main(

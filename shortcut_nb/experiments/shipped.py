@@ -94,3 +94,13 @@ def compare(
     if len(wrong):
         raise AssertionError(f"not as the larger run found:\n{wrong.to_string()}")
     return both
+
+
+def compare_judged(
+    mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]], by: Sequence[str]
+) -> pd.DataFrame:
+    """:func:`compare` for rows that hold what :func:`.report.judge` says, named ``by``."""
+    names = {end: f"difference_{end}" for end in ("low", "high", "holds", "weakest")}
+    names["subjects"] = "n"
+    renamed = [{names.get(key, key): held for key, held in row.items()} for row in theirs]
+    return compare(pd.DataFrame(mine), renamed, by)

@@ -23,7 +23,7 @@ from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .predictions import BASE, HARMS, judged
 from .report import TITLES, about, means, records, write_json
-from .shipped import CLEAR, ENOUGH_SUBJECTS, verdict
+from .shipped import compare_judged, verdict
 from .stages import Stages
 
 SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
@@ -163,32 +163,15 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
 def check(frame: pd.DataFrame, content: Mapping[str, Any], eps: str) -> pd.DataFrame:
     """Set a run's own differences beside those of ``shortcut.json``; one row per prediction.
 
-    What was confirmed there on :data:`ENOUGH_SUBJECTS` subjects or more, the weakest of them
-    showing at least :data:`CLEAR` of the mean difference, is asserted here; the rest is shown.
+    See :func:`.shipped.compare` for what is asserted.
 
     Raises:
-        ValueError: the larger run had another budget, or shares no prediction with this one.
-        AssertionError: when an asserted prediction has the wrong sign here.
+        ValueError: the larger run had another budget.
+        AssertionError: an asserted prediction has the wrong sign here, or none is in both.
     """
     if content["eps"] != eps:
         raise ValueError(f"shortcut.json was measured at {content['eps']}; got eps {eps!r}")
-    mine = {(row["claim"], row["score"]): row["difference"] for row in judged(frame)}
-    rows = [
-        {name: row[name] for name in ("claim", "score")}
-        | {"here": mine[key], "larger run": row["difference"]}
-        | {name: row[name] for name in ("low", "high", "subjects", "verdict")}
-        | {"asserted": row["holds"] is True and row["subjects"] >= ENOUGH_SUBJECTS
-           and row["weakest"] >= CLEAR * abs(row["difference"]),
-           "agrees": mine[key] * row["direction"] > 0}
-        for row in content["predictions"] if (key := (row["claim"], row["score"])) in mine
-    ]  # fmt: skip
-    if not rows:
-        raise ValueError("no prediction was measured both here and in the larger run")
-    table = pd.DataFrame(rows)
-    wrong = table.loc[table["asserted"] & ~table["agrees"]]
-    if len(wrong):
-        raise AssertionError(f"not as in the larger run:\n{wrong.to_string()}")
-    return table
+    return compare_judged(judged(frame), content["predictions"], ["claim", "score"])
 
 
 def _draw_curves(steps: pd.DataFrame, eps: str, out: Path) -> None:

@@ -22,7 +22,7 @@ from ..profile import load_profile
 from . import matrix
 from .matrix import first_subjects
 from .report import judge, means, paired
-from .shipped import CLEAR, ENOUGH_SUBJECTS
+from .shipped import compare_judged
 from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
@@ -120,31 +120,14 @@ def established(eps: str) -> list[dict]:
 def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
     """Set a run's own differences beside the established ones; one row per claim.
 
-    ``verdict`` says what the larger run made of the claim: "holds" or "refuted". A claim that held
-    for every one of its subjects, the weakest showing at least :data:`CLEAR` of the mean
-    difference, is asserted here; one that held on average only, or that was refuted, is shown. So
-    is everything measured on fewer than :data:`ENOUGH_SUBJECTS` subjects.
+    ``here`` is this run's difference, ``difference`` the larger run's with interval and verdict.
+    See :func:`.shipped.compare` for what is asserted.
 
     Raises:
         AssertionError: when an asserted claim has the wrong sign here, or nothing can be compared.
     """
-    mine = {row["claim"]: row["difference"] for row in claims(frame) if row["eps"] == eps}
-    rows = [
-        {"claim": row["claim"], "here": mine[row["claim"]], "established": row["difference"],
-         "low": row["low"], "high": row["high"], "subjects": row["subjects"],
-         "verdict": "holds" if row["holds"] else "refuted",
-         "asserted": bool(row["holds"]) and row["subjects"] >= ENOUGH_SUBJECTS
-         and row["weakest"] >= CLEAR * abs(row["difference"]),
-         "agrees": mine[row["claim"]] * row["direction"] > 0}
-        for row in established(eps) if row["claim"] in mine
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    if not len(table):
-        raise AssertionError(f"nothing to check: no claim was measured both here and at {eps}")
-    wrong = table.loc[table["asserted"] & ~table["agrees"], "claim"].tolist()
-    if wrong:
-        raise AssertionError(f"not as established: {', '.join(wrong)}\n{table.to_string()}")
-    return table
+    mine = [row for row in claims(frame) if row["eps"] == eps]
+    return compare_judged(mine, established(eps), ["claim", "score"])
 
 
 def main(
