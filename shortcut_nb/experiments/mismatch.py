@@ -26,6 +26,7 @@ from .shipped import compare_judged, verdict
 HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
          "texture_rise": ("texture", 1)}  # fmt: skip
 
+EVERY = "every budget"
 # What the hypothesis (H1) says must be, stated before this experiment was run. They are its
 # predictions, not our expectation: a prototype had seen random noise move CLIP as far as an attack.
 # One was added after a look at one subject: there CLIP lost 0.003 of the class, so that a loss
@@ -109,11 +110,17 @@ def correlations(rows: pd.DataFrame, resamples: int = 4000) -> list[dict]:
     """Rank correlation of every measure with every harm, per budget, plain and given the PSNR.
 
     Pools: "all" conditions that were trained on, and "attacks" without random noise. ``lowest`` and
-    ``highest``: the range of the correlation when each condition in turn is left out.
+    ``highest``: the range of the correlation when each condition in turn is left out. With more
+    than one budget there are rows of all of them together, under the budget :data:`EVERY`; there a
+    condition is an attack at a budget.
     """
     found = []
     trained = rows.dropna(subset=list(HARMS)) if set(HARMS) <= set(rows) else rows[:0]
-    for eps, part in trained.groupby("eps", sort=False):
+    parts = list(trained.groupby("eps", sort=False))
+    if len(parts) > 1:
+        named = trained["condition"] + " " + trained["eps"]
+        parts.append((EVERY, trained.assign(condition=named)))
+    for eps, part in parts:
         for pool in ("all", "attacks"):
             own = part if pool == "all" else part[part["kind"] != "random noise"]
             if own["condition"].nunique() < 3:
@@ -195,15 +202,22 @@ def main(
     eps: Annotated[list[str] | None, typer.Option(help="budgets with DreamBooth")] = None,
     shifts_only: Annotated[list[str] | None, typer.Option(help="budgets without")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    further: Annotated[
+        list[str] | None, typer.Option(help="further budgets with DreamBooth, of --further-attack")
+    ] = None,
+    further_attack: Annotated[list[str] | None, typer.Option()] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
     named = load_profile(profile)
     people, parts, frames = matrix.first_subjects(named, subjects), [], []
-    for budget in [*(eps or ["16/255"]), *(shifts_only or [])]:
-        cells = strength.cells(budget, attack, ensemble=bool(named.ensemble))
-        if budget not in (shifts_only or []):
+    plan = [(budget, attack, True) for budget in eps or ["16/255"]]
+    plan += [(budget, further_attack or attack, True) for budget in further or ()]
+    plan += [(budget, attack, False) for budget in shifts_only or ()]
+    for budget, names, trained in plan:
+        cells = strength.cells(budget, names, ensemble=bool(named.ensemble))
+        if trained:
             frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
             frames.append(frame.assign(eps=budget))
         parts.append(all_shifts(cells, people, range(seeds), profile=profile, workers=workers))
