@@ -76,7 +76,9 @@ def test_a_world_of_shortcuts_confirms_the_predictions():
     quality = next(r for r in rows if r["claim"] == BASE and r["score"] == "quality")
     assert quality["difference"] == pytest.approx(-0.3, abs=0.02) and quality["predicted"] == "−"
     first = next(row for row in rows if row["claim"] == FIRST)
-    assert first["difference"] == pytest.approx(0.5, abs=0.05) and first["verdict"] == "confirmed"
+    # The person on protected pictures: 0.3 less 0.08 of harm, of 1 less 0.1.
+    assert first["difference"] == pytest.approx(0.8 - 0.22 / 0.9, abs=0.05)
+    assert first["verdict"] == "confirmed"
 
 
 def test_what_goes_the_other_way_is_refuted_and_noise_undecided():
@@ -88,6 +90,18 @@ def test_what_goes_the_other_way_is_refuted_and_noise_undecided():
     assert none["a quarter of the pictures is enough"]["verdict"] == "undecided"
     alone = judged(frame(subjects=1))
     assert {row["verdict"] for row in alone} == {"undecided"}
+
+
+def test_the_lead_of_the_texture_can_be_refuted_and_can_overshoot():
+    given = frame()
+    early = (given["step"] == 20) & (given["sheet"] == "own")
+    late_texture = given.assign(texture=given["texture"].where(~early, 3.0))
+    found = next(row for row in judged(late_texture) if row["claim"] == FIRST)
+    assert found["verdict"] == "refuted"
+    burst = early & (given["condition"] == "protected")
+    overshoot = given.assign(texture=given["texture"].where(~burst, given["texture"] + 4))
+    lead = next(row for row in judged(overshoot) if row["claim"] == FIRST)["difference"]
+    assert lead == pytest.approx(0.8 + 2 - 0.22 / 0.9, abs=0.1)
 
 
 def test_what_was_not_run_is_left_out():

@@ -166,7 +166,22 @@ def same_training(one, other):
 
 
 def test_checkpointing_changes_nothing_but_memory(lab, subject, fitted):
-    same = make(lab, "dreambooth", gradient_checkpointing=True).fit(subject)
+    on = []
+
+    def look(info):
+        on.append(trained[-1].modules[1].is_gradient_checkpointing)
+
+    trained, clone = [], Diffusion.clone
+
+    def cloned(self):
+        trained.append(clone(self))
+        return trained[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Diffusion, "clone", cloned)
+        same = make(lab, "dreambooth", gradient_checkpointing=True).fit(subject, on_step=look)
+    assert on == [True] * SMALL["steps"]
+    assert not same.model.modules[1].is_gradient_checkpointing  # off again in what is handed out
     assert same.losses == pytest.approx(fitted["dreambooth"].losses, rel=1e-4)
 
 
@@ -193,6 +208,24 @@ def test_accumulated_batches_are_one_large_batch(lab, subject, monkeypatch):
     torch.testing.assert_close(weights["two"][1], weights["one"][1], atol=1e-6, rtol=1e-4)
 
 
+def test_accumulation_is_passed_on_and_resumes(lab, subject, fitted, tmp_path):
+    path, how = tmp_path / "run.ckpt", {"gradient_accumulation": 2}
+    one = make(lab, "dreambooth", **how).fit(subject)
+    assert one.losses != fitted["dreambooth"].losses
+    make(lab, "dreambooth", steps=2, **how).fit(subject, checkpoint=path, every=1)
+    same_training(make(lab, "dreambooth", **how).fit(subject, checkpoint=path, every=1), one)
+
+
+def test_pictures_in_order_go_on_over_accumulated_batches(lab):
+    trainee = Trainee(lab.diffusion.clone(), ("", ""), None, 1e-4, batch_size=2, shuffle=False,
+                      accumulation=2)  # fmt: skip
+    seen = []
+    for trainee.taken in range(2):
+        for trainee.within in range(2):
+            seen += trainee._pick(5, torch.Generator()).tolist()
+    assert seen == [0, 1, 2, 3, 4, 0, 1, 2]
+
+
 def test_the_moving_average_is_what_is_kept(lab, subject, fitted, tmp_path):
     path, how = tmp_path / "run.ckpt", {"ema_decay": 0.5}
     one = make(lab, "dreambooth", **how).fit(subject)
@@ -216,6 +249,16 @@ def test_eight_bit_adam_says_what_it_wants(lab, subject):
         pytest.skip("bitsandbytes is installed")
     with pytest.raises(ImportError, match="real"):
         make(lab, "dreambooth", adam_8bit=True).fit(subject)
+
+
+def test_eight_bit_adam_is_close_to_adam_and_resumes(lab, subject, fitted, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    path, how = tmp_path / "run.ckpt", {"adam_8bit": True}
+    one = make(lab, "dreambooth", **how).fit(subject)
+    assert one.losses != fitted["dreambooth"].losses
+    assert one.losses == pytest.approx(fitted["dreambooth"].losses, rel=0.05)
+    make(lab, "dreambooth", steps=2, **how).fit(subject, checkpoint=path, every=1)
+    same_training(make(lab, "dreambooth", **how).fit(subject, checkpoint=path, every=1), one)
 
 
 @pytest.mark.parametrize(

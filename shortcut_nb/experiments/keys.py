@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from shortcut_nb.budget import Budget
+from shortcut_nb.personalize.trainer import omitted
 from shortcut_nb.weights import file_digests, file_sha256
 
 
@@ -35,7 +36,7 @@ def plain(value: Any) -> Any:
         return plain(value.model_dump())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)
-                if f.compare and not _omitted(f, value)}  # fmt: skip
+                if f.compare and not omitted(f, value)}  # fmt: skip
         named = {name: plain(each) for name, each in held.items()}
         return {"class": type(value).__name__, **named}
     if isinstance(value, dict):
@@ -48,11 +49,6 @@ def plain(value: Any) -> Any:
         f"expected numbers, text, lists, dicts or dataclasses in a cache key; got "
         f"{type(value).__name__}. Pass tensors and files as inputs=, which are hashed."
     )
-
-
-def _omitted(field: dataclasses.Field, value: Any) -> bool:
-    """A field marked ``metadata={"omit": True}``, at its default: added after work was stored."""
-    return bool(field.metadata.get("omit")) and getattr(value, field.name) == field.default
 
 
 def canonical(value: Any) -> str:

@@ -110,12 +110,13 @@ def correlations(rows: pd.DataFrame, resamples: int = 4000) -> list[dict]:
     """Rank correlation of every measure with every harm, per budget, plain and given the PSNR.
 
     Pools: "all" conditions that were trained on, and "attacks" without random noise. ``lowest`` and
-    ``highest``: the range of the correlation when each condition in turn is left out. With more
-    than one budget there are rows of all of them together, under the budget :data:`EVERY`; there a
-    condition is an attack at a budget.
+    ``highest``: the range of the correlation when each attack in turn is left out, at every budget
+    at once. With more than one budget there are rows of all of them together, under the budget
+    :data:`EVERY`; there a condition is an attack at a budget.
     """
     found = []
     trained = rows.dropna(subset=list(HARMS)) if set(HARMS) <= set(rows) else rows[:0]
+    trained = trained.assign(attack=trained["condition"])
     parts = list(trained.groupby("eps", sort=False))
     if len(parts) > 1:
         named = trained["condition"] + " " + trained["eps"]
@@ -141,10 +142,9 @@ def _correlate(
         fixed = None if given is None else part[given]
         return rank_correlation(part[x], part[y], part["subject"].tolist(), fixed, draws)
 
-    names = rows["condition"].unique()
-    without = [once(rows[rows["condition"] != name]).value for name in names]
+    without = [once(rows[rows["attack"] != name]).value for name in rows["attack"].unique()]
     ends = {"lowest": float(np.min(without)), "highest": float(np.max(without))}
-    return {"conditions": len(names)} | once(rows, resamples)._asdict() | ends
+    return {"conditions": rows["condition"].nunique()} | once(rows, resamples)._asdict() | ends
 
 
 def differences(rows: pd.DataFrame) -> list[dict]:

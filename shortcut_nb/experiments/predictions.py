@@ -82,7 +82,7 @@ PREDICTIONS = (
     Prediction("a telling caption binds less than V*",
                rise("caption", "caption, clean", high="trained") + LESS, -1,
                "a rare word has little meaning to hold against the noise, a caption has some"),
-    Prediction("without V* in training, V* stays clean",
+    Prediction("without V* in training, less sets V* apart from the class",
                rise("caption", "caption, clean") + LESS, -1,
                "the noise goes to the words that were trained on"),
     Prediction("naming the person leaves the noise to V*",
@@ -121,9 +121,11 @@ def each(frame: pd.DataFrame, prediction: Prediction, score: str) -> np.ndarray:
 def first(frame: pd.DataFrame) -> np.ndarray:
     """Each subject's lead of the texture over the person, a third of the way through training.
 
-    The share reached of its final rise, cut to [0, 1]: of the V* samples' texture, protected minus
-    clean; less that of their identity match, on clean pictures, over the untrained model. Subjects
-    without a final rise of either are left out.
+    The share reached of its final rise: of the V* samples' texture, protected minus clean; less
+    that of their identity match, after the same training on protected pictures, over the untrained
+    model. A share above 1 has overshot its end. Subjects without a final rise of either are left
+    out. The first form of this measure cut shares to [0, 1] and took the person from the training
+    on clean pictures; it could hardly be refuted and was replaced after its first result.
     """
     steps = sorted(frame["step"].unique())
     last = steps[-1]
@@ -134,13 +136,14 @@ def first(frame: pd.DataFrame) -> np.ndarray:
         aggfunc="mean",
     )  # fmt: skip
     needed = {("texture", "protected", early), ("texture", "clean", early)}
-    needed |= {("ims_missing", "clean", 0), ("ims_missing", "clean", early)}
+    needed |= {("ims_missing", "protected", 0), ("ims_missing", "protected", early)}
     if early in (0, last) or not needed <= set(table.columns):
         return np.empty(0)
     texture = table["texture", "protected"] - table["texture", "clean"]
-    person = table["ims_missing", "clean"].sub(table["ims_missing", "clean", 0], axis=0)
+    match = table["ims_missing", "protected"]
+    person = match.sub(match[0], axis=0)
     rose = (texture[last] > 0) & (person[last] > 0)
-    shares = [(part[early] / part[last])[rose].clip(0, 1) for part in (texture, person)]
+    shares = [(part[early] / part[last])[rose] for part in (texture, person)]
     return (shares[0] - shares[1]).dropna().to_numpy()
 
 

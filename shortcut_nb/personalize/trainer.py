@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +24,7 @@ from .training import Latents, Trainee, latents_of
 if TYPE_CHECKING:
     from ..lab import Lab
 
-ADDED = {"omit": True}  # in names of stored work: left out at its default (keys.plain)
+ADDED = {"omit": True}  # left out of the names of stored work at its default
 TRAINERS: dict[str, type[Trainer]] = {}
 
 
@@ -80,10 +80,11 @@ class Trainer:
         batch_size: instance pictures a step, and as many class pictures.
         prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
         class_images: how many class pictures are sampled from the model itself.
-        gradient_accumulation: batches to a step, as if the batch were so many times as large.
+        gradient_accumulation: batches to a step, each drawn anew; the step takes the mean of their
+            gradients.
         gradient_checkpointing: less memory for more time, the same result.
         ema_decay: end with an exponential moving average of the weights; None ends with the last.
-        adam_8bit: optimiser states in 8 bits, by bitsandbytes, on a GPU.
+        adam_8bit: optimiser states in 8 bits, by bitsandbytes.
 
     Raises:
         ValueError: a parameter out of range.
@@ -206,7 +207,8 @@ class Trainer:
         )
 
     def _mark(self, words: Prompts, images: Tensor) -> str:
-        held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        held = {f.name: getattr(self, f.name) for f in fields(self)
+                if f.compare and not omitted(f, self)}  # fmt: skip
         held = {"trainer": self.name} | held
         held.pop("steps")
         lab = self.lab
@@ -215,6 +217,11 @@ class Trainer:
         digest = hashlib.sha256(f"{about} {lab.digest('diffusion')}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def omitted(field: Field, owner: Any) -> bool:
+    """A field marked :data:`ADDED`, at its default: work stored before it was added stays valid."""
+    return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
 
 
 def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
@@ -243,6 +250,7 @@ def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
     trainee.optimiser.load_state_dict(state["optimiser"])
     if trainee.ema is not None:
         trainee.ema.load_state_dict(state["ema"])
+        trainee.ema.to(device=trainee.parameters[0].device)
     trainee.taken = state["step"]
     return state["losses"]
 

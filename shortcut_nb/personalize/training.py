@@ -99,6 +99,7 @@ class Trainee:
     ema: EMAModel | None = field(default=None, init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
+    within: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         text_lr = self.lr if self.text_lr is None else self.text_lr
@@ -176,7 +177,8 @@ class Trainee:
         """
         self.optimiser.zero_grad(set_to_none=True)
         total = 0.0
-        for _ in range(self.accumulation):
+        for within in range(self.accumulation):
+            self.within = within
             with torch.enable_grad():
                 loss = self.loss(latents, generator)
             if not torch.isfinite(loss):
@@ -210,6 +212,10 @@ class Trainee:
         self.optimiser.zero_grad(set_to_none=True)
         if self.ema is not None and self.taken:
             self.ema.copy_to(self.parameters)
+        if self.checkpointing:
+            _, unet, text = self.model.modules
+            unet.disable_gradient_checkpointing()
+            text.gradient_checkpointing_disable()
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 
@@ -223,9 +229,8 @@ class Trainee:
 
     def _pick(self, n: int, generator: Generator) -> Tensor:
         if not self.shuffle:
-            return (
-                torch.arange(self.taken * self.batch_size, (self.taken + 1) * self.batch_size) % n
-            )
+            batches = self.taken * self.accumulation + self.within
+            return (batches * self.batch_size + torch.arange(self.batch_size)) % n
         order = [torch.randperm(n, generator=generator) for _ in range(-(-self.batch_size // n))]
         return torch.cat(order)[: self.batch_size]
 
