@@ -112,7 +112,7 @@ def traces(
                          seed=seed)  # fmt: skip
         each = grid.groupby(["pictures", "timestep"])["conditional"].mean()
         rows = each.rename("loss").reset_index().assign(trained=trained, step=step)
-        return rows.to_dict("records")
+        return records(rows)
 
     def make(out: Payload) -> None:
         found: dict[str, list] = {"attention": [], "drift": [], "spectra": [],
