@@ -146,6 +146,7 @@ def test_the_check_fails_on_a_wrong_sign():
     content = {"eps": "16/255", "predictions": judged(frame(amount={"shuffled": -0.5}))}
     table = shortcut.check(frame(subjects=1), content, "16/255").set_index(["claim", "score"])
     assert table.loc[(BASE, "texture"), "asserted"]
+    assert FIRST not in {claim for claim, _ in table.index}
     turned = ("a shuffled perturbation works too", "texture")
     assert table.loc[turned, "verdict"] == "refuted" and not table.loc[turned, "asserted"]
     with pytest.raises(AssertionError, match=BASE.replace("*", r"\*")):
