@@ -163,9 +163,9 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
 def check(frame: pd.DataFrame, content: Mapping[str, Any], eps: str) -> pd.DataFrame:
     """Set a run's own differences beside those of ``shortcut.json``; one row per prediction.
 
-    See :func:`.shipped.compare` for what is asserted. The lead of the texture over the person is left
-    out: it is a ratio of two checkpoints, which one training alone does not settle (it differed in
-    sign between two runs of one subject on one and on two threads).
+    See :func:`.shipped.compare` for what is asserted. The lead of the texture over the person is
+    left out: a ratio of two checkpoints, which one training alone does not settle. It differed in
+    sign between two runs of one subject, on one thread with 8 samples and on two with 4.
 
     Raises:
         ValueError: the larger run had another budget.
