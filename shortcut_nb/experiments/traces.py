@@ -2,8 +2,8 @@
 
 For every subject and seed, one DreamBooth on clean and one on protected pictures: where the words
 of the prompt attend, how far they move, at which noise levels the pictures are learned and when,
-and whether V* samples carry the perturbation's spectrum. Predictions as data, written first.
-Resumable through the store.
+and whether V* samples carry the perturbation's spectrum. Predictions as data, written before this
+was run on several people, but after a look at one (notebook 05). Resumable through the store.
 """
 
 from __future__ import annotations
