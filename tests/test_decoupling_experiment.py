@@ -53,6 +53,7 @@ def test_every_rung_is_drawn(lab, subject):
     assert found["named"].prompt == f"{subject.instance_prompt}, with {N}"
     assert found["guidance-2_5"].guidance_scale == 2.5
     assert found["guidance-2_5"].negative == lab.profile.prompts.negative
+    assert found["guidance-4"] == found["suffix-negative"], "the usual scale is no sheet of its own"
     plain = sheets(subject, trainer(lab, "plain", 0), "plain")
     assert plain["guidance-9"].prompt == subject.instance_prompt
     assert plain["guidance-9"].negative == ""
@@ -72,6 +73,14 @@ def test_the_conditions_are_the_pieces_of_cdl(lab):
     assert set(decoupling.pictures(["2/255", "4/255"], None)) == {
         "clean", "protected 2/255", "protected 4/255",
     }  # fmt: skip
+
+
+def test_only_pictures_that_there_are_can_be_chosen():
+    kinds = decoupling.pictures(["8/255"], "jpeg")
+    assert decoupling.chosen(kinds, None) == list(kinds)
+    assert decoupling.chosen(kinds, ["clean"]) == ["clean"]
+    with pytest.raises(ValueError, match="protected 8/255, purified"):
+        decoupling.chosen(kinds, ["protected 16/255"])
 
 
 def test_shares_are_paired_differences_from_the_rung_before():
@@ -111,7 +120,7 @@ def test_one_fine_tuning_sampled_in_every_way(lab, subject, tmp_path):
     stages = Stages(lab, Store(tmp_path))
     small = {"steps": 1, "class_images": 4, "batch_size": 2}
     drawn = decoupling.drawn(stages, subject, Cell(), "negative pairs", n=1, **small)
-    assert {sheet for _, sheet in drawn} == {"plain", "suffix-negative", "named", "class"}
+    assert {sheet for _, sheet in drawn} == {"plain", "suffix-negative", "named"}
     found = decoupling.table_of(stages, subject, "clean", "negative pairs", 0, drawn)
     assert found["texture"].notna().all()
     assert by_piece(decoupling.variants(found)).loc["negative pairs", "n"] == 1

@@ -64,15 +64,23 @@ def attacked(cell: Cell, eps: str, settings: dict[str, Any]) -> Cell:
     return replace(cell, attack=name, eps=eps, settings=tuple(settings.items()))
 
 
-def cells(eps: str, budgets: Sequence[str], purifier: str) -> dict[str, Cell]:
+def cells(
+    eps: str, budgets: Sequence[str], purifier: str, knows: Sequence[str] | None = None
+) -> dict[str, Cell]:
     """Every attacker at ``eps``, those of :data:`SWEPT` at every budget, and clean pictures.
 
-    A cell is named "knowledge | defence | budget".
+    A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers.
+
+    Raises:
+        ValueError: for an attacker that there is not.
     """
-    found = {}
+    found, known = {}, knowledge(purifier)
+    if unknown := set(knows or ()) - set(known):
+        raise ValueError(f"no attacker knows {sorted(unknown)[0]!r}; there are: {'; '.join(known)}")
     for defence, cell in defences(purifier).items():
         found[f"clean | {defence} | 0/255"] = cell
-        for who, settings in knowledge(purifier).items():
+        for who in knows or known:
+            settings = known[who]
             for budget in dict.fromkeys([eps, *(budgets if who in SWEPT else ())]):
                 found[f"{who} | {defence} | {budget}"] = attacked(cell, budget, settings)
     return found
@@ -149,20 +157,24 @@ def main(
         str, typer.Option(help="the budget at which every attacker is tried")
     ] = "16/255",
     budget: Annotated[list[str] | None, typer.Option(help="budgets of the sweep")] = None,
+    knows: Annotated[list[str] | None, typer.Option(help="these attackers only")] = None,
+    clean_share: Annotated[
+        list[float] | None, typer.Option(help="shares of clean pictures in mixed sets")
+    ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
     about_it = load_profile(profile)
     people = matrix.first_subjects(about_it, subjects)
-    chosen = cells(eps, budget or BUDGETS, about_it.purifier)
+    chosen = cells(eps, budget or BUDGETS, about_it.purifier, knows)
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
     tasks = [
         (profile, subject, seed, who, defence, eps, share, n)
         for seed in range(seeds)
         for who in SWEPT
         for defence in ("none", "both")
-        for share in CLEAN_SHARES
+        for share in clean_share or CLEAN_SHARES
         for subject in people
     ]
     partly = in_processes(mixed, tasks, workers=workers, label="mixed sets")

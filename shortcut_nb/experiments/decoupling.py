@@ -8,7 +8,7 @@ may make decoupling enough. Resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,7 +49,7 @@ RUNGS = (
     ("+ “without” when sampling", "cdl", "suffix"),
     ("+ negative prompt (CDL)", "cdl", "suffix-negative"),
 )
-GUIDANCE = (1.0, 2.5, 4.0, 7.5, 9.0)
+GUIDANCE = (1.0, 2.5, 4.0, 9.0)
 SCORES = ("ims_missing", "quality", "texture", "noise")
 GOOD = {"ims_missing": 1, "quality": 1, "texture": -1, "noise": -1}
 
@@ -65,6 +65,17 @@ def pictures(budgets: Sequence[str], purifier: str | None) -> dict[str, Cell]:
     return bare | {f"{k}, purified": replace(c, purifier=purifier) for k, c in bare.items()}
 
 
+def chosen(kinds: Mapping[str, Cell], these: Sequence[str] | None) -> list[str]:
+    """The names of ``kinds``, or of them ``these`` only.
+
+    Raises:
+        ValueError: for a name that is not among them.
+    """
+    if unknown := [name for name in these or () if name not in kinds]:
+        raise ValueError(f"no pictures are called {unknown[0]!r}; there are: " + "; ".join(kinds))
+    return list(these or kinds)
+
+
 def trainer(lab: Lab, training: str, seed: int, **settings: Any) -> Trainer:
     """The trainer of a way of training."""
     name, own = (TRAININGS | VARIANTS)[training]
@@ -75,8 +86,8 @@ def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
     """Every way to sample one fine-tuning.
 
     ``suffix`` says "without V_N*", ``negative`` has the negative prompt, ``named`` says "with
-    V_N*", ``class`` leaves the identifier out; ``guidance-…`` are the training's own words at other
-    guidance scales (not for the intermediate training).
+    V_N*"; ``guidance-…`` are the training's own words at several guidance scales. A training between plain and CDL is drawn in few ways, CDL in all but
+    the negative prompt alone: no table asks for the others.
     """
     own = subject.instance_prompt
     words = PROMPTS["cdl"](subject, made.phrase(), made.lab.profile.prompts.negative)
@@ -84,15 +95,21 @@ def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
         "plain": Sheet(own, ""), "suffix": Sheet(words.sample, ""),
         "negative": Sheet(own, words.negative),
         "suffix-negative": Sheet(words.sample, words.negative),
-        "named": Sheet(words.instance, ""), "class": Sheet(subject.class_prompt, ""),
+        "named": Sheet(words.instance, ""),
     }  # fmt: skip
     if training in VARIANTS:
-        return {name: found[name] for name in ("plain", "suffix-negative", "named", "class")}
+        return {name: found[name] for name in ("plain", "suffix-negative", "named")}
     ends = {"plain": found["plain"], "cdl": found["suffix-negative"]}
-    if training in ends:
-        found |= {sheet_of(scale): replace(ends[training], guidance_scale=scale)
-                  for scale in GUIDANCE}  # fmt: skip
-    return found
+    if training not in ends:
+        return {name: found[name] for name in ("plain", "named")}
+    if training == "cdl":
+        del found["negative"]
+    usual = made.lab.profile.sampling.guidance_scale
+    # At the usual scale it is the same sheet under another name, and drawn once.
+    return found | {
+        sheet_of(scale): replace(ends[training], guidance_scale=None if scale == usual else scale)
+        for scale in GUIDANCE
+    }
 
 
 def sheet_of(scale: float) -> str:
@@ -204,6 +221,13 @@ def main(
     subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
     seeds: int = 1,
     eps: Annotated[list[str] | None, typer.Option(help="budgets of the protection")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--pictures", help='these only: "clean", "protected 16/255, purified", …'),
+    ] = None,
+    variants_on: Annotated[
+        list[str] | None, typer.Option(help="pictures on which variants are tried")
+    ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
@@ -211,8 +235,9 @@ def main(
     about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
     people = first_subjects(about_it, subjects)
     kinds = pictures(budgets, about_it.purifier)
-    wanted = [(kind, training) for training in TRAININGS for kind in kinds]
-    wanted += [(kind, training) for training in VARIANTS for kind in pictures(budgets, None)]
+    wanted = [(kind, training) for training in TRAININGS for kind in chosen(kinds, only)]
+    bare = variants_on or [kind for kind in pictures(budgets, None) if kind in (only or kinds)]
+    wanted += [(kind, training) for training in VARIANTS for kind in chosen(kinds, bare)]
     # Neighbours in the queue are different subjects, so that no two wait for the same attack.
     tasks = [
         (profile, subject, seed, kind, kinds[kind], training, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -35,6 +36,7 @@ class Condition:
             subject's traits and no identifier; by identifier and "traits"; by identifier and
             "noise" (contrastive prompts).
         watched: sample on the way too, and with more prompts.
+        purifier: name or chain that all pictures go through before training.
     """
 
     attack: str | None = "aspl"
@@ -42,6 +44,7 @@ class Condition:
     place: str = "own"
     words: str = "identifier"
     watched: bool = False
+    purifier: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
@@ -70,6 +73,21 @@ CONDITIONS = {
     "noise named, clean": Condition(None, words="noise"),
 }
 """The interventions by name; "…, clean" is the same words on clean pictures, the control."""
+
+
+def under(
+    conditions: Mapping[str, Condition], attack: str = "aspl", purifier: str | None = None
+) -> dict[str, Condition]:
+    """Conditions with another attack in ASPL's place, and all pictures purified.
+
+    The controls, clean pictures and random noise, keep what they are, and are purified too.
+    """
+    return {
+        name: replace(
+            one, attack=attack if one.attack == Condition.attack else one.attack, purifier=purifier
+        )
+        for name, one in conditions.items()
+    }
 
 
 def mixed(clean: Tensor, perturbed: Tensor, share: float, seed: int = 0) -> Tensor:
@@ -124,6 +142,15 @@ def pictures(
     Raises:
         ValueError: another subject's perturbation is wanted, and no other subject given.
     """
+    images = _perturbed(stages, subject, condition, eps, seed, other)
+    cell = Cell(purifier=condition.purifier)
+    return stages.purify(images, cell, subject.class_name).images
+
+
+def _perturbed(
+    stages: Stages, subject: Subject, condition: Condition, eps: str, seed: int,
+    other: Subject | None,
+) -> Tensor:  # fmt: skip
     clean, budget = subject.images, Budget.parse(eps)
     if condition.attack is None:
         return clean

@@ -251,14 +251,19 @@ def main(
     subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
     seeds: int = 1,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
+    fewer: Annotated[
+        list[str] | None, typer.Option(help="methods tried on fewer pictures; default all")
+    ] = None,
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
+    if unknown := set(fewer or ()) - set(METHODS):
+        raise typer.BadParameter(f"no method {sorted(unknown)[0]!r}; there are: {list(METHODS)}")
     people = first_subjects(load_profile(profile), subjects)
     each = [(profile, subject, seed, method)
             for seed in range(seeds) for method in METHODS for subject in people]  # fmt: skip
     curves = pd.concat(in_processes(curve, [(*one, n) for one in each], workers=workers))
-    tasks = [(*one, count, n) for one in each for count in COUNTS]
+    tasks = [(*one, count, n) for one in each for count in COUNTS if one[-1] in (fewer or METHODS)]
     counts = pd.concat(in_processes(few, tasks, workers=workers))
     # One after the other, so that nothing of ours disturbs the clock.
     prices = in_processes(cost, [(profile, people[0], method) for method in METHODS], workers=1)

@@ -75,8 +75,11 @@ def draw(
                     subject, images, on_step=progress(label or subject.name),
                     checkpoint=state, every=max(1, step),
                 )  # fmt: skip
+                seen: dict[Sheet, Tensor] = {}  # two names of one sheet are drawn once
                 for name, sheet in sheets.items():
-                    out.save_images(f"{step}-{name}", sheet.of(fitted, n, seed))
+                    if sheet not in seen:
+                        seen[sheet] = sheet.of(fitted, n, seed)
+                    out.save_images(f"{step}-{name}", seen[sheet])
 
     lab = stages.lab
     params = {

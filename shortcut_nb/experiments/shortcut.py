@@ -18,7 +18,7 @@ import typer
 from ..lab import Lab
 from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
-from .interventions import CONDITIONS, Condition, draw_condition, frame_of
+from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
@@ -110,12 +110,24 @@ def edges(claims: Sequence[dict]) -> list[Edge]:
     ]  # fmt: skip
 
 
-def story_claims(folder: Path, eps: str) -> list[dict]:
-    """The story's claims at a budget, from the ``story.json`` beside; none without the file."""
-    path = folder / "story.json"
-    if not path.is_file():
-        return []
-    return [row for row in json.loads(path.read_text("utf-8"))["claims"] if row["eps"] == eps]
+def claims_beside(folder: Path, eps: str) -> list[dict]:
+    """Claims at a budget from the ``story.json`` and ``mismatch.json`` beside, where they are."""
+    found = []
+    for name, rows in (("story", "claims"), ("mismatch", "predictions")):
+        path = folder / f"{name}.json"
+        if path.is_file():
+            held = json.loads(path.read_text("utf-8"))[rows]
+            found += as_claims([row for row in held if row["eps"] == eps])
+    return found
+
+
+def as_claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of ``story.json`` or ``mismatch.json`` with the keys that :func:`edges` reads."""
+    return [
+        row if "claim" in row else row | {
+            "claim": row["prediction"], "score": MISMATCH, "difference": row["value"],
+        } for row in rows
+    ]  # fmt: skip
 
 
 def main(
@@ -124,6 +136,10 @@ def main(
     seeds: int = 2,
     eps: Annotated[str, typer.Option(help="budget of the perturbations")] = "16/255",
     condition: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    attack: Annotated[str, typer.Option(help="what perturbs the pictures")] = "aspl",
+    purifier: Annotated[
+        str | None, typer.Option(help="what all pictures go through before training")
+    ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
@@ -131,23 +147,28 @@ def main(
     if unknown := sorted(set(condition or ()) - set(CONDITIONS)):
         raise typer.BadParameter(f"no condition {unknown[0]!r}: there are {', '.join(CONDITIONS)}")
     people = first_subjects(load_profile(profile), subjects)
-    chosen = {name: CONDITIONS[name] for name in condition or CONDITIONS}
+    chosen = under({name: CONDITIONS[name] for name in condition or CONDITIONS}, attack, purifier)
     frame = run(chosen, people, range(seeds), profile=profile, eps=eps, n=n, workers=workers)
-    report(frame, eps, out)
+    # Beside the shipped files, not over them.
+    usual = (attack, purifier) == (Condition.attack, None)
+    report(frame, eps, out if usual else out / f"{attack}-{purifier}", attack, purifier)
 
 
-def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
+def report(
+    frame: pd.DataFrame, eps: str, out: Path, attack: str = "aspl", purifier: str | None = None
+) -> None:
     """Write ``shortcut.json`` (verdicts, curves, means), and the figures."""
     rows, steps = judged(frame), curves(frame)
     last = frame[frame["step"] == frame["step"].max()]
     content = about(frame, eps) | {
+        "attack": attack, "purifier": purifier,
         "predictions": records(pd.DataFrame(rows)), "steps": records(steps),
         "means": records(means(last, ["condition", "sheet"], [*SCORES, "l2"])),
     }  # fmt: skip
     write_json(content, out / "shortcut.json")
     _draw_curves(steps, eps, out)
     _draw_predictions(pd.DataFrame(rows), eps, out)
-    if arrows := edges([*rows, *story_claims(out, eps)]):
+    if arrows := edges([*rows, *claims_beside(out, eps)]):
         draw_graph(arrows, eps, out)
 
 
