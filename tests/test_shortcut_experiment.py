@@ -9,6 +9,7 @@ import yaml
 
 from shortcut_nb.experiments import predictions, shortcut
 from shortcut_nb.experiments.interventions import CONDITIONS, Condition
+from shortcut_nb.experiments.mismatch import DIFFERENCES
 from shortcut_nb.experiments.predictions import BASE, FIRST, PREDICTIONS, each, judged
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import PROFILES, load_profile
@@ -59,8 +60,9 @@ def test_every_condition_of_a_prediction_exists():
         assert prediction.more in (1, -1) and prediction.why
     claims = [prediction.claim for prediction in PREDICTIONS]
     assert len(set(claims)) == len(claims)
+    h1 = {name for name, *_ in DIFFERENCES}
     mine = {claim for *_, claim, _ in shortcut.ARROWS} - {"purification removes the texture"}
-    assert mine <= set(claims)
+    assert mine <= set(claims) | h1 and mine & h1
 
 
 def test_a_world_of_shortcuts_confirms_the_predictions():
@@ -124,6 +126,11 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
                          "score": "texture", "difference": -1.6, "low": -2.0, "high": -1.4,
                          "holds": True} for eps in ("16/255", "8/255")]}  # fmt: skip
     (tmp_path / "story.json").write_text(json.dumps(story))
+    moved = [
+        {"prediction": claim, "eps": "16/255", "difference": 0.4, "low": 0.3, "high": 0.5,
+         "holds": True} for _, _, claim, score in shortcut.ARROWS if score not in shortcut.TITLES
+    ]  # fmt: skip
+    (tmp_path / "mismatch.json").write_text(json.dumps({"predictions": moved}))
     shortcut.report(frame(), "16/255", tmp_path)
     content = json.loads((tmp_path / "shortcut.json").read_text())
     assert len(content["predictions"]) == 3 * len(PREDICTIONS) + 1
@@ -139,7 +146,10 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(shortcut.ARROWS)
     again = shortcut.edges(content["predictions"])
-    assert len(again) == len(shortcut.ARROWS) - 1  # from the file, without the story
+    assert len(again) == len(shortcut.ARROWS) - 1 - len(moved)  # without the files beside
+    assert len(moved) == 5
+    shifted = drawn[drawn["cause"] == shortcut.SHIFTED]
+    assert set(shifted["effect"]) == {"texture", "quality", "identity"}
 
 
 def test_the_check_fails_on_a_wrong_sign():

@@ -86,8 +86,9 @@ def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
     """Every way to sample one fine-tuning.
 
     ``suffix`` says "without V_N*", ``negative`` has the negative prompt, ``named`` says "with
-    V_N*"; ``guidance-…`` are the training's own words at several guidance scales. A training between plain and CDL is drawn in few ways, CDL in all but
-    the negative prompt alone: no table asks for the others.
+    V_N*"; ``guidance-…`` are the training's own words at several guidance scales. A training
+    between plain and CDL is drawn in few ways, CDL in all but the negative prompt alone: no table
+    asks for the others.
     """
     own = subject.instance_prompt
     words = PROMPTS["cdl"](subject, made.phrase(), made.lab.profile.prompts.negative)

@@ -20,6 +20,7 @@ from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, 
 from ..profile import Profile, load_profile
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
 from .matrix import first_subjects
+from .mismatch import DIFFERENCES
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
 from .report import TITLES, about, means, records, write_json
@@ -31,6 +32,7 @@ SHEETS = {
     "own": "V* class", "bare": "V* alone", "swapped": "another rare word", "class": "class",
 }  # fmt: skip
 BOUND = "shortcut:\nV* carries the noise"
+SHIFTED = "latent mismatch:\nCLIP nearer to noise"
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     ("perturbation", BOUND, "more perturbed pictures, more of it", "texture"),
@@ -44,6 +46,16 @@ ARROWS = (
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
     ("purification", "perturbation", "purification removes the texture", "texture"),
+    ("perturbation", SHIFTED, "ASPL moves CLIP towards noise", "clip_towards"),
+    ("perturbation", SHIFTED, "ASPL moves CLIP more than random signs", "clip_towards"),
+    (SHIFTED, "texture", "intervention: texture rises more than by random signs", "texture_rise"),
+    (SHIFTED, "quality", "intervention: quality falls more than by random signs", "quality_fall"),
+    (
+        SHIFTED,
+        "identity",
+        "intervention: identity falls more than by random signs",
+        "identity_fall",
+    ),
 )
 
 
@@ -96,7 +108,7 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def edges(claims: Sequence[dict]) -> list[Edge]:
-    """The causal graph's arrows from rows of claims: these predictions and the story's claims.
+    """The causal graph's arrows from rows of claims: these predictions, the story's and H1's.
 
     A row has ``claim``, ``score`` and what ``report.judge`` says; arrows whose claim is in no row
     are left out.
@@ -122,12 +134,13 @@ def claims_beside(folder: Path, eps: str) -> list[dict]:
 
 
 def as_claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of ``story.json`` or ``mismatch.json`` with the keys that :func:`edges` reads."""
-    return [
-        row if "claim" in row else row | {
-            "claim": row["prediction"], "score": MISMATCH, "difference": row["value"],
-        } for row in rows
-    ]  # fmt: skip
+    """Rows of ``story.json``, or differences of ``mismatch.json`` with ``claim`` and ``score``."""
+    column = {name: measure for name, measure, *_ in DIFFERENCES}
+    story = [row for row in rows if "claim" in row]
+    h1 = [row for row in rows if row.get("prediction") in column]
+    return story + [
+        row | {"claim": row["prediction"], "score": column[row["prediction"]]} for row in h1
+    ]
 
 
 def main(
