@@ -149,7 +149,7 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     assert len(again) == len(shortcut.ARROWS) - 1 - len(moved)  # without the files beside
     assert len(moved) == 5
     shifted = drawn[drawn["cause"] == shortcut.SHIFTED]
-    assert set(shifted["effect"]) == {"texture", "quality", "identity"}
+    assert set(shifted["effect"]) == {shortcut.BOUND}
 
 
 def test_the_check_fails_on_a_wrong_sign():

@@ -35,27 +35,22 @@ BOUND = "shortcut:\nV* carries the noise"
 SHIFTED = "latent mismatch:\nCLIP nearer to noise"
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
+    ("perturbation", SHIFTED, "ASPL moves CLIP towards noise", "clip_towards"),
+    ("perturbation", SHIFTED, "ASPL moves CLIP more than random signs", "clip_towards"),
+    (SHIFTED, BOUND, "intervention: texture rises more than by random signs", "texture_rise"),
+    (SHIFTED, BOUND, "intervention: quality falls more than by random signs", "quality_fall"),
+    (SHIFTED, BOUND, "intervention: identity falls more than by random signs", "identity_fall"),
     ("perturbation", BOUND, "more perturbed pictures, more of it", "texture"),
     ("perturbation", BOUND, "a shuffled perturbation works too", "texture"),
     ("perturbation", BOUND, "another person's perturbation works too", "texture"),
     ("perturbation", BOUND, "random noise of the same size does less", "texture"),
-    ("words for\nthe person", BOUND, "a telling caption binds less than V*", "texture"),
-    ("words for\nthe person", BOUND, "naming the person leaves the noise to V*", "texture"),
-    ("words for\nthe noise", BOUND, "naming the noise relieves V*", "texture"),
+    ("words", BOUND, "a telling caption binds less than V*", "texture"),
+    ("words", BOUND, "naming the person leaves the noise to V*", "texture"),
+    ("words", BOUND, "naming the noise relieves V*", "texture"),
     (BOUND, "texture", BASE, "texture"),
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
     ("purification", "perturbation", "purification removes the texture", "texture"),
-    ("perturbation", SHIFTED, "ASPL moves CLIP towards noise", "clip_towards"),
-    ("perturbation", SHIFTED, "ASPL moves CLIP more than random signs", "clip_towards"),
-    (SHIFTED, "texture", "intervention: texture rises more than by random signs", "texture_rise"),
-    (SHIFTED, "quality", "intervention: quality falls more than by random signs", "quality_fall"),
-    (
-        SHIFTED,
-        "identity",
-        "intervention: identity falls more than by random signs",
-        "identity_fall",
-    ),
 )
 
 

@@ -18,7 +18,7 @@ VERDICT_LOOKS = {
     "undecided": ("0.45", ":"),
     "refuted": (OKABE_ITO["vermillion"], "--"),
 }
-WIDTH, HEIGHT = 4.2, 1.9  # inches between the places of nodes
+WIDTH, HEIGHT = 4.6, 2.1  # inches between the places of nodes
 
 
 @dataclass(frozen=True)
