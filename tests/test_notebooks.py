@@ -14,6 +14,9 @@ PARAMETERS: dict[str, dict] = {
     "03_protective_perturbations": {"attacks": ["advdm"]},
     "04_latent_mismatch": {"attacks": ["noise", "advdm", "aspl", "clip-shift"]},
     "05_shortcut_learning": {"samples": 4},
+    "06_purification": {
+        "leave_out": ["impress", "gridpure", "diffpure", "ldiffpure", "eldiffpure", "pdmpure"]
+    },
     "07_contrastive_decoupling": {"samples": 2},
 }
 NOTEBOOKS = all_notebooks()

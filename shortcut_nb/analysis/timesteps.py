@@ -19,8 +19,16 @@ def timestep_losses(
 ) -> pd.DataFrame:  # fmt: skip
     """L_ldm of pictures under a prompt and under the empty prompt, at chosen timesteps.
 
+    A loss is the mean squared error of the network's prediction (noise or velocity, in units of
+    the latents' own scale, so without a unit), as in Rombach et al. 2022, equation 2.
+
     The same noise for both prompts, so ``mismatch`` is paired: how much worse the model explains
     the picture with its prompt than without any. Positive means that the prompt misleads.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        timesteps: in [0, 1000); a low one is little noise.
+        draws: of the noise, at each timestep.
 
     Returns:
         One row per picture, timestep and draw: ``image``, ``timestep``, ``draw``,

@@ -198,7 +198,7 @@ def beside(rows: pd.DataFrame, content: dict) -> pd.DataFrame:
 def main(
     profile: str = "mini",
     subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 1,
+    seeds: int = 2,
     eps: Annotated[list[str] | None, typer.Option(help="budgets with DreamBooth")] = None,
     shifts_only: Annotated[list[str] | None, typer.Option(help="budgets without")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
