@@ -134,9 +134,19 @@ class Lab:
 
     @cached_property
     def upscaler(self) -> StableDiffusionUpscalePipeline:
-        """The ×4 upscaler of the purifier "sr"."""
+        """The ×4 upscaler of the purifier "sr".
+
+        A folder without a text encoder of its own (the miniature's, to save its megabytes) reads
+        prompts with the text-to-image model's.
+        """
+        path = self._purifier_path("upscaler")
+        named = StableDiffusionUpscalePipeline.load_config(path)
+        words = {
+            name: getattr(self.diffusion.pipe, name)
+            for name in ("tokenizer", "text_encoder") if named[name][0] is None
+        }  # fmt: skip
         pipe = StableDiffusionUpscalePipeline.from_pretrained(
-            self._purifier_path("upscaler"), dtype=torch.float32, local_files_only=True
+            path, dtype=torch.float32, local_files_only=True, **words
         ).to(self.device)
         pipe.set_progress_bar_config(disable=True)
         for module in (pipe.vae, pipe.unet, pipe.text_encoder):

@@ -111,7 +111,9 @@ def main(
         publish("ensemble", lambda path: halved(second).save_pretrained(path))
     if "upscaler" in wanted:
         upper = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
-        publish("upscaler", lambda path: halved(upper).save_pretrained(path))
+        small = halved(upper)  # it reads prompts with the text-to-image model's encoder
+        small.register_modules(tokenizer=None, text_encoder=None)
+        publish("upscaler", small.save_pretrained)
     if "pixel" in wanted:
         ddpm = pixel.fit(pool, folder, **plan("pixel"))
         publish("pixel", lambda path: halved(ddpm).save_pretrained(path))
