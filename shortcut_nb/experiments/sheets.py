@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +44,19 @@ class Sheet:
 Drawn = dict[tuple[int, str], Tensor]
 
 
+def fit_through(
+    trainer: Trainer, subject: Subject, images: Tensor, steps: Sequence[int], label: str
+) -> Iterator[tuple[int, Personalized]]:
+    """One training, stopped at each of some rising steps: every step with the model then."""
+    with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
+        state = Path(folder) / "state.pt" if len(steps) > 1 else None
+        for step in steps:
+            fitted = replace(trainer, steps=step).fit(
+                subject, images, on_step=progress(label), checkpoint=state, every=max(1, step)
+            )
+            yield step, fitted
+
+
 def draw(
     stages: Stages, subject: Subject, images: Tensor, trainer: Trainer,
     sheets: Mapping[str, Sheet], *, at: Sequence[int] = (), n: int = 8, seed: int = 0,
@@ -68,18 +81,12 @@ def draw(
     named = {f"{step}-{name}": (step, name) for step in steps for name in sheets}
 
     def make(out: Payload) -> None:
-        with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
-            state = Path(folder) / "state.pt" if len(steps) > 1 else None
-            for step in steps:
-                fitted = replace(trainer, steps=step).fit(
-                    subject, images, on_step=progress(label or subject.name),
-                    checkpoint=state, every=max(1, step),
-                )  # fmt: skip
-                seen: dict[Sheet, Tensor] = {}  # two names of one sheet are drawn once
-                for name, sheet in sheets.items():
-                    if sheet not in seen:
-                        seen[sheet] = sheet.of(fitted, n, seed)
-                    out.save_images(f"{step}-{name}", seen[sheet])
+        for step, fitted in fit_through(trainer, subject, images, steps, label or subject.name):
+            seen: dict[Sheet, Tensor] = {}  # two names of one sheet are drawn once
+            for name, sheet in sheets.items():
+                if sheet not in seen:
+                    seen[sheet] = sheet.of(fitted, n, seed)
+                out.save_images(f"{step}-{name}", seen[sheet])
 
     lab = stages.lab
     params = {

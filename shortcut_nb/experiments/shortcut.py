@@ -7,8 +7,8 @@ predictions were written first (``predictions.PREDICTIONS``). Resumable through 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from .mismatch import DIFFERENCES
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
 from .report import TITLES, about, means, records, write_json
-from .shipped import compare_judged, verdict
+from .shipped import compare_judged, shipped, verdict
 from .stages import Stages
 
 SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
@@ -121,11 +121,9 @@ def claims_beside(folder: Path, eps: str) -> list[dict]:
     """Claims at a budget from the ``story.json`` and ``mismatch.json`` beside, where they are."""
     found = []
     for name, rows in (("story", "claims"), ("mismatch", "predictions")):
-        path = folder / f"{name}.json"
-        if path.is_file():
-            held = json.loads(path.read_text("utf-8"))[rows]
-            found += as_claims([row for row in held if row["eps"] == eps])
-    return found
+        with suppress(FileNotFoundError):
+            found += shipped(name, folder)[rows]
+    return as_claims([row for row in found if row["eps"] == eps])
 
 
 def as_claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

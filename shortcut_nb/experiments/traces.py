@@ -8,9 +8,7 @@ was run on several people, but after a look at one (notebook 05). Resumable thro
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,13 +23,13 @@ from ..analysis.overlap import local_energy, overlap, texture_map
 from ..analysis.spectrum import gain, spectrum, spectrum_match
 from ..analysis.timesteps import loss_grid
 from ..profile import load_profile
-from ..progress import progress
 from ..subjects import Subject
 from .interventions import WATCHED
 from .matrix import first_subjects
 from .payload import Payload
 from .pool import in_processes, lab_of
 from .report import about, judge, means, records, write_json
+from .sheets import fit_through
 from .shipped import verdict
 from .stages import Cell, Stages
 
@@ -118,37 +116,32 @@ def traces(
         found: dict[str, list] = {"attention": [], "drift": [], "spectra": [],
                                   "losses": losses(lab.diffusion, "before", 0)}  # fmt: skip
         drawn = {}
-        with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
-            for trained, images in pictures.items():
-                state = Path(folder) / f"{trained}.pt"
-                for step in steps:
-                    fitted = replace(trainer, steps=step).fit(
-                        subject, images, on_step=progress(f"{subject.name} {trained}"),
-                        checkpoint=state, every=step,
-                    )  # fmt: skip
-                    found["losses"] += losses(fitted.model, trained, step)
-                samples, maps = drawn_maps(fitted.model, prompt, [*words], n, **how)
-                size = maps[subject.identifier].shape[-1]
-                looked = token_maps(fitted.model, protected, prompt, [*words])
-                for against, part in {
-                    "perturbation": overlap(looked, local_energy(protected - subject.b, size)),
-                    "texture of samples": overlap(maps, texture_map(samples, size)),
-                }.items():
-                    mean = part.groupby("word")["correlation"].mean()
-                    found["attention"] += [
-                        {"trained": trained, "against": against, "word": words[word],
-                         "correlation": float(value)} for word, value in mean.items()
-                    ]  # fmt: skip
-                moved = word_drift(lab.diffusion, fitted.model, prompt, [*words])
-                columns = ["word", "level", "cosine", "distance"]
-                found["drift"] += (
-                    moved[columns]
-                    .assign(trained=trained, word=moved["word"].map(words))
-                    .to_dict("records")
-                )
-                drawn[trained] = {
-                    "V*": samples, "class": fitted.sample(n, prompt=subject.class_prompt, **how),
-                }  # fmt: skip
+        for trained, images in pictures.items():
+            label = f"{subject.name} {trained}"
+            for step, fitted in fit_through(trainer, subject, images, steps, label):
+                found["losses"] += losses(fitted.model, trained, step)
+            samples, maps = drawn_maps(fitted.model, prompt, [*words], n, **how)
+            size = maps[subject.identifier].shape[-1]
+            looked = token_maps(fitted.model, protected, prompt, [*words])
+            for against, part in {
+                "perturbation": overlap(looked, local_energy(protected - subject.b, size)),
+                "texture of samples": overlap(maps, texture_map(samples, size)),
+            }.items():
+                mean = part.groupby("word")["correlation"].mean()
+                found["attention"] += [
+                    {"trained": trained, "against": against, "word": words[word],
+                     "correlation": float(value)} for word, value in mean.items()
+                ]  # fmt: skip
+            moved = word_drift(lab.diffusion, fitted.model, prompt, [*words])
+            columns = ["word", "level", "cosine", "distance"]
+            found["drift"] += (
+                moved[columns]
+                .assign(trained=trained, word=moved["word"].map(words))
+                .to_dict("records")
+            )
+            drawn[trained] = {
+                "V*": samples, "class": fitted.sample(n, prompt=subject.class_prompt, **how),
+            }  # fmt: skip
         clean = spectrum(subject.b)
         wanted = gain(spectrum(protected), clean)
         gains = {
