@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from shortcut_nb.analysis.controls import KINDS
 from shortcut_nb.experiments import mismatch, shifts
+from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.experiments.stages import Cell, Stages
 from shortcut_nb.metrics import psnr
 from shortcut_nb.plots.scatter import planes_plot, scatter_plot
@@ -124,6 +125,24 @@ def test_report_can_be_read_back_and_checked(tmp_path):
     )
     with pytest.raises(AssertionError, match="not as the larger run"):
         mismatch.beside(swapped, content)
+
+
+def test_points_join_those_that_are_there(tmp_path):
+    """Added later or measured at once: the same points and the same predictions."""
+    moved, scored = frames()
+    mismatch.report(moved, scored, tmp_path / "once")
+    mismatch.report(*(part[part["condition"] != "advdm"] for part in (moved, scored)), tmp_path)
+    late = [part[part["condition"].isin(["clean", "advdm"])] for part in (moved, scored)]
+    mismatch.report(*late, tmp_path, shipped("mismatch", tmp_path))
+    once, added = (shipped("mismatch", folder) for folder in (tmp_path / "once", tmp_path))
+    by = ["condition", "subject"]
+    points = [
+        pd.DataFrame(one["points"]).sort_values(by, ignore_index=True) for one in (once, added)
+    ]
+    pd.testing.assert_frame_equal(*points)
+    says = [[(row["prediction"], row["verdict"]) for row in one["predictions"]]
+            for one in (once, added)]  # fmt: skip
+    assert says[0] == says[1]
 
 
 def test_clean_pictures_have_not_shifted_and_are_measured_once(lab, subject, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.experiments import strength
 from shortcut_nb.experiments.report import means, paired
+from shortcut_nb.experiments.shipped import earlier, shipped
 
 
 def frame(levels, subjects=6, spread=0.01):
@@ -29,7 +30,7 @@ LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 
 
 
 def test_seconds_are_not_those_of_one_slow_run():
-    assert set(strength.table(frame(LEVELS))["attack_seconds"]) == {60.0}
+    assert set(strength.sizes(frame(LEVELS))["attack_seconds"]) == {60.0}
 
 
 def test_every_attack_has_a_cell():
@@ -42,7 +43,7 @@ def test_every_attack_has_a_cell():
 
 
 def test_harm_and_the_verdict_against_noise():
-    found = strength.table(frame(LEVELS)).set_index("attack")
+    found = strength.table(strength.points(frame(LEVELS))).set_index("attack")
     assert found.loc["aspl", "ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
     assert (
         found.loc["aspl", "ims_missing_low"] < -0.48 < found.loc["aspl", "ims_missing_high"] + 0.05
@@ -70,7 +71,7 @@ def test_report_writes_the_table_and_figures(tmp_path):
 
 
 def test_the_table_for_reading_is_sorted_and_says_intervals():
-    read = strength.harms(strength.table(frame(LEVELS)).set_index("attack"))
+    read = strength.harms(strength.table(strength.points(frame(LEVELS))).set_index("attack"))
     assert list(read.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
     assert read.loc["aspl", "quality"].startswith("-0.5") and "[-0.5" in read.loc["aspl", "quality"]
     assert read.loc["clean", "quality"] == ""
@@ -87,3 +88,27 @@ def test_memory_goes_to_the_table(tmp_path):
     strength.report(frame(LEVELS), "16/255", tmp_path, {"aspl": 900.0})
     rows = json.loads((tmp_path / "strength.json").read_text())["attacks"]
     assert {row["attack"]: row["memory_mib"] for row in rows}["aspl"] == 900.0
+
+
+def test_an_attack_joins_the_table_that_is_there(tmp_path):
+    """Added one by one or measured at once: the same table."""
+    whole = frame(LEVELS)
+    strength.report(whole, "16/255", tmp_path / "once", {"aspl": 900.0, "sds": 800.0})
+    late = whole["condition"].isin(["clean", "sds"])
+    strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path, {"aspl": 900.0})
+    before = earlier("strength", tmp_path, {"eps": "16/255", "samples": 4})
+    strength.report(whole[late], "16/255", tmp_path, {"sds": 800.0}, before)
+    once, added = (
+        pd.DataFrame(shipped("strength", folder)["attacks"]).set_index("attack")
+        for folder in (tmp_path / "once", tmp_path)
+    )
+    assert added.loc["sds", "memory_mib"] == 800.0 and added.loc["aspl", "memory_mib"] == 900.0
+    pd.testing.assert_frame_equal(added, once, check_like=True)
+
+
+def test_a_table_measured_otherwise_is_not_added_to(tmp_path):
+    strength.report(frame(LEVELS), "16/255", tmp_path)
+    with pytest.raises(ValueError, match=r"samples = 4, this run with 8.*--add"):
+        earlier("strength", tmp_path, {"eps": "16/255", "samples": 8})
+    with pytest.raises(FileNotFoundError, match="strength writes it"):
+        earlier("strength", tmp_path / "none", {})

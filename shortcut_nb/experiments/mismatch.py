@@ -3,12 +3,14 @@
 For every attack, budget and subject: how far the pictures have shifted, by several measures, and
 what DreamBooth on them lost. Rank correlations, also at equal PSNR; and the intervention: an attack
 that climbs nothing but the shift. Shares its cells with ``strength``; resumable through the store.
+With ``--add`` what is measured joins the points that are there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,9 @@ from ..plots import SavedFigure, save_figure
 from ..plots.scatter import scatter_plot
 from ..profile import load_profile
 from . import matrix, strength
-from .report import about, judge, paired, records, write_json
+from .report import about, joined, judge, paired, records, write_json
 from .shifts import MEASURES, all_shifts
-from .shipped import compare_judged, verdict
+from .shipped import compare_judged, earlier, verdict
 
 HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
          "texture_rise": ("texture", 1)}  # fmt: skip
@@ -206,12 +208,15 @@ def main(
         list[str] | None, typer.Option(help="further budgets with DreamBooth, of --further-attack")
     ] = None,
     further_attack: Annotated[list[str] | None, typer.Option()] = None,
+    add: Annotated[bool, typer.Option(help="to the points in OUT, keeping its others")] = False,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
     named = load_profile(profile)
     people, parts, frames = matrix.first_subjects(named, subjects), [], []
+    settings = {"subjects": people, "seeds": list(range(seeds)), "samples": n}
+    before = earlier("mismatch", out, settings) if add else None
     plan = [(budget, attack, True) for budget in eps or ["16/255"]]
     plan += [(budget, further_attack or attack, True) for budget in further or ()]
     plan += [(budget, attack, False) for budget in shifts_only or ()]
@@ -221,14 +226,23 @@ def main(
             frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
             frames.append(frame.assign(eps=budget))
         parts.append(all_shifts(cells, people, range(seeds), profile=profile, workers=workers))
-    report(pd.concat(parts, ignore_index=True), pd.concat(frames, ignore_index=True), out)
+    shifted, frame = (pd.concat(each, ignore_index=True) for each in (parts, frames))
+    report(shifted, frame, out, before)
 
 
-def report(shifted: pd.DataFrame, frame: pd.DataFrame, out: Path) -> None:
-    """Write ``mismatch.json`` (predictions, correlations, points) and one scatter per budget."""
+def report(
+    shifted: pd.DataFrame, frame: pd.DataFrame, out: Path, before: Mapping[str, Any] | None = None
+) -> None:
+    """Write ``mismatch.json`` (predictions, correlations, points) and one scatter per budget.
+
+    Args:
+        before: an earlier file's content; its points stay, except those that are measured here.
+    """
     rows = points(shifted, frame)
+    if before:
+        rows = joined(pd.DataFrame(before["points"]), rows, ["condition", "eps"])
     correlated = correlations(rows)
-    budgets = [str(eps) for eps in frame["eps"].unique()]
+    budgets = [str(eps) for eps in rows.dropna(subset=list(HARMS))["eps"].unique()]
     content = about(frame, budgets[0]) | {
         "budgets": [str(eps) for eps in rows["eps"].unique()],
         "predictions": verdicts(rows, correlated), "correlations": correlated,

@@ -43,6 +43,12 @@ def write_json(content: dict[str, Any], path: Path) -> None:
     fresh.replace(path)
 
 
+def joined(before: pd.DataFrame, now: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Rows of an earlier table and of this one; what both have, by ``by``, is taken from this."""
+    again = pd.MultiIndex.from_frame(before[list(by)]).isin(pd.MultiIndex.from_frame(now[list(by)]))
+    return pd.concat([before[~again], now], ignore_index=True)
+
+
 def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:
     """Mean and 95 % bootstrap interval of each score for each group; columns as plots want them."""
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,26 @@ def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
         f"there is no {name}.json yet: python -m shortcut_nb.experiments.{name} writes it, from "
         "the repository's folder (hours; it goes on where it stopped)"
     )
+
+
+def earlier(name: str, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The file that a run's rows are to join.
+
+    Args:
+        settings: of this run, by their names in the file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it was measured with other settings, so that its rows cannot stand beside ours.
+    """
+    found = shipped(name, folder)
+    for key, value in settings.items():
+        if found[key] != value:
+            raise ValueError(
+                f"{folder / name}.json was measured with {key} = {found[key]}, this run with "
+                f"{value}: give both the same, or measure everything anew without --add"
+            )
+    return found
 
 
 def verdict(holds: bool | None) -> str:

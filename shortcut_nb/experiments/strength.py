@@ -2,7 +2,8 @@
 
 Every registered attack at one budget, and both noise baselines: harm to identity and quality
 after DreamBooth, size of the perturbation, CLIP shift, seconds. Each with its interval over
-subjects, and whether the attack beats both kinds of noise. Resumable through the store.
+subjects, and whether the attack beats both kinds of noise. Resumable through the store. With
+``--add`` the attacks named join the table that is there, which is not measured again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -21,12 +22,14 @@ from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
 from .memory import peak_memory
-from .report import TITLES, about, judge, means, paired, records, write_json
+from .report import TITLES, about, joined, judge, means, paired, records, write_json
+from .shipped import earlier
 from .stages import Cell
 
 NOISE = ("noise", "noise-uniform")
 HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 SIZES = ("linf", "l2", "psnr", "ssim", "shift", "shift_projection")
+COST = "attack_seconds"
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, tuple]] = {
     "advdm−": ("advdm", (("direction", -1),)),
@@ -54,30 +57,47 @@ def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> di
     return found
 
 
-def table(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per attack: means, harms against clean pictures and against both noises.
+def points(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per attack and subject: mean scores of the V* samples over samples and seeds."""
+    own = frame[frame["prompt"] == "instance"]
+    keys = ["condition", "eps", "subject"]
+    return own.groupby(keys, sort=False)[list(HARMS)].mean().reset_index()
+
+
+def sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per attack: how far it moved the pictures, means over subjects, and its seconds.
 
     ``attack_seconds`` is the median over runs, since a clock is at the mercy of other work.
+    """
+    by_run = frame.groupby(["condition", "subject", "seed"], sort=False)[[*SIZES, COST]].first()
+    by_subject = by_run[list(SIZES)].groupby(["condition", "subject"], sort=False).mean()
+    by_attack = by_subject.groupby("condition", sort=False).mean()
+    seconds = by_run[COST].groupby("condition", sort=False).median()
+    return by_attack.join(seconds).rename_axis("attack").reset_index()
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per attack: mean scores, harms against clean pictures, and against both noises.
+
     ``beats_noise`` is True when, in identity, quality or texture, the attack does more harm than
     *both* noise baselines with a 95 % interval that excludes zero.
+
+    Args:
+        rows: see :func:`points`.
     """
-    own = frame[frame["prompt"] == "instance"]
-    rows = []
-    for name, part in own.groupby("condition", sort=False):
-        row: dict = {"attack": name, "subjects": part["subject"].nunique()}
-        row |= {size: float(part.groupby("subject")[size].mean().mean()) for size in SIZES}
-        row["attack_seconds"] = float(part.groupby(["subject", "seed"])["attack_seconds"].first()
-                                      .median())  # fmt: skip
+    found = []
+    for name, part in rows.groupby("condition", sort=False):
+        row: dict = {"attack": name, "subjects": len(part)}
         for score in HARMS:
-            row[score] = float(part.groupby("subject")[score].mean().mean())
-            if name != "clean" and len(each := paired(own, score, str(name), "clean")):
-                found = judge(each, HARMS[score])
-                row |= {f"{score}_harm": found["difference"], f"{score}_low": found["low"],
-                        f"{score}_high": found["high"]}  # fmt: skip
+            row[score] = float(part[score].mean())
+            if name != "clean" and len(each := paired(rows, score, str(name), "clean")):
+                judged = judge(each, HARMS[score])
+                row |= {f"{score}_harm": judged["difference"], f"{score}_low": judged["low"],
+                        f"{score}_high": judged["high"]}  # fmt: skip
         if name not in ("clean", *NOISE):
-            row["beats_noise"] = any(_beats(own, str(name), score) for score in HARMS)
-        rows.append(row)
-    return pd.DataFrame(rows)
+            row["beats_noise"] = any(_beats(rows, str(name), score) for score in HARMS)
+        found.append(row)
+    return pd.DataFrame(found)
 
 
 def _beats(own: pd.DataFrame, name: str, score: str) -> bool:
@@ -119,6 +139,7 @@ def main(
     seeds: int = 2,
     eps: Annotated[str, typer.Option(help="the common budget")] = "16/255",
     attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
+    add: Annotated[bool, typer.Option(help="to the table in OUT, keeping its others")] = False,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     memory: Annotated[bool, typer.Option(help="also measure each attack's peak memory")] = True,
@@ -127,9 +148,12 @@ def main(
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
     chosen = cells(eps, attack, ensemble=bool(named.ensemble))
+    settings = {"eps": eps, "subjects": people, "seeds": list(range(seeds)), "samples": n}
+    before = earlier("strength", out, settings) if add else None
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
     known = [name for name in chosen if name != "clean"] if memory else []
-    report(frame, eps, out, {name: _memory(name, profile, eps) for name in tqdm(known, "memory")})
+    peaks = {name: _memory(name, profile, eps) for name in tqdm(known, "memory")}
+    report(frame, eps, out, peaks, before)
 
 
 def _memory(name: str, profile: str, eps: str) -> float:
@@ -138,15 +162,24 @@ def _memory(name: str, profile: str, eps: str) -> float:
 
 
 def report(
-    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None
-) -> None:
-    """Write ``strength.json`` (the table, with MiB by attack if given) and one figure per harm."""
-    rows = table(frame)
-    if memory:
-        rows["memory_mib"] = rows["attack"].map(memory)
-    content = about(frame, eps) | {"attacks": records(rows)}
+    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write ``strength.json`` (the table and its points) and one figure per harm.
+
+    Args:
+        memory: MiB by attack.
+        before: an earlier file's content; its attacks stay, except those that ``frame`` has.
+    """
+    each, moved = points(frame), sizes(frame)
+    moved["memory_mib"] = moved["attack"].map(dict(memory or {}))
+    if before:
+        each = joined(pd.DataFrame(before["points"]), each, ["condition", "eps"])
+        moved = joined(pd.DataFrame(before["attacks"])[list(moved)], moved, ["attack"])
+    rows = table(each).merge(moved, on="attack")
+    content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
     write_json(content, out / "strength.json")
-    shown = means(frame[frame["prompt"] == "instance"], ["condition", "eps"], list(HARMS))
+    shown = means(each, ["condition", "eps"], list(HARMS))
     for score, title in TITLES.items():
         part = shown[shown["score"] == score].sort_values("mean")
         fig = interval_plot(part, by="eps", group="condition", xlabel=title)
