@@ -7,7 +7,7 @@ from torch import Generator
 from shortcut_nb import Lab
 from shortcut_nb.budget import Budget, linf_pixels
 from shortcut_nb.personalize import PROMPTS
-from shortcut_nb.personalize.decoupling import Decoupled, Pairs, degraded
+from shortcut_nb.personalize.decoupling import Decoupled, NoisePrior, Pairs, degraded
 from shortcut_nb.personalize.prompts import joined, noise_tokens
 from shortcut_nb.personalize.training import latents_of
 
@@ -74,6 +74,7 @@ def test_cdl_with_an_empty_noise_phrase_is_plain_dreambooth_bit_for_bit(lab, sub
         {"tokens": 3, "per_picture": True},
         {"pair_weight": 1.0},
         {"contrast": 1.0, "margin": 5.0},
+        {"noise_prior_weight": 1.0},
     ],
     ids=lambda switch: "-".join(switch),
 )
@@ -141,6 +142,27 @@ def test_pairs_differ_in_noise_and_words_alone(lab, subject, monkeypatch):
     torch.testing.assert_close(context, model.embed(["no noise", "noise"]))
 
 
+def test_the_noise_prior_is_trained_under_the_words_that_name_noise(lab, subject, monkeypatch):
+    model = lab.diffusion.clone()
+    data = latents_of(model, subject.b)
+    prior = NoisePrior(data, "with noise")
+    trainee, seen = with_losses(
+        model, [1.0], monkeypatch, noise_prior=prior, noise_prior_weight=0.5
+    )
+    assert trainee.loss(data, Generator().manual_seed(0)).item() == pytest.approx(0.5)
+    torch.testing.assert_close(seen[0][3], model.embed(["with noise"]))
+
+
+def test_the_noise_prior_is_what_the_model_draws_of_named_noise(lab, subject):
+    made = make(lab, noise_prior_weight=1.0)
+    method = made.method(subject)
+    words = made.words(subject)
+    held = made.trainee(lab.diffusion.clone(), method, words, None, subject).noise_prior
+    assert held.prompt == f"{subject.class_prompt}, with {N}"
+    drawn = lab.prior_latents(held.prompt, SMALL["class_images"])
+    assert torch.equal(held.latents.mean, drawn.mean)
+
+
 def test_degraded_pictures_stay_in_the_ball_and_depend_on_the_seed(subject):
     budget = Budget.parse("8/255")
     made = degraded(subject.b, budget, 0)
@@ -159,6 +181,8 @@ def test_degraded_pictures_stay_in_the_ball_and_depend_on_the_seed(subject):
 def test_bad_switches_are_refused(lab, subject):
     with pytest.raises(ValueError, match="nothing to set apart"):
         make(lab, prompts="plain", pair_weight=1.0).fit(subject)
+    with pytest.raises(ValueError, match="nothing to set apart"):
+        make(lab, prompts="plain", noise_prior_weight=1.0).fit(subject)
     with pytest.raises(ValueError, match="not be negative"):
         make(lab, contrast=-1.0)
     with pytest.raises(ValueError, match="1 to 8"):

@@ -1,4 +1,4 @@
-"""DreamBooth with more to tell noise and person apart than CDL's words: four ideas of our own.
+"""DreamBooth with more to tell noise and person apart than CDL's words: five ideas of our own.
 
 Each is a switch. With all of them off this is DreamBooth with CDL's prompts, bit for bit.
 """
@@ -17,7 +17,7 @@ from ..subjects import Subject
 from .dreambooth import DreamBooth
 from .methods import Method
 from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
-from .trainer import trainer
+from .trainer import ADDED, trainer
 from .training import Latents, Rows, Trainee, latents_of
 
 BLURS = (0.0, 1.0, 2.0)
@@ -32,14 +32,23 @@ class Pairs:
     prompts: tuple[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class NoisePrior:
+    """What the model itself draws when noise is named, and the prompt that names it."""
+
+    latents: Latents
+    prompt: str
+
+
 @dataclass(eq=False)
 class Decoupled(Trainee):
-    """A training with two more terms in its loss; see :class:`DecoupledDreamBooth`.
+    """A training with up to three more terms in its loss; see :class:`DecoupledDreamBooth`.
 
     Args:
         per_picture: the prompt of picture i is number i modulo their count; empty says ``prompts``.
         pairs: negative pairs, or None.
         apart: the instance prompt with and without the noise token.
+        noise_prior: prior preservation for the noise token, or None.
     """
 
     per_picture: tuple[str, ...] = ()
@@ -48,6 +57,8 @@ class Decoupled(Trainee):
     apart: tuple[str, str] = ("", "")
     contrast: float = 0.0
     margin: float = 0.1
+    noise_prior: NoisePrior | None = None
+    noise_prior_weight: float = 0.0
     extra: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +81,11 @@ class Decoupled(Trainee):
             rows = torch.randint(len(latents), (self.extra,), generator=generator)
             z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
             found.append(self._halves(z, self.apart, generator))
+        if self.noise_prior_weight > 0:
+            rows = torch.randperm(len(self.noise_prior.latents), generator=generator)[: self.extra]
+            z = self.noise_prior.latents.draw(rows, generator)
+            noise, t = torch.randn(z.shape, generator=generator), self.timesteps(len(z), generator)
+            found.append(Rows(z, noise, t, [self.noise_prior.prompt], [len(z)]))
         return found
 
     def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
@@ -80,6 +96,8 @@ class Decoupled(Trainee):
             named, unnamed = rest.pop(0).chunk(2)
             ratio = unnamed / named.detach().clamp(min=1e-8)
             loss = loss + self.contrast * torch.relu(1 + self.margin - ratio).mean()
+        if self.noise_prior_weight > 0:
+            loss = loss + self.noise_prior_weight * rest.pop(0).mean()
         return loss
 
     def _halves(self, z: Tensor, prompts: tuple[str, str], generator: Generator) -> Rows:
@@ -93,7 +111,7 @@ class Decoupled(Trainee):
 @trainer("cdl-dreambooth")
 @dataclass(frozen=True)
 class DecoupledDreamBooth(DreamBooth):
-    """DreamBooth under CDL's prompts with more noise tokens, negative pairs, or a contrastive loss.
+    """DreamBooth under CDL's prompts with more to hold noise and person apart than its words.
 
     ``text_lr`` and all else are DreamBooth's. No switch ever sees an attack's output.
 
@@ -107,6 +125,9 @@ class DecoupledDreamBooth(DreamBooth):
             trained on: naming the noise must explain them better than leaving it out does.
             L(with) is a constant here, so that the token is not made worse.
         margin: by which share.
+        noise_prior_weight: of the denoising loss of what the model itself draws of the class "with
+            V_N*", under that prompt: prior preservation for the noise token, which fine-tuning
+            wears down otherwise.
     """
 
     prompts: str = "cdl"
@@ -116,11 +137,13 @@ class DecoupledDreamBooth(DreamBooth):
     pair_eps: str = "16/255"
     contrast: float = 0.0
     margin: float = 0.1
+    noise_prior_weight: float = field(default=0.0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         Budget.parse(self.pair_eps)
-        if min(self.pair_weight, self.contrast, self.margin) < 0 or self.tokens < 1:
+        weights = (self.pair_weight, self.contrast, self.noise_prior_weight)
+        if min(*weights, self.margin) < 0 or self.tokens < 1:
             raise ValueError("weights and margin must not be negative, tokens at least 1")
         if self.lab is not None and self.tokens > 1:
             noise_tokens(self.lab.profile.prompts.noise_token, self.tokens)
@@ -133,17 +156,22 @@ class DecoupledDreamBooth(DreamBooth):
         self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,
         subject: Subject,
     ) -> Trainee:  # fmt: skip
-        if words.instance == words.sample and (self.pair_weight or self.contrast):
+        switched = self.pair_weight or self.contrast or self.noise_prior_weight
+        if words.instance == words.sample and switched:
             raise ValueError(
                 f"the prompts {self.prompts!r} name no noise, so there is nothing to set apart: "
-                'choose "cdl", or turn pair_weight and contrast off'
+                'choose "cdl", or turn pair_weight, contrast and noise_prior_weight off'
             )
+        named = with_noise(subject.class_prompt, self.phrase())
         return Decoupled(
             model, (words.instance, words.class_), prior, **self.options(method),
             per_picture=self._per_picture(subject, method),
             pairs=self._pairs(model, subject, words) if self.pair_weight else None,
             pair_weight=self.pair_weight, apart=(words.instance, words.sample),
             contrast=self.contrast, margin=self.margin,
+            noise_prior=NoisePrior(self.lab.prior_latents(named, self.class_images), named)
+            if self.noise_prior_weight else None,
+            noise_prior_weight=self.noise_prior_weight,
         )  # fmt: skip
 
     def _per_picture(self, subject: Subject, method: Method) -> tuple[str, ...]:
