@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from shortcut_nb.experiments import decoupling
+from shortcut_nb.experiments.choice import chosen
 from shortcut_nb.experiments.decoupling import RUNGS, TRAININGS, VARIANTS, sheets, trainer
 from shortcut_nb.experiments.pool import in_processes
 from shortcut_nb.experiments.shipped import compare, gap, shipped, verdict
@@ -77,10 +79,10 @@ def test_the_conditions_are_the_pieces_of_cdl(lab):
 
 def test_only_pictures_that_there_are_can_be_chosen():
     kinds = decoupling.pictures(["8/255"], "jpeg")
-    assert decoupling.chosen(kinds, None) == list(kinds)
-    assert decoupling.chosen(kinds, ["clean"]) == ["clean"]
-    with pytest.raises(ValueError, match="protected 8/255, purified"):
-        decoupling.chosen(kinds, ["protected 16/255"])
+    assert chosen(None, kinds, "kind of pictures") == list(kinds)
+    assert chosen(["clean"], kinds, "kind of pictures") == ["clean"]
+    with pytest.raises(typer.BadParameter, match="protected 8/255, purified"):
+        chosen(["protected 16/255"], kinds, "kind of pictures")
 
 
 def test_shares_are_paired_differences_from_the_rung_before():

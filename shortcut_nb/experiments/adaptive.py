@@ -21,6 +21,7 @@ from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
 from ..purify import build
 from . import matrix
+from .choice import chosen
 from .pool import in_processes, lab_of
 from .report import TITLES, about, means, paired, records, write_json
 from .sheets import Sheet, draw, score
@@ -72,14 +73,12 @@ def cells(
     A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers.
 
     Raises:
-        ValueError: for an attacker that there is not.
+        typer.BadParameter: for an attacker that there is not.
     """
     found, known = {}, knowledge(purifier)
-    if unknown := set(knows or ()) - set(known):
-        raise ValueError(f"no attacker knows {sorted(unknown)[0]!r}; there are: {'; '.join(known)}")
     for defence, cell in defences(purifier).items():
         found[f"clean | {defence} | 0/255"] = cell
-        for who in knows or known:
+        for who in chosen(knows, known, "knowledge"):
             settings = known[who]
             for budget in dict.fromkeys([eps, *(budgets if who in SWEPT else ())]):
                 found[f"{who} | {defence} | {budget}"] = attacked(cell, budget, settings)
@@ -167,8 +166,8 @@ def main(
 ) -> None:
     about_it = load_profile(profile)
     people = matrix.first_subjects(about_it, subjects)
-    chosen = cells(eps, budget or BUDGETS, about_it.purifier, knows)
-    frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
+    them = cells(eps, budget or BUDGETS, about_it.purifier, knows)
+    frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
     tasks = [
         (profile, subject, seed, who, defence, eps, share, n)
         for seed in range(seeds)

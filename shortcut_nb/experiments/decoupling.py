@@ -8,7 +8,7 @@ may make decoupling enough. Resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from ..personalize import PROMPTS, Trainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
 from ..subjects import Subject
+from .choice import chosen
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .report import TITLES, about, means, paired, records, write_json
@@ -63,17 +64,6 @@ def pictures(budgets: Sequence[str], purifier: str | None) -> dict[str, Cell]:
     if purifier is None:
         return bare
     return bare | {f"{k}, purified": replace(c, purifier=purifier) for k, c in bare.items()}
-
-
-def chosen(kinds: Mapping[str, Cell], these: Sequence[str] | None) -> list[str]:
-    """The names of ``kinds``, or of them ``these`` only.
-
-    Raises:
-        ValueError: for a name that is not among them.
-    """
-    if unknown := [name for name in these or () if name not in kinds]:
-        raise ValueError(f"no pictures are called {unknown[0]!r}; there are: " + "; ".join(kinds))
-    return list(these or kinds)
 
 
 def trainer(lab: Lab, training: str, seed: int, **settings: Any) -> Trainer:
@@ -236,9 +226,17 @@ def main(
     about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
     people = first_subjects(about_it, subjects)
     kinds = pictures(budgets, about_it.purifier)
-    wanted = [(kind, training) for training in TRAININGS for kind in chosen(kinds, only)]
+    wanted = [
+        (kind, training)
+        for training in TRAININGS
+        for kind in chosen(only, kinds, "kind of pictures")
+    ]
     bare = variants_on or [kind for kind in pictures(budgets, None) if kind in (only or kinds)]
-    wanted += [(kind, training) for training in VARIANTS for kind in chosen(kinds, bare)]
+    wanted += [
+        (kind, training)
+        for training in VARIANTS
+        for kind in chosen(bare, kinds, "kind of pictures")
+    ]
     # Neighbours in the queue are different subjects, so that no two wait for the same attack.
     tasks = [
         (profile, subject, seed, kind, kinds[kind], training, n)

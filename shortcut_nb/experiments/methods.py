@@ -28,6 +28,7 @@ from ..personalize import Trainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
 from ..subjects import Subject
+from .choice import chosen
 from .matrix import first_subjects
 from .payload import Payload
 from .pool import in_processes, lab_of
@@ -257,13 +258,12 @@ def main(
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
-    if unknown := set(fewer or ()) - set(METHODS):
-        raise typer.BadParameter(f"no method {sorted(unknown)[0]!r}; there are: {list(METHODS)}")
+    on_few = chosen(fewer, METHODS, "method")
     people = first_subjects(load_profile(profile), subjects)
     each = [(profile, subject, seed, method)
             for seed in range(seeds) for method in METHODS for subject in people]  # fmt: skip
     curves = pd.concat(in_processes(curve, [(*one, n) for one in each], workers=workers))
-    tasks = [(*one, count, n) for one in each for count in COUNTS if one[-1] in (fewer or METHODS)]
+    tasks = [(*one, count, n) for one in each for count in COUNTS if one[-1] in on_few]
     counts = pd.concat(in_processes(few, tasks, workers=workers))
     # One after the other, so that nothing of ours disturbs the clock.
     prices = in_processes(cost, [(profile, people[0], method) for method in METHODS], workers=1)

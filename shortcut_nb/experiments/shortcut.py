@@ -18,6 +18,7 @@ import typer
 from ..lab import Lab
 from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
+from .choice import chosen
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
 from .matrix import first_subjects
 from .mismatch import DIFFERENCES
@@ -150,11 +151,10 @@ def main(
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
-    if unknown := sorted(set(condition or ()) - set(CONDITIONS)):
-        raise typer.BadParameter(f"no condition {unknown[0]!r}: there are {', '.join(CONDITIONS)}")
     people = first_subjects(load_profile(profile), subjects)
-    chosen = under({name: CONDITIONS[name] for name in condition or CONDITIONS}, attack, purifier)
-    frame = run(chosen, people, range(seeds), profile=profile, eps=eps, n=n, workers=workers)
+    names = chosen(condition, CONDITIONS, "condition")
+    them = under({name: CONDITIONS[name] for name in names}, attack, purifier)
+    frame = run(them, people, range(seeds), profile=profile, eps=eps, n=n, workers=workers)
     # Beside the shipped files, not over them.
     usual = (attack, purifier) == (Condition.attack, None)
     report(frame, eps, out if usual else out / f"{attack}-{purifier}", attack, purifier)

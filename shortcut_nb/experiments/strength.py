@@ -21,6 +21,7 @@ from ..attacks import ATTACKS
 from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
+from .choice import chosen
 from .memory import peak_memory
 from .report import TITLES, about, joined, judge, means, paired, records, write_json
 from .shipped import earlier
@@ -45,8 +46,11 @@ def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> di
 
     Args:
         ensemble: False leaves out the attacks on several base models, for a profile with one.
+
+    Raises:
+        typer.BadParameter: for an attack that there is not.
     """
-    wanted = names or [*ATTACKS, *VARIANTS]
+    wanted = chosen(names, [*ATTACKS, *VARIANTS], "attack")
     if not ensemble:
         wanted = [name for name in wanted if not name.startswith("e-")]
     wanted = [name for name in wanted if names or not name.startswith("adaptive-")]
@@ -147,11 +151,11 @@ def main(
 ) -> None:
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
-    chosen = cells(eps, attack, ensemble=bool(named.ensemble))
+    them = cells(eps, attack, ensemble=bool(named.ensemble))
     settings = {"eps": eps, "subjects": people, "seeds": list(range(seeds)), "samples": n}
     before = earlier("strength", out, settings) if add else None
-    frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
-    known = [name for name in chosen if name != "clean"] if memory else []
+    frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
+    known = [name for name in them if name != "clean"] if memory else []
     peaks = {name: _memory(name, profile, eps) for name in tqdm(known, "memory")}
     report(frame, eps, out, peaks, before)
 
