@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from shortcut_nb.analysis.controls import KINDS
+from shortcut_nb.budget import linf_pixels
 from shortcut_nb.experiments import mismatch, shifts
 from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.experiments.stages import Cell, Stages
@@ -54,15 +55,17 @@ def test_harms_are_differences_from_clean_within_a_subject():
 
 def test_points_keep_what_was_not_trained_on():
     moved, scored = frames()
-    extra = moved[moved["condition"] == "aspl"].assign(condition="= blur")
-    rows = mismatch.points(pd.concat([moved, extra]), scored)
+    aspl = moved[moved["condition"] == "aspl"]
+    extra = [aspl.assign(condition=name) for name in ("= blur", "≤ blur")]
+    rows = mismatch.points(pd.concat([moved, *extra]), scored)
     kinds = rows.drop_duplicates("condition").set_index("condition")["kind"]
     assert kinds.to_dict() == {
         "noise": "random noise", "noise-uniform": "random noise", "advdm": "attack",
         "aspl": "attack", "clip-shift": "CLIP shift", "= blur": "equal PSNR",
+        "≤ blur": "equal l∞",
     }  # fmt: skip
-    assert rows[rows["kind"] == "equal PSNR"]["quality_fall"].isna().all()
-    assert rows[rows["kind"] != "equal PSNR"]["quality_fall"].notna().all()
+    equal = rows["kind"].str.startswith("equal")
+    assert rows[equal]["quality_fall"].isna().all() and rows[~equal]["quality_fall"].notna().all()
 
 
 def test_verdicts_on_a_frame_with_known_answers():
@@ -167,6 +170,11 @@ def test_controls_have_the_size_of_what_they_control(lab, subject):
     assert list(found) == [f"= {kind}" for kind in KINDS]
     for images in found.values():
         assert psnr(images, subject.b) == pytest.approx(psnr(noisy, subject.b), abs=0.1)
+    bounded = set(both := shifts.controls(subject.b, noisy, eps="8/255")) - set(found)
+    assert bounded == {f"≤ {kind}" for kind in KINDS[1:]}
+    for name in bounded:
+        assert max(linf_pixels(both[name], subject.b)) <= 8
+    assert max(linf_pixels(both["≤ gaussian"], subject.b)) >= 7
 
 
 def test_scatter_names_every_condition():

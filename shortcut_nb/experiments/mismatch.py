@@ -45,6 +45,9 @@ DIFFERENCES: tuple[tuple[str, str, str, str | None], ...] = (
     ("ASPL moves CLIP more than Gaussian noise of its PSNR", "clip_towards", "aspl", "= gaussian"),
     ("ASPL moves CLIP more than blur of its PSNR", "clip_towards", "aspl", "= blur"),
     ("ASPL moves CLIP more than JPEG of its PSNR", "clip_towards", "aspl", "= jpeg"),
+    ("ASPL moves CLIP more than Gaussian noise of its l∞", "clip_towards", "aspl", "≤ gaussian"),
+    ("ASPL moves CLIP more than blur of its l∞", "clip_towards", "aspl", "≤ blur"),
+    ("ASPL moves CLIP more than JPEG of its l∞", "clip_towards", "aspl", "≤ jpeg"),
     ("ASPL moves the identity encoder more than random signs", "identity_towards", "aspl", "noise"),
     ("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
     ("the prompt fits less well after ASPL", "misled", "aspl", None),
@@ -90,7 +93,7 @@ def points(shifted: pd.DataFrame, frame: pd.DataFrame | None = None) -> pd.DataF
     """Measures joined with harms: one row per condition, budget and subject, means over seeds.
 
     Conditions that were not trained on have no harm (NaN). ``kind`` is "attack", "random noise",
-    "CLIP shift" (the intervention) or "equal PSNR".
+    "CLIP shift" (the intervention), "equal PSNR" or "equal l∞".
     """
     keys = ["condition", "eps", "subject"]
     moved = shifted[shifted["condition"] != "clean"].drop(columns="seed")
@@ -105,7 +108,7 @@ def _kind(condition: str) -> str:
         return "random noise"
     if condition == "clip-shift":
         return "CLIP shift"
-    return "equal PSNR" if condition.startswith("= ") else "attack"
+    return {"= ": "equal PSNR", "≤ ": "equal l∞"}.get(condition[:2], "attack")
 
 
 def correlations(rows: pd.DataFrame, resamples: int = 4000) -> list[dict]:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..analysis.clip_shift import clip_shift
 from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
-from ..analysis.controls import KINDS, at_psnr
+from ..analysis.controls import KINDS, at_linf, at_psnr
 from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
 from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
+from ..budget import Budget
 from ..metrics import psnr
 from ..subjects import Subject
 from .payload import Payload
@@ -23,7 +24,7 @@ from .stages import Cell, Stages
 VERSION = "2"
 PROBES = 16
 DRAWS = 2
-MATCHED = "aspl"  # the controls of equal PSNR are matched to this attack
+MATCHED = "aspl"  # the controls of equal PSNR, and of equal l∞, are matched to this attack
 MEASURES = {
     "clip_shift": "CLIP: length of the shift",
     "clip_towards": "CLIP: shift from the class to “a noisy pattern”",
@@ -81,19 +82,29 @@ def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, floa
     return stages.store.cached("mismatch", params, inputs, make, VERSION).json("measures")
 
 
-def controls(clean: Tensor, protected: Tensor, seed: int = 0) -> dict[str, Tensor]:
-    """Pictures without any attack that have, one by one, the PSNR of the protected ones."""
+def controls(
+    clean: Tensor, protected: Tensor, seed: int = 0, eps: str | None = None
+) -> dict[str, Tensor]:
+    """Pictures without any attack that have, one by one, the size of the protected ones.
+
+    "= blur" has their PSNR; "≤ blur", where ``eps`` is given, has this budget's l∞.
+    """
     goals = psnr(protected, clean)
-    return {f"= {kind}": at_psnr(kind, clean, goals, seed) for kind in KINDS}
+    found = {f"= {kind}": at_psnr(kind, clean, goals, seed) for kind in KINDS}
+    if eps is not None:
+        most = Budget.parse(eps).pixels
+        # Uniform noise of equal l∞ is an attack of the registry.
+        found |= {f"≤ {kind}": at_linf(kind, clean, most, seed) for kind in KINDS[1:]}
+    return found
 
 
 def shifts(stages: Stages, subject: str, name: str, cell: Cell, seed: int) -> list[dict]:
-    """The measures of one cell; for :data:`MATCHED` those of its controls of equal PSNR too."""
+    """The measures of one cell; for :data:`MATCHED` those of its controls too."""
     who = stages.lab.subject(subject)
     protected = stages.protect(who, cell, seed)
     sheets = {name: protected}
     if name == MATCHED:
-        sheets |= controls(who.b, protected, seed)
+        sheets |= controls(who.b, protected, seed, cell.eps)
     return [
         {"condition": condition, "eps": cell.eps, "subject": subject, "seed": seed}
         | measures(stages, who, images)
