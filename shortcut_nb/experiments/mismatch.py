@@ -236,7 +236,7 @@ def main(
 def report(
     shifted: pd.DataFrame, frame: pd.DataFrame, out: Path, before: Mapping[str, Any] | None = None
 ) -> None:
-    """Write ``mismatch.json`` (predictions, correlations, points) and one scatter per budget.
+    """Write ``mismatch.json`` (predictions, correlations, points) and the scatter plot.
 
     Args:
         before: an earlier file's content; its points stay, except those that are measured here.
@@ -252,24 +252,30 @@ def report(
         "points": records(rows),
     }  # fmt: skip
     write_json(content, out / "mismatch.json")
-    for eps in budgets:
-        name = "mismatch_scatter" if eps == budgets[0] else f"mismatch_scatter_{eps.split('/')[0]}"
-        draw(rows[rows["eps"] == eps], eps, name, out)
+    draw(rows, out=out)
 
 
 def draw(
-    rows: pd.DataFrame, eps: str, name: str = "mismatch_scatter", out: Path | None = None
-) -> SavedFigure:
-    """The CLIP shift against every harm, one panel each, saved under ``name`` with its CSV."""
+    rows: pd.DataFrame, name: str = "mismatch_scatter", out: Path | None = None
+) -> SavedFigure:  # fmt: skip
+    """The CLIP shift against every harm, one panel each, saved under ``name`` with its CSV.
+
+    With several budgets, all are in one picture and every condition says its own.
+    """
     shown = rows.dropna(subset=list(HARMS))
+    budgets = ", ".join(shown["eps"].unique())
+    if shown["eps"].nunique() > 1:
+        shown = shown.assign(
+            condition=shown["condition"] + " " + shown["eps"].str.split("/").str[0]
+        )
     titles = {"identity_fall": "fall of identity match", "quality_fall": "fall of quality",
               "texture_rise": "rise of texture (grey levels)"}  # fmt: skip
     fig = scatter_plot(shown, "clip_towards", titles, xlabel=MEASURES["clip_towards"])
     return save_figure(
         fig, name, folder=out, data=shown,
         alt=f"Shift of protected pictures towards noise in CLIP against three harms after "
-        f"DreamBooth at {eps}: small points are {shown['subject'].nunique()} subjects, large ones "
-        f"the means of {shown['condition'].nunique()} attacks and noises.",
+        f"DreamBooth at {budgets}: small points are {shown['subject'].nunique()} subjects, large "
+        f"ones the means of {shown['condition'].nunique()} attacks and noises.",
     )  # fmt: skip
 
 
