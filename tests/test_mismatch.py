@@ -56,16 +56,17 @@ def test_harms_are_differences_from_clean_within_a_subject():
 def test_points_keep_what_was_not_trained_on():
     moved, scored = frames()
     aspl = moved[moved["condition"] == "aspl"]
-    extra = [aspl.assign(condition=name) for name in ("= blur", "≤ blur")]
+    extra = [aspl.assign(condition=name) for name in ("= blur", "≤ blur", "aspl, purified")]
     rows = mismatch.points(pd.concat([moved, *extra]), scored)
     kinds = rows.drop_duplicates("condition").set_index("condition")["kind"]
     assert kinds.to_dict() == {
         "noise": "random noise", "noise-uniform": "random noise", "advdm": "attack",
         "aspl": "attack", "clip-shift": "CLIP shift", "= blur": "equal PSNR",
-        "≤ blur": "equal l∞",
+        "≤ blur": "equal l∞", "aspl, purified": "purified",
     }  # fmt: skip
-    equal = rows["kind"].str.startswith("equal")
-    assert rows[equal]["quality_fall"].isna().all() and rows[~equal]["quality_fall"].notna().all()
+    untrained = rows["kind"].str.match("equal|purified")
+    assert rows[untrained]["quality_fall"].isna().all()
+    assert rows[~untrained]["quality_fall"].notna().all()
 
 
 def test_verdicts_on_a_frame_with_known_answers():

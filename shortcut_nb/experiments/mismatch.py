@@ -48,6 +48,8 @@ DIFFERENCES: tuple[tuple[str, str, str, str | None], ...] = (
     ("ASPL moves CLIP more than Gaussian noise of its l∞", "clip_towards", "aspl", "≤ gaussian"),
     ("ASPL moves CLIP more than blur of its l∞", "clip_towards", "aspl", "≤ blur"),
     ("ASPL moves CLIP more than JPEG of its l∞", "clip_towards", "aspl", "≤ jpeg"),
+    ("purification takes back the shift towards noise", "clip_towards", "aspl", "aspl, purified"),
+    ("purification lets the prompt fit again", "misled", "aspl", "aspl, purified"),
     ("ASPL moves the identity encoder more than random signs", "identity_towards", "aspl", "noise"),
     ("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
     ("the prompt fits less well after ASPL", "misled", "aspl", None),
@@ -93,7 +95,7 @@ def points(shifted: pd.DataFrame, frame: pd.DataFrame | None = None) -> pd.DataF
     """Measures joined with harms: one row per condition, budget and subject, means over seeds.
 
     Conditions that were not trained on have no harm (NaN). ``kind`` is "attack", "random noise",
-    "CLIP shift" (the intervention), "equal PSNR" or "equal l∞".
+    "CLIP shift" (the intervention), "equal PSNR", "equal l∞" or "purified".
     """
     keys = ["condition", "eps", "subject"]
     moved = shifted[shifted["condition"] != "clean"].drop(columns="seed")
@@ -108,6 +110,8 @@ def _kind(condition: str) -> str:
         return "random noise"
     if condition == "clip-shift":
         return "CLIP shift"
+    if condition.endswith(", purified"):
+        return "purified"
     return {"= ": "equal PSNR", "≤ ": "equal l∞"}.get(condition[:2], "attack")
 
 

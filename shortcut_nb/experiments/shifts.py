@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -99,12 +100,14 @@ def controls(
 
 
 def shifts(stages: Stages, subject: str, name: str, cell: Cell, seed: int) -> list[dict]:
-    """The measures of one cell; for :data:`MATCHED` those of its controls too."""
+    """The measures of one cell; for :data:`MATCHED` of its controls and purified too."""
     who = stages.lab.subject(subject)
     protected = stages.protect(who, cell, seed)
     sheets = {name: protected}
     if name == MATCHED:
         sheets |= controls(who.b, protected, seed, cell.eps)
+        purified = replace(cell, purifier=stages.lab.profile.purifier)
+        sheets[f"{name}, purified"] = stages.purify(protected, purified, who.class_name).images
     return [
         {"condition": condition, "eps": cell.eps, "subject": subject, "seed": seed}
         | measures(stages, who, images)
