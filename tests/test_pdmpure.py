@@ -75,7 +75,7 @@ def test_the_last_stage_runs_where_there_is_an_upscaler():
     bound = build("pdmpure", Without())
     assert bound.upscale is False and roles(bound) == ("purifier:pixel",)
     bound = build("pdmpure", LAB, upscale=True)
-    assert roles(bound) == ("purifier:pixel", "purifier:upscaler")
+    assert roles(bound) == ("diffusion", "purifier:pixel", "purifier:upscaler")
     with pytest.raises(AttributeError):
         build("pdmpure", Without(), upscale=True)
     with pytest.raises(ValueError, match="noise_level"):
@@ -94,7 +94,7 @@ def test_codesr_is_a_chain():
     assert isinstance(made, Chain) and made.name == "restorer+sr"
     assert made == build("restorer+sr", LAB, steps=2)
     assert torch.equal(made(x), build("sr", LAB, steps=2)(build("restorer", LAB)(x)))
-    assert roles(made) == ("purifier:restorer", "purifier:upscaler")
+    assert roles(made) == ("diffusion", "purifier:restorer", "purifier:upscaler")
     assert build("jpeg+codesr", LAB, quality=30).name == "jpeg+restorer+sr"
     assert build("codesr", LAB, defaults={"sr": {"steps": 3}}).links[1].steps == 3
 

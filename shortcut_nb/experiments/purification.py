@@ -85,11 +85,11 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 def family(purifier: str) -> str:
     """What a purifier is made of: "filter", "latent model", "pixel model" or "restoration"."""
     needs = roles(build(purifier))
-    if "diffusion" in needs:
-        return "latent model"
     if "purifier:pixel" in needs:
         return "pixel model"
-    return "restoration" if needs else "filter"
+    if any(role.startswith("purifier:") for role in needs):
+        return "restoration"
+    return "latent model" if needs else "filter"
 
 
 def live(

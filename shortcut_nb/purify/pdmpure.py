@@ -52,7 +52,7 @@ class PDMPure(DiffPure):
     @property
     def roles(self) -> tuple[str, ...]:
         """The pixel model, and the upscaler when it is to run."""
-        return ("purifier:pixel", "purifier:upscaler") if self.upscale else ("purifier:pixel",)
+        return ("purifier:pixel", *(SuperResolution.roles if self.upscale else ()))
 
     def bind(self, lab: Any, class_name: str = "") -> Self:
         """A copy that holds ``lab.pixel_diffusion``, and the upscaler when it is to run."""

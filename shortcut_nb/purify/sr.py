@@ -27,7 +27,8 @@ class SuperResolution:
         seed: picture i draws from (seed, i).
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("purifier:upscaler",)
+    # An upscaler without a text encoder reads prompts with the text-to-image model's.
+    roles: ClassVar[tuple[str, ...]] = ("diffusion", "purifier:upscaler")
     steps: int = 75
     guidance_scale: float = 9.0
     noise_level: int = 20
