@@ -17,11 +17,12 @@ import torch
 import typer
 
 from ..budget import Budget
-from ..plots import curve_plot, interval_plot, save_figure
+from ..plots import curve_plot, save_figure
 from ..profile import load_profile
 from ..purify import build
 from . import matrix
 from .choice import chosen
+from .figures import score_figures
 from .pool import in_processes, lab_of
 from .report import TITLES, about, means, paired, records, write_json
 from .sheets import Sheet, draw, score
@@ -192,14 +193,12 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
     }  # fmt: skip
     write_json(content, out / "adaptive.json")
     words = f"with 95 % bootstrap intervals over {frame['subject'].nunique()} subjects."
+    score_figures(
+        found[found["eps"].isin([eps, "0/255"])], "adaptive_knowledge",
+        f"for each defence and attacker at {eps}", by="knowledge", group="defence", out=out,
+    )  # fmt: skip
     for measure, title in TITLES.items():
         part = found[found["score"] == measure]
-        shown = part[part["eps"].isin([eps, "0/255"])]
-        fig = interval_plot(shown, by="knowledge", group="defence", xlabel=title)
-        save_figure(
-            fig, f"adaptive_knowledge_{measure}", folder=out, data=shown,
-            alt=f"Mean {title} of V* samples for each defence and attacker at {eps}, {words}",
-        )  # fmt: skip
         swept = part[part["knowledge"].isin(SWEPT)]
         fig = curve_plot(
             swept, "pixels", "defence", panel="knowledge", xlabel="budget (grey levels)",

@@ -18,10 +18,11 @@ import typer
 
 from ..lab import Lab
 from ..personalize import PROMPTS, Trainer
-from ..plots import curve_plot, interval_plot, save_figure
+from ..plots import curve_plot, save_figure
 from ..profile import load_profile
 from ..subjects import Subject
 from .choice import chosen
+from .figures import score_figures
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .report import TITLES, about, means, paired, records, write_json
@@ -257,18 +258,9 @@ def report(frame: pd.DataFrame, budgets: Sequence[str], out: Path) -> None:
     }  # fmt: skip
     write_json(content, out / "decoupling.json")
     people = frame["subject"].nunique()
-    for measure, title in TITLES.items():
-        for name, table, what in (
-            ("pieces", pieces, "piece of CDL"),
-            ("variants", tried, "variant"),
-        ):
-            part = table[table["score"] == measure]
-            fig = interval_plot(part, by="piece", group="pictures", xlabel=title)
-            save_figure(
-                fig, f"decoupling_{name}_{measure}", folder=out, data=part,
-                alt=f"Mean {title} of V* samples for each {what} and kind of pictures, "
-                f"with 95 % bootstrap intervals over {people} subjects.",
-            )  # fmt: skip
+    for name, table, what in (("pieces", pieces, "piece of CDL"), ("variants", tried, "variant")):
+        score_figures(table, f"decoupling_{name}", f"for each {what} and kind of pictures",
+                      by="piece", group="pictures", out=out)  # fmt: skip
     kind = f"protected {budgets[-1]}"
     shown = scales[(scales["pictures"] == kind) & scales["score"].isin(list(TITLES))]
     if len(shown):

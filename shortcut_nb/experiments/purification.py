@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from ..analysis.pareto import pareto
 from ..lab import Lab
-from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from ..purify import ALIASES, PURIFIERS, Chain, build, expand, parameter_names, roles
 from . import matrix
+from .figures import score_figures
 from .memory import peak_memory
-from .report import TITLES, about, judge, means, paired, records, write_json
+from .report import about, judge, means, paired, records, write_json
 from .stages import Cell, Stages
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -198,14 +198,8 @@ def report(
         rows["memory_mib"] = rows["purifier"].map(memory)
     write_json(about(frame, eps) | {"rows": records(rows)}, out / "purification.json")
     shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
-    for score, title in TITLES.items():
-        part = shown[shown["score"] == score]
-        fig = interval_plot(part, by="attack", group="purifier", xlabel=title)
-        save_figure(
-            fig, f"purification_{score}", folder=out, data=part,
-            alt=f"Mean {title} of V* samples for each purifier and attack at {eps}, with 95 % "
-            f"bootstrap intervals over {part['n'].max()} subjects.",
-        )  # fmt: skip
+    score_figures(shown, "purification", f"for each purifier and attack at {eps}",
+                  by="attack", group="purifier", out=out)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ TITLES = {
     "ims_missing": "identity match (−1 without a face)", "quality": "quality (CLIP-IQA style)",
     "texture": "texture (grey levels)",
 }  # fmt: skip
+WITH_NOISE = {**TITLES, "noise": "probability of noise (CLIP)"}
 
 
 def about(frame: pd.DataFrame, eps: str) -> dict[str, Any]:

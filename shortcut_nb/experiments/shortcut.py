@@ -24,11 +24,11 @@ from .matrix import first_subjects
 from .mismatch import DIFFERENCES
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
-from .report import TITLES, about, means, records, write_json
+from .report import TITLES, WITH_NOISE, about, means, records, write_json
 from .shipped import compare_judged, shipped, verdict
 from .stages import Stages
 
-SCORES = {**TITLES, "noise": "probability of noise (CLIP)"}
+SCORES = WITH_NOISE
 SHEETS = {
     "own": "V* class", "bare": "V* alone", "swapped": "another rare word", "class": "class",
 }  # fmt: skip

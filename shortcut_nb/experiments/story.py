@@ -17,16 +17,16 @@ import pandas as pd
 import typer
 
 from ..budget import Budget
-from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
+from .figures import score_figures
 from .matrix import first_subjects
-from .report import judge, means, paired
+from .report import WITH_NOISE, judge, means, paired, write_json
 from .shipped import compare_judged
 from .stages import STORY, story_cells
 
 ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
-SCORES = ("ims_missing", "quality", "texture", "noise")
+SCORES = tuple(WITH_NOISE)
 # (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (
     ("protection lowers identity", "protected", "clean", "ims_missing", -1),
@@ -154,7 +154,6 @@ def main(
 
 def report(frame: pd.DataFrame, out: Path) -> None:
     """Write ``story.json`` (claims and means), and one figure per score."""
-    out.mkdir(parents=True, exist_ok=True)
     table = means(_with_control(frame), ["eps", "condition", "prompt"], SCORES)
     found = claims(frame)
     content = {
@@ -163,24 +162,11 @@ def report(frame: pd.DataFrame, out: Path) -> None:
         "samples": int(frame["image"].max()) + 1, "claims": found,
         "means": table.to_dict("records"),
     }  # fmt: skip
-    fresh = out / ".story.json.tmp"
-    fresh.write_text(json.dumps(content, indent=1, default=float) + "\n")
-    fresh.replace(out / "story.json")
-    titles = {
-        "ims_missing": "identity match (−1 without a face)",
-        "quality": "quality (CLIP-IQA style)",
-        "texture": "texture (grey levels)",
-        "noise": "probability of noise (CLIP)",
-    }
-    for score, title in titles.items():
-        shown = table[(table["score"] == score) & (table["prompt"] == "instance")]
-        shown = shown[shown["condition"].isin([*STORY, "protected + negative prompt"])]
-        fig = interval_plot(shown, by="condition", group="eps", xlabel=title)
-        save_figure(
-            fig, f"story_{score}", folder=out, data=shown,
-            alt=f"Mean {title} of V* samples for each training condition and budget, with 95 % "
-            f"bootstrap intervals over {shown['n'].max()} subjects.",
-        )  # fmt: skip
+    write_json(content, out / "story.json")
+    shown = table[table["condition"].isin([*STORY, "protected + negative prompt"])]
+    score_figures(shown[shown["prompt"] == "instance"], "story",
+                  "for each training condition and budget", by="condition", group="eps", out=out,
+                  titles=WITH_NOISE)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import typer
 from tqdm import tqdm
 
 from ..attacks import ATTACKS
-from ..plots import interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix
 from .choice import chosen
+from .figures import score_figures
 from .memory import peak_memory
-from .report import TITLES, about, joined, judge, means, paired, records, write_json
+from .report import about, joined, judge, means, paired, records, write_json
 from .shipped import earlier
 from .stages import Cell
 
@@ -184,14 +184,8 @@ def report(
     content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
     write_json(content, out / "strength.json")
     shown = means(each, ["condition", "eps"], list(HARMS))
-    for score, title in TITLES.items():
-        part = shown[shown["score"] == score].sort_values("mean")
-        fig = interval_plot(part, by="eps", group="condition", xlabel=title)
-        save_figure(
-            fig, f"strength_{score}", folder=out, data=part,
-            alt=f"Mean {title} of V* samples after each attack at {eps}, with 95 % bootstrap "
-            f"intervals over {part['n'].max()} subjects, sorted.",
-        )  # fmt: skip
+    score_figures(shown.sort_values("mean"), "strength", f"after each attack at {eps}, sorted",
+                  by="eps", group="condition", out=out)  # fmt: skip
 
 
 if __name__ == "__main__":
