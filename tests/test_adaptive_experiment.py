@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 import torch
 
 from shortcut_nb.experiments import adaptive
@@ -44,6 +45,17 @@ def test_cells_say_what_is_known():
     full = made["purifier (full gradient) | none | 16/255"]
     assert dict(full.settings)["gradient"] == "full"
     assert "purifier (full gradient)" not in adaptive.knowledge("jpeg")
+
+
+def test_a_part_can_be_taken_and_is_checked():
+    some = adaptive.cells("16/255", ["8/255"], "jpeg", ["nothing"], ["both"])
+    assert list(some) == [
+        "clean | both | 0/255", "nothing | both | 16/255", "nothing | both | 8/255"
+    ]  # fmt: skip
+    with pytest.raises(typer.BadParameter, match="there are: none; purifier; cdl; both"):
+        adaptive.cells("16/255", [], "jpeg", None, ["prayer"])
+    with pytest.raises(typer.BadParameter, match="purifier \\+ prompts"):
+        adaptive.cells("16/255", [], "jpeg", ["everything"])
 
 
 def test_every_attacker_can_be_made(lab):

@@ -67,17 +67,20 @@ def attacked(cell: Cell, eps: str, settings: dict[str, Any]) -> Cell:
 
 
 def cells(
-    eps: str, budgets: Sequence[str], purifier: str, knows: Sequence[str] | None = None
-) -> dict[str, Cell]:
+    eps: str, budgets: Sequence[str], purifier: str, knows: Sequence[str] | None = None,
+    defends: Sequence[str] | None = None,
+) -> dict[str, Cell]:  # fmt: skip
     """Every attacker at ``eps``, those of :data:`SWEPT` at every budget, and clean pictures.
 
-    A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers.
+    A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers, ``defends``
+    other defenders.
 
     Raises:
-        typer.BadParameter: for an attacker that there is not.
+        typer.BadParameter: for an attacker or a defender that there is not.
     """
-    found, known = {}, knowledge(purifier)
-    for defence, cell in defences(purifier).items():
+    found, known, tried = {}, knowledge(purifier), defences(purifier)
+    for defence in chosen(defends, tried, "defence"):
+        cell = tried[defence]
         found[f"clean | {defence} | 0/255"] = cell
         for who in chosen(knows, known, "knowledge"):
             settings = known[who]
@@ -158,6 +161,7 @@ def main(
     ] = "16/255",
     budget: Annotated[list[str] | None, typer.Option(help="budgets of the sweep")] = None,
     knows: Annotated[list[str] | None, typer.Option(help="these attackers only")] = None,
+    defends: Annotated[list[str] | None, typer.Option(help="these defenders only")] = None,
     clean_share: Annotated[
         list[float] | None, typer.Option(help="shares of clean pictures in mixed sets")
     ] = None,
@@ -167,7 +171,7 @@ def main(
 ) -> None:
     about_it = load_profile(profile)
     people = matrix.first_subjects(about_it, subjects)
-    them = cells(eps, budget or BUDGETS, about_it.purifier, knows)
+    them = cells(eps, budget or BUDGETS, about_it.purifier, knows, defends)
     frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
     tasks = [
         (profile, subject, seed, who, defence, eps, share, n)
