@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-import typer
 import torch
+import typer
 
 from shortcut_nb.experiments import adaptive
 from shortcut_nb.experiments.shipped import shipped

@@ -72,8 +72,8 @@ def cells(
 ) -> dict[str, Cell]:  # fmt: skip
     """Every attacker at ``eps``, those of :data:`SWEPT` at every budget, and clean pictures.
 
-    A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers, ``defends``
-    other defenders.
+    A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers,
+    ``defends`` other defenders.
 
     Raises:
         typer.BadParameter: for an attacker or a defender that there is not.
