@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from shortcut_nb.analysis.gradients import gradient_agreement
 from shortcut_nb.attacks.adaptive import Through, reseeded, straight_through
 from shortcut_nb.diffusion import generators
 from shortcut_nb.purify import build
@@ -50,6 +51,15 @@ def test_full_gradient_by_finite_differences(lab, subject):
                 for s in (step, -step)]  # fmt: skip
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope.norm().item(), rel=0.03)
     torch.testing.assert_close(restorer.differentiable(x).clamp(0, 1), restorer(x))
+
+
+def test_the_straight_through_gradient_is_right_where_there_is_nothing_to_pass(lab, subject):
+    found = gradient_agreement(lab.diffusion, build("none"), subject.b[:1])
+    assert found == pytest.approx({"straight through": 1.0, "no purifier": 1.0}, abs=1e-5)
+    found = gradient_agreement(lab.diffusion, lab.purifier("restorer"), subject.b[:1])
+    assert all(-1 <= value < 0.999 for value in found.values())
+    with pytest.raises(ValueError, match="no gradient of its own"):
+        gradient_agreement(lab.diffusion, build("jpeg"), subject.b[:1])
 
 
 def test_each_call_sees_another_draw_of_a_random_purifier():
