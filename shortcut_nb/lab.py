@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class Lab:
         self._digests: dict[str, str] = {}
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._priors: dict[tuple[str, int, int], Latents] = {}
+        # Where class pictures are kept between processes; a store may put itself here.
+        self.keep_prior: Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor] | None = None
 
     def __repr__(self) -> str:
         return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
@@ -238,12 +241,22 @@ class Lab:
         model = model or self.diffusion
         key = (class_prompt, n, id(model))
         if key not in self._priors:
-            drawn = model.sample_latents(
-                class_prompt, n, seed=777, steps=self.profile.sampling.steps,
-                guidance_scale=self.profile.prior_guidance_scale,
-            ).clone()  # fmt: skip
+            how = {"prompt": class_prompt, "n": n, "seed": 777,
+                   "steps": self.profile.sampling.steps,
+                   "guidance_scale": self.profile.prior_guidance_scale}  # fmt: skip
+
+            def draw() -> Tensor:
+                return model.sample_latents(**how).clone()
+
+            keep = self.keep_prior
+            drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()
             self._priors[key] = Latents(drawn, torch.zeros_like(drawn))
         return self._priors[key]
+
+    def _role_of(self, model: Diffusion) -> str:
+        if model is self.diffusion:
+            return "diffusion"
+        return next(name for name, one in self.ensemble.items() if one is model)
 
     def score(self, images: Tensor, subject: Subject) -> pd.DataFrame:
         """One row per picture: detection, identity match to set C, and quality.

@@ -11,6 +11,7 @@ from shortcut_nb.experiments.notebooks import run_notebook
 # Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
 PARAMETERS: dict[str, dict] = {
     "00_quickstart": {"samples": 4},
+    "02_personalisation": {"samples": 2},
     "03_protective_perturbations": {"attacks": ["advdm"]},
     "04_latent_mismatch": {"attacks": ["noise", "advdm", "aspl", "clip-shift"]},
     "05_shortcut_learning": {"samples": 4},
@@ -18,6 +19,7 @@ PARAMETERS: dict[str, dict] = {
         "leave_out": ["impress", "gridpure", "diffpure", "ldiffpure", "eldiffpure", "pdmpure"]
     },
     "07_contrastive_decoupling": {"samples": 2},
+    "08_adaptive_attacks": {"samples": 2},
 }
 NOTEBOOKS = all_notebooks()
 

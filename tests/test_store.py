@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
+from shortcut_nb import Lab
 from shortcut_nb.budget import Budget
+from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments import keys
+from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.experiments.store import MANIFEST, Store
 
 WRITER = """
@@ -220,3 +223,20 @@ def test_digests_follow_content_not_place(tmp_path):
     assert keys.digest(tmp_path / "a") != keys.digest(tmp_path / "b")
     with pytest.raises(TypeError, match="expected text"):
         keys.digest(3)
+
+
+def test_class_pictures_are_kept_between_labs(lab, tmp_path, monkeypatch):
+    """Another process need not draw them again, and gets the same bits."""
+    cold, warm = (Lab(lab.profile, "cpu", torch.float32) for _ in range(2))
+    store = Store(tmp_path)
+    Stages(cold, store), Stages(warm, store)
+    drawn = cold.prior_latents("a photo of a person", 2)
+    bare = Lab(lab.profile, "cpu", torch.float32).prior_latents("a photo of a person", 2)
+    assert torch.equal(drawn.mean, bare.mean) and not drawn.std.any()
+    second = cold.ensemble["ensemble:0"]
+    other = cold.prior_latents("a photo of a person", 2, second)
+    assert not torch.equal(other.mean, drawn.mean)
+    monkeypatch.setattr(Diffusion, "sample_latents", lambda *a, **k: pytest.fail("drawn again"))
+    assert torch.equal(warm.prior_latents("a photo of a person", 2).mean, drawn.mean)
+    kept = warm.prior_latents("a photo of a person", 2, warm.ensemble["ensemble:0"])
+    assert torch.equal(kept.mean, other.mean)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,11 +61,18 @@ class Stages:
 
     def __init__(self, lab: Lab, store: Store | None = None) -> None:
         self.lab, self.store = lab, store or Store()
+        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
 
     def inputs(self, *roles: str, **more: object) -> dict[str, object]:
         """The weights of some roles and the arithmetic; and what else a stage depends on."""
         arithmetic = f"{self.lab.device.type} {self.lab.autocast}"
         return {"weights": self.lab.digest(*roles), "arithmetic": arithmetic} | more
+
+    def _prior(self, role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
+        def make(out: Payload) -> None:
+            out.save_tensors("prior", {"latents": draw()})
+
+        return self.store.cached("prior", how, self.inputs(role), make).tensors("prior")["latents"]
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
