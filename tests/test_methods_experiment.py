@@ -17,8 +17,9 @@ def curves(subjects=6):
     """Identity rises with the steps, then falls; the class follows without a prior."""
     rng, rows = np.random.default_rng(0), []
     for i in range(subjects):
-        for method in ("dreambooth", "dreambooth, no prior"):
-            for share, level in ((0.0, 0.1), (1.0, 0.8), (2.0, 0.7)):
+        for method, lost in (("dreambooth", 0.0), ("dreambooth, no prior", 0.2)):
+            for share, reached in ((0.0, 0.1), (1.0, 0.8), (2.0, 0.7)):
+                level = reached - lost * (share > 0)
                 for image in range(2):
                     drift = (0.3 if "no prior" in method else 0.02) * share
                     common = {"subject": f"s{i}", "seed": 0, "method": method, "share": share,
@@ -27,7 +28,8 @@ def curves(subjects=6):
                     rows.append(common | {"ims_missing": level + jitter, "quality": level,
                                           "copies": share / 4, "diversity": 0.1})  # fmt: skip
                     rows.append(common | {"class_likeness": 0.1 + drift + jitter,
-                                          "class_moved": drift})  # fmt: skip
+                                          "class_moved": drift,
+                                          "class_quality": level})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -42,6 +44,8 @@ def test_tables_of_known_curves():
     assert own["class_drift"] == pytest.approx(0.02, abs=0.01)
     assert (own["seconds"], own["bytes"], own["n"]) == (30.0, 1000, 6)
     assert found.loc["dreambooth, no prior", "class_drift"] == pytest.approx(0.3, abs=0.01)
+    assert pd.isna(own["ahead"]) and bool(found.loc["dreambooth, no prior", "ahead_holds"]) is False
+    assert found.loc["dreambooth, no prior", "ahead"] == pytest.approx(-0.2, abs=0.01)
     effect = methods.prior(curves()).set_index(["share", "score"])
     assert effect.loc[(2.0, "class_moved"), "difference"] == pytest.approx(-0.56)
     assert bool(effect.loc[(1.0, "class_likeness"), "difference_holds"]) is True

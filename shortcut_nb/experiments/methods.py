@@ -45,12 +45,13 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the usual steps
 COUNTS = (1, 2, 4, 8)
-SCORES = ("ims_missing", "quality", "copies", "diversity", "class_likeness", "class_moved")
+SCORES = ("ims_missing", "quality", "copies", "diversity", "class_likeness", "class_moved",
+          "class_quality")  # fmt: skip
 TITLES = {
     "ims_missing": "identity match", "quality": "quality",
     "copies": "likeness to the nearest training picture (SSIM)",
     "diversity": "diversity (CLIP distance)", "class_likeness": "class prompt: identity match",
-    "class_moved": "class prompt: moved in CLIP",
+    "class_moved": "class prompt: moved in CLIP", "class_quality": "class prompt: quality",
 }  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def table_of(
     Beside the usual ones: ``copies``, SSIM to the nearest picture trained on (own prompt);
     ``diversity``, mean CLIP distance to the other samples (own prompt); ``class_likeness``, the
     identity match of the class prompt's samples; ``class_moved``, their CLIP distance to
-    ``before``, the base model's samples from the same noise (NaN without).
+    ``before``, the base model's samples from the same noise (NaN without); ``class_quality``.
     """
     parts = []
     for key, images in drawn.items():
@@ -97,9 +98,9 @@ def table_of(
         moved = np.nan
         if before is not None:
             moved = (1 - (vectors * embed(stages.lab, before)).sum(1)).numpy()
-        likeness = frame.pop("ims_missing")
-        frame = frame.drop(columns=["quality", "texture", "noise"])
-        parts.append(frame.assign(class_likeness=likeness, class_moved=moved))
+        names = {"ims_missing": "class_likeness", "quality": "class_quality"}
+        frame = frame.rename(columns=names).drop(columns=["texture", "noise"])
+        parts.append(frame.assign(class_moved=moved))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -210,8 +211,11 @@ def compared(curves: pd.DataFrame, prices: Sequence[dict[str, Any]]) -> pd.DataF
 
     ``learned`` is the rise of the identity match over the base model, ``class_drift`` that of the
     class prompt's identity match. ``later`` is what as many steps again add to the identity: with
-    an interval above zero the usual steps are too few, below zero too many.
+    an interval above zero the usual steps are too few, below zero too many. ``ahead`` is the
+    identity match over that of the first method.
     """
+    usual = curves[curves["share"] == 1].assign(condition=lambda part: part["method"])
+    first = str(usual["method"].iloc[0])
     rows = []
     for method, part in curves.groupby("method", sort=False):
         row: dict[str, Any] = {"method": method, "n": part["subject"].nunique()}
@@ -224,6 +228,8 @@ def compared(curves: pd.DataFrame, prices: Sequence[dict[str, Any]]) -> pd.DataF
                  ("later", "ims_missing", "2", "1"))  # fmt: skip
         for label, measure, high, low in pairs:
             row |= gap(label, paired(by_share, measure, high, low), 1)
+        if method != first:
+            row |= gap("ahead", paired(usual, "ims_missing", str(method), first), 1)
         own = [one for one in prices if one["method"] == method]
         for key in ("steps", "seconds", "bytes") if own else ():
             row[key] = median(one[key] for one in own)
@@ -234,12 +240,14 @@ def compared(curves: pd.DataFrame, prices: Sequence[dict[str, Any]]) -> pd.DataF
 def prior(curves: pd.DataFrame) -> pd.DataFrame:
     """What prior preservation changes: DreamBooth with it minus without, by share and score.
 
-    The claim is that the class prompt's samples look less like the subject and move less.
+    The claim is that the class prompt's samples look less like the subject, move less and stay as
+    good.
     """
     rows = []
     for share, part in curves.groupby("share"):
         part = part.assign(condition=part["method"])
-        for measure, direction in (("class_likeness", -1), ("class_moved", -1), ("ims_missing", 1)):
+        directions = {"class_likeness": -1, "class_moved": -1, "class_quality": 1, "ims_missing": 1}
+        for measure, direction in directions.items():
             each = paired(part, measure, "dreambooth", "dreambooth, no prior")
             if share > 0 and len(each):
                 rows.append({"share": share, "score": measure, "n": len(each)}
@@ -283,21 +291,27 @@ def report(
     }  # fmt: skip
     write_json(content, out / "methods.json")
     words = f"with 95 % bootstrap intervals over {curves['subject'].nunique()} subjects."
-    main_scores = ["ims_missing", "quality", "class_likeness"]
-    for name, table, x, label, what in (
-        ("curves", lines, "share", "steps, as a share of the usual", "the share of usual steps"),
-        ("pictures", needed, "pictures", "pictures trained on", "the number of pictures"),
+    shares, counted = "steps, as a share of the usual", "pictures trained on"
+    for name, table, x, label, scores in (
+        (
+            "curves",
+            lines,
+            "share",
+            shares,
+            ("ims_missing", "quality", "class_likeness", "class_quality"),
+        ),
+        ("pictures", needed, "pictures", counted, ("ims_missing", "copies", "diversity")),
     ):
-        part = table[table["score"].isin(main_scores)]
+        part = table[table["score"].isin(scores)]
         fig = curve_plot(part, x, "method", panel="score", xlabel=label, titles=TITLES)
+        named = "; ".join(TITLES[score] for score in scores)
         save_figure(
             fig, f"methods_{name}", folder=out, data=part,
-            alt=f"Identity, quality and identity of the class prompt's samples against {what}, one "
-            f"line per method, {words}",
+            alt=f"{named}: against {label}, one line per method, {words}",
         )  # fmt: skip
     part = lines[lines["score"].isin(["copies", "diversity"])]
     fig = curve_plot(part, "share", "method", panel="score", titles=TITLES,
-                     xlabel="steps, as a share of the usual")  # fmt: skip
+                     xlabel=shares)  # fmt: skip
     save_figure(
         fig, "methods_overfitting", folder=out, data=part,
         alt=f"Likeness to the nearest training picture and diversity of samples against the share "
