@@ -106,6 +106,20 @@ def test_an_attack_joins_the_table_that_is_there(tmp_path):
     pd.testing.assert_frame_equal(added, once, check_like=True)
 
 
+def test_what_another_machine_measured_keeps_its_distance_from_clean(tmp_path):
+    whole = frame(LEVELS)
+    strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path)
+    before = shipped("strength", tmp_path)
+    late = whole[whole["condition"].isin(["clean", "sds"])]
+    strength.report(late.assign(quality=late["quality"] + 0.05), "16/255", tmp_path, None, before)
+    old = pd.DataFrame(before["attacks"]).set_index("attack")
+    new = pd.DataFrame(shipped("strength", tmp_path)["attacks"]).set_index("attack")
+    for column in ("quality_harm", "quality_low", "texture_harm"):
+        assert new.loc["aspl", column] == pytest.approx(old.loc["aspl", column])
+    assert new.loc["clean", "quality"] == pytest.approx(old.loc["clean", "quality"] + 0.05)
+    assert new.loc["sds", "quality_harm"] == pytest.approx(-0.15, abs=0.02)
+
+
 def test_a_table_measured_otherwise_is_not_added_to(tmp_path):
     strength.report(frame(LEVELS), "16/255", tmp_path)
     with pytest.raises(ValueError, match=r"samples = 4, this run with 8.*--add"):

@@ -149,7 +149,7 @@ def rungs(frame: pd.DataFrame) -> pd.DataFrame:
     own interval and whether it helps (``difference_holds``: True better, False worse, None
     undecided).
     """
-    return _compared(frame, RUNGS, [None, *RUNGS[:-1]])
+    return compared(frame, RUNGS, [None, *RUNGS[:-1]])
 
 
 def controls(frame: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def controls(frame: pd.DataFrame) -> pd.DataFrame:
     "V_N* named" is judged by the opposite: that it brings noise back is what CDL promises.
     """
     plain = ("plain", "plain", "plain")
-    found = _compared(
+    found = compared(
         frame,
         [("negative prompt alone", "plain", "negative"),
          ("“without” alone", "plain", "suffix"),
@@ -166,7 +166,7 @@ def controls(frame: pd.DataFrame) -> pd.DataFrame:
         [plain] * 3,
     )  # fmt: skip
     named = ("V_N* named", "cdl", "named")
-    rows = _compared(frame, [named], [("", "cdl", "plain")], sign=-1)
+    rows = compared(frame, [named], [("", "cdl", "plain")], sign=-1)
     return pd.concat([found, rows], ignore_index=True)
 
 
@@ -174,8 +174,8 @@ def variants(frame: pd.DataFrame) -> pd.DataFrame:
     """Each variant, sampled as CDL is: against CDL, and (``restored``) against plain DreamBooth."""
     plain, cdl = RUNGS[0], RUNGS[-1]
     these = [("cdl", *cdl[1:]), *((name, name, "suffix-negative") for name in VARIANTS)]
-    table = _compared(frame, these, [None, *[cdl] * len(VARIANTS)])
-    other = _compared(frame, these, [plain] * len(these))
+    table = compared(frame, these, [None, *[cdl] * len(VARIANTS)])
+    other = compared(frame, these, [plain] * len(these))
     gaps = [column for column in other if column.startswith("difference")]
     return table.join(other[gaps].rename(columns=lambda c: c.replace("difference", "restored")))
 
@@ -188,10 +188,15 @@ def guidance(frame: pd.DataFrame) -> pd.DataFrame:
     return means(part, ["pictures", "training", "guidance"], SCORES)
 
 
-def _compared(
+def compared(
     frame: pd.DataFrame, these: Sequence[tuple[str, str, str]],
     others: Sequence[tuple[str, str, str] | None], sign: int = 1,
 ) -> pd.DataFrame:  # fmt: skip
+    """Means of each of ``these`` (name, training, sheet), and its ``difference`` from its other.
+
+    One row per pictures, piece and score; the difference is paired within subjects, and
+    ``difference_holds`` says whether it helps (with ``sign`` −1: whether it does not).
+    """
     rows = []
     for kind, part in frame.groupby("pictures", sort=False):
         for (name, training, sheet), other in zip(these, others, strict=True):
