@@ -18,13 +18,15 @@ import pandas as pd
 import typer
 
 from ..personalize import PROMPTS
+from ..personalize.prompts import Prompts
 from ..profile import load_profile
+from ..subjects import Subject
 from .decoupling import SCORES, compared, pictures, table_of
 from .figures import score_figures
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
 from .report import about, records, write_json
-from .sheets import Sheet, draw
+from .sheets import Drawn, Sheet, draw
 from .stages import Cell, Stages
 
 FROZEN: dict[str, Any] = {"text_lr": 0.0}
@@ -50,12 +52,26 @@ NAMED: tuple[Piece, ...] = (
 )  # fmt: skip
 
 
-def sheets(own: str, cdl: Any) -> dict[str, Sheet]:
+def sheets(own: str, cdl: Prompts) -> dict[str, Sheet]:
     """The subject's prompt as it is, as CDL samples it, and with V_N* named."""
     return {
         "plain": Sheet(own, ""), "without": Sheet(cdl.sample, cdl.negative),
         "named": Sheet(cdl.instance, ""),
     }  # fmt: skip
+
+
+def drawn(
+    stages: Stages, subject: Subject, cell: Cell, training: str, *, n: int = 4, seed: int = 0,
+    **settings: Any,
+) -> Drawn:  # fmt: skip
+    """Fine-tune in one way on one kind of pictures, and sample it in three."""
+    name, own = TRAININGS[training]
+    made = stages.lab.personalize(name, seed=seed, **(own | settings))
+    said = PROMPTS["cdl"](subject, made.phrase(), stages.lab.profile.prompts.negative)
+    return draw(
+        stages, subject, stages.prepare(subject, cell, seed), made,
+        sheets(subject.instance_prompt, said), n=n, seed=seed, label=f"{subject.name} {training}",
+    )  # fmt: skip
 
 
 def one(
@@ -68,14 +84,9 @@ def one(
         settings: of the trainer, over those of the training.
     """
     stages = Stages(lab_of(profile))
-    who, (name, own) = stages.lab.subject(subject), TRAININGS[training]
-    made = stages.lab.personalize(name, seed=seed, **(own | (settings or {})))
-    words = PROMPTS["cdl"](who, made.phrase(), stages.lab.profile.prompts.negative)
-    drawn = draw(
-        stages, who, stages.prepare(who, cell, seed), made, sheets(who.instance_prompt, words),
-        n=n, seed=seed, label=f"{who.name} {training}",
-    )  # fmt: skip
-    return table_of(stages, who, kind, training, seed, drawn)
+    who = stages.lab.subject(subject)
+    made = drawn(stages, who, cell, training, n=n, seed=seed, **(settings or {}))
+    return table_of(stages, who, kind, training, seed, made)
 
 
 def pieces(frame: pd.DataFrame) -> pd.DataFrame:
