@@ -41,6 +41,8 @@ def test_cells_say_what_is_known():
     known = made["purifier + prompts | cdl | 16/255"]
     assert known.attack == "adaptive-aspl" and known.prompts == "cdl" and known.purifier is None
     assert dict(known.settings) == {"purifier": "restorer", "prompts": "cdl"}
+    held = made["nothing | cdl, held | 16/255"]
+    assert held.trainer == "cdl-dreambooth" and dict(held.training)["text_lr"] == 0
     assert "prompts | none | 2/255" not in made and "prompts | none | 16/255" in made
     full = made["purifier (full gradient) | none | 16/255"]
     assert dict(full.settings)["gradient"] == "full"
@@ -52,7 +54,7 @@ def test_a_part_can_be_taken_and_is_checked():
     assert list(some) == [
         "clean | both | 0/255", "nothing | both | 16/255", "nothing | both | 8/255"
     ]  # fmt: skip
-    with pytest.raises(typer.BadParameter, match="there are: none; purifier; cdl; both"):
+    with pytest.raises(typer.BadParameter, match="there are: none; purifier; cdl; both; cdl, held"):
         adaptive.cells("16/255", [], "jpeg", None, ["prayer"])
     with pytest.raises(typer.BadParameter, match="purifier \\+ prompts"):
         adaptive.cells("16/255", [], "jpeg", ["everything"])

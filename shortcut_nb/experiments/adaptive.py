@@ -28,9 +28,11 @@ from .report import TITLES, about, means, paired, records, write_json
 from .sheets import Sheet, draw, score
 from .shipped import gap
 from .stages import Cell, Stages
+from .words import TRAININGS
 
 BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
 SWEPT = ("nothing", "purifier + prompts")  # who is tried at every budget and on mixed sets
+MIXED = ("none", "both", "cdl, held")  # who defends on mixed sets
 CLEAN_SHARES = (0.25, 0.5, 0.75)
 DRAWS = 4  # of EOT
 SCORES = ("ims_missing", "quality", "texture")
@@ -53,10 +55,15 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
 
 
 def defences(purifier: str) -> dict[str, Cell]:
-    """What the defender does, as cells of clean pictures."""
+    """What the defender does, as cells of clean pictures.
+
+    "cdl, held" freezes the text encoder and preserves the noise token; see :mod:`.words`.
+    """
+    trainer, settings = TRAININGS["noise prior, frozen"]
     return {
         "none": Cell(), "purifier": Cell(purifier=purifier), "cdl": Cell(prompts="cdl"),
         "both": Cell(purifier=purifier, prompts="cdl"),
+        "cdl, held": Cell(prompts="cdl", trainer=trainer, training=tuple(settings.items())),
     }  # fmt: skip
 
 
@@ -104,7 +111,8 @@ def mixed(
     cell = attacked(defences(purifier)[defence], eps, knowledge(purifier)[who])
     images = some_clean(person.images, stages.protect(person, cell, seed), share)
     images = stages.purify(images, cell, person.class_name).images
-    trainer = lab.personalize("dreambooth", prompts=cell.prompts, seed=seed, **(settings or {}))
+    how = dict(cell.training) | (settings or {})
+    trainer = lab.personalize(cell.trainer, prompts=cell.prompts, seed=seed, **how)
     drawn = draw(stages, person, images, trainer, {"own": Sheet()}, n=n, seed=seed, label=who)
     return score(stages, person, drawn).assign(
         knowledge=who, defence=defence, eps=eps, clean_share=share, subject=subject, seed=seed
@@ -177,7 +185,8 @@ def main(
         (profile, subject, seed, who, defence, eps, share, n)
         for seed in range(seeds)
         for who in SWEPT
-        for defence in ("none", "both")
+        for defence in MIXED
+        if defence in (defends or MIXED)
         for share in clean_share or CLEAN_SHARES
         for subject in people
     ]

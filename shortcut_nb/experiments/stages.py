@@ -32,6 +32,8 @@ class Cell:
         prompts: "plain" or "cdl".
         settings: further parameters of the attack, as (name, value) pairs.
         control: also sample the instance prompt with the profile's negative prompt.
+        trainer: name of a trainer.
+        training: further parameters of it, as (name, value) pairs.
     """
 
     attack: str | None = None
@@ -40,6 +42,8 @@ class Cell:
     prompts: str = "plain"
     settings: tuple[tuple[str, Any], ...] = ()
     control: bool = False
+    trainer: str = "dreambooth"
+    training: tuple[tuple[str, Any], ...] = ()
 
 
 STORY = {
@@ -119,7 +123,9 @@ class Stages:
     def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
         """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
         images = self.prepare(subject, cell, seed)
-        trainer = self.lab.personalize("dreambooth", prompts=cell.prompts, seed=seed)
+        trainer = self.lab.personalize(
+            cell.trainer, prompts=cell.prompts, seed=seed, **dict(cell.training)
+        )
 
         def make(out: Payload) -> None:
             label = f"{subject.name} {cell.attack or 'clean'} {cell.purifier or ''} {cell.prompts}"
