@@ -7,12 +7,16 @@ in the same dtype. Run with ``make bench``.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import pytest
 import torch
 
 from shortcut_nb import Lab
+from shortcut_nb.attacks.base import parse_alpha
+from shortcut_nb.attacks.metacloak import Transformed
+from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.modes import frozen
 
@@ -42,13 +46,47 @@ def report(record_property, name: str, value: float, bar: float) -> None:
     assert value <= bar
 
 
-# What one step's definition cannot avoid: VAE encoder ("E"), UNet ("U"), UNet forward only ("u"),
-# VAE decoder ("D"), CLIP's image tower ("C"); each but "u" forward and backward to the pixels.
+# What one step's definition cannot avoid: VAE encoder ("E"), UNet ("U"), VAE decoder ("D"), CLIP's
+# image tower ("C"), each forward and backward to the pixels; "e" and "u" forward only.
 FLOORS = {
     "advdm": ("EU", 1.15), "mist": ("EU", 1.15), "sds": ("Eu", 1.2), "photoguard": ("E", 1.15),
     "pid": ("E", 1.15), "clip-shift": ("C", 1.15), "photoguard-diffusion": ("EUUUUD", 1.15),
     "glaze": ("EC", 1.15),
 }  # fmt: skip
+# A PGD step against a surrogate; its training step is DreamBooth's (see test_trainers.py).
+AGAINST_SURROGATES = {
+    "aspl": ("EU", 1.15), "t-aspl": ("EU", 1.15), "simac": ("EUeu", 1.15),
+    "metacloak": ("EU", 1.15),
+}  # fmt: skip
+T = torch.tensor([100, 300, 500, 900])
+
+
+def floor_of(lab: Lab, images: torch.Tensor, parts: str, prompt: str) -> Callable[[], object]:
+    """The networks of ``parts`` and nothing else, on four pictures."""
+    model = lab.diffusion
+    context = model.embed([prompt]).expand(4, -1, -1).contiguous()
+
+    def floor() -> object:
+        x = images.clone().requires_grad_(True)
+        ends = []
+        with model.arithmetic():
+            if "e" in parts:
+                with torch.no_grad():
+                    model.pipe.vae.encode(images * 2 - 1)
+            z = model.pipe.vae.encode(x * 2 - 1).latent_dist.mean if "E" in parts else None
+            if "u" in parts:
+                with torch.no_grad():
+                    model.pipe.unet(z, T, context)
+            for _ in range(parts.count("U")):
+                z = model.pipe.unet(z, T, context).sample
+            z = model.pipe.vae.decode(z).sample if "D" in parts else z
+        if z is not None:
+            ends.append(z.sum())
+        if "C" in parts:
+            ends.append(lab.clip.model.visual(lab.clip.prepare(x)).sum())
+        return torch.autograd.grad(sum(ends), x)
+
+    return floor
 
 
 @pytest.mark.parametrize("name", FLOORS)
@@ -57,30 +95,30 @@ def test_attack_step(lab, name, record_property):
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = FLOORS[name]
     attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
-    t = torch.tensor([100, 300, 500, 900])
     with frozen(*model.modules):
-        context = model.embed([subject.instance_prompt]).expand(4, -1, -1).contiguous()
+        floor = floor_of(lab, subject.images, parts, subject.instance_prompt)
         attack.prepare(run)
         attack.arm(run)
-
-        def floor():
-            x = subject.images.clone().requires_grad_(True)
-            ends = []
-            with model.arithmetic():
-                z = model.pipe.vae.encode(x * 2 - 1).latent_dist.mean if "E" in parts else None
-                if "u" in parts:
-                    with torch.no_grad():
-                        model.pipe.unet(z, t, context)
-                for _ in range(parts.count("U")):
-                    z = model.pipe.unet(z, t, context).sample
-                z = model.pipe.vae.decode(z).sample if "D" in parts else z
-            if z is not None:
-                ends.append(z.sum())
-            if "C" in parts:
-                ends.append(lab.clip.model.visual(lab.clip.prepare(x)).sum())
-            torch.autograd.grad(sum(ends), x)
-
         report(record_property, f"{name} step", ratio(lambda: attack.round(run, 0), floor), bar)
+
+
+@pytest.mark.parametrize("name", AGAINST_SURROGATES)
+def test_step_against_a_surrogate(lab, name, record_property):
+    model, subject = lab.diffusion, lab.subject("mini:held-out/0")
+    parts, bar = AGAINST_SURROGATES[name]
+    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
+    run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen
+    with frozen(*model.modules):
+        objective = attack.objective(model, run)
+        if name == "metacloak":
+            objective = Transformed(objective, (0.1, attack.blur), flip=attack.flip)
+
+        def ours():
+            pgd(objective, run.x, run.clean, attack.budget, alpha=parse_alpha(attack.alpha),
+                steps=1, source=run.source, repeats=attack.repeats, chunk=attack.chunk)  # fmt: skip
+
+        floor = floor_of(lab, subject.images, parts, subject.instance_prompt)
+        report(record_property, f"{name} PGD step", ratio(ours, floor), bar)
 
 
 def test_sampling(lab, record_property):
