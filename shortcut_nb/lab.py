@@ -237,6 +237,9 @@ class Lab:
 
         They are never decoded: prior preservation trains on latents. ``model`` None is the
         profile's text-to-image model; otherwise one of :attr:`ensemble`.
+
+        Raises:
+            ValueError: another model, where class pictures are kept between processes.
         """
         model = model or self.diffusion
         key = (class_prompt, n, id(model))
@@ -256,7 +259,10 @@ class Lab:
     def _role_of(self, model: Diffusion) -> str:
         if model is self.diffusion:
             return "diffusion"
-        return next(name for name, one in self.ensemble.items() if one is model)
+        for name, one in self.ensemble.items():
+            if one is model:
+                return name
+        raise ValueError("the model is not the profile's, nor one of its ensemble")
 
     def score(self, images: Tensor, subject: Subject) -> pd.DataFrame:
         """One row per picture: detection, identity match to set C, and quality.

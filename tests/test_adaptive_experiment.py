@@ -7,7 +7,7 @@ import torch
 import typer
 
 from shortcut_nb.experiments import adaptive
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.shipped import shipped, verdict
 from shortcut_nb.experiments.stages import Cell
 
 # Quality by attacker and defence; texture is one minus it.
@@ -71,12 +71,12 @@ def test_harm_and_gain_are_against_the_same_defence():
     found = adaptive.table(frame()).set_index(["knowledge", "defence", "eps", "score"])
     row = found.loc[("purifier + prompts", "both", "16/255", "quality")]
     assert row["harm"] == pytest.approx(-0.2, abs=0.01)
-    assert bool(row["harm_holds"]) is True
+    assert verdict(row["harm_holds"]) == "confirmed"
     assert row["gain"] == pytest.approx(-0.2, abs=0.01)
-    assert bool(row["gain_holds"]) is True
+    assert verdict(row["gain_holds"]) == "confirmed"
     wasted = found.loc[("purifier + prompts", "none", "4/255", "texture")]
     assert wasted["gain"] == pytest.approx(-0.2, abs=0.01)
-    assert bool(wasted["gain_holds"]) is False
+    assert verdict(wasted["gain_holds"]) == "refuted"
     assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])
     spent = adaptive.costs(frame())
     assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()
@@ -89,6 +89,12 @@ def test_report_writes_numbers_and_figures(tmp_path):
     assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
     for name in ("knowledge_quality", "budget_texture", "mixed"):
         assert (tmp_path / f"adaptive_{name}.png").stat().st_size > 1000
+
+
+def test_report_without_mixed_sets(tmp_path):
+    adaptive.report(frame(), pd.DataFrame(), "16/255", tmp_path)
+    assert shipped("adaptive", tmp_path)["mixed"] == []
+    assert not (tmp_path / "adaptive_mixed.png").exists()
 
 
 def test_some_pictures_are_clean(subject):

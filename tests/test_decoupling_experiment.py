@@ -80,6 +80,7 @@ def test_the_conditions_are_the_pieces_of_cdl(lab):
 def test_only_pictures_that_there_are_can_be_chosen():
     kinds = decoupling.pictures(["8/255"], "jpeg")
     assert chosen(None, kinds, "kind of pictures") == list(kinds)
+    assert chosen([], kinds, "kind of pictures") == []
     assert chosen(["clean"], kinds, "kind of pictures") == ["clean"]
     with pytest.raises(typer.BadParameter, match="protected 8/255, purified"):
         chosen(["protected 16/255"], kinds, "kind of pictures")
@@ -88,24 +89,25 @@ def test_only_pictures_that_there_are_can_be_chosen():
 def test_shares_are_paired_differences_from_the_rung_before():
     found = by_piece(decoupling.rungs(frame()))
     assert found.loc["+ noise token", "difference"] == pytest.approx(0.1, abs=0.01)
-    assert bool(found.loc["+ noise token", "difference_holds"]) is True
-    assert bool(found.loc["+ “without” when sampling", "difference_holds"]) is True
-    assert bool(found.loc["+ negative prompt (CDL)", "difference_holds"]) is False
+    assert verdict(found.loc["+ noise token", "difference_holds"]) == "confirmed"
+    assert verdict(found.loc["+ “without” when sampling", "difference_holds"]) == "confirmed"
+    assert verdict(found.loc["+ negative prompt (CDL)", "difference_holds"]) == "refuted"
     assert pd.isna(found.loc["plain", "difference"])
     texture = by_piece(decoupling.rungs(frame()), "texture")
-    assert bool(texture.loc["+ noise token", "difference_holds"]) is True  # less texture is better
+    # Less texture is better.
+    assert verdict(texture.loc["+ noise token", "difference_holds"]) == "confirmed"
 
 
 def test_controls_and_variants():
     found = by_piece(decoupling.controls(frame()))
-    assert bool(found.loc["negative prompt alone", "difference_holds"]) is True
+    assert verdict(found.loc["negative prompt alone", "difference_holds"]) == "confirmed"
     assert found.loc["V_N* named", "difference"] == pytest.approx(-0.3, abs=0.01)
     # The noise comes back, as CDL promises.
-    assert bool(found.loc["V_N* named", "difference_holds"]) is True
+    assert verdict(found.loc["V_N* named", "difference_holds"]) == "confirmed"
     tried = by_piece(decoupling.variants(frame()))
     assert set(tried.index) == {"cdl", "negative pairs", "contrastive loss"}
-    assert bool(tried.loc["negative pairs", "difference_holds"]) is True
-    assert bool(tried.loc["contrastive loss", "difference_holds"]) is False
+    assert verdict(tried.loc["negative pairs", "difference_holds"]) == "confirmed"
+    assert verdict(tried.loc["contrastive loss", "difference_holds"]) == "refuted"
     assert tried.loc["cdl", "restored"] == pytest.approx(0.15, abs=0.01)
 
 

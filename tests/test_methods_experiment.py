@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shortcut_nb.experiments import methods
-from shortcut_nb.experiments.shipped import compare, shipped
+from shortcut_nb.experiments.shipped import compare, shipped, verdict
 from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.experiments.store import Store
 
@@ -38,17 +38,20 @@ def test_tables_of_known_curves():
     found = methods.compared(curves(), prices).set_index("method")
     own = found.loc["dreambooth"]
     assert own["learned"] == pytest.approx(0.7, abs=0.01)
-    assert bool(own["learned_holds"]) is True
+    assert verdict(own["learned_holds"]) == "confirmed"
     assert own["later"] == pytest.approx(-0.1, abs=0.01)
-    assert bool(own["later_holds"]) is False
+    assert verdict(own["later_holds"]) == "refuted"
     assert own["class_drift"] == pytest.approx(0.02, abs=0.01)
     assert (own["seconds"], own["bytes"], own["n"]) == (30.0, 1000, 6)
     assert found.loc["dreambooth, no prior", "class_drift"] == pytest.approx(0.3, abs=0.01)
-    assert pd.isna(own["ahead"]) and bool(found.loc["dreambooth, no prior", "ahead_holds"]) is False
+    assert (
+        pd.isna(own["ahead"])
+        and verdict(found.loc["dreambooth, no prior", "ahead_holds"]) == "refuted"
+    )
     assert found.loc["dreambooth, no prior", "ahead"] == pytest.approx(-0.2, abs=0.01)
     effect = methods.prior(curves()).set_index(["share", "score"])
     assert effect.loc[(2.0, "class_moved"), "difference"] == pytest.approx(-0.56)
-    assert bool(effect.loc[(1.0, "class_likeness"), "difference_holds"]) is True
+    assert verdict(effect.loc[(1.0, "class_likeness"), "difference_holds"]) == "confirmed"
 
 
 def test_report_writes_numbers_and_figures(tmp_path):

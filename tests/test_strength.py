@@ -70,6 +70,16 @@ def test_report_writes_the_table_and_figures(tmp_path):
     assert (tmp_path / "strength_quality.png").stat().st_size > 1000
 
 
+def test_sizes_have_intervals_where_each_subject_is_known(tmp_path):
+    some = frame(LEVELS).assign(psnr=lambda f: 20 + f["subject"].str[1:].astype(float))
+    strength.report(some, "16/255", tmp_path, {"aspl": 900.0})
+    rows = pd.DataFrame(shipped("strength", tmp_path)["attacks"]).set_index("attack")
+    assert rows.loc["aspl", "psnr_low"] < 22.5 < rows.loc["aspl", "psnr_high"]
+    read = strength.visibility(rows)
+    assert read.loc["aspl", "psnr"].startswith("22.50 [2") and read.loc["aspl", "memory_mib"] == 900
+    assert strength.visibility(rows.drop(columns=["psnr_low"])).loc["aspl", "psnr"] == "22.50"
+
+
 def test_the_table_for_reading_is_sorted_and_says_intervals():
     read = strength.harms(strength.table(strength.points(frame(LEVELS))).set_index("attack"))
     assert list(read.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]

@@ -5,16 +5,18 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import words
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.shipped import shipped, verdict
 from shortcut_nb.experiments.stages import Cell
 from shortcut_nb.personalize import PROMPTS
 
 # Quality by training and sheet; texture is one minus it.
 LEVELS = {
-    ("plain", "plain"): 0.5, ("cdl", "without"): 0.45, ("cdl", "named"): 0.45,
+    ("plain", "plain"): 0.5, ("cdl", "without"): 0.4, ("cdl", "plain"): 0.45,
+    ("cdl", "named"): 0.45,
     ("plain, frozen", "plain"): 0.55, ("plain, frozen", "without"): 0.7,
-    ("cdl, frozen", "without"): 0.8, ("cdl, frozen", "named"): 0.4,
-    ("noise prior, frozen", "without"): 0.9, ("noise prior, frozen", "named"): 0.2,
+    ("cdl, frozen", "without"): 0.8, ("cdl, frozen", "plain"): 0.7, ("cdl, frozen", "named"): 0.4,
+    ("noise prior, frozen", "without"): 0.9, ("noise prior, frozen", "plain"): 0.7,
+    ("noise prior, frozen", "named"): 0.2,
 }  # fmt: skip
 
 
@@ -40,24 +42,24 @@ def test_each_piece_has_the_differences_that_it_is_judged_by():
     trained = found.loc[words.TRAINED[0]]
     assert trained["difference"] == pytest.approx(0.1, abs=0.01)  # over the sampling words alone
     assert trained["restored"] == pytest.approx(0.25, abs=0.01)  # over frozen DreamBooth
-    assert trained["ahead"] == pytest.approx(0.35, abs=0.01)  # over CDL as it is
-    assert bool(trained["restored_holds"]) is True
-    assert bool(found.loc["CDL", "difference_holds"]) is False
+    assert trained["ahead"] == pytest.approx(0.4, abs=0.01)  # over CDL as it is
+    assert verdict(trained["restored_holds"]) == "confirmed"
+    assert verdict(found.loc["CDL", "difference_holds"]) == "refuted"
     assert pd.isna(found.loc["DreamBooth", "difference"]) and pd.isna(found.loc["CDL", "ahead"])
 
 
 def test_a_named_token_is_to_bring_noise():
     found = words.named(frame())
     held = found[found["score"] == "texture"].set_index("piece")
-    assert held.loc["V_N* named, frozen", "difference"] == pytest.approx(0.4, abs=0.01)
-    assert bool(held.loc["V_N* named, frozen", "difference_holds"]) is True
+    assert held.loc["V_N* named, frozen", "difference"] == pytest.approx(0.3, abs=0.01)
+    assert verdict(held.loc["V_N* named, frozen", "difference_holds"]) == "confirmed"
     assert quality(found).loc["V_N* named, CDL", "difference_holds"] is None
 
 
 def test_report_writes_numbers_and_figures(tmp_path):
     words.report(frame(), "16/255", tmp_path)
     content = shipped("words", tmp_path)
-    assert len(content["pieces"]) == 6 * 4 and len(content["named"]) == 3 * 4
+    assert len(content["pieces"]) == 6 * 4 and len(content["named"]) == 6 * 4
     assert (tmp_path / "words_quality.png").stat().st_size > 1000
 
 

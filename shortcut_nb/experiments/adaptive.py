@@ -185,18 +185,21 @@ def main(
         (profile, subject, seed, who, defence, eps, share, n)
         for seed in range(seeds)
         for who in SWEPT
+        if who in (knows or SWEPT)
         for defence in MIXED
         if defence in (defends or MIXED)
         for share in clean_share or CLEAN_SHARES
         for subject in people
     ]
     partly = in_processes(mixed, tasks, workers=workers, label="mixed sets")
-    report(named(frame), pd.concat(partly, ignore_index=True), eps, out)
+    report(named(frame), pd.concat([pd.DataFrame(), *partly], ignore_index=True), eps, out)
 
 
 def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> None:
     """Write ``adaptive.json`` and its figures."""
     found, by = table(frame), ["knowledge", "defence", "clean_share"]
+    if partly.empty:
+        partly = frame.iloc[:0].assign(clean_share=0.0)
     whole = frame[(frame["prompt"] == "instance") & (frame["eps"] == eps)]
     whole = whole[whole["knowledge"].isin(SWEPT) & whole["defence"].isin(partly["defence"])]
     partly = pd.concat([whole.assign(clean_share=0.0), partly], ignore_index=True)
@@ -222,6 +225,8 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
             alt=f"Mean {title} against the budget for each defence, for an attacker who knows "
             f"nothing and one who knows purifier and prompts, {words}",
         )  # fmt: skip
+    if sets.empty:
+        return
     lines = sets.assign(line=sets["knowledge"] + ", defence: " + sets["defence"])
     fig = curve_plot(lines, "clean_share", "line", panel="score", xlabel="share of clean pictures",
                      titles=TITLES)  # fmt: skip

@@ -8,7 +8,7 @@ import typer
 
 
 def chosen(these: Sequence[str] | None, there: Iterable[str], what: str) -> list[str]:
-    """The names asked for, in that order; all that there are without any.
+    """The names asked for, in that order; all that there are if ``these`` is None.
 
     Args:
         what: a name is called in the message.
@@ -19,4 +19,4 @@ def chosen(these: Sequence[str] | None, there: Iterable[str], what: str) -> list
     names = list(there)
     if unknown := [name for name in these or () if name not in names]:
         raise typer.BadParameter(f"no {what} {unknown[0]!r}; there are: {'; '.join(names)}")
-    return list(these or names)
+    return names if these is None else list(these)

@@ -232,12 +232,9 @@ def main(
     about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
     people = first_subjects(about_it, subjects)
     kinds = pictures(budgets, about_it.purifier)
-    wanted = [
-        (kind, training)
-        for training in TRAININGS
-        for kind in chosen(only, kinds, "kind of pictures")
-    ]
-    bare = variants_on or [kind for kind in pictures(budgets, None) if kind in (only or kinds)]
+    names = chosen(only, kinds, "kind of pictures")
+    bare = variants_on or [kind for kind in pictures(budgets, None) if kind in names]
+    wanted = [(kind, training) for training in TRAININGS for kind in names]
     wanted += [
         (kind, training)
         for training in VARIANTS

@@ -240,8 +240,8 @@ def compared(curves: pd.DataFrame, prices: Sequence[dict[str, Any]]) -> pd.DataF
 def prior(curves: pd.DataFrame) -> pd.DataFrame:
     """What prior preservation changes: DreamBooth with it minus without, by share and score.
 
-    The claim is that the class prompt's samples look less like the subject, move less and stay as
-    good.
+    The claim is that the class prompt's samples look less like the subject, move less and are
+    better.
     """
     rows = []
     for share, part in curves.groupby("share"):

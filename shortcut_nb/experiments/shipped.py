@@ -51,7 +51,8 @@ def earlier(name: str, folder: Path, settings: Mapping[str, Any]) -> dict[str, A
     """
     found = shipped(name, folder)
     for key, value in settings.items():
-        if found[key] != value:
+        given = sorted(value) if isinstance(value, list) else value
+        if found[key] != given:
             raise ValueError(
                 f"{folder / name}.json was measured with {key} = {found[key]}, this run with "
                 f"{value}: give both the same, or measure everything anew without --add"

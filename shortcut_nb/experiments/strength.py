@@ -18,6 +18,7 @@ import typer
 from tqdm import tqdm
 
 from ..attacks import ATTACKS
+from ..metrics import bootstrap_mean
 from ..profile import load_profile
 from . import matrix
 from .choice import chosen
@@ -62,10 +63,13 @@ def cells(eps: str, names: list[str] | None = None, ensemble: bool = True) -> di
 
 
 def points(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per attack and subject: mean scores of the V* samples over samples and seeds."""
+    """One row per attack and subject, means over samples and seeds.
+
+    Scores of the V* samples, and how far the attack moved the pictures (:data:`SIZES`).
+    """
     own = frame[frame["prompt"] == "instance"]
     keys = ["condition", "eps", "subject"]
-    return own.groupby(keys, sort=False)[list(HARMS)].mean().reset_index()
+    return own.groupby(keys, sort=False)[[*HARMS, *SIZES]].mean().reset_index()
 
 
 def sizes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,6 +87,8 @@ def sizes(frame: pd.DataFrame) -> pd.DataFrame:
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per attack: mean scores, harms against clean pictures, and against both noises.
 
+    Sizes have the ends of their intervals (``psnr_low``, …) where every subject's was kept.
+
     ``beats_noise`` is True when, in identity, quality or texture, the attack does more harm than
     *both* noise baselines with a 95 % interval that excludes zero.
 
@@ -98,6 +104,10 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 judged = judge(each, HARMS[score])
                 row |= {f"{score}_harm": judged["difference"], f"{score}_low": judged["low"],
                         f"{score}_high": judged["high"]}  # fmt: skip
+        for size in SIZES:
+            if size in part and part[size].notna().all():
+                ends = bootstrap_mean(part[size].to_numpy())
+                row |= {f"{size}_low": ends.low, f"{size}_high": ends.high}
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(rows, str(name), score) for score in HARMS)
         found.append(row)
@@ -133,6 +143,22 @@ def _rebased(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
              for part in (before, now)]  # fmt: skip
     moved = (clean[1] - clean[0]).loc[before["subject"]].to_numpy()
     return before.assign(**dict(zip(scores, (before[scores].to_numpy() + moved).T, strict=True)))
+
+
+def visibility(rows: pd.DataFrame) -> pd.DataFrame:
+    """A strength table for reading: sizes with their intervals where there are any, and the cost.
+
+    l∞ and l2 in grey levels, PSNR in dB; seconds a set, MiB at the peak.
+    """
+
+    def said(row: pd.Series, size: str) -> str:
+        low, high = row.get(f"{size}_low"), row.get(f"{size}_high")
+        ends = "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
+        return f"{row[size]:.2f}{ends}"
+
+    columns = {size: [said(row, size) for _, row in rows.iterrows()] for size in SIZES}
+    costs = rows[[name for name in (COST, "memory_mib") if name in rows]].round(0)
+    return pd.DataFrame(columns, index=rows.index).join(costs)
 
 
 def quick(attack: str) -> dict[str, int]:
@@ -192,7 +218,10 @@ def report(
     if before:
         there = _rebased(pd.DataFrame(before["points"]), each)
         each = joined(there, each, ["condition", "eps"])
-        moved = joined(pd.DataFrame(before["attacks"])[list(moved)], moved, ["attack"])
+        old = pd.DataFrame(before["attacks"])
+        if not memory:  # not measured this time: what is known stays
+            moved["memory_mib"] = moved["attack"].map(old.set_index("attack")["memory_mib"])
+        moved = joined(old[list(moved)], moved, ["attack"])
     rows = table(each).merge(moved, on="attack")
     content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
     write_json(content, out / "strength.json")

@@ -46,10 +46,8 @@ HELD: Piece = ("DreamBooth, frozen text encoder", "plain, frozen", "plain")
 SAID: Piece = ("+ CDL's words when sampling", "plain, frozen", "without")
 TRAINED: Piece = ("+ CDL's words when training", "cdl, frozen", "without")
 PRIOR: Piece = ("+ noise prior", "noise prior, frozen", "without")
-NAMED: tuple[Piece, ...] = (
-    ("V_N* named, CDL", "cdl", "named"), ("V_N* named, frozen", "cdl, frozen", "named"),
-    ("V_N* named, noise prior", "noise prior, frozen", "named"),
-)  # fmt: skip
+# Where is the noise? A training, and what it is called here.
+NAMED = {"cdl": "CDL", "cdl, frozen": "frozen", "noise prior, frozen": "noise prior"}
 
 
 def sheets(own: str, cdl: Prompts) -> dict[str, Sheet]:
@@ -109,11 +107,14 @@ def pieces(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
-    """V_N* named, against the same training sampled without it: does it hold the noise?
+    """V* alone, and V_N* named beside it, without a negative prompt: who holds the noise?
 
-    Judged by whether it brings noise (texture up, quality down): what CDL promises.
+    ``difference`` is what naming V_N* adds, judged by whether it brings noise (texture up, quality
+    down): what CDL promises.
     """
-    return compared(frame, NAMED, [("", piece[1], "without") for piece in NAMED], sign=-1)
+    alone: list[Piece] = [(f"V* alone, {name}", how, "plain") for how, name in NAMED.items()]
+    both: list[Piece] = [(f"V_N* named, {name}", how, "named") for how, name in NAMED.items()]
+    return compared(frame, [*alone, *both], [None] * len(alone) + alone, sign=-1)
 
 
 def main(
