@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
+from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.pgd import pgd
@@ -55,9 +56,11 @@ FLOORS = {
 }  # fmt: skip
 # A PGD step against a surrogate; its training step is DreamBooth's (see test_trainers.py).
 AGAINST_SURROGATES = {
-    "aspl": ("EU", 1.15), "t-aspl": ("EU", 1.15), "simac": ("EUeu", 1.15),
-    "metacloak": ("EU", 1.15),
+    "fsmg": ("EU", 1.15), "t-fsmg": ("EU", 1.15), "aspl": ("EU", 1.15), "t-aspl": ("EU", 1.15),
+    "adaptive-aspl": ("EU", 1.15), "simac": ("EUeu", 1.15), "metacloak": ("EU", 1.15),
 }  # fmt: skip
+# Noise has no step; an ensemble takes the step above once for each of its models.
+NO_STEP_OF_THEIR_OWN = {"noise", "noise-uniform", "e-fsmg", "e-aspl"}
 T = torch.tensor([100, 300, 500, 900])
 
 
@@ -89,6 +92,10 @@ def floor_of(lab: Lab, images: torch.Tensor, parts: str, prompt: str) -> Callabl
     return floor
 
 
+def test_every_attack_has_a_floor():
+    assert {*FLOORS, *AGAINST_SURROGATES, *NO_STEP_OF_THEIR_OWN} == set(ATTACKS)
+
+
 @pytest.mark.parametrize("name", FLOORS)
 def test_attack_step(lab, name, record_property):
     """One round of an attack, as the attack itself takes it."""
@@ -104,6 +111,7 @@ def test_attack_step(lab, name, record_property):
 
 @pytest.mark.parametrize("name", AGAINST_SURROGATES)
 def test_step_against_a_surrogate(lab, name, record_property):
+    """One PGD step on the attack's objective, the profile's own model in the surrogate's place."""
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = AGAINST_SURROGATES[name]
     attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])

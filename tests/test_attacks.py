@@ -11,6 +11,7 @@ from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.images import load_folder
 from shortcut_nb.modes import frozen
+from shortcut_nb.personalize.training import Trainee
 
 SURROGATE = {"alpha": "4/255", "class_images": 4, "batch_size": 2, "surrogate_lr": 1e-4}
 ALTERNATE = {"rounds": 2, "pgd_steps": 2, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
@@ -97,6 +98,8 @@ def test_killed_attack_goes_on_to_the_same_pictures(lab, subject, once, name, tm
     with pytest.raises(Killed):
         attack(subject, on_step=kill, checkpoint=path, every=1)
     assert path.exists()
+    assert not any(m.training for m in lab.diffusion.modules)
+    assert not any(p.requires_grad for m in lab.diffusion.modules for p in m.parameters())
     again = attack(subject, checkpoint=path)
     assert torch.equal(again.images, once(name).images)
     assert torch.equal(again.loss_trace, once(name).loss_trace)
@@ -115,7 +118,8 @@ def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):
         make(lab, "advdm", seed=5)(subject, checkpoint=path)
 
 
-ALONE = ["noise", "advdm", "mist", "photoguard", "photoguard-diffusion", "pid", "glaze"]
+ALONE = ["noise", "noise-uniform", "advdm", "sds", "mist", "photoguard", "photoguard-diffusion",
+         "pid", "glaze", "clip-shift"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -196,6 +200,47 @@ def test_aspl_surrogate_matters(lab, subject):
     moving = make(lab, "aspl", surrogate_lr=1e-3)(subject).images
     still = make(lab, "aspl", surrogate_lr=0.0)(subject).images
     assert (moving != still).float().mean() > 0.05
+
+
+# Calls of a UNet at the small settings: one a PGD step and one a training step, and no more.
+# SimAC's count depends on the timesteps that it drops.
+UNET_CALLS = {
+    "noise": 0, "noise-uniform": 0, "photoguard": 0, "pid": 0, "clip-shift": 0,
+    "glaze": 25,  # redraws the pictures in another style once, in the profile's sampling steps
+    "advdm": 3, "mist": 3, "sds": 3,
+    "photoguard-diffusion": 3 * 2,
+    "fsmg": 2 + 2, "t-fsmg": 2 + 2, "e-fsmg": 2 + 2 * 2,
+    "aspl": 2 * (1 + 2 + 1), "t-aspl": 2 * (1 + 2 + 1), "e-aspl": 2 * (1 + 2 + 1),
+    "adaptive-aspl": 2 * (1 + 2 + 1),
+    "metacloak": 2 + 4 * (2 + 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNET_CALLS)
+def test_no_more_network_calls_than_the_definition_asks_for(lab, subject, once, name, monkeypatch):
+    once(name)  # what is drawn once for a lab is there
+    unet, calls = type(lab.diffusion.pipe.unet), []
+    real = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda *a, **k: calls.append(1) or real(*a, **k))
+    make(lab, name)(subject)
+    assert len(calls) == UNET_CALLS[name]
+
+
+@pytest.mark.parametrize("name", ["e-aspl", "e-fsmg", "metacloak"])
+def test_one_surrogate_at_a_time_holds_gradients(lab, subject, name, monkeypatch):
+    real, seen = Trainee.step, []
+
+    def step(self, *args):
+        loss = real(self, *args)
+        seen.append(self)
+        holding = {id(one.model) for one in seen if any(p.grad is not None for p in one.parameters)}
+        assert holding == {id(self.model)}
+        return loss
+
+    monkeypatch.setattr(Trainee, "step", step)
+    more = {"models": 2} if name.startswith("e-") else {}
+    make(lab, name, **more)(subject)
+    assert len({id(one.model) for one in seen}) >= (2 if more else 1)
 
 
 def test_modes_come_back_after_an_exception(lab):
