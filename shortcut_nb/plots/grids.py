@@ -41,9 +41,11 @@ def image_rows(
     if columns is not None and len(columns) != wide:
         raise ValueError(f"expected {wide} column headings, got {len(columns)}: {list(columns)}")
     with theme():
-        margin = 0.09 * max(len(line) for label in rows for line in label.split("\n")) + 0.2
+        margin = 0.1 * max(len(line) for label in rows for line in label.split("\n")) + 0.2
+        # Labels and title are to be read whole.
+        width = max(wide * cell + margin, 0.09 * len(title or ""))
         top = 0.3 * (columns is not None) + 0.35 * (title is not None)
-        fig = Figure((wide * cell + margin, len(rows) * cell + top), layout="constrained")
+        fig = Figure((width, len(rows) * cell + top), layout="constrained")
         axes = fig.subplots(len(rows), wide, squeeze=False)
         fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         for line, (label, images) in zip(axes, rows.items(), strict=True):
