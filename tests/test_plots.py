@@ -1,5 +1,6 @@
 """Figures: saved whole, described in words, and true to what they were given."""
 
+import io
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from shortcut_nb.plots import (
     projection_plot,
     save_figure,
 )
+from shortcut_nb.plots.figures import opaque_png
 
 ALT = "A line that rises from left to right, drawn as an example."
 
@@ -149,3 +151,19 @@ def test_interval_table_and_plot(tmp_path):
     interval_plot(plain)
     with pytest.raises(KeyError, match="nope"):
         interval_table(frame, "nope")
+
+
+def test_saved_pictures_carry_no_opaque_alpha_and_lose_nothing():
+    """Smaller, pixel for pixel the same, alt text kept; a transparent picture stays as it is."""
+    fig = line()
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", metadata={"Description": "Größe, ≤ 16/255"})
+    small = opaque_png(drawn.getvalue())
+    with Image.open(drawn) as before, Image.open(io.BytesIO(small)) as after:
+        assert (before.mode, after.mode) == ("RGBA", "RGB")
+        assert after.info["Description"] == before.info["Description"] == "Größe, ≤ 16/255"
+        assert np.array_equal(np.asarray(before.convert("RGB")), np.asarray(after))
+    assert len(small) < len(drawn.getvalue()) and opaque_png(small) == small
+    clear = io.BytesIO()
+    fig.savefig(clear, format="png", transparent=True)
+    assert opaque_png(clear.getvalue()) == clear.getvalue()

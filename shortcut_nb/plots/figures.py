@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 DPI = 120
 SHORTEST, LONGEST = 20, 300
@@ -69,8 +72,9 @@ def save_figure(
     folder = Path(folder or _figures_folder())
     folder.mkdir(parents=True, exist_ok=True)
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
-    about = {"Software": None, "Description": alt}
-    _atomic(png, lambda to: fig.savefig(to, format="png", dpi=DPI, metadata=about))
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})
+    _atomic(png, lambda to: to.write_bytes(opaque_png(drawn.getvalue())))
     if data is None:
         csv.unlink(missing_ok=True)
     else:
@@ -88,6 +92,20 @@ def save_figure(
     )
     _atomic(sidecar, lambda to: to.write_text(text + "\n", encoding="utf-8"))
     return SavedFigure(png, sidecar, None if data is None else csv, alt)
+
+
+def opaque_png(content: bytes) -> bytes:
+    """The same picture without its alpha channel where that is opaque: a tenth smaller, no loss."""
+    with Image.open(io.BytesIO(content)) as picture:
+        if picture.mode != "RGBA" or picture.getchannel("A").getextrema() != (255, 255):
+            return content
+        text, out = PngInfo(), io.BytesIO()
+        if alt := picture.info.get("Description"):
+            text.add_itxt("Description", alt)
+        picture.convert("RGB").save(
+            out, "PNG", optimize=True, pnginfo=text, dpi=picture.info.get("dpi")
+        )
+    return out.getvalue()
 
 
 def _figures_folder() -> str | Path:
