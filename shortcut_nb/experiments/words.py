@@ -21,6 +21,7 @@ from ..personalize import PROMPTS
 from ..personalize.prompts import Prompts
 from ..profile import load_profile
 from ..subjects import Subject
+from . import decoupling
 from .decoupling import SCORES, compared, pictures, table_of
 from .figures import score_figures
 from .matrix import first_subjects
@@ -33,8 +34,8 @@ FROZEN: dict[str, Any] = {"text_lr": 0.0}
 NOISE_PRIOR = 0.3
 # A way of training: the trainer and its settings.
 TRAININGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "plain": ("dreambooth", {"prompts": "plain"}),
-    "cdl": ("dreambooth", {"prompts": "cdl"}),
+    "plain": decoupling.TRAININGS["plain"],
+    "cdl": decoupling.TRAININGS["cdl"],
     "plain, frozen": ("dreambooth", {"prompts": "plain"} | FROZEN),
     "cdl, frozen": ("dreambooth", {"prompts": "cdl"} | FROZEN),
     "noise prior, frozen": ("cdl-dreambooth", {"noise_prior_weight": NOISE_PRIOR} | FROZEN),
