@@ -88,7 +88,7 @@ def test_a_random_purifier_draws_for_each_picture_alone():
 def test_knowing_the_purifier_and_the_prompts_changes_the_attack(lab, subject):
     knowledge = [
         {}, {"purifier": "restorer"}, {"purifier": "restorer", "gradient": "full"},
-        {"prompts": "cdl"}, {"purifier": "jpeg", "prompts": "cdl"},
+        {"prompts": "cdl"}, {"purifier": "jpeg", "prompts": "cdl"}, {"surrogate_text_lr": 0.0},
     ]  # fmt: skip
     images = [lab.attack("adaptive-aspl", **SMALL, **k)(subject).images for k in knowledge]
     assert torch.equal(images[0], lab.attack("aspl", **SMALL)(subject).images)

@@ -13,8 +13,8 @@ from shortcut_nb.experiments.stages import Cell
 # Quality by attacker and defence; texture is one minus it.
 LEVELS = {
     ("clean", "none"): 0.9, ("clean", "both"): 0.8, ("nothing", "none"): 0.3,
-    ("nothing", "both"): 0.8, ("purifier + prompts", "none"): 0.5,
-    ("purifier + prompts", "both"): 0.6,
+    ("nothing", "both"): 0.8, ("everything", "none"): 0.5,
+    ("everything", "both"): 0.6,
 }  # fmt: skip
 
 
@@ -40,7 +40,12 @@ def test_cells_say_what_is_known():
     assert made["nothing | none | 2/255"] == Cell("aspl", eps="2/255")
     known = made["purifier + prompts | cdl | 16/255"]
     assert known.attack == "adaptive-aspl" and known.prompts == "cdl" and known.purifier is None
-    assert dict(known.settings) == {"purifier": "restorer", "prompts": "cdl"}
+    assert dict(known.settings) == {
+        "purifier": "restorer", "prompts": "cdl", "gradient": "full"
+    }  # fmt: skip
+    everything = dict(made["everything | both, held | 2/255"].settings)
+    assert everything == dict(known.settings) | {"surrogate_text_lr": 0.0}
+    assert "everything | cdl | 2/255" not in made
     held = made["nothing | cdl, held | 16/255"]
     assert held.trainer == "cdl-dreambooth" and dict(held.training)["text_lr"] == 0
     assert "prompts | none | 2/255" not in made and "prompts | none | 16/255" in made
@@ -50,14 +55,16 @@ def test_cells_say_what_is_known():
 
 
 def test_a_part_can_be_taken_and_is_checked():
-    some = adaptive.cells("16/255", ["8/255"], "jpeg", ["nothing"], ["both"])
+    some = adaptive.cells("16/255", ["8/255"], "jpeg", ["nothing"], ["none"])
     assert list(some) == [
-        "clean | both | 0/255", "nothing | both | 16/255", "nothing | both | 8/255"
+        "clean | none | 0/255", "nothing | none | 16/255", "nothing | none | 8/255"
     ]  # fmt: skip
-    with pytest.raises(typer.BadParameter, match="there are: none; purifier; cdl; both; cdl, held"):
+    with pytest.raises(
+        typer.BadParameter, match="there are: none; purifier; cdl; both; cdl, held; both"
+    ):
         adaptive.cells("16/255", [], "jpeg", None, ["prayer"])
-    with pytest.raises(typer.BadParameter, match="purifier \\+ prompts"):
-        adaptive.cells("16/255", [], "jpeg", ["everything"])
+    with pytest.raises(typer.BadParameter, match="prompts; everything"):
+        adaptive.cells("16/255", [], "jpeg", ["the time"])
 
 
 def test_every_attacker_can_be_made(lab):
@@ -69,12 +76,12 @@ def test_every_attacker_can_be_made(lab):
 
 def test_harm_and_gain_are_against_the_same_defence():
     found = adaptive.table(frame()).set_index(["knowledge", "defence", "eps", "score"])
-    row = found.loc[("purifier + prompts", "both", "16/255", "quality")]
+    row = found.loc[("everything", "both", "16/255", "quality")]
     assert row["harm"] == pytest.approx(-0.2, abs=0.01)
     assert verdict(row["harm_holds"]) == "confirmed"
     assert row["gain"] == pytest.approx(-0.2, abs=0.01)
     assert verdict(row["gain_holds"]) == "confirmed"
-    wasted = found.loc[("purifier + prompts", "none", "4/255", "texture")]
+    wasted = found.loc[("everything", "none", "4/255", "texture")]
     assert wasted["gain"] == pytest.approx(-0.2, abs=0.01)
     assert verdict(wasted["gain_holds"]) == "refuted"
     assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])

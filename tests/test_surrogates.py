@@ -107,11 +107,11 @@ def test_released_metacloak_shows_its_surrogates_another_range(lab, subject):
 
 def test_released_surrogates_have_their_defects_but_fsmgs_has_none(lab):
     for name in ("aspl", "simac", "metacloak", "e-aspl"):
-        assert set(lab.attack(name, variant="released").defects) == {
+        assert set(lab.attack(name, variant="released").training) == {
             "max_grad_norm", "shuffle", "round_weights",
         }  # fmt: skip
-    assert lab.attack("fsmg", variant="released").defects == {}
-    assert lab.attack("aspl").defects == {}
+    assert lab.attack("fsmg", variant="released").training == {}
+    assert lab.attack("aspl").training == {}
 
 
 def test_the_feature_loss_of_simac_has_a_gradient_of_its_own(lab, subject):

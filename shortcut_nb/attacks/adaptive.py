@@ -70,11 +70,14 @@ class AdaptiveASPL(ASPL):
         gradient: "straight-through" (BPDA), or "full" through the purifier's network.
         prompts: the defender's training prompts, "plain" or "cdl".
         repeats: draws of a random purifier averaged in each step (EOT).
+        surrogate_text_lr: learning rate of the surrogates' text encoders; None is
+            ``surrogate_lr``, 0 freezes them, as a defender may who holds the prompts' words.
     """
 
     purifier: str = "none"
     gradient: str = "straight-through"
     prompts: str = "plain"
+    surrogate_text_lr: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,6 +96,11 @@ class AdaptiveASPL(ASPL):
 
     def inputs(self) -> dict[str, Any]:
         return super().inputs() | {"purifier": repr(self.lab.purifier(self.purifier))}
+
+    @property
+    def training(self) -> dict[str, Any]:
+        held = {} if self.surrogate_text_lr is None else {"text_lr": self.surrogate_text_lr}
+        return super().training | held
 
     def words(self, subject: Subject) -> tuple[str, str]:
         said = self.lab.profile.prompts

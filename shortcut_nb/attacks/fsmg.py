@@ -42,7 +42,7 @@ class FSMG(SurrogateAttack):
             raise ValueError("steps and inner_steps must be at least 1, no steps negative")
 
     @property
-    def defects(self) -> dict[str, Any]:
+    def training(self) -> dict[str, Any]:
         """None: its surrogate comes from a training script with float32 weights."""
         return {}
 

@@ -59,8 +59,8 @@ class SurrogateAttack(Attack):
         return self.variant == "released"
 
     @property
-    def defects(self) -> dict[str, Any]:
-        """What the released surrogate training does otherwise, as options of ``Trainee``."""
+    def training(self) -> dict[str, Any]:
+        """Further options of a surrogate's ``Trainee``: what the released one does otherwise."""
         if not self.released:
             return {}
         return {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
@@ -83,7 +83,7 @@ class SurrogateAttack(Attack):
         return Trainee(
             model, self.words(subject), prior, lr=self.surrogate_lr,
             batch_size=self.batch_size, prior_weight=self.prior_weight,
-            prior_dropout=self.prior_dropout, **self.defects,
+            prior_dropout=self.prior_dropout, **self.training,
         )  # fmt: skip
 
     def objective(self, model: Diffusion, run: Run) -> Objective:

@@ -1,8 +1,9 @@
 """What can an attacker do who knows the defence? ``python -m shortcut_nb.experiments.adaptive``.
 
-ASPL that knows nothing, the purifier, contrastive prompts, or both, against a defender who does
-nothing, purifies, trains with CDL, or does both; over budgets, and on sets in which some pictures
-are clean. With what it costs the attacker and how visible it is. Resumable through the store.
+ASPL that knows nothing, the purifier, contrastive prompts, or everything, against a defender who
+does nothing, purifies, trains with CDL, or does both; over budgets, and on sets in which some
+pictures are clean. With what it costs the attacker and how visible it is. Resumable through the
+store.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from .stages import Cell, Stages
 from .words import TRAININGS
 
 BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
-SWEPT = ("nothing", "purifier + prompts")  # who is tried at every budget and on mixed sets
-MIXED = ("none", "both", "cdl, held")  # who defends on mixed sets
+# Who is tried at every budget and on mixed sets, and against whom.
+SWEPT = ("nothing", "everything")
+BUDGETS_AGAINST = ("none", "purifier", "both, held")
+MIXED_AGAINST = ("none", "both, held")
 CLEAN_SHARES = (0.25, 0.5, 0.75)
 DRAWS = 4  # of EOT
 SCORES = ("ims_missing", "quality", "texture")
@@ -42,28 +45,34 @@ HARM = {"ims_missing": -1, "quality": -1, "texture": 1}
 def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
     """What the attacker may know, as settings of adaptive ASPL; "nothing" is ASPL itself.
 
-    The full gradient is there for a purifier that has one of its own.
+    The full gradient is there for a purifier that has one of its own. "everything" takes it where
+    it is, and its surrogates are trained with CDL's prompts and the text encoder frozen, as those
+    of the defender "both, held" are, but for the noise prior.
     """
-    through = {"purifier": purifier}
+    through: dict[str, Any] = {"purifier": purifier}
     found: dict[str, dict[str, Any]] = {"nothing": {}, "purifier (BPDA)": through}
+    best = through
     if hasattr(build(purifier), "differentiable"):
-        found["purifier (full gradient)"] = through | {"gradient": "full"}
+        best = through | {"gradient": "full"}
+        found["purifier (full gradient)"] = best
     return found | {
         "purifier (BPDA, EOT)": through | {"repeats": DRAWS},
-        "prompts": {"prompts": "cdl"}, "purifier + prompts": through | {"prompts": "cdl"},
+        "prompts": {"prompts": "cdl"}, "purifier + prompts": best | {"prompts": "cdl"},
+        "everything": best | {"prompts": "cdl", "surrogate_text_lr": 0.0},
     }  # fmt: skip
 
 
 def defences(purifier: str) -> dict[str, Cell]:
     """What the defender does, as cells of clean pictures.
 
-    "cdl, held" freezes the text encoder and preserves the noise token; see :mod:`.words`.
+    "held" is CDL with the text encoder frozen and the noise token preserved; see :mod:`.words`.
     """
     trainer, settings = TRAININGS["noise prior, frozen"]
+    held = Cell(prompts="cdl", trainer=trainer, training=tuple(settings.items()))
     return {
         "none": Cell(), "purifier": Cell(purifier=purifier), "cdl": Cell(prompts="cdl"),
         "both": Cell(purifier=purifier, prompts="cdl"),
-        "cdl, held": Cell(prompts="cdl", trainer=trainer, training=tuple(settings.items())),
+        "cdl, held": held, "both, held": replace(held, purifier=purifier),
     }  # fmt: skip
 
 
@@ -79,6 +88,7 @@ def cells(
 ) -> dict[str, Cell]:  # fmt: skip
     """Every attacker at ``eps``, those of :data:`SWEPT` at every budget, and clean pictures.
 
+    Every budget is tried against the defenders of :data:`BUDGETS_AGAINST`.
     A cell is named "knowledge | defence | budget". ``knows`` leaves out other attackers,
     ``defends`` other defenders.
 
@@ -91,7 +101,8 @@ def cells(
         found[f"clean | {defence} | 0/255"] = cell
         for who in chosen(knows, known, "knowledge"):
             settings = known[who]
-            for budget in dict.fromkeys([eps, *(budgets if who in SWEPT else ())]):
+            swept = who in SWEPT and defence in BUDGETS_AGAINST
+            for budget in dict.fromkeys([eps, *(budgets if swept else ())]):
                 found[f"{who} | {defence} | {budget}"] = attacked(cell, budget, settings)
     return found
 
@@ -186,8 +197,8 @@ def main(
         for seed in range(seeds)
         for who in SWEPT
         if who in (knows or SWEPT)
-        for defence in MIXED
-        if defence in (defends or MIXED)
+        for defence in MIXED_AGAINST
+        if defence in (defends or MIXED_AGAINST)
         for share in clean_share or CLEAN_SHARES
         for subject in people
     ]
@@ -215,7 +226,7 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
     )  # fmt: skip
     for measure, title in TITLES.items():
         part = found[found["score"] == measure]
-        swept = part[part["knowledge"].isin(SWEPT)]
+        swept = part[part["knowledge"].isin(SWEPT) & part["defence"].isin(BUDGETS_AGAINST)]
         fig = curve_plot(
             swept, "pixels", "defence", panel="knowledge", xlabel="budget (grey levels)",
             titles={who: f"knows {who}" for who in SWEPT}, ylabel=title, sharey=True,
@@ -223,7 +234,7 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
         save_figure(
             fig, f"adaptive_budget_{measure}", folder=out, data=swept,
             alt=f"Mean {title} against the budget for each defence, for an attacker who knows "
-            f"nothing and one who knows purifier and prompts, {words}",
+            f"nothing and one who knows everything, {words}",
         )  # fmt: skip
     if sets.empty:
         return
