@@ -57,7 +57,7 @@ FLOORS = {
 # A PGD step against a surrogate; its training step is DreamBooth's (see test_trainers.py).
 AGAINST_SURROGATES = {
     "fsmg": ("EU", 1.15), "t-fsmg": ("EU", 1.15), "aspl": ("EU", 1.15), "t-aspl": ("EU", 1.15),
-    "adaptive-aspl": ("EU", 1.15), "simac": ("EUeu", 1.15), "metacloak": ("EU", 1.15),
+    "adaptive-aspl": ("EU", 1.15), "simac": ("EUu", 1.15), "metacloak": ("EU", 1.15),
 }  # fmt: skip
 # Noise has no step; an ensemble takes the step above once for each of its models.
 NO_STEP_OF_THEIR_OWN = {"noise", "noise-uniform", "e-fsmg", "e-aspl"}

@@ -8,7 +8,10 @@ import torch
 from shortcut_nb.analysis.gradients import gradient_agreement
 from shortcut_nb.attacks.adaptive import Through, reseeded, straight_through
 from shortcut_nb.diffusion import generators
+from shortcut_nb.personalize.training import latents_of
 from shortcut_nb.purify import build
+
+from .differences import slopes_of
 
 SMALL = {"eps": "8/255", "alpha": "4/255", "rounds": 1, "pgd_steps": 2, "clean_steps": 1,
          "perturbed_steps": 1, "class_images": 4, "batch_size": 2,
@@ -41,15 +44,8 @@ def test_straight_through_is_the_purifier_forward_and_the_identity_backward():
 
 def test_full_gradient_by_finite_differences(lab, subject):
     x, restorer = subject.b[:1], lab.purifier("restorer")
-    start = x.clone().requires_grad_(True)
-    value = restorer.differentiable(start).square().sum()
-    (slope,) = torch.autograd.grad(value, start)
-    towards = slope / slope.norm()
-    step = 1e-2
-    with torch.no_grad():
-        ends = [restorer.differentiable(x + s * towards).double().square().sum().item()
-                for s in (step, -step)]  # fmt: skip
-    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope.norm().item(), rel=0.03)
+    found, promised = slopes_of(lambda x: restorer.differentiable(x).square(), x, 1e-2)
+    assert found == pytest.approx(promised, rel=0.03)
     torch.testing.assert_close(restorer.differentiable(x).clamp(0, 1), restorer(x))
 
 
@@ -102,3 +98,16 @@ def test_no_gradient_is_refused_before_any_work(lab):
         lab.attack("adaptive-aspl", purifier="jpeg", gradient="full")
     with pytest.raises(ValueError, match="prompts"):
         lab.attack("adaptive-aspl", prompts="other")
+
+
+def test_a_surrogate_can_hold_its_words_as_the_defender_does(lab, subject):
+    attack = lab.attack("adaptive-aspl", surrogate_text_lr=0.0, **SMALL)
+    model = lab.diffusion.clone()
+    before = [module.state_dict() for module in model.modules]
+    before = [{k: v.clone() for k, v in state.items()} for state in before]
+    attack.trainee("diffusion", model, subject).run(
+        latents_of(model, subject.b), 1, attack.generator(0)
+    )
+    moved = [any(not torch.equal(state[k], v) for k, v in module.state_dict().items())
+             for state, module in zip(before, model.modules, strict=True)]  # fmt: skip
+    assert moved == [False, True, False]  # of the VAE, the UNet and the text encoder

@@ -59,9 +59,7 @@ def test_a_part_can_be_taken_and_is_checked():
     assert list(some) == [
         "clean | none | 0/255", "nothing | none | 16/255", "nothing | none | 8/255"
     ]  # fmt: skip
-    with pytest.raises(
-        typer.BadParameter, match="cdl; both; cdl, held; both, held"
-    ):
+    with pytest.raises(typer.BadParameter, match="cdl; both; cdl, held; both, held"):
         adaptive.cells("16/255", [], "jpeg", None, ["prayer"])
     with pytest.raises(typer.BadParameter, match="prompts; everything"):
         adaptive.cells("16/255", [], "jpeg", ["the time"])

@@ -10,9 +10,10 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..personalize.training import latents_of
 from .aspl import ASPL
 from .base import parse_alpha, register
-from .objectives import ALL, DenoisingLoss
+from .objectives import ALL, DenoisingLoss, pick
 from .pgd import pgd
 from .run import Run
 
@@ -45,11 +46,11 @@ class FeatureInterference(DenoisingLoss):
     """L_ldm plus the distance of inner features from the clean picture's, same noise and t.
 
     Args:
-        clean: pictures whose features are the reference, (n, 3, H, W).
+        still: scaled latents of the clean pictures, whose features are the reference, (n, c, h, w).
         weight: of the feature distance (a mean of squares per layer, summed over layers).
     """
 
-    clean: Tensor | None = None
+    still: Tensor | None = None
     weight: float = 1.0
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
@@ -58,7 +59,7 @@ class FeatureInterference(DenoisingLoss):
         context = self.context.expand(len(z), -1, -1)
         features = Features(self.model)
         with torch.no_grad():
-            still = self.model.posterior(self.clean[rows])[0]
+            still = pick(self.still, rows)
             _, reference = features.of(lambda: self.model.predict(still, t, noise, context))
         (guess, truth, _), seen = features.of(lambda: self.model.predict(z, t, noise, context))
         loss = (guess - truth).square().flatten(1).mean(1)
@@ -103,12 +104,16 @@ class SimAC(ASPL):
         chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
         run.kept["timesteps"] = chosen
 
+    def arm(self, run: Run) -> None:
+        super().arm(run)
+        run.made["still"] = latents_of(self.lab.diffusion, run.clean, self.chunk or 16).mean
+
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run.subject)[0]]), run.kept["timesteps"]
         if self.released or self.feature_weight == 0:
             return DenoisingLoss(model, context, timesteps=chosen)
         return FeatureInterference(
-            model, context, timesteps=chosen, clean=run.clean, weight=self.feature_weight
+            model, context, timesteps=chosen, still=run.made["still"], weight=self.feature_weight
         )
 
     def _select(self, run: Run, model: Diffusion, context: Tensor, i: int) -> Tensor:
