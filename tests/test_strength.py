@@ -26,11 +26,20 @@ def frame(levels, subjects=6, spread=0.01):
     return pd.DataFrame(rows)
 
 
+def peaks(**by_attack):
+    rows = [(name, value) for name, values in by_attack.items() for value in values]
+    return pd.DataFrame(rows, columns=["attack", "memory_mib"])
+
+
 LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
 
 
 def test_seconds_are_not_those_of_one_slow_run():
-    assert set(strength.sizes(frame(LEVELS))["attack_seconds"]) == {60.0}
+    found = strength.sizes(frame(LEVELS))
+    assert set(found["attack_seconds"]) == {60.0}
+    # Of six runs the 95 % interval of the median is the lowest and the highest.
+    assert set(found["attack_seconds_low"]) == {60.0}
+    assert set(found["attack_seconds_high"]) == {900.0}
 
 
 def test_every_attack_has_a_cell():
@@ -72,11 +81,14 @@ def test_report_writes_the_table_and_figures(tmp_path):
 
 def test_sizes_have_intervals_where_each_subject_is_known(tmp_path):
     some = frame(LEVELS).assign(psnr=lambda f: 20 + f["subject"].str[1:].astype(float))
-    strength.report(some, "16/255", tmp_path, {"aspl": 900.0})
+    strength.report(some, "16/255", tmp_path, peaks(aspl=[900.0, 950.0, 890.0]))
     rows = pd.DataFrame(shipped("strength", tmp_path)["attacks"]).set_index("attack")
     assert rows.loc["aspl", "psnr_low"] < 22.5 < rows.loc["aspl", "psnr_high"]
     read = strength.visibility(rows)
-    assert read.loc["aspl", "psnr"].startswith("22.50 [2") and read.loc["aspl", "memory_mib"] == 900
+    assert read.loc["aspl", "psnr"].startswith("22.50 [2")
+    assert read.loc["aspl", "memory_mib"] == "900 [890, 950]"
+    assert read.loc["aspl", "attack_seconds"] == "60 [60, 900]"
+    assert read.loc["sds", "memory_mib"] == ""
     assert strength.visibility(rows.drop(columns=["psnr_low"])).loc["aspl", "psnr"] == "22.50"
 
 
@@ -95,7 +107,7 @@ def test_peak_memory_is_measured_in_a_process_of_its_own():
 
 
 def test_memory_goes_to_the_table(tmp_path):
-    strength.report(frame(LEVELS), "16/255", tmp_path, {"aspl": 900.0})
+    strength.report(frame(LEVELS), "16/255", tmp_path, peaks(aspl=[900.0]))
     rows = json.loads((tmp_path / "strength.json").read_text())["attacks"]
     assert {row["attack"]: row["memory_mib"] for row in rows}["aspl"] == 900.0
 
@@ -103,11 +115,11 @@ def test_memory_goes_to_the_table(tmp_path):
 def test_an_attack_joins_the_table_that_is_there(tmp_path):
     """Added one by one or measured at once: the same table."""
     whole = frame(LEVELS)
-    strength.report(whole, "16/255", tmp_path / "once", {"aspl": 900.0, "sds": 800.0})
+    strength.report(whole, "16/255", tmp_path / "once", peaks(aspl=[900.0], sds=[800.0]))
     late = whole["condition"].isin(["clean", "sds"])
-    strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path, {"aspl": 900.0})
+    strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path, peaks(aspl=[900.0]))
     before = earlier("strength", tmp_path, {"eps": "16/255", "samples": 4})
-    strength.report(whole[late], "16/255", tmp_path, {"sds": 800.0}, before)
+    strength.report(whole[late], "16/255", tmp_path, peaks(sds=[800.0]), before)
     once, added = (
         pd.DataFrame(shipped("strength", folder)["attacks"]).set_index("attack")
         for folder in (tmp_path / "once", tmp_path)

@@ -1,8 +1,8 @@
 """How strong is each attack? ``python -m shortcut_nb.experiments.strength``.
 
 Every registered attack at one budget, and both noise baselines: harm to identity and quality
-after DreamBooth, size of the perturbation, CLIP shift, seconds. Each with its interval over
-subjects, and whether the attack beats both kinds of noise. Resumable through the store. With
+after DreamBooth, size of the perturbation, CLIP shift, seconds, peak memory. Each with its
+interval, and whether the attack beats both kinds of noise. Resumable through the store. With
 ``--add`` the attacks named join the table that is there, which is not measured again.
 """
 
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from tqdm import tqdm
+from scipy.stats import quantile_test
+from tqdm.contrib.concurrent import thread_map
 
 from ..attacks import ATTACKS
 from ..metrics import bootstrap_mean
@@ -32,6 +33,7 @@ NOISE = ("noise", "noise-uniform")
 HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 SIZES = ("linf", "l2", "psnr", "ssim", "shift", "shift_projection")
 COST = "attack_seconds"
+MEMORY = "memory_mib"
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, tuple]] = {
     "advdm−": ("advdm", (("direction", -1),)),
@@ -75,13 +77,17 @@ def points(frame: pd.DataFrame) -> pd.DataFrame:
 def sizes(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per attack: how far it moved the pictures, means over subjects, and its seconds.
 
-    ``attack_seconds`` is the median over runs, since a clock is at the mercy of other work.
+    ``attack_seconds`` is the median over runs, since a clock is at the mercy of other work, with
+    the ends of its distribution-free 95 % interval (order statistics; NaN for under six runs).
     """
     by_run = frame.groupby(["condition", "subject", "seed"], sort=False)[[*SIZES, COST]].first()
     by_subject = by_run[list(SIZES)].groupby(["condition", "subject"], sort=False).mean()
     by_attack = by_subject.groupby("condition", sort=False).mean()
-    seconds = by_run[COST].groupby("condition", sort=False).median()
-    return by_attack.join(seconds).rename_axis("attack").reset_index()
+    taken = by_run[COST].groupby("condition", sort=False)
+    ends = {name: quantile_test(each, p=0.5).confidence_interval() for name, each in taken}
+    between = {COST: taken.median(), f"{COST}_low": pd.Series({k: v.low for k, v in ends.items()}),
+               f"{COST}_high": pd.Series({k: v.high for k, v in ends.items()})}  # fmt: skip
+    return by_attack.join(pd.DataFrame(between)).rename_axis("attack").reset_index()
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -146,19 +152,22 @@ def _rebased(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 
 def visibility(rows: pd.DataFrame) -> pd.DataFrame:
-    """A strength table for reading: sizes with their intervals where there are any, and the cost.
+    """A strength table for reading: sizes and cost, with their intervals where there are any.
 
     l∞ and l2 in grey levels, PSNR in dB; seconds a set, MiB at the peak.
     """
 
-    def said(row: pd.Series, size: str) -> str:
-        low, high = row.get(f"{size}_low"), row.get(f"{size}_high")
-        ends = "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
-        return f"{row[size]:.2f}{ends}"
+    def said(row: pd.Series, name: str, digits: int) -> str:
+        if pd.isna(row[name]):
+            return ""
+        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+        ends = "" if pd.isna(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{row[name]:.{digits}f}{ends}"
 
-    columns = {size: [said(row, size) for _, row in rows.iterrows()] for size in SIZES}
-    costs = rows[[name for name in (COST, "memory_mib") if name in rows]].round(0)
-    return pd.DataFrame(columns, index=rows.index).join(costs)
+    shown = {name: 2 for name in SIZES} | {name: 0 for name in (COST, MEMORY) if name in rows}
+    columns = {name: [said(row, name, digits) for _, row in rows.iterrows()]
+               for name, digits in shown.items()}  # fmt: skip
+    return pd.DataFrame(columns, index=rows.index)
 
 
 def quick(attack: str) -> dict[str, int]:
@@ -184,7 +193,7 @@ def main(
     add: Annotated[bool, typer.Option(help="to the table in OUT, keeping its others")] = False,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    memory: Annotated[bool, typer.Option(help="also measure each attack's peak memory")] = True,
+    memory: Annotated[int, typer.Option(help="runs for each attack's peak memory; 0: none")] = 3,
     out: Path = Path("figures"),
 ) -> None:
     named = load_profile(profile)
@@ -193,35 +202,43 @@ def main(
     settings = {"eps": eps, "subjects": people, "seeds": list(range(seeds)), "samples": n}
     before = earlier("strength", out, settings) if add else None
     frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
-    known = [name for name in them if name != "clean"] if memory else []
-    peaks = {name: _memory(name, profile, eps) for name in tqdm(known, "memory")}
-    report(frame, eps, out, peaks, before)
+    tasks = [(name, profile, eps) for name in them if name != "clean"] * memory
+    peaks = thread_map(_memory, tasks, max_workers=workers, desc="memory")
+    report(frame, eps, out, pd.DataFrame(peaks, columns=["attack", MEMORY]), before)
 
 
-def _memory(name: str, profile: str, eps: str) -> float:
+def _memory(task: tuple[str, str, str]) -> tuple[str, float]:
+    name, profile, eps = task
     attack, settings = VARIANTS.get(name, (name, ()))
-    return memory_of(attack, profile, eps, dict(settings))
+    return name, memory_of(attack, profile, eps, dict(settings))
+
+
+def memories(peaks: pd.DataFrame) -> pd.DataFrame:
+    """Median, lowest (``_low``) and highest (``_high``) of the runs' peaks; one row per attack."""
+    by_attack = peaks.groupby("attack", sort=False)[MEMORY]
+    return by_attack.agg(**{MEMORY: "median", f"{MEMORY}_low": "min", f"{MEMORY}_high": "max"})
 
 
 def report(
-    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None,
+    frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None = None,
     before: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Write ``strength.json`` (the table and its points) and one figure per harm.
 
     Args:
-        memory: MiB by attack.
+        peaks: MiB (``memory_mib``) of each ``attack``, a row per run.
         before: an earlier file's content; its attacks stay, except those that ``frame`` has.
     """
     each, moved = points(frame), sizes(frame)
-    moved["memory_mib"] = moved["attack"].map(dict(memory or {}))
+    old = pd.DataFrame(before["attacks"]) if before else None
+    if peaks is not None and len(peaks):
+        moved = moved.join(memories(peaks), on="attack")
+    elif old is not None:  # not measured this time: what is known stays
+        moved = moved.join(old.set_index("attack").filter(like=MEMORY), on="attack")
     if before:
         there = _rebased(pd.DataFrame(before["points"]), each)
         each = joined(there, each, ["condition", "eps"])
-        old = pd.DataFrame(before["attacks"])
-        if not memory:  # not measured this time: what is known stays
-            moved["memory_mib"] = moved["attack"].map(old.set_index("attack")["memory_mib"])
-        moved = joined(old[list(moved)], moved, ["attack"])
+        moved = joined(old[[name for name in moved if name in old]], moved, ["attack"])
     rows = table(each).merge(moved, on="attack")
     content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
     write_json(content, out / "strength.json")
