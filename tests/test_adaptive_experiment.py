@@ -83,6 +83,10 @@ def test_harm_and_gain_are_against_the_same_defence():
     assert wasted["gain"] == pytest.approx(-0.2, abs=0.01)
     assert verdict(wasted["gain_holds"]) == "refuted"
     assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])
+    read = adaptive.against(adaptive.table(frame()), "quality")
+    assert list(read.columns) == ["4/255", "16/255"]
+    assert read.loc[("both", "everything"), "16/255"].startswith("-0.20 [-0.2")
+    assert read.loc[("both", "everything"), "16/255"].endswith("confirmed")
     spent = adaptive.costs(frame())
     assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import pytest
 import yaml
@@ -49,6 +50,12 @@ def test_every_profile_is_valid_and_has_its_budgets_as_text(name):
             assert str(Budget.parse(given["eps"])) == given["eps"]
         if "alpha" in given:
             assert parse_alpha(given["alpha"]) > 0
+
+
+@pytest.mark.parametrize("name", SD)
+def test_what_comes_from_a_hub_is_pinned_to_a_revision(name):
+    for ref in load_profile(name).models().values():
+        assert re.fullmatch(r"[0-9a-f]{40}", ref.revision or ""), ref.id
 
 
 def test_real_profiles_use_the_copies_that_still_exist():

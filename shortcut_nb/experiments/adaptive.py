@@ -25,9 +25,9 @@ from . import matrix
 from .choice import chosen
 from .figures import score_figures
 from .pool import in_processes, lab_of
-from .report import TITLES, about, means, paired, records, write_json
+from .report import TITLES, about, between, means, paired, records, write_json
 from .sheets import Sheet, draw, score
-from .shipped import gap
+from .shipped import gap, verdict
 from .stages import Cell, Stages
 from .words import TRAININGS
 
@@ -162,6 +162,25 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
                     row |= gap(label, paired(own, row["score"], name, other), HARM[row["score"]])
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def against(rows: pd.DataFrame, score: str, name: str = "harm") -> pd.DataFrame:
+    """A table for reading: ``harm`` or ``gain`` in one score with its interval and its verdict.
+
+    Args:
+        rows: what :func:`table` gives.
+
+    Returns:
+        One row per defence and attacker, one column per budget; empty where nothing was tried.
+    """
+    own = rows[(rows["score"] == score) & rows[name].notna()]
+    ends = own[[name, f"{name}_low", f"{name}_high", f"{name}_holds"]]
+    text = [f"{between(value, low, high)} {verdict(holds)}"
+            for value, low, high, holds in ends.itertuples(index=False)]  # fmt: skip
+    found = own.assign(text=text).sort_values("pixels", kind="stable")
+    return found.pivot(index=["defence", "knowledge"], columns="eps", values="text")[
+        list(dict.fromkeys(found["eps"]))
+    ].fillna("")
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,16 @@ def about(frame: pd.DataFrame, eps: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def between(value: float, low: float, high: float, spec: str = "+.2f") -> str:
+    """A number and its interval for reading, "+0.37 [+0.19, +0.53]"; without one the number alone.
+
+    A value that is NaN gives nothing.
+    """
+    if pd.isna(value):
+        return ""
+    return f"{value:{spec}}" + ("" if pd.isna(low) else f" [{low:{spec}}, {high:{spec}}]")
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows as plain JSON values."""
     return json.loads(table.to_json(orient="records"))

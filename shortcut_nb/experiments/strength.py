@@ -25,7 +25,7 @@ from . import matrix
 from .choice import chosen
 from .figures import score_figures
 from .memory import peak_memory
-from .report import about, joined, judge, means, paired, records, write_json
+from .report import about, between, joined, judge, means, paired, records, write_json
 from .shipped import earlier
 from .stages import Cell
 
@@ -131,8 +131,7 @@ def harms(rows: pd.DataFrame) -> pd.DataFrame:
     """A strength table for reading: each change against clean pictures with its interval."""
 
     def said(row: pd.Series, score: str) -> str:
-        change, low, high = (row[f"{score}_{part}"] for part in ("harm", "low", "high"))
-        return "" if pd.isna(change) else f"{change:+.2f} [{low:+.2f}, {high:+.2f}]"
+        return between(*(row[f"{score}_{part}"] for part in ("harm", "low", "high")))
 
     columns = {score: [said(row, score) for _, row in rows.iterrows()] for score in HARMS}
     found = pd.DataFrame(columns | {"beats_noise": rows["beats_noise"]}, index=rows.index)
@@ -158,11 +157,8 @@ def visibility(rows: pd.DataFrame) -> pd.DataFrame:
     """
 
     def said(row: pd.Series, name: str, digits: int) -> str:
-        if pd.isna(row[name]):
-            return ""
-        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        ends = "" if pd.isna(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
-        return f"{row[name]:.{digits}f}{ends}"
+        ends = row.get(f"{name}_low"), row.get(f"{name}_high")
+        return between(row[name], *ends, f".{digits}f")
 
     shown = {name: 2 for name in SIZES} | {name: 0 for name in (COST, MEMORY) if name in rows}
     columns = {name: [said(row, name, digits) for _, row in rows.iterrows()]
