@@ -7,6 +7,7 @@ import torch
 import typer
 
 from shortcut_nb.experiments import adaptive
+from shortcut_nb.experiments.climb import climb_table, climbs
 from shortcut_nb.experiments.shipped import shipped, verdict
 from shortcut_nb.experiments.stages import Cell
 
@@ -91,9 +92,41 @@ def test_harm_and_gain_are_against_the_same_defence():
     assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()
 
 
+def climbed(subjects=6):
+    level = {"clean": 0.0, "nothing": 0.06, "everything": 0.07}
+    rows = [{"knowledge": who, "pictures": kind, "subject": f"s{i}", "seed": 0, "psnr": 25.0,
+             "loss": rise + 0.01 * i + (kind == "purified") * 0.02}
+            for i in range(subjects) for who, rise in level.items()
+            for kind in ("as they are", "purified")]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_loss_behind_a_purifier_is_measured_against_purified_clean_pictures():
+    found = climb_table(climbed()).set_index(["knowledge", "pictures", "score"])
+    row = found.loc[("everything", "purified", "loss")]
+    assert row["mean"] == pytest.approx(0.115) and row["rise"] == pytest.approx(0.07)
+    assert row["gain"] == pytest.approx(0.01) and verdict(row["gain_holds"]) == "confirmed"
+    assert pd.isna(found.loc[("clean", "purified", "loss"), "rise"])
+    assert pd.isna(found.loc[("nothing", "purified", "loss"), "gain"])
+
+
+def test_what_a_defender_trains_on_is_measured(lab):
+    cells = {("clean", "as they are"): Cell(), ("clean", "purified"): Cell(purifier="restorer"),
+             ("noise", "purified"): Cell("noise", purifier="restorer")}  # fmt: skip
+    rows = climbs(cells, lab.profile.subjects[:1], [0], workers=0).set_index(
+        ["knowledge", "pictures"]
+    )
+    assert rows.loc[("clean", "as they are"), "loss"] == 0
+    assert rows.loc[("noise", "purified"), "loss"] > rows.loc[("clean", "purified"), "loss"]
+    tried = adaptive.before_training("16/255", "restorer", ["everything"])
+    assert list(tried) == [(who, kind) for who in ("clean", "everything")
+                           for kind in ("as they are", "purified")]  # fmt: skip
+    assert tried["everything", "purified"].purifier == "restorer"
+
+
 def test_report_writes_numbers_and_figures(tmp_path):
     partly = frame()[frame()["knowledge"] == "nothing"].assign(clean_share=0.5)
-    adaptive.report(frame(), partly, "16/255", tmp_path)
+    adaptive.report(frame(), partly, climbed(), "16/255", tmp_path)
     content = shipped("adaptive", tmp_path)
     assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
     for name in ("knowledge_quality", "budget_texture", "mixed"):
@@ -101,7 +134,7 @@ def test_report_writes_numbers_and_figures(tmp_path):
 
 
 def test_report_without_mixed_sets(tmp_path):
-    adaptive.report(frame(), pd.DataFrame(), "16/255", tmp_path)
+    adaptive.report(frame(), pd.DataFrame(), climbed(), "16/255", tmp_path)
     assert shipped("adaptive", tmp_path)["mixed"] == []
     assert not (tmp_path / "adaptive_mixed.png").exists()
 

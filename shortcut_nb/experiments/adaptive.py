@@ -23,6 +23,7 @@ from ..profile import load_profile
 from ..purify import build
 from . import matrix
 from .choice import chosen
+from .climb import climb_table, climbs
 from .figures import score_figures
 from .pool import in_processes, lab_of
 from .report import TITLES, about, between, means, paired, records, write_json
@@ -222,10 +223,33 @@ def main(
         for subject in people
     ]
     partly = in_processes(mixed, tasks, workers=workers, label="mixed sets")
-    report(named(frame), pd.concat([pd.DataFrame(), *partly], ignore_index=True), eps, out)
+    tried = before_training(eps, about_it.purifier, knows)
+    climbed = climbs(tried, people, range(seeds), profile=profile, workers=workers)
+    mixed_sets = pd.concat([pd.DataFrame(), *partly], ignore_index=True)
+    report(named(frame), mixed_sets, climbed, eps, out)
 
 
-def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> None:
+def before_training(
+    eps: str, purifier: str, knows: Sequence[str] | None = None
+) -> dict[tuple[str, str], Cell]:  # fmt: skip
+    """Cells of clean pictures and of every attacker's, as they are and purified; see :mod:`.climb`.
+
+    Args:
+        knows: these attackers only.
+    """
+    known, tried = knowledge(purifier), defences(purifier)
+    kinds = {"as they are": tried["none"], "purified": tried["purifier"]}
+    found = {("clean", kind): cell for kind, cell in kinds.items()}
+    return found | {
+        (who, kind): attacked(cell, eps, known[who])
+        for who in chosen(knows, known, "knowledge")
+        for kind, cell in kinds.items()
+    }
+
+
+def report(
+    frame: pd.DataFrame, partly: pd.DataFrame, climbed: pd.DataFrame, eps: str, out: Path
+) -> None:  # fmt: skip
     """Write ``adaptive.json`` and its figures."""
     found, by = table(frame), ["knowledge", "defence", "clean_share"]
     if partly.empty:
@@ -235,7 +259,8 @@ def report(frame: pd.DataFrame, partly: pd.DataFrame, eps: str, out: Path) -> No
     partly = pd.concat([whole.assign(clean_share=0.0), partly], ignore_index=True)
     sets = means(partly, by, SCORES)
     content = about(frame, eps) | {
-        "rows": records(found), "costs": records(costs(frame)), "mixed": records(sets)
+        "rows": records(found), "costs": records(costs(frame)), "mixed": records(sets),
+        "climbed": records(climb_table(climbed)),
     }  # fmt: skip
     write_json(content, out / "adaptive.json")
     words = f"with 95 % bootstrap intervals over {frame['subject'].nunique()} subjects."

@@ -89,7 +89,8 @@ def controls(
 ) -> dict[str, Tensor]:
     """Pictures without any attack that have, one by one, the size of the protected ones.
 
-    "= blur" has their PSNR, within :data:`TOLERANCE`; "≤ blur", where ``eps`` is given, has this budget's l∞.
+    "= blur" has their PSNR, within :data:`TOLERANCE`; "≤ blur", where ``eps`` is given, has this
+    budget's l∞.
     """
     goals = psnr(protected, clean)
     found = {f"= {kind}": at_psnr(kind, clean, goals, seed, TOLERANCE) for kind in KINDS}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import BboxBase
 from numpy.typing import ArrayLike
 
 from .style import looks, theme
@@ -18,6 +19,8 @@ def scatter_plot(
     label: str = "condition", xlabel: str | None = None, title: str | None = None,
 ) -> Figure:  # fmt: skip
     """Draw columns against ``x``, one panel each; small points are rows, large ones means.
+
+    Where names would cover each other, the ones farther from the middle are kept.
 
     Args:
         frame: one row per condition and subject; rows without a number are left out.
@@ -51,6 +54,7 @@ def scatter_plot(
         axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
         if title:
             fig.suptitle(title, fontsize=11)
+        _thin_out(fig)
     return fig
 
 
@@ -92,3 +96,19 @@ def _names(ax: Axes, means: pd.DataFrame) -> None:
     """The row's name beside each point."""
     for name, (across, up) in zip(means.index, means.to_numpy(), strict=True):
         ax.annotate(str(name), (across, up), (4, 3), textcoords="offset points", fontsize=7)
+
+
+def _thin_out(fig: Figure) -> None:
+    """Take away names that would cover others, those nearest the middle of their panel first."""
+    fig.draw_without_rendering()
+    for ax in fig.axes:
+        boxes = [(text, text.get_window_extent()) for text in list(ax.texts)]
+        centres = np.array([((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for _, box in boxes])
+        far = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
+        kept: list[BboxBase] = []
+        for place in np.argsort(-far):
+            text, box = boxes[place]
+            if box.padded(1).count_overlaps(kept):
+                text.remove()
+            else:
+                kept.append(box)
