@@ -7,7 +7,7 @@ import torch
 import typer
 
 from shortcut_nb.experiments import adaptive
-from shortcut_nb.experiments.climb import climb_table, climbs
+from shortcut_nb.experiments.climb import climb_table, climbs, read
 from shortcut_nb.experiments.shipped import shipped, verdict
 from shortcut_nb.experiments.stages import Cell
 
@@ -108,6 +108,9 @@ def test_the_loss_behind_a_purifier_is_measured_against_purified_clean_pictures(
     assert row["gain"] == pytest.approx(0.01) and verdict(row["gain_holds"]) == "confirmed"
     assert pd.isna(found.loc[("clean", "purified", "loss"), "rise"])
     assert pd.isna(found.loc[("nothing", "purified", "loss"), "gain"])
+    table = read(found.reset_index()).loc["purified"]
+    assert table.loc["everything", "rise of the loss"].startswith("0.070 [0.0")
+    assert table.loc["nothing", "gain"] == "" and table.loc["clean", "psnr"] == 25.0
 
 
 def test_what_a_defender_trains_on_is_measured(lab):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from .pool import in_processes, lab_of
-from .report import means, paired
+from .report import between, means, paired
 from .shifts import measures
 from .shipped import gap
 from .stages import Cell, Stages
@@ -61,3 +61,20 @@ def climb_table(rows: pd.DataFrame) -> pd.DataFrame:
                 other = f"{who} | {row['pictures']}"
                 row |= gap(label, paired(named, row["score"], name, other), 1)
     return pd.DataFrame(found)
+
+
+def read(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rise of the loss and what knowledge adds to it, for reading; PSNR in dB.
+
+    Args:
+        rows: what :func:`climb_table` gives.
+    """
+    wide = rows.pivot(index=["pictures", "knowledge"], columns="score")
+    found = {}
+    for name in ("rise", "gain"):
+        ends = wide[[(name, "loss"), (f"{name}_low", "loss"), (f"{name}_high", "loss")]]
+        found[name] = [between(*map(float, row), spec=".3f") for row in ends.to_numpy()]
+    return pd.DataFrame(
+        {"rise of the loss": found["rise"], "gain": found["gain"], "psnr": wide["mean", "psnr"]},
+        index=wide.index,
+    ).round(1)
