@@ -73,7 +73,7 @@ def read(rows: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for name in ("rise", "gain"):
         ends = wide[[(name, "loss"), (f"{name}_low", "loss"), (f"{name}_high", "loss")]]
-        found[name] = [between(*map(float, row), spec=".3f") for row in ends.to_numpy()]
+        found[name] = [between(value, low, high, ".3f") for value, low, high in ends.to_numpy()]
     return pd.DataFrame(
         {"rise of the loss": found["rise"], "gain": found["gain"], "psnr": wide["mean", "psnr"]},
         index=wide.index,
