@@ -45,9 +45,9 @@ def image_rows(
         # Labels and title are to be read whole.
         width = max(wide * cell + margin, 0.09 * len(title or ""))
         top = 0.3 * (columns is not None) + 0.35 * (title is not None)
-        fig = Figure((width, len(rows) * cell + top), layout="constrained")
+        fig = Figure((width, len(rows) * cell + top), layout="compressed")
         axes = fig.subplots(len(rows), wide, squeeze=False)
-        fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+        fig.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0.0, hspace=0.01)
         for line, (label, images) in zip(axes, rows.items(), strict=True):
             for i, ax in enumerate(line):
                 _bare(ax)
