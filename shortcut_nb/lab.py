@@ -19,6 +19,7 @@ from .clip import Clip
 from .diffusion import Diffusion
 from .metrics import (
     ClipQuality,
+    CoarseTexture,
     Detection,
     Detector,
     IdentityEncoder,
@@ -269,9 +270,10 @@ class Lab:
 
         Columns: ``image``; ``face`` (detector's probability); ``ims`` (cosine, NaN without a
         face), ``ims_missing`` (−1 without a face); ``quality`` (CLIP-IQA style, [0, 1]);
-        ``texture`` (typical deviation from the neighbourhood, grey levels).
+        ``texture`` (typical deviation from the neighbourhood, grey levels), ``coarse_texture`` (the
+        same of the picture made small).
         """
         columns = Detection(self.detector)(images)
         columns |= IdentityMatch(self.identity, self.detector)(images, subject.c)
-        columns |= ClipQuality(self.clip)(images) | Texture()(images)
+        columns |= ClipQuality(self.clip)(images) | Texture()(images) | CoarseTexture()(images)
         return pd.DataFrame({"image": range(len(images)), **columns})

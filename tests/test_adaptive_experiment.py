@@ -29,7 +29,8 @@ def frame(subjects=6):
                     rows.append({
                         "condition": f"{who} | {defence} | {eps}", "subject": f"s{i}", "seed": 0,
                         "image": image, "prompt": "instance", "ims_missing": value,
-                        "quality": value, "texture": 1 - value, "attack_seconds": 60.0,
+                        "quality": value, "texture": 1 - value, "coarse_texture": 1 - value,
+                        "attack_seconds": 60.0,
                         "psnr": 30.0, "ssim": 0.9, "perceptual": 0.1, "linf": 16.0,
                     })  # fmt: skip
     return adaptive.named(pd.DataFrame(rows))

@@ -16,6 +16,7 @@ from shortcut_nb.clip import Clip
 from shortcut_nb.metrics import (
     METRICS,
     ClipQuality,
+    CoarseTexture,
     Detection,
     Detector,
     Faithfulness,
@@ -86,7 +87,9 @@ def bright_and_dark():
 
 
 def test_registry_names_are_the_classes_names():
-    assert set(METRICS) == {"identity", "detection", "quality", "texture", "faithfulness"}
+    assert set(METRICS) == {
+        "identity", "detection", "quality", "texture", "coarse_texture", "faithfulness"
+    }  # fmt: skip
     assert all(cls.name == name for name, cls in METRICS.items())
 
 
@@ -140,6 +143,20 @@ def test_texture_sees_noise_and_not_edges():
         assert found == pytest.approx([0.63 * std * 255], rel=0.05)
     with pytest.raises(ValueError, match="odd"):
         Texture(4)
+
+
+def test_coarse_texture_sees_blotches_and_little_grain():
+    draw = torch.Generator().manual_seed(1)
+    grain = 0.5 + 0.05 * torch.randn(1, 1, 64, 64, generator=draw).expand(1, 3, 64, 64)
+    cells = torch.randn(1, 1, 16, 16, generator=draw)
+    blotches = 0.5 + 0.05 * cells.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    blotches = blotches.expand(1, 3, 64, 64)
+    fine, coarse = (Texture()(x)["texture"][0] for x in (grain, blotches))
+    assert fine > 2 * coarse
+    fine, coarse = (CoarseTexture()(x)["coarse_texture"][0] for x in (grain, blotches))
+    assert coarse > 3 * fine  # an area mean over 16 pixels takes a grain to a quarter
+    larger = torch.nn.functional.interpolate(blotches, scale_factor=2)  # at any resolution
+    assert CoarseTexture()(larger)["coarse_texture"][0] == pytest.approx(coarse, rel=1e-4)
 
 
 def test_an_object_detector_says_how_sure_its_surest_person_is(tmp_path):

@@ -19,6 +19,7 @@ PARAMETERS: dict[str, dict] = {
         "leave_out": ["impress", "gridpure", "diffpure", "ldiffpure", "eldiffpure", "pdmpure"]
     },
     "07_contrastive_decoupling": {"samples": 2},
+    "08_adaptive_attacks": {"samples": 2},
 }
 NOTEBOOKS = all_notebooks()
 

@@ -6,15 +6,17 @@ from .faithfulness import Faithfulness, psnr, ssim
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
 from .stats import Interval, bootstrap_difference, bootstrap_mean
-from .texture import Texture
+from .texture import CoarseTexture, Texture
 
 METRICS: dict[str, type] = {
-    metric.name: metric for metric in (IdentityMatch, Detection, ClipQuality, Texture, Faithfulness)
+    metric.name: metric
+    for metric in (IdentityMatch, Detection, ClipQuality, Texture, CoarseTexture, Faithfulness)
 }
 
 __all__ = [
     "METRICS",
     "ClipQuality",
+    "CoarseTexture",
     "Detection",
     "Detector",
     "ObjectDetector",

@@ -1,4 +1,4 @@
-"""How much fine texture lies over a picture: a robust, training-free noise estimate."""
+"""How much texture lies over a picture, fine or coarse: robust, training-free noise estimates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.ndimage import median_filter
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..images import check_images
 from .base import Needs
@@ -36,6 +37,25 @@ class Texture:
         """Score (n, 3, H, W) float32 in [0, 1]; column ``texture``, (n,), 0 to 255."""
         away = residual(images, self.size)
         return {"texture": np.median(away.reshape(len(away), -1), axis=1)}
+
+
+@dataclass(frozen=True)
+class CoarseTexture:
+    """:class:`Texture` of the pictures made ``side`` pixels wide: blotches, where that sees grain.
+
+    With 16 pixels a neighbourhood is a third of the picture, so a portrait's own shading counts a
+    little: compare with clean samples.
+    """
+
+    side: int = 16
+
+    name: ClassVar[str] = "coarse_texture"
+    needs: ClassVar[Needs] = "nothing"
+
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
+        """Score (n, 3, H, W) float32 in [0, 1]; column ``coarse_texture``, (n,), 0 to 255."""
+        small = interpolate(check_images(images), (self.side, self.side), mode="area")
+        return {"coarse_texture": Texture()(small)["texture"]}
 
 
 def residual(images: Tensor, size: int = 5) -> np.ndarray:
