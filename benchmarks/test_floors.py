@@ -20,6 +20,7 @@ from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.modes import frozen
+from shortcut_nb.personalize.training import latents_of
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,8 @@ def test_step_against_a_surrogate(lab, name, record_property):
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = AGAINST_SURROGATES[name]
     attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
-    run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen
+    run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen, and encoded
+    run.made["still"] = latents_of(model, subject.images).mean
     with frozen(*model.modules):
         objective = attack.objective(model, run)
         if name == "metacloak":
