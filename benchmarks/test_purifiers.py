@@ -29,12 +29,12 @@ from shortcut_nb.purify import PURIFIERS
 # "D" autoencoder, "U" text-to-image model and "W" with guidance, "I" one step of IMPRESS, "S" the
 # upscaler with guidance and "V" its decoder. The last number is the bar.
 FLOORS = {
-    "restorer": ({}, "R", 1.10), "vae": ({}, "ED", 1.15), "ddspure": ({}, "P", 1.10),
+    "restorer": ({}, "R", 1.10), "vae": ({}, "ED", 1.10), "ddspure": ({}, "P", 1.10),
     "diffpure": ({"steps": 8}, "P" * 8, 1.10),
     "gridpure": ({"iterations": 2, "steps": 4}, "P" * 8, 1.10),
     "eldiffpure": ({"steps": 8}, "E" + "U" * 8 + "D", 1.10),
     "ldiffpure": ({"steps": 8}, "E" + "W" * 8 + "D", 1.10),
-    "impress": ({"steps": 6}, "I" * 6, 1.15), "sr": ({"steps": 20}, "S" * 20 + "V", 1.10),
+    "impress": ({"steps": 6}, "I" * 6, 1.10), "sr": ({"steps": 20}, "S" * 20 + "V", 1.10),
     "codesr": ({"steps": 20}, "R" + "S" * 20 + "V", 1.10),
     "pdmpure": ({"steps": 8, "upscale": False}, "P" * 8, 1.10), "face-restorer": ({}, "F", 1.10),
 }  # fmt: skip
