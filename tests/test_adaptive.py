@@ -98,6 +98,8 @@ def test_no_gradient_is_refused_before_any_work(lab):
         lab.attack("adaptive-aspl", purifier="jpeg", gradient="full")
     with pytest.raises(ValueError, match="prompts"):
         lab.attack("adaptive-aspl", prompts="other")
+    with pytest.raises(ValueError, match="surrogate_text_lr"):
+        lab.attack("adaptive-aspl", surrogate_text_lr=-1.0)
 
 
 def test_a_surrogate_can_hold_its_words_as_the_defender_does(lab, subject):

@@ -183,8 +183,11 @@ def test_scatter_names_conditions_where_there_is_room():
     fig = scatter_plot(rows, "clip_towards", {"quality_fall": "quality", "texture_rise": "texture"})
     assert [ax.get_ylabel() for ax in fig.axes] == ["quality", "texture"]
     assert {text.get_text() for text in fig.axes[0].texts} == set(LEVELS) - {"clean"}
-    names = {text.get_text() for text in fig.axes[0].texts}
-    assert names <= set(rows["condition"]) and names
+    crowd = rows["condition"] != rows["condition"].iloc[0]  # all but one in one place
+    apart = rows.assign(clip_towards=0.5 * crowd, quality_fall=0.5 * crowd)
+    (ax,) = scatter_plot(apart, "clip_towards", {"quality_fall": "quality"}).axes
+    names = {text.get_text() for text in ax.texts}
+    assert len(names) == 2 and rows["condition"].iloc[0] in names
     here = rows.assign(clip_towards=0.5, quality_fall=0.5)  # every name in one place
     (ax,) = scatter_plot(here, "clip_towards", {"quality_fall": "quality"}).axes
     assert len(ax.texts) == 1

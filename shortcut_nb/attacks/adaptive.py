@@ -83,6 +83,10 @@ class AdaptiveASPL(ASPL):
         super().__post_init__()
         one_of(self.gradient, ("straight-through", "full"), "gradient")
         one_of(self.prompts, tuple(PROMPTS), "prompts")
+        if self.surrogate_text_lr is not None and self.surrogate_text_lr < 0:
+            raise ValueError(
+                f"surrogate_text_lr must not be negative; got {self.surrogate_text_lr}"
+            )
         if self.lab is not None and self.gradient == "full":
             purifier = self.lab.purifier(self.purifier)
             if not hasattr(purifier, "differentiable"):

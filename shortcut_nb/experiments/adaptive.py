@@ -28,7 +28,7 @@ from .figures import score_figures
 from .pool import in_processes, lab_of
 from .report import TITLES, about, between, means, paired, records, write_json
 from .sheets import Sheet, draw, score
-from .shipped import gap, verdict
+from .shipped import gap, verdict, with_gaps
 from .stages import Cell, Stages
 from .words import TRAININGS
 
@@ -164,7 +164,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
                 if name != other:
                     row |= gap(label, paired(own, row["score"], name, other), HARM[row["score"]])
             rows.append(row)
-    return pd.DataFrame(rows)
+    return with_gaps(pd.DataFrame(rows), "harm", "gain")
 
 
 def against(rows: pd.DataFrame, score: str, name: str = "harm") -> pd.DataFrame:
@@ -187,10 +187,16 @@ def against(rows: pd.DataFrame, score: str, name: str = "harm") -> pd.DataFrame:
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per attacker and budget: seconds for a set, and how visible (against clean pictures)."""
+    """Per attacker and budget: seconds for a set, and how visible (against clean pictures).
+
+    Means over subjects; seconds are the median, since a clock is at the mercy of other work.
+    """
     bare = frame[(frame["defence"] == "none") & (frame["knowledge"] != "clean")]
-    measures = ["attack_seconds", "psnr", "ssim", "perceptual", "linf"]
-    return bare.groupby(["knowledge", "eps"], sort=False)[measures].mean().reset_index()
+    how = {"attack_seconds": "median"} | dict.fromkeys(
+        ["psnr", "ssim", "perceptual", "linf"], "mean"
+    )
+    each = bare.groupby(["knowledge", "eps", "subject", "seed"], sort=False)[list(how)].first()
+    return each.groupby(["knowledge", "eps"], sort=False).agg(how).reset_index()
 
 
 def main(

@@ -2,7 +2,8 @@
 
 An adaptive attack that harms no more than a blind one may be a weak optimiser, or what it climbs
 may not be the harm (Tramèr et al. 2020, "On adaptive attacks to adversarial example defenses").
-This tells the two apart: the denoising loss of what the defender trains on.
+A stand-in for what it climbs: the pretrained model's denoising loss, under the class prompt, of
+what the defender trains on. (The attack climbs it on fine-tuned surrogates, under their prompt.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pandas as pd
 from .pool import in_processes, lab_of
 from .report import between, means, paired
 from .shifts import measures
-from .shipped import gap
+from .shipped import gap, with_gaps
 from .stages import Cell, Stages
 
 SCORES = ("loss", "psnr")
@@ -60,7 +61,7 @@ def climb_table(rows: pd.DataFrame) -> pd.DataFrame:
             if row["knowledge"] not in ("clean", who):
                 other = f"{who} | {row['pictures']}"
                 row |= gap(label, paired(named, row["score"], name, other), 1)
-    return pd.DataFrame(found)
+    return with_gaps(pd.DataFrame(found), "rise", "gain")
 
 
 def read(rows: pd.DataFrame) -> pd.DataFrame:

@@ -31,8 +31,9 @@ HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
 EVERY = "every budget"
 # What the hypothesis (H1) says must be, stated before this experiment was run. They are its
 # predictions, not our expectation: a prototype had seen random noise move CLIP as far as an attack.
-# One was added after a look at one subject: there CLIP lost 0.003 of the class, so that a loss
-# above zero says little; "calls … a pattern" is what the hypothesis says in its own words.
+# Six were added later. One after a look at one subject: there CLIP lost 0.003 of the class, so that
+# a loss above zero says little; "calls … a pattern" is what the hypothesis says in its own words.
+# The three of equal l∞ and the two of purification when the others were known.
 # Each is a mean above zero over subjects: (name, column, condition, minus condition or None for
 # clean pictures).
 DIFFERENCES: tuple[tuple[str, str, str, str | None], ...] = (

@@ -81,6 +81,12 @@ def gap(name: str, each: np.ndarray, direction: int) -> dict[str, Any]:
     return {name: found["difference"]} | {f"{name}_{end}": found[end] for end in ends}
 
 
+def with_gaps(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The table with all columns of :func:`gap` for each name, NaN where there was no gap."""
+    ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high", "_holds", "_weakest")]
+    return table.reindex(columns=[*table, *(end for end in ends if end not in table)])
+
+
 def compare(
     mine: pd.DataFrame, rows: Sequence[dict[str, Any]], by: Sequence[str], name: str = "difference"
 ) -> pd.DataFrame:
