@@ -1,5 +1,8 @@
 """The CLIP shift against hand-made vectors, and projections that keep what they must."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,6 +95,17 @@ def test_umap_takes_few_points_and_repeats_itself(n):
     found = project(points, "umap", seed=1, neighbors=5)
     assert found.shape == (n, 2) and np.isfinite(found).all()
     assert np.array_equal(found, project(points, "umap", seed=1, neighbors=5))
+
+
+def test_umap_leaves_torchs_threads_alone():
+    """Another number of threads gives other bits: a training would not repeat itself."""
+    code = (
+        "import numpy, torch; torch.set_num_threads(1)\n"
+        "from shortcut_nb.analysis.projection import project\n"
+        "project(numpy.random.default_rng(0).normal(size=(20, 4)))\n"
+        "assert torch.get_num_threads() == 1, torch.get_num_threads()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_stability_of_clear_groups():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 from scipy.spatial import procrustes
 from sklearn.decomposition import PCA
@@ -39,7 +41,7 @@ def project(
         return PCA(n_components=2, svd_solver="full").fit_transform(points)
     if method != "umap":
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _torch_threads():
         warnings.simplefilter("ignore")  # n_jobs is forced to 1 by a seed, as documented
         from umap import UMAP  # compiles for seconds: only when asked for
 
@@ -81,6 +83,16 @@ def stability(
         trust = trustworthiness(points, plane, n_neighbors=near, metric="cosine")
         rows.append({"seed": seed, "trustworthiness": trust, "procrustes": float(np.mean(gaps))})
     return pd.DataFrame(rows)
+
+
+@contextmanager
+def _torch_threads() -> Iterator[None]:
+    """Put torch's number of threads back, which numba's OpenMP takes with it (and so the bits)."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _checked(embeddings: ArrayLike) -> np.ndarray:
