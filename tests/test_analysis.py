@@ -101,9 +101,10 @@ def test_umap_leaves_torchs_threads_alone():
     """Another number of threads gives other bits: a training would not repeat itself."""
     code = (
         "import numpy, torch; torch.set_num_threads(1)\n"
-        "x = torch.ones(64, 64, requires_grad=True); (x @ x).sum().backward()\n"
+        "from shortcut_nb import Lab\n"  # with what it loads, it shows
         "from shortcut_nb.analysis.projection import project\n"
-        "project(numpy.random.default_rng(0).normal(size=(20, 4)))\n"
+        "x = torch.ones(64, 64, requires_grad=True); (x @ x).sum().backward()\n"
+        "project(numpy.random.default_rng(0).normal(size=(40, 8)))\n"
         "assert torch.get_num_threads() == 1, torch.get_num_threads()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
