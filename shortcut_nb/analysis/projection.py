@@ -41,7 +41,7 @@ def project(
         return PCA(n_components=2, svd_solver="full").fit_transform(points)
     if method != "umap":
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    with warnings.catch_warnings(), _torch_threads():
+    with warnings.catch_warnings(), torch_threads():
         warnings.simplefilter("ignore")  # n_jobs is forced to 1 by a seed, as documented
         from umap import UMAP  # compiles for seconds: only when asked for
 
@@ -86,7 +86,7 @@ def stability(
 
 
 @contextmanager
-def _torch_threads() -> Iterator[None]:
+def torch_threads() -> Iterator[None]:
     """Put torch's number of threads back, which numba's OpenMP takes with it (and so the bits)."""
     threads = torch.get_num_threads()
     try:
