@@ -10,6 +10,7 @@ import shortcut_nb.clip
 import shortcut_nb.diffusion
 from shortcut_nb import Lab
 from shortcut_nb.attacks.objectives import DenoisingLoss, LatentDistance, OnLatents
+from shortcut_nb.attacks.photoguard import EditDistance
 from shortcut_nb.attacks.pid import PosteriorShift
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.attacks.simac import FeatureInterference
@@ -125,6 +126,14 @@ def test_the_clip_shift(lab, apart):
         torch.testing.assert_close(objective(moved, []), want)
     found, promised = slopes_of(lambda x: objective(x, []), moved, 1e-4, towards)
     assert found == pytest.approx(promised, rel=1e-4)
+
+
+def test_the_edit_that_photoguards_diffusion_attack_descends(model, apart):
+    _, moved, towards = apart
+    goal = torch.full((1, 3, *moved.shape[2:]), 0.5).double()
+    edit = EditDistance(model, model.embed([""]), goal, 0.5, 2, 7.5, 0.0)
+    found, promised = slopes_of(lambda x: edit(x, generators([3, 4])), moved, 1e-2, towards)
+    assert found == pytest.approx(promised, rel=1e-2)  # the UNet's output is made float32
 
 
 def test_targeted_sds_needs_no_more_of_the_unet_than_its_error(lab, model, apart):
