@@ -104,13 +104,19 @@ class SimAC(ASPL):
         chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
         run.kept["timesteps"] = chosen
 
+    @property
+    def interferes(self) -> bool:
+        """Whether the feature loss takes part."""
+        return not self.released and self.feature_weight != 0
+
     def arm(self, run: Run) -> None:
         super().arm(run)
-        run.made["still"] = latents_of(self.lab.diffusion, run.clean, self.chunk or 16).mean
+        if self.interferes:
+            run.made["still"] = latents_of(self.lab.diffusion, run.clean, self.chunk or 16).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run.subject)[0]]), run.kept["timesteps"]
-        if self.released or self.feature_weight == 0:
+        if not self.interferes:
             return DenoisingLoss(model, context, timesteps=chosen)
         return FeatureInterference(
             model, context, timesteps=chosen, still=run.made["still"], weight=self.feature_weight
