@@ -118,8 +118,12 @@ def edges(claims: Sequence[dict]) -> list[Edge]:
     ]  # fmt: skip
 
 
-def claims_beside(folder: Path, eps: str) -> list[dict]:
-    """Claims at a budget from the ``story.json`` and ``mismatch.json`` beside, where they are."""
+def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
+    """Claims at a budget from ``story.json`` and ``mismatch.json``, where they are.
+
+    Args:
+        folder: where to look; see :func:`.shipped.shipped`.
+    """
     found = []
     for name, rows in (("story", "claims"), ("mismatch", "predictions")):
         with suppress(FileNotFoundError):
@@ -174,7 +178,7 @@ def report(
     write_json(content, out / "shortcut.json")
     _draw_curves(steps, eps, out)
     _draw_predictions(pd.DataFrame(rows), eps, out)
-    if arrows := edges([*rows, *claims_beside(out, eps)]):
+    if arrows := edges([*rows, *claims_beside(eps, out)]):
         draw_graph(arrows, eps, out)
 
 

@@ -54,16 +54,18 @@ def interval_plot(
     xlabel: str = "mean and 95 % interval",
     title: str | None = None,
     reference: float | None = None,
+    pitch: float = 0.32,
 ) -> Figure:
     """Draw what :func:`interval_table` returned: a point and a horizontal interval per row.
 
-    ``reference`` is a vertical line to compare with, such as 0 or the clean value.
+    ``reference`` is a vertical line to compare with, such as 0 or the clean value; ``pitch`` the
+    inches from a row to the next.
     """
     groups = list(dict.fromkeys(table[group])) if group else [None]
     style = looks(table[by].tolist())
     lines = len(table) + len(groups) * (group is not None)
     with theme():
-        fig = Figure((6.5, 0.9 + 0.32 * lines), layout="constrained")
+        fig = Figure((6.5, 0.9 + pitch * lines), layout="constrained")
         ax = fig.subplots()
         if reference is not None:
             ax.axvline(reference, color="0.4", linewidth=1, linestyle="--", zorder=1)
