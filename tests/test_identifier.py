@@ -82,6 +82,8 @@ def test_report_can_be_read_back(tmp_path):
     shown = identifier.against(pd.DataFrame(content["rows"]), "quality")
     assert len(shown) == 5
     assert [row["mean"] for row in content["without_prior"]] == pytest.approx([0] * 9)
+    assert [row["score"] for row in identifier.claims(content)] == list(identifier.HARMS)
+    assert {row["claim"] for row in identifier.claims(content)} == {identifier.SPARED}
     for score in identifier.HARMS:
         assert (tmp_path / f"identifier_{score}.png").stat().st_size > 1000
 
@@ -98,6 +100,7 @@ def test_without_prior_preservation_the_class_is_harmed_more():
     texture = found[found["score"] == "texture"].set_index(["attack", "whose"])
     assert texture.loc[("aspl", "class"), "mean"] == pytest.approx(1.5)
     assert texture.loc[("aspl", identifier.GAP), "mean"] == pytest.approx(-1.5)
+    assert texture.loc[("aspl", identifier.GAP), "without"] == pytest.approx(0, abs=0.1)
     says = texture["verdict"].to_dict()
     assert says["aspl", "class"] == says["aspl", identifier.GAP] == "confirmed"
     assert says["pid", "class"] == "undecided" and says["aspl", "V*"] == ""

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from shortcut_nb.experiments import predictions, shortcut
+from shortcut_nb.experiments.identifier import SPARED
 from shortcut_nb.experiments.interventions import CONDITIONS, Condition
 from shortcut_nb.experiments.mismatch import DIFFERENCES
 from shortcut_nb.experiments.predictions import BASE, FIRST, PREDICTIONS, each, judged
@@ -61,7 +62,8 @@ def test_every_condition_of_a_prediction_exists():
     claims = [prediction.claim for prediction in PREDICTIONS]
     assert len(set(claims)) == len(claims)
     h1 = {name for name, *_ in DIFFERENCES}
-    mine = {claim for *_, claim, _ in shortcut.ARROWS} - {"purification removes the texture"}
+    elsewhere = {"purification removes the texture", SPARED}
+    mine = {claim for *_, claim, _ in shortcut.ARROWS} - elsewhere
     assert mine <= set(claims) | h1 and mine & h1
 
 
@@ -131,6 +133,9 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
          "holds": True} for _, _, claim, score in shortcut.ARROWS if score not in shortcut.TITLES
     ]  # fmt: skip
     (tmp_path / "mismatch.json").write_text(json.dumps({"predictions": moved}))
+    spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
+              "mean": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
+    (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
     shortcut.report(frame(), "16/255", tmp_path)
     content = json.loads((tmp_path / "shortcut.json").read_text())
     assert len(content["predictions"]) == 3 * len(PREDICTIONS) + 1
@@ -146,7 +151,7 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(shortcut.ARROWS)
     again = shortcut.edges(content["predictions"])
-    assert len(again) == len(shortcut.ARROWS) - 1 - len(moved)  # without the files beside
+    assert len(again) == len(shortcut.ARROWS) - 2 - len(moved)  # without the files beside
     assert len(moved) == 5
     shifted = drawn[drawn["cause"] == shortcut.SHIFTED]
     assert set(shifted["effect"]) == {shortcut.BOUND}

@@ -9,7 +9,7 @@ resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ import pandas as pd
 import typer
 
 from ..analysis.correlation import rank_correlation
+from ..metrics import bootstrap_mean
 from ..plots import SavedFigure, interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix, strength
@@ -42,6 +43,7 @@ UNPRESERVED = ("aspl", "photoguard")
 # If it is prior preservation that spares the class, then without it the class is harmed more and
 # V* is set apart less. Stated before these numbers were seen.
 PREDICTED = {"class": 1, GAP: -1}
+SPARED = "without prior preservation V* is set apart less"
 
 
 def harms(frame: pd.DataFrame) -> pd.DataFrame:
@@ -124,9 +126,9 @@ def compare_priors(preserved: pd.DataFrame, without: pd.DataFrame) -> pd.DataFra
         preserved, without: see :func:`harms`; each against its own training on clean pictures.
 
     Returns:
-        One row per attack, score and whose harm it is: ``mean``, the harm without it less the harm
-        with it, its interval over subjects, and the verdict on :data:`PREDICTED` ("" for V*, of
-        which nothing was).
+        One row per attack, score and whose harm it is: ``without``, the harm without it, and
+        ``mean``, that less the harm with it; each with its interval over subjects; and the verdict
+        on :data:`PREDICTED` of the latter ("" for V*, of which nothing was).
     """
     by, found = [*KEYS, "score"], []
     both = without.merge(preserved, on=by, suffixes=("", " preserved"))
@@ -135,10 +137,25 @@ def compare_priors(preserved: pd.DataFrame, without: pd.DataFrame) -> pd.DataFra
             each = (part[whose] - part[f"{whose} preserved"]).to_numpy()
             row = judge(each, PREDICTED.get(whose, 1))
             says = verdict(row["holds"]) if whose in PREDICTED else ""
+            bare = bootstrap_mean(part[whose].to_numpy())
             found.append({"attack": attack, "eps": eps, "score": score, "whose": whose,
+                          "without": bare.mean, "without_low": bare.low, "without_high": bare.high,
                           "mean": row.pop("difference"), "n": row.pop("subjects"),
                           "verdict": says} | row)  # fmt: skip
     return pd.DataFrame(found)
+
+
+def claims(content: Mapping[str, Any], attack: str = "aspl") -> list[dict[str, Any]]:
+    """:data:`SPARED` of one attack, a row a score, as rows of claims are elsewhere.
+
+    Args:
+        content: of ``identifier.json``.
+    """
+    return [
+        row | {"claim": SPARED, "difference": row["mean"]}
+        for row in content["without_prior"]
+        if (row["attack"], row["whose"]) == (attack, GAP)
+    ]
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import typer
 from ..lab import Lab
 from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
+from . import identifier
 from .choice import chosen
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
 from .matrix import first_subjects
@@ -32,6 +33,7 @@ SCORES = WITH_NOISE
 SHEETS = {
     "own": "V* class", "bare": "V* alone", "swapped": "another rare word", "class": "class",
 }  # fmt: skip
+TRAINED = "training:\nwords, prior preservation"
 BOUND = "shortcut:\nV* carries the noise"
 SHIFTED = "latent mismatch:\nCLIP nearer to noise"
 # (cause, effect, the claim that supports the arrow, its score)
@@ -45,9 +47,10 @@ ARROWS = (
     ("perturbation", BOUND, "a shuffled perturbation works too", "texture"),
     ("perturbation", BOUND, "another person's perturbation works too", "texture"),
     ("perturbation", BOUND, "random noise of the same size does less", "texture"),
-    ("words", BOUND, "a telling caption binds less than V*", "texture"),
-    ("words", BOUND, "naming the person leaves the noise to V*", "texture"),
-    ("words", BOUND, "naming the noise relieves V*", "texture"),
+    (TRAINED, BOUND, "a telling caption binds less than V*", "texture"),
+    (TRAINED, BOUND, "naming the person leaves the noise to V*", "texture"),
+    (TRAINED, BOUND, "naming the noise relieves V*", "texture"),
+    (TRAINED, BOUND, identifier.SPARED, "texture"),
     (BOUND, "texture", BASE, "texture"),
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
@@ -119,7 +122,7 @@ def edges(claims: Sequence[dict]) -> list[Edge]:
 
 
 def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
-    """Claims at a budget from ``story.json`` and ``mismatch.json``, where they are.
+    """Claims at a budget from ``story``, ``mismatch`` and ``identifier.json``, where they are.
 
     Args:
         folder: where to look; see :func:`.shipped.shipped`.
@@ -128,6 +131,8 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
     for name, rows in (("story", "claims"), ("mismatch", "predictions")):
         with suppress(FileNotFoundError):
             found += shipped(name, folder)[rows]
+    with suppress(FileNotFoundError):
+        found += identifier.claims(shipped("identifier", folder))
     return as_claims([row for row in found if row["eps"] == eps])
 
 
@@ -186,7 +191,7 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     """Draw and save the causal graph as ``shortcut_graph``."""
     return save_figure(
         causal_graph(arrows), "shortcut_graph", folder=out, data=pd.DataFrame(arrows),
-        alt=f"Causal graph at {eps}: perturbation and words lead to the shortcut, the shortcut "
+        alt=f"Causal graph at {eps}: perturbation and training lead to the shortcut, which leads "
         "to texture, quality and identity; each arrow with its experiment, effect and verdict.",
     )  # fmt: skip
 

@@ -1,0 +1,212 @@
+"""The tables of ``docs/results.md``, from the shipped files.
+
+``python -m shortcut_nb.experiments.results`` writes them anew between their marks,
+``<!-- NAME -->`` and ``<!-- /NAME -->``. No number in a table is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from ..mini.evaluate import CARD
+from ..weights import PACKAGE
+from .report import between
+from .shipped import shipped, verdict
+from .strength import NOISE
+
+PAGE = PACKAGE.parent / "docs" / "results.md"
+SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
+DEFENCES = {"none": "none", "purifier": "purifier", "both": "purifier + CDL",
+            "both, held": "purifier + CDL, words held"}  # fmt: skip
+SPEC = {"quality": "+.2f", "coarse_texture": "+.1f"}
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(row: dict, name: str, spec: str = "+.2f", ends: str | None = None) -> str:
+    """``row[name]`` with its interval; ``ends``: whose interval, where that is another name."""
+    ends = name if ends is None else ends
+    return between(row[name], row[f"{ends}_low"], row[f"{ends}_high"], spec)
+
+
+def miniature() -> str:
+    bars = json.loads(CARD.read_text("utf-8"))["bars"]
+    return markdown(
+        ["measure", "value", "bar", "reached"],
+        ([bar["key"], f"{bar['value']:.3g}", f"{bar['sign']} {bar['bar']:g}",
+          "yes" if bar["reached"] else "**no**"] for bar in bars),
+    )  # fmt: skip
+
+
+def methods() -> str:
+    shown = {"ims_missing": "identity", "quality": "quality", "class_likeness": "class: identity",
+             "class_quality": "class: quality"}  # fmt: skip
+    return markdown(
+        ["method", *shown.values(), "steps", "seconds", "bytes"],
+        ([f"`{row['method']}`", *(number(row, name, ".2f") for name in shown),
+          f"{row['steps']:.0f}", f"{row['seconds']:.0f}", f"{row['bytes']:,.0f}"]
+         for row in shipped("methods")["methods"]),
+    )  # fmt: skip
+
+
+def story() -> str:
+    frame = pd.DataFrame(shipped("story")["claims"])
+    budgets = list(dict.fromkeys(frame["eps"]))
+    rows = []
+    for (claim, score), part in frame.groupby(["claim", "score"], sort=False):
+        at = {row["eps"]: f"{number(row, 'difference', '+.3f', '')} {SAYS[verdict(row['holds'])]}"
+              for row in _spelt(part)}  # fmt: skip
+        rows.append([claim, score, *(at.get(eps, "") for eps in budgets)])
+    return markdown(["claim", "score", *budgets], rows)
+
+
+def strength() -> str:
+    rows = [row for row in shipped("strength")["attacks"] if row["attack"] != "clean"]
+    harms = {"ims_missing": "identity", "quality": "quality", "texture": "texture"}
+    return markdown(
+        ["attack", *harms.values(), "PSNR (dB)", "CLIP shift to noise", "seconds", "MiB",
+         "beats noise"],
+        ([f"`{row['attack']}`", *(number(row, f"{name}_harm", "+.2f", name) for name in harms),
+          f"{row['psnr']:.1f}", f"{row['shift_projection']:.2f}", f"{row['attack_seconds']:.0f}",
+          f"{row['memory_mib']:.0f}",
+          "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"]
+         for row in sorted(rows, key=lambda row: row["quality"])),
+    )  # fmt: skip
+
+
+def identifier() -> str:
+    content, titles = shipped("identifier"), {"quality": "fall of quality",
+                                              "texture": "rise of texture"}  # fmt: skip
+    preserved = {(row["attack"], row["score"], row["whose"]): row for row in content["rows"]}
+    rows = []
+    for row in _spelt(pd.DataFrame(content["without_prior"])):
+        if row["score"] in titles:
+            usual = _spelt(pd.DataFrame([preserved[row["attack"], row["score"], row["whose"]]]))[0]
+            rows.append([
+                f"`{row['attack']}`", titles[row["score"]],
+                row["whose"].replace("−", "less the"), number(usual, "mean", ends=""),
+                number(row, "without"), number(row, "mean", ends=""), row["verdict"],
+            ])  # fmt: skip
+    return markdown(
+        ["attack", "harm", "to", "with prior preservation", "without", "difference", ""], rows
+    )
+
+
+def shortcut() -> str:
+    rows = []
+    for row in _spelt(pd.DataFrame(shipped("shortcut")["predictions"])):
+        if row["score"] in ("quality", "ims_missing"):
+            continue
+        unit = "" if row["score"] == "texture" else f" ({row['score'].replace('the', 'the final')})"
+        said = row["verdict"].replace("refuted", "**refuted**")
+        rows.append([row["claim"], number(row, "difference", "+.2f", "") + unit, said])
+    return markdown(["prediction", "difference in texture", ""], rows)
+
+
+def purification() -> str:
+    frame = pd.DataFrame(shipped("purification")["rows"])
+    attacks = list(dict.fromkeys(frame["attack"]))
+    mean = frame.groupby("purifier").mean(numeric_only=True).sort_values("perceptual")
+    rows = []
+    for name, row in mean.iterrows():
+        own = {one["attack"]: one for one in frame[frame["purifier"] == name].to_dict("records")}
+        rows.append([
+            f"`{name}`", f"{row['perceptual']:.2f}", f"{row['likeness']:.2f}",
+            f"{row['realigned']:+.2f}",
+            *(number(own[attack], "quality_restored") for attack in attacks),
+            f"{row['texture']:.1f}", f"{row['purify_seconds']:.2f}", f"{row['memory_mib']:.0f}",
+        ])  # fmt: skip
+    return markdown(
+        ["purifier", "perceptual distance", "likeness", "shift undone",
+         *(f"quality restored, `{attack}`" for attack in attacks), "texture", "s a picture", "MiB"],
+        rows,
+    )  # fmt: skip
+
+
+def words() -> str:
+    frame = pd.DataFrame(shipped("words")["pieces"])
+    kinds = [("quality", "clean"), ("quality", "protected"), ("texture", "clean"),
+             ("texture", "protected"), ("ims_missing", "protected")]  # fmt: skip
+    rows = []
+    for piece, part in frame.groupby("piece", sort=False):
+        cells = [
+            number(row, "mean", ".2f", "")
+            for score, kind in kinds
+            for row in _spelt(part[(part["score"] == score)
+                                   & part["pictures"].str.startswith(kind)])
+        ]  # fmt: skip
+        rows.append([str(piece), *cells])
+    titles = [f"{score.replace('ims_missing', 'identity')}, {kind}" for score, kind in kinds]
+    return markdown(["training and sampling", *titles], rows)
+
+
+def adaptive() -> str:
+    content = shipped("adaptive")
+    frame = pd.DataFrame(content["rows"])
+    frame = frame[frame["harm"].notna()]
+    budgets = [content["eps"], frame.loc[frame["pixels"].idxmax(), "eps"]]
+    kinds = [(score, eps) for score in SPEC for eps in budgets]
+    rows = []
+    for (defence, who), part in frame.groupby(["defence", "knowledge"], sort=False):
+        found = {(row["score"], row["eps"]): row for row in part.to_dict("records")}
+        rows.append([
+            DEFENCES[str(defence)], str(who),
+            *(number(found[kind], "harm", SPEC[kind[0]]) if kind in found else ""
+              for kind in kinds),
+        ])  # fmt: skip
+    titles = [f"{score.replace('_', ' ')}, {eps}" for score, eps in kinds]
+    return markdown(["defence", "attacker knows", *titles], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each
+    for each in (miniature, methods, story, strength, identifier, shortcut, purification, words,
+                 adaptive)
+}  # fmt: skip
+"""Every table by the name in its marks."""
+
+
+def _spelt(frame: pd.DataFrame) -> list[dict]:
+    """Rows with ``low`` and ``high`` under the names that :func:`number` looks for."""
+    return frame.rename(columns={"low": "_low", "high": "_high"}).to_dict("records")
+
+
+def filled(page: str) -> str:
+    """The page with every table between its marks written anew.
+
+    Raises:
+        ValueError: a table has no marks, or marks have no table.
+    """
+    marked = re.findall(r"<!-- /(\w+) -->", page)
+    if sorted(marked) != sorted(TABLES):
+        raise ValueError(
+            f"the page has marks for {', '.join(sorted(marked))}; there are tables for "
+            f"{', '.join(sorted(TABLES))}"
+        )
+    for name, table in TABLES.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"\n<!-- /{name} -->")
+        if not end:
+            raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
+        page = f"{before}{start}\n{table()}\n{end}{after}"
+    return page
+
+
+def main(page: Annotated[Path, typer.Option(help="the page to write")] = PAGE) -> None:
+    fresh = filled(page.read_text("utf-8"))
+    page.write_text(fresh, "utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
