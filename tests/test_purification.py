@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,6 +10,7 @@ from shortcut_nb.experiments import purification
 from shortcut_nb.experiments.memory import peak_memory
 from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.experiments.store import Store
+from shortcut_nb.metrics import bootstrap_mean
 
 
 def frame():
@@ -63,9 +65,30 @@ def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
     assert 100 < purification.memory_of("jpeg") < 20_000
     with pytest.raises(RuntimeError, match="unknown purifier"):
         peak_memory("lab.purifier('nope')")
-    purification.report(frame(), "16/255", tmp_path, {"vae": 700.0})
+    peaks = pd.DataFrame({"purifier": ["vae"] * 3, "memory_mib": [700.0, 600.0, 900.0]})
+    purification.report(frame(), "16/255", tmp_path, peaks)
     rows = json.loads((tmp_path / "purification.json").read_text())["rows"]
-    assert {row["purifier"]: row["memory_mib"] for row in rows}["vae"] == 700
+    vae = next(row for row in rows if row["purifier"] == "vae")
+    ends = [vae[f"memory_mib{end}"] for end in ("_low", "", "_high")]
+    assert ends == [600, 700, 900]
+
+
+def test_faithfulness_and_realignment_have_intervals_over_subjects():
+    given = frame()
+    given["psnr"] = 20 + given["subject"].str[1:].astype(int)
+    vae = given["condition"] == "aspl | vae"
+    given.loc[vae, "shift"] += 0.02 * given["subject"].str[1:].astype(int)
+    found = purification.table(given).set_index("purifier")
+    expected = bootstrap_mean(np.arange(20, 26, dtype=float))
+    assert found.loc["vae", ["psnr_low", "psnr_high"]].tolist() == pytest.approx(
+        [expected.low, expected.high]
+    )
+    row = found.loc["vae"]
+    assert row["realigned"] == pytest.approx(1 - (0.1 + 0.05) / 0.5)
+    assert row["realigned_low"] < row["realigned"] < row["realigned_high"]
+    shown = purification.readable(found.reset_index())
+    assert shown.loc[("aspl", "vae"), "psnr"].startswith("22.5 [")
+    assert "memory_mib" not in shown
 
 
 def measured(**changed):

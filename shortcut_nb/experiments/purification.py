@@ -7,22 +7,22 @@ with its interval over subjects. Resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from ..analysis.pareto import pareto
 from ..lab import Lab
+from ..metrics import bootstrap_mean
 from ..profile import load_profile
 from ..purify import ALIASES, PURIFIERS, Chain, build, expand, parameter_names, roles
 from . import matrix
 from .figures import score_figures
-from .memory import peak_memory
-from .report import about, judge, means, paired, records, write_json
+from .memory import MEMORY, memories, peak_memory
+from .report import about, between, judge, means, paired, records, write_json
 from .stages import Cell, Stages
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -53,8 +53,9 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per attack and purifier: faithfulness, realignment, and what came back.
 
     ``realigned`` is the share of the attack's shift in CLIP space that is gone (1: back at the
-    clean picture, below 0: further away). ``…_restored`` is the score's rise over no purifier,
-    ``…_left`` what is still missing to training on clean pictures (negative: worse).
+    clean picture, below 0: further away). It and the measures of :data:`FAITHFUL` have the ends of
+    their intervals over subjects (``…_low``, ``…_high``). ``…_restored`` is the score's rise over
+    no purifier, ``…_left`` what is still missing to training on clean pictures (negative: worse).
     """
     own, rows = frame[frame["prompt"] == "instance"], []
     for name, part in own.groupby("condition", sort=False):
@@ -64,10 +65,13 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         none = own[own["condition"] == f"{attack} | none"]
         row: dict = {"attack": attack, "purifier": purifier, "subjects": part["subject"].nunique()}
         each = part.groupby("subject")[[*FAITHFUL, *SCORES]].mean()
-        row |= each.mean().to_dict()
         if len(none):
             before = none.groupby("subject")["shift"].mean()
-            row["realigned"] = float((1 - each["shift"] / before).mean())
+            each["realigned"] = 1 - each["shift"] / before
+        row |= each.mean().to_dict()
+        for column in each.columns.difference(SCORES):
+            ends = bootstrap_mean(each[column].to_numpy())
+            row |= {f"{column}_low": ends.low, f"{column}_high": ends.high}
         for score in SCORES:
             for label, other in (("restored", f"{attack} | none"), ("left", "clean")):
                 if other == name:
@@ -80,6 +84,25 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
                             f"{score}_{label}_high": found["high"]}  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def readable(rows: pd.DataFrame) -> pd.DataFrame:
+    """A table for reading: realignment, faithfulness and cost, with their intervals.
+
+    PSNR in dB, seconds a picture; MiB at the peak is the median and range of several runs, where
+    there are some.
+
+    Args:
+        rows: what :func:`table` gives.
+    """
+    shown = {"realigned": "+.2f", "psnr": ".1f", "ssim": ".2f", "perceptual": ".2f",
+             "likeness": ".2f", "purify_seconds": ".3f", MEMORY: ".0f"}  # fmt: skip
+    found = {
+        name: [between(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), spec)
+               for _, row in rows.iterrows()]
+        for name, spec in shown.items() if name in rows
+    }  # fmt: skip
+    return pd.DataFrame(found).set_index(pd.MultiIndex.from_frame(rows[["attack", "purifier"]]))
 
 
 def family(purifier: str) -> str:
@@ -177,7 +200,7 @@ def main(
     purifier: Annotated[list[str] | None, typer.Option(help="these only")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    memory: Annotated[bool, typer.Option(help="also measure each purifier's peak memory")] = True,
+    memory: Annotated[int, typer.Option(help="runs for each one's peak memory; 0: none")] = 3,
     out: Path = Path("figures"),
 ) -> None:
     people = matrix.first_subjects(load_profile(profile), subjects)
@@ -185,17 +208,24 @@ def main(
     names = list(dict.fromkeys(["none", *names]))
     chosen = cells(eps, attack or list(ATTACKS), names)
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
-    known = tqdm(names if memory else [], "memory")
-    report(frame, eps, out, {name: memory_of(name, profile) for name in known})
+    tasks = [(name, profile) for name in names] * memory
+    peaks = thread_map(_memory, tasks, max_workers=max(1, workers), desc="memory")
+    report(frame, eps, out, pd.DataFrame(peaks, columns=["purifier", MEMORY]))
 
 
-def report(
-    frame: pd.DataFrame, eps: str, out: Path, memory: Mapping[str, float] | None = None
-) -> None:
-    """Write ``purification.json`` (the table; with MiB by purifier) and a figure a score."""
+def _memory(task: tuple[str, str]) -> tuple[str, float]:
+    return task[0], memory_of(*task)
+
+
+def report(frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None = None) -> None:
+    """Write ``purification.json`` (the table) and a figure a score.
+
+    Args:
+        peaks: MiB (``memory_mib``) of each ``purifier``, a row per run.
+    """
     rows = table(frame)
-    if memory:
-        rows["memory_mib"] = rows["purifier"].map(memory)
+    if peaks is not None and len(peaks):
+        rows = rows.join(memories(peaks, "purifier"), on="purifier")
     write_json(about(frame, eps) | {"rows": records(rows)}, out / "purification.json")
     shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
     score_figures(shown, "purification", f"for each purifier and attack at {eps}",

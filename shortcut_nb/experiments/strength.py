@@ -24,7 +24,7 @@ from ..profile import load_profile
 from . import matrix
 from .choice import chosen
 from .figures import score_figures
-from .memory import peak_memory
+from .memory import MEMORY, memories, peak_memory
 from .report import about, between, joined, judge, means, paired, records, write_json
 from .shipped import earlier
 from .stages import Cell
@@ -33,7 +33,6 @@ NOISE = ("noise", "noise-uniform")
 HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 SIZES = ("linf", "l2", "psnr", "ssim", "shift", "shift_projection")
 COST = "attack_seconds"
-MEMORY = "memory_mib"
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, tuple]] = {
     "advdm−": ("advdm", (("direction", -1),)),
@@ -212,12 +211,6 @@ def _memory(task: tuple[str, str, str]) -> tuple[str, float]:
     return name, memory_of(attack, profile, eps, dict(settings))
 
 
-def memories(peaks: pd.DataFrame) -> pd.DataFrame:
-    """Median, lowest (``_low``) and highest (``_high``) of the runs' peaks; one row per attack."""
-    by_attack = peaks.groupby("attack", sort=False)[MEMORY]
-    return by_attack.agg(**{MEMORY: "median", f"{MEMORY}_low": "min", f"{MEMORY}_high": "max"})
-
-
 def report(
     frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None = None,
     before: Mapping[str, Any] | None = None,
@@ -231,7 +224,7 @@ def report(
     each, moved = points(frame), sizes(frame)
     old = pd.DataFrame(before["attacks"]) if before else None
     if peaks is not None and len(peaks):
-        moved = moved.join(memories(peaks), on="attack")
+        moved = moved.join(memories(peaks, "attack"), on="attack")
     elif old is not None:  # not measured this time: what is known stays
         moved = moved.join(old.set_index("attack").filter(like=MEMORY), on="attack")
     if before:
