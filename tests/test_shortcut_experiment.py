@@ -134,7 +134,7 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     ]  # fmt: skip
     (tmp_path / "mismatch.json").write_text(json.dumps({"predictions": moved}))
     spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
-              "mean": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
+              "difference": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
     (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
     shortcut.report(frame(), "16/255", tmp_path)
     content = json.loads((tmp_path / "shortcut.json").read_text())

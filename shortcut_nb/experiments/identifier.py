@@ -9,7 +9,7 @@ resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from ..plots import SavedFigure, interval_plot, save_figure
 from ..profile import load_profile
 from . import matrix, strength
 from .predictions import BASE
-from .report import about, between, judge, records, write_json
+from .report import about, between, judge, means, records, write_json
 from .shifts import all_shifts
 from .shipped import verdict
 from .stages import Cell
@@ -33,7 +33,7 @@ HARMS = strength.HARMS
 AXES = {"ims_missing": "fall of identity match", "quality": "fall of quality",
         "texture": "rise of texture (grey levels)"}  # fmt: skip
 WHOSE = {"instance": "V*", "class": "class"}
-GAP = "V* − class"
+GAP = "V* − class"  # the gap: the harm to V* less the harm to the class
 PITCH = 0.13  # inches a row: two rows an attack, of a score of attacks
 # What of the mismatch should go with the gap, if it is what leads to the shortcut. Stated before
 # these numbers were seen; "misled" is the mismatch as the diffusion model has it.
@@ -111,11 +111,9 @@ def goes_with(rows: pd.DataFrame, shifted: pd.DataFrame, resamples: int = 4000) 
     return found
 
 
-def unpreserved(
-    eps: str, names: Sequence[str] = UNPRESERVED, ensemble: bool = True
-) -> dict[str, Cell]:
-    """Cells of clean pictures and of some attacks, trained without prior preservation."""
-    found = strength.cells(eps, list(names), ensemble)
+def unpreserved(eps: str) -> dict[str, Cell]:
+    """Cells of clean pictures and of :data:`UNPRESERVED`, trained without prior preservation."""
+    found = strength.cells(eps, list(UNPRESERVED))
     return {name: replace(cell, training=(("prior_weight", 0.0),)) for name, cell in found.items()}
 
 
@@ -127,8 +125,8 @@ def compare_priors(preserved: pd.DataFrame, without: pd.DataFrame) -> pd.DataFra
 
     Returns:
         One row per attack, score and whose harm it is: ``without``, the harm without it, and
-        ``mean``, that less the harm with it; each with its interval over subjects; and the verdict
-        on :data:`PREDICTED` of the latter ("" for V*, of which nothing was).
+        ``difference``, that less the harm with it; each with its interval over subjects; and the
+        verdict on :data:`PREDICTED` of the latter ("" for V*, of which nothing was).
     """
     by, found = [*KEYS, "score"], []
     both = without.merge(preserved, on=by, suffixes=("", " preserved"))
@@ -136,12 +134,13 @@ def compare_priors(preserved: pd.DataFrame, without: pd.DataFrame) -> pd.DataFra
         for whose in (*WHOSE.values(), GAP):
             each = (part[whose] - part[f"{whose} preserved"]).to_numpy()
             row = judge(each, PREDICTED.get(whose, 1))
+            if whose not in PREDICTED:
+                row["holds"] = None
             says = verdict(row["holds"]) if whose in PREDICTED else ""
             bare = bootstrap_mean(part[whose].to_numpy())
             found.append({"attack": attack, "eps": eps, "score": score, "whose": whose,
                           "without": bare.mean, "without_low": bare.low, "without_high": bare.high,
-                          "mean": row.pop("difference"), "n": row.pop("subjects"),
-                          "verdict": says} | row)  # fmt: skip
+                          "n": row.pop("subjects"), "verdict": says} | row)  # fmt: skip
     return pd.DataFrame(found)
 
 
@@ -152,25 +151,43 @@ def claims(content: Mapping[str, Any], attack: str = "aspl") -> list[dict[str, A
         content: of ``identifier.json``.
     """
     return [
-        row | {"claim": SPARED, "difference": row["mean"]}
+        row | {"claim": SPARED}
         for row in content["without_prior"]
         if (row["attack"], row["whose"]) == (attack, GAP)
     ]
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """How many attacks confirm, refute or leave open that V* is harmed beyond the class.
+    """How many attacks confirm, refute or leave open that V* is harmed, and beyond the class.
 
-    One row per score, columns the verdicts; random noise is not counted.
+    Confirmed: both the harm to V* and the gap are, in the same score. Refuted: the gap is. One row
+    per score, columns the verdicts; random noise is not counted.
 
     Args:
         found: see :func:`table`.
     """
-    gaps = found[(found["whose"] == GAP) & ~found["attack"].isin(strength.NOISE)]
-    counts = pd.crosstab(gaps["score"], gaps["verdict"])
+    says = found[~found["attack"].isin(strength.NOISE)].pivot(
+        index=["score", "attack"], columns="whose", values="verdict"
+    )
+    gaps = says[GAP].where((says[GAP] == "refuted") | (says["V*"] == "confirmed"), "undecided")
+    counts = gaps.groupby("score").value_counts().unstack(fill_value=0)
     return counts.reindex(
         index=[*HARMS], columns=["confirmed", "refuted", "undecided"], fill_value=0
     )
+
+
+def levels(frame: pd.DataFrame, without: pd.DataFrame) -> pd.DataFrame:
+    """The scores themselves, with and without prior preservation; see :func:`.report.means`.
+
+    Columns ``prior`` ("with", "without"), ``attack``, ``whose``, ``score``, ``mean``, ``low``,
+    ``high``, ``n``; the conditions of ``without``.
+    """
+    parts = []
+    for prior, rows in (("with", frame), ("without", without)):
+        own = rows[rows["condition"].isin(without["condition"]) & rows["prompt"].isin(WHOSE)]
+        own = own.assign(attack=own["condition"], whose=own["prompt"].map(WHOSE))
+        parts.append(means(own, ["attack", "whose"], list(HARMS)).assign(prior=prior))
+    return pd.concat(parts, ignore_index=True)
 
 
 def against(found: pd.DataFrame, score: str) -> pd.DataFrame:
@@ -222,19 +239,17 @@ def main(
     subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
     seeds: int = 2,
     eps: Annotated[str, typer.Option(help="budget of the perturbations")] = "16/255",
-    attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     out: Path = Path("figures"),
 ) -> None:
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
-    cells = strength.cells(eps, attack, ensemble=bool(named.ensemble))
+    cells = strength.cells(eps, ensemble=bool(named.ensemble))
     how: dict[str, Any] = {"profile": profile, "workers": workers}
     frame = matrix.run(cells, people, range(seeds), n=n, **how)
     shifted = all_shifts(cells, people, range(seeds), **how)
-    bare = unpreserved(eps, [name for name in UNPRESERVED if name in cells])
-    without = matrix.run(bare, people, range(seeds), n=n, **how)
+    without = matrix.run(unpreserved(eps), people, range(seeds), n=n, **how)
     report(frame, shifted, without, eps, out)
 
 
@@ -244,14 +259,14 @@ def report(
     """Write ``identifier.json`` (the tables, the correlations) and its figures.
 
     Args:
-        without: what :func:`.matrix.run` gives of :func:`unpreserved`; may be of clean pictures
-            only, where no attack was trained so.
+        without: what :func:`.matrix.run` gives of :func:`unpreserved`.
     """
     rows = harms(frame)
     found = table(rows)
     content = about(frame, eps) | {
         "claim": BASE, "rows": records(found), "goes_with": goes_with(rows, shifted),
         "without_prior": records(compare_priors(rows, harms(without))),
+        "levels": records(levels(frame, without)),
     }  # fmt: skip
     write_json(content, out / "identifier.json")
     for score in HARMS:

@@ -1,8 +1,8 @@
 """Which purifier gives the person back? ``python -m shortcut_nb.experiments.purification``.
 
 Every purifier against several attacks at one budget: realignment in CLIP space, faithfulness to
-the clean pictures, what it restores after DreamBooth, seconds a picture and peak memory. Each
-with its interval over subjects. Resumable through the store.
+the clean pictures, what it restores after DreamBooth, seconds a picture, each with its interval
+over subjects; and peak memory. Resumable through the store.
 """
 
 from __future__ import annotations

@@ -10,22 +10,30 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
+from .identifier import AXES, GAP
 from .report import between
-from .shipped import shipped, verdict
+from .shipped import shipped as read
+from .shipped import verdict
 from .strength import NOISE
 
 PAGE = PACKAGE.parent / "docs" / "results.md"
+FIGURES = PACKAGE.parent / "figures"
 SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
 DEFENCES = {"none": "none", "purifier": "purifier", "both": "purifier + CDL",
             "both, held": "purifier + CDL, words held"}  # fmt: skip
 SPEC = {"quality": "+.2f", "coarse_texture": "+.1f"}
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """A file of the repository's own, whatever figures a notebook would read."""
+    return read(name, FIGURES)
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -86,21 +94,29 @@ def strength() -> str:
 
 
 def identifier() -> str:
-    content, titles = shipped("identifier"), {"quality": "fall of quality",
-                                              "texture": "rise of texture"}  # fmt: skip
+    content = shipped("identifier")
     preserved = {(row["attack"], row["score"], row["whose"]): row for row in content["rows"]}
     rows = []
     for row in _spelt(pd.DataFrame(content["without_prior"])):
-        if row["score"] in titles:
-            usual = _spelt(pd.DataFrame([preserved[row["attack"], row["score"], row["whose"]]]))[0]
-            rows.append([
-                f"`{row['attack']}`", titles[row["score"]],
-                row["whose"].replace("−", "less the"), number(usual, "mean", ends=""),
-                number(row, "without"), number(row, "mean", ends=""), row["verdict"],
-            ])  # fmt: skip
+        usual = _spelt(pd.DataFrame([preserved[row["attack"], row["score"], row["whose"]]]))[0]
+        rows.append([
+            f"`{row['attack']}`", AXES[row["score"]], row["whose"].replace(GAP, "gap"),
+            number(usual, "mean", ends=""), number(row, "without"),
+            number(row, "difference", ends=""), row["verdict"],
+        ])  # fmt: skip
     return markdown(
-        ["attack", "harm", "to", "with prior preservation", "without", "difference", ""], rows
-    )
+        ["attack", "harm", "to", "with prior preservation", "without", "difference",
+         "prediction"], rows,
+    )  # fmt: skip
+
+
+def levels() -> str:
+    frame, kinds = pd.DataFrame(shipped("identifier")["levels"]), ("quality", "texture")
+    rows = []
+    for (prior, attack, whose), part in frame.groupby(["prior", "attack", "whose"], sort=False):
+        found = {row["score"]: number(row, "mean", ".2f", "") for row in _spelt(part)}
+        rows.append([str(prior), f"`{attack}`", str(whose), *(found[kind] for kind in kinds)])
+    return markdown(["prior preservation", "trained on", "samples of", *kinds], rows)
 
 
 def shortcut() -> str:
@@ -171,8 +187,8 @@ def adaptive() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (miniature, methods, story, strength, identifier, shortcut, purification, words,
-                 adaptive)
+    for each in (miniature, methods, story, strength, identifier, levels, shortcut, purification,
+                 words, adaptive)
 }  # fmt: skip
 """Every table by the name in its marks."""
 
