@@ -7,11 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
+    DiffusionPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
 )
@@ -51,15 +53,21 @@ class Diffusion:
     def open(
         cls, folder: str | Path, device: str | torch.device = "cpu",
         autocast: torch.dtype = torch.float32, revision: str | None = None,
+        lender: Diffusion | None = None,
     ) -> Diffusion:  # fmt: skip
         """Open a folder in diffusers' Stable Diffusion format; weights are read as float32.
+
+        Args:
+            lender: whose VAE and text encoder are used where the folder has none; see
+                :meth:`lend`.
 
         Raises:
             OSError: the folder is not a pipeline, or a weight file is missing.
         """
+        lent = {} if lender is None else lender.lend(StableDiffusionPipeline, folder)
         pipe = StableDiffusionPipeline.from_pretrained(
             folder, dtype=torch.float32, safety_checker=None, local_files_only=True,
-            requires_safety_checker=False, feature_extractor=None, revision=revision,
+            requires_safety_checker=False, feature_extractor=None, revision=revision, **lent,
         ).to(device)  # fmt: skip
         pipe.set_progress_bar_config(disable=True)
         schedule = DDPMScheduler.from_config(pipe.scheduler.config)
@@ -67,6 +75,18 @@ class Diffusion:
         for module in model.modules:
             module.eval().requires_grad_(False)
         return model
+
+    def lend(self, kind: type[DiffusionPipeline], folder: str | Path) -> dict[str, Any]:
+        """This model's VAE, text encoder and tokenizer, those that a pipeline's folder is without.
+
+        The miniature keeps its megabytes down so. What is lent is shared, not copied.
+        """
+        named = kind.load_config(folder, local_files_only=True)
+        return {
+            name: getattr(self.pipe, name)
+            for name in ("vae", "tokenizer", "text_encoder")
+            if named[name][0] is None
+        }
 
     @property
     def modules(self) -> tuple[Module, Module, Module]:

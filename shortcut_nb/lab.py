@@ -144,13 +144,9 @@ class Lab:
         prompts with the text-to-image model's.
         """
         path = self._purifier_path("upscaler")
-        named = StableDiffusionUpscalePipeline.load_config(path)
-        words = {
-            name: getattr(self.diffusion.pipe, name)
-            for name in ("tokenizer", "text_encoder") if named[name][0] is None
-        }  # fmt: skip
+        lent = self.diffusion.lend(StableDiffusionUpscalePipeline, path)
         pipe = StableDiffusionUpscalePipeline.from_pretrained(
-            path, dtype=torch.float32, local_files_only=True, **words
+            path, dtype=torch.float32, local_files_only=True, **lent
         ).to(self.device)
         pipe.set_progress_bar_config(disable=True)
         for module in (pipe.vae, pipe.unet, pipe.text_encoder):
@@ -226,9 +222,14 @@ class Lab:
 
     @cached_property
     def ensemble(self) -> dict[str, Diffusion]:
-        """The text-to-image model and the profile's further ones, by name."""
+        """The text-to-image model and the profile's further ones, by name.
+
+        A folder without a VAE or a text encoder of its own uses the text-to-image model's.
+        """
         further = {
-            f"ensemble:{i}": Diffusion.open(resolve(ref), self.device, self.autocast)
+            f"ensemble:{i}": Diffusion.open(
+                resolve(ref), self.device, self.autocast, lender=self.diffusion
+            )
             for i, ref in enumerate(self.profile.ensemble)
         }
         return {"diffusion": self.diffusion} | further

@@ -76,7 +76,8 @@ class Stages:
         def make(out: Payload) -> None:
             out.save_tensors("prior", {"latents": draw()})
 
-        return self.store.cached("prior", how, self.inputs(role), make).tensors("prior")["latents"]
+        inputs = self.inputs("diffusion", role)  # which may lend its VAE and text encoder
+        return self.store.cached("prior", how, inputs, make).tensors("prior")["latents"]
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""

@@ -108,7 +108,9 @@ def main(
             pool, encoded, model, encoder, words, folder, seed=8, widths=(32, 64, 64),
             name="ensemble", **plan("ensemble"),
         )  # fmt: skip
-        publish("ensemble", lambda path: halved(second).save_pretrained(path))
+        small = halved(second)  # the rest is the text-to-image model's
+        small.register_modules(vae=None, tokenizer=None, text_encoder=None)
+        publish("ensemble", small.save_pretrained)
     if "upscaler" in wanted:
         upper = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
         small = halved(upper)  # it reads prompts with the text-to-image model's encoder
