@@ -12,7 +12,7 @@ from shortcut_nb.experiments.notebook_files import KERNEL, source_digest
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PRIVATE = re.compile(
-    r"/home/\w+|/Users/\w+|/root/|/tmp/|C:\\\\Users|hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|"
+    r"/home/\w+|/Users/\w+|/(?:root|tmp)/|C:\\\\Users|hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|"
     r"sk-[A-Za-z0-9]{20,}"
 )
 MIME = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}

@@ -58,9 +58,9 @@ def harms(frame: pd.DataFrame) -> pd.DataFrame:
     """
     each = frame[frame["prompt"].isin(WHOSE)].groupby([*KEYS, "prompt"], sort=False)[[*HARMS]]
     # The unit is a change against clean pictures, turned so that harm is positive.
-    means = each.mean().mul(pd.Series(HARMS)).rename_axis(columns="score").stack().unstack("prompt")
-    clean = means.xs("clean", level="condition")
-    rest = means.drop(index="clean", level="condition")
+    mean = each.mean().mul(pd.Series(HARMS)).rename_axis(columns="score").stack().unstack("prompt")
+    clean = mean.xs("clean", level="condition")
+    rest = mean.drop(index="clean", level="condition")
     found = rest - clean.reindex(rest.index.droplevel("condition")).to_numpy()
     found = found.rename(columns=WHOSE).reset_index()
     return found.assign(**{GAP: found["V*"] - found["class"]})

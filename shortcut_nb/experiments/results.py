@@ -19,12 +19,11 @@ from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from .identifier import AXES, GAP
 from .report import between
+from .shipped import FIGURES, verdict
 from .shipped import shipped as read
-from .shipped import verdict
 from .strength import NOISE
 
 PAGE = PACKAGE.parent / "docs" / "results.md"
-FIGURES = PACKAGE.parent / "figures"
 SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
 DEFENCES = {"none": "none", "purifier": "purifier", "both": "purifier + CDL",
             "both, held": "purifier + CDL, words held"}  # fmt: skip
@@ -43,9 +42,9 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(row: dict, name: str, spec: str = "+.2f", ends: str | None = None) -> str:
-    """``row[name]`` with its interval; ``ends``: whose interval, where that is another name."""
-    ends = name if ends is None else ends
-    return between(row[name], row[f"{ends}_low"], row[f"{ends}_high"], spec)
+    """``row[name]`` with its interval, whose names begin with ``ends`` (None: with ``name_``)."""
+    ends = f"{name}_" if ends is None else ends
+    return between(row[name], row[f"{ends}low"], row[f"{ends}high"], spec)
 
 
 def miniature() -> str:
@@ -74,7 +73,7 @@ def story() -> str:
     rows = []
     for (claim, score), part in frame.groupby(["claim", "score"], sort=False):
         at = {row["eps"]: f"{number(row, 'difference', '+.3f', '')} {SAYS[verdict(row['holds'])]}"
-              for row in _spelt(part)}  # fmt: skip
+              for row in part.to_dict("records")}  # fmt: skip
         rows.append([claim, score, *(at.get(eps, "") for eps in budgets)])
     return markdown(["claim", "score", *budgets], rows)
 
@@ -85,7 +84,8 @@ def strength() -> str:
     return markdown(
         ["attack", *harms.values(), "PSNR (dB)", "CLIP shift to noise", "seconds", "MiB",
          "beats noise"],
-        ([f"`{row['attack']}`", *(number(row, f"{name}_harm", "+.2f", name) for name in harms),
+        ([f"`{row['attack']}`",
+          *(number(row, f"{name}_harm", ends=f"{name}_") for name in harms),
           f"{row['psnr']:.1f}", f"{row['shift_projection']:.2f}", f"{row['attack_seconds']:.0f}",
           f"{row['memory_mib']:.0f}",
           "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"]
@@ -97,8 +97,8 @@ def identifier() -> str:
     content = shipped("identifier")
     preserved = {(row["attack"], row["score"], row["whose"]): row for row in content["rows"]}
     rows = []
-    for row in _spelt(pd.DataFrame(content["without_prior"])):
-        usual = _spelt(pd.DataFrame([preserved[row["attack"], row["score"], row["whose"]]]))[0]
+    for row in content["without_prior"]:
+        usual = preserved[row["attack"], row["score"], row["whose"]]
         rows.append([
             f"`{row['attack']}`", AXES[row["score"]], row["whose"].replace(GAP, "gap"),
             number(usual, "mean", ends=""), number(row, "without"),
@@ -114,14 +114,14 @@ def levels() -> str:
     frame, kinds = pd.DataFrame(shipped("identifier")["levels"]), ("quality", "texture")
     rows = []
     for (prior, attack, whose), part in frame.groupby(["prior", "attack", "whose"], sort=False):
-        found = {row["score"]: number(row, "mean", ".2f", "") for row in _spelt(part)}
+        found = {row["score"]: number(row, "mean", ".2f", "") for row in part.to_dict("records")}
         rows.append([str(prior), f"`{attack}`", str(whose), *(found[kind] for kind in kinds)])
     return markdown(["prior preservation", "trained on", "samples of", *kinds], rows)
 
 
 def shortcut() -> str:
     rows = []
-    for row in _spelt(pd.DataFrame(shipped("shortcut")["predictions"])):
+    for row in shipped("shortcut")["predictions"]:
         if row["score"] in ("quality", "ims_missing"):
             continue
         unit = "" if row["score"] == "texture" else f" ({row['score'].replace('the', 'the final')})"
@@ -159,9 +159,9 @@ def words() -> str:
         cells = [
             number(row, "mean", ".2f", "")
             for score, kind in kinds
-            for row in _spelt(part[(part["score"] == score)
-                                   & part["pictures"].str.startswith(kind)])
-        ]  # fmt: skip
+            for row in part.to_dict("records")
+            if row["score"] == score and row["pictures"].startswith(kind)
+        ]
         rows.append([str(piece), *cells])
     titles = [f"{score.replace('ims_missing', 'identity')}, {kind}" for score, kind in kinds]
     return markdown(["training and sampling", *titles], rows)
@@ -191,11 +191,6 @@ TABLES: dict[str, Callable[[], str]] = {
                  words, adaptive)
 }  # fmt: skip
 """Every table by the name in its marks."""
-
-
-def _spelt(frame: pd.DataFrame) -> list[dict]:
-    """Rows with ``low`` and ``high`` under the names that :func:`number` looks for."""
-    return frame.rename(columns={"low": "_low", "high": "_high"}).to_dict("records")
 
 
 def filled(page: str) -> str:

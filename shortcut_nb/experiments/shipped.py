@@ -14,6 +14,7 @@ import pandas as pd
 from ..weights import PACKAGE
 from .report import judge
 
+FIGURES = PACKAGE.parent / "figures"  # the repository's own
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
 
@@ -29,7 +30,7 @@ def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
         FileNotFoundError: saying what makes the file.
     """
     beside = Path(os.environ.get("SHORTCUT_NB_FIGURES") or "../figures")
-    for place in [beside, PACKAGE.parent / "figures"] if folder is None else [Path(folder)]:
+    for place in [beside, FIGURES] if folder is None else [Path(folder)]:
         path = place / f"{name}.json"
         if path.is_file():
             return json.loads(path.read_text("utf-8"))
