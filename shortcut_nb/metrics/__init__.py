@@ -5,7 +5,7 @@ from .detection import Detection, Detector, ObjectDetector
 from .faithfulness import Faithfulness, psnr, ssim
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
-from .stats import Interval, bootstrap_difference, bootstrap_mean
+from .stats import Interval, bootstrap_difference, bootstrap_mean, holm, t_mean
 from .texture import CoarseTexture, Texture
 
 METRICS: dict[str, type] = {
@@ -28,7 +28,9 @@ __all__ = [
     "Texture",
     "bootstrap_difference",
     "bootstrap_mean",
+    "holm",
     "psnr",
     "ssim",
     "summarise",
+    "t_mean",
 ]

@@ -1,4 +1,4 @@
-"""Means with 95 % bootstrap intervals, resampled by picture or by identity."""
+"""Means with 95 % intervals: Student's t over people, a bootstrap over clusters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 from scipy.stats import bootstrap, t
 
 BATCH_CELLS = 2_000_000
@@ -19,6 +20,41 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
+
+
+def t_mean(values: ArrayLike) -> Interval:
+    """Mean and Student's t interval (95 %, ``scipy.stats.t``) of one number per person.
+
+    Args:
+        values: (m,) numbers; NaN means "no value" and is left out.
+
+    Returns:
+        ``(mean, low, high, n)``. Of a single value low and high are NaN; of equal values both are
+        the mean.
+
+    Raises:
+        ValueError: no value left, or an infinite one.
+    """
+    each, _, _ = _units(values, None, "values")
+    mean, n = float(each.mean()), len(each)
+    if n < 2:
+        return Interval(mean, float("nan"), float("nan"), n)
+    error = float(stats.sem(each))
+    if error == 0:
+        return Interval(mean, mean, mean, n)
+    low, high = t.interval(0.95, n - 1, loc=mean, scale=error)
+    return Interval(mean, float(low), float(high), n)
+
+
+def holm(p: ArrayLike) -> np.ndarray:
+    """Holm's (1979) step-down correction: adjusted p-values (m,), in the order given; NaN stays."""
+    values = _array(p, "p")
+    adjusted = np.full(len(values), np.nan)
+    there = np.flatnonzero(~np.isnan(values))
+    order = there[np.argsort(values[there], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
+    return adjusted
 
 
 def bootstrap_mean(

@@ -1,0 +1,295 @@
+"""Predictions about a frame of measurements, and what the measurements say of each.
+
+A contrast is a linear combination of cells, with its predicted sign. The person is the unit:
+pictures, then seeds, are averaged within a person, and the interval is Student's t over people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_1samp
+
+from ..metrics.stats import holm, t_mean
+
+Expect = Literal["+", "-", "0"]
+LEVEL = 0.025  # of each one-sided test: what a two-sided 95 % interval leaves on one side
+NAMED = "condition"  # the column in which a cell's plain name is looked up
+_COLUMN = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A linear combination of cells, with the sign that the question predicts.
+
+    Args:
+        name: the prediction in words.
+        metric: a column of the frame.
+        weights: coefficient of each cell. A cell is a plain name (the column ``condition``), or
+            columns with their values, ``"attack=aspl & purifier=none"``; there ``sheet=class``
+            takes the place of the contrast's own sheet.
+        sheet: whose samples count; None takes every row.
+        expect: "+" above zero, "-" below zero, "0" no difference as large as the margin.
+        primary: whether the question is decided by this contrast; the others are exploratory.
+        margin: for "0" alone: the smallest difference that would matter, in the metric's unit.
+
+    Raises:
+        ValueError: a field that cannot be, saying which and what is expected.
+    """
+
+    name: str
+    metric: str
+    weights: Mapping[str, float]
+    sheet: str | None = "instance"
+    expect: Expect = "+"
+    primary: bool = False
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"contrast {self.name!r}"
+        if not self.name or not self.metric:
+            raise ValueError(f"{where}: expected a name and a metric, got metric {self.metric!r}")
+        object.__setattr__(self, "weights", _weights(self.weights, where))
+        if self.expect not in ("+", "-", "0"):
+            raise ValueError(f'{where}: expect must be "+", "-" or "0", got {self.expect!r}')
+        if not isinstance(self.primary, bool):
+            raise ValueError(f"{where}: primary must be true or false, got {self.primary!r}")
+        if (self.expect == "0") != (self.margin is not None):
+            raise ValueError(
+                f'{where}: a margin belongs to expect "0" and to nothing else; '
+                f"got expect {self.expect!r} and margin {self.margin!r}"
+            )
+        if self.margin is not None and not (np.isfinite(self.margin) and self.margin > 0):
+            raise ValueError(f"{where}: the margin must be above 0, got {self.margin!r}")
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Contrast:
+        """A contrast from plain values, as a YAML file has them; ``expect: 0`` is "0".
+
+        Raises:
+            ValueError: a field that is unknown, missing or cannot be.
+        """
+        names = [field.name for field in fields(cls)]
+        for key in content:
+            if key not in names:
+                near = get_close_matches(str(key), names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+                raise ValueError(f"a contrast has no field {key!r}: {hint}")
+        if missing := {"name", "metric", "weights"} - set(content):
+            raise ValueError(f"a contrast needs {', '.join(sorted(missing))}: got {dict(content)}")
+        values = dict(content)
+        if values.get("expect") == 0:
+            values["expect"] = "0"
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What :meth:`from_dict` reads."""
+        return asdict(self)
+
+    def cells(self) -> list[dict[str, str]]:
+        """The columns and values that select each cell, in the order of the weights."""
+        base = {} if self.sheet is None else {"sheet": self.sheet}
+        return [base | selector(cell) for cell in self.weights]
+
+
+def selector(cell: str) -> dict[str, str]:
+    """Columns and values of a cell: "attack=aspl & eps=8/255"; a plain name is a condition."""
+    parts = [part.partition("=") for part in cell.split(" & ")]
+    if all(sign and _COLUMN.fullmatch(column.strip()) for column, sign, _ in parts):
+        return {column.strip(): value.strip() for column, _, value in parts}
+    return {NAMED: cell}
+
+
+def load(contents: Iterable[Mapping[str, Any]]) -> list[Contrast]:
+    """The contrasts of one question.
+
+    Raises:
+        ValueError: a bad contrast, or two of one name.
+    """
+    contrasts = [Contrast.from_dict(content) for content in contents]
+    names = [contrast.name for contrast in contrasts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two contrasts are called {twice[0]!r}: give each a name of its own")
+    return contrasts
+
+
+def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
+    """The contrast within each person: mean over pictures, combination, mean over seeds.
+
+    Only seeds in which all cells were measured count, and only people with such a seed.
+
+    Args:
+        frame: one row per picture: the columns that cells select by, ``subject``, ``seed`` (may be
+            absent), and the metric; NaN is "no value".
+
+    Returns:
+        One number per subject, in the metric's unit; empty when a cell was not measured.
+
+    Raises:
+        ValueError: the frame has no such column.
+    """
+    _need_column(frame, contrast.metric, contrast)
+    by = ["subject", "seed"] if "seed" in frame else ["subject"]
+    combined = None
+    for cell, weight in zip(contrast.cells(), contrast.weights.values(), strict=True):
+        rows = frame[_selected(frame, cell, contrast)]
+        part = weight * rows.groupby(by)[contrast.metric].mean().astype(float)
+        combined = part if combined is None else combined + part  # NaN where either is absent
+    each = combined.dropna()
+    return each.groupby(level="subject").mean()
+
+
+def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = True) -> pd.DataFrame:
+    """What the measurements say of each contrast of one question.
+
+    The verdict reads the 95 % t interval over people: "confirmed" when it lies where the prediction
+    puts it (above zero, below zero, or within ± margin: two one-sided tests, TOST), "refuted" when
+    it lies wholly elsewhere (beyond zero, or beyond the margin), else "undecided". Where a question
+    has several primary contrasts, "confirmed" also needs Holm's p at 0.025. The others are
+    exploratory and not corrected.
+
+    Args:
+        frame: see :func:`per_subject`.
+        strict: a cell without measurements is an error; else its contrast is "not measured".
+
+    Returns:
+        One row per contrast: ``contrast, metric, sheet, expect, role`` ("primary", "exploratory"),
+        ``mean, low, high`` (metric's unit), ``interval`` ("t"), ``n`` (people), ``agreeing`` (share
+        of people as predicted), ``weakest`` (the person furthest from the prediction; below 0 is
+        against it), ``p`` (one-sided; for "0" TOST's), ``p_holm`` (primary ones), ``margin`` and
+        ``verdict``.
+
+    Raises:
+        ValueError: a column or (strict) a cell that the frame does not have.
+    """
+    rows = []
+    for contrast in contrasts:
+        each = per_subject(frame, contrast)
+        if strict and each.empty:
+            raise ValueError(_nothing(frame, contrast))
+        rows.append(_judged(contrast, each.to_numpy()))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    primary = table["role"] == "primary"
+    table.loc[primary, "p_holm"] = holm(table.loc[primary, "p"])
+    unsure = (table["verdict"] == "confirmed") & (table["p_holm"] > LEVEL)
+    table.loc[unsure, "verdict"] = "undecided"
+    return table
+
+
+COLUMNS = [
+    "contrast", "metric", "sheet", "expect", "role", "mean", "low", "high", "interval", "n",
+    "agreeing", "weakest", "p", "p_holm", "margin", "verdict",
+]  # fmt: skip
+
+
+def _judged(contrast: Contrast, each: np.ndarray) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(COLUMNS, np.nan) | {
+        "contrast": contrast.name, "metric": contrast.metric, "sheet": contrast.sheet,
+        "expect": contrast.expect, "role": "primary" if contrast.primary else "exploratory",
+        "interval": "t", "n": len(each), "verdict": "not measured",
+    }  # fmt: skip
+    if contrast.margin is not None:
+        row["margin"] = contrast.margin
+    if len(each) == 0:
+        return row
+    mean, low, high, _ = t_mean(each)
+    towards = _towards(each, contrast)
+    return row | {
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "agreeing": float((towards > 0).mean()),
+        "weakest": float(towards.min()),
+        "p": _p(each, contrast),
+        "verdict": _verdict(low, high, contrast),
+    }
+
+
+def _towards(each: np.ndarray, contrast: Contrast) -> np.ndarray:
+    """How far each person lies on the predicted side; below 0 is against the prediction."""
+    if contrast.margin is not None:
+        return contrast.margin - np.abs(each)
+    return each if contrast.expect == "+" else -each
+
+
+def _p(each: np.ndarray, contrast: Contrast) -> float:
+    if len(each) < 2:
+        return float("nan")
+    if contrast.margin is not None:
+        above = _one_sided(each, -contrast.margin, "greater")
+        return max(above, _one_sided(each, contrast.margin, "less"))
+    return _one_sided(each, 0.0, "greater" if contrast.expect == "+" else "less")
+
+
+def _one_sided(each: np.ndarray, against: float, side: str) -> float:
+    gap = float(each.mean()) - against
+    if np.ptp(each) == 0:  # no spread: t is infinite, or 0/0
+        right = gap > 0 if side == "greater" else gap < 0
+        return 0.0 if right else 0.5 if gap == 0 else 1.0
+    return float(ttest_1samp(each, against, alternative=side).pvalue)
+
+
+def _verdict(low: float, high: float, contrast: Contrast) -> str:
+    """From an interval; one that is NaN decides nothing."""
+    edge = contrast.margin
+    if edge is not None:
+        confirmed = -edge < low and high < edge
+        refuted = low >= edge or high <= -edge
+    else:
+        above, below = low > 0, high < 0
+        confirmed, refuted = (above, below) if contrast.expect == "+" else (below, above)
+    return "confirmed" if confirmed else "refuted" if refuted else "undecided"
+
+
+def _weights(weights: Any, where: str) -> dict[str, float]:
+    if not isinstance(weights, Mapping) or not weights:
+        raise ValueError(
+            f"{where}: weights must give each cell a coefficient, such as "
+            f"{{aspl: 1, clean: -1}}; got {weights!r}"
+        )
+    for cell, weight in weights.items():
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not np.isfinite(weight) or weight == 0:
+            raise ValueError(
+                f"{where}: the weight of {cell!r} must be a number other than 0, got {weight!r}"
+            )
+    return {str(cell): float(weight) for cell, weight in weights.items()}
+
+
+def _need_column(frame: pd.DataFrame, column: str, contrast: Contrast) -> None:
+    if column not in frame:
+        near = get_close_matches(column, list(map(str, frame.columns)), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(frame.columns)}"
+        raise ValueError(f"contrast {contrast.name!r}: no column {column!r}; {hint}")
+
+
+def _selected(frame: pd.DataFrame, cell: Mapping[str, str], contrast: Contrast) -> pd.Series:
+    """Which rows belong to a cell; a missing value reads "none"."""
+    chosen = pd.Series(True, index=frame.index)
+    for column, value in cell.items():
+        if column == "sheet" and column not in frame:
+            continue  # measures of pictures, which were not sampled
+        _need_column(frame, column, contrast)
+        chosen &= (
+            frame[column].astype(object).where(frame[column].notna(), "none").map(str) == value
+        )
+    return chosen
+
+
+def _nothing(frame: pd.DataFrame, contrast: Contrast) -> str:
+    for name, cell in zip(contrast.weights, contrast.cells(), strict=True):
+        rows = frame[_selected(frame, cell, contrast)]
+        if rows[contrast.metric].notna().sum() == 0:
+            there = sorted(map(str, frame[NAMED].unique())) if NAMED in frame else []
+            hint = f"; conditions there are: {'; '.join(there[:30])}" if there else ""
+            return (
+                f"contrast {contrast.name!r}: nothing was measured of cell {name!r} "
+                f"(sheet {cell.get('sheet')}, {contrast.metric}){hint}"
+            )
+    return f"contrast {contrast.name!r}: no person was measured in all of its cells"
