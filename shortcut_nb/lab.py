@@ -13,20 +13,11 @@ import torch
 from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
 from torch import Tensor
 
-from . import attacks, purify
+from . import attacks, metrics, purify
 from .attacks import Attack
 from .clip import Clip
 from .diffusion import Diffusion
-from .metrics import (
-    ClipQuality,
-    CoarseTexture,
-    Detection,
-    Detector,
-    IdentityEncoder,
-    IdentityMatch,
-    ObjectDetector,
-    Texture,
-)
+from .metrics import Detector, IdentityEncoder, ObjectDetector
 from .metrics.perceptual import ClipPerceptualDistance
 from .modes import fast_dtype
 from .personalize import TRAINERS
@@ -267,14 +258,9 @@ class Lab:
         raise ValueError("the model is not the profile's, nor one of its ensemble")
 
     def score(self, images: Tensor, subject: Subject) -> pd.DataFrame:
-        """One row per picture: detection, identity match to set C, and quality.
+        """One row per picture: ``image``, and the columns of every registered metric.
 
-        Columns: ``image``; ``face`` (detector's probability); ``ims`` (cosine, NaN without a
-        face), ``ims_missing`` (−1 without a face); ``quality`` (CLIP-IQA style, [0, 1]);
-        ``texture`` (typical deviation from the neighbourhood, grey levels), ``coarse_texture`` (the
-        same of the picture made small).
+        Pictures (n, 3, H, W) float32 in [0, 1]; identity is matched to the subject's set C. What a
+        column means is in ``METRICS[...].columns``; metrics that need originals are left out.
         """
-        columns = Detection(self.detector)(images)
-        columns |= IdentityMatch(self.identity, self.detector)(images, subject.c)
-        columns |= ClipQuality(self.clip)(images) | Texture()(images) | CoarseTexture()(images)
-        return pd.DataFrame({"image": range(len(images)), **columns})
+        return metrics.score(self, images, subject.c)

@@ -1,5 +1,7 @@
 """Metrics on tiny real models with random weights, and on pictures whose score is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from shortcut_nb.metrics import (
     METRICS,
     ClipQuality,
     CoarseTexture,
+    Column,
     Detection,
     Detector,
     Faithfulness,
@@ -25,7 +28,10 @@ from shortcut_nb.metrics import (
     Metric,
     ObjectDetector,
     Texture,
+    describe,
     psnr,
+    score,
+    score_pictures,
     ssim,
     summarise,
 )
@@ -105,8 +111,50 @@ def test_every_metric_gives_one_number_per_picture(encoder, detector, quality):
         assert isinstance(metric, Metric)
         kept = x.clone()
         columns = metric(x, pictures(seed=1))
+        assert set(columns) == set(metric.columns)
         assert all(c.shape == (4,) and c.dtype == np.float64 for c in columns.values())
         assert torch.equal(x, kept)
+
+
+class Redness:
+    """A metric of nobody's, as a user would write it."""
+
+    name = "redness"
+    needs = "nothing"
+    columns = {"redness": Column("red", "%", "lower")}
+
+    @classmethod
+    def open(cls, models):
+        return cls()
+
+    def __call__(self, images, references=None):
+        return {"redness": 100 * images[:, 0].mean(dim=(1, 2)).double().numpy()}
+
+
+def test_a_registered_metric_is_scored_and_named(encoder, detector, quality, monkeypatch):
+    models = SimpleNamespace(clip=quality.clip, identity=encoder, detector=detector)
+    x, clean = pictures(), pictures(seed=1)
+    before = score(models, x, clean)
+    assert "redness" not in before and "psnr" not in before
+    monkeypatch.setitem(METRICS, "redness", Redness)
+    frame = score(models, x, clean)
+    np.testing.assert_allclose(frame["redness"], 100 * x[:, 0].mean(dim=(1, 2)), rtol=1e-6)
+    assert frame.drop(columns="redness").equals(before)
+    assert str(describe("redness")) == "red (%)" and describe("redness").better == "lower"
+
+
+def test_a_metric_that_gives_other_columns_than_it_describes_is_named(monkeypatch):
+    monkeypatch.setattr(Redness, "columns", {"rosiness": Column("rosy")})
+    with pytest.raises(ValueError, match="'redness' describes .*rosiness.* gave .*redness"):
+        score_pictures({"redness": Redness}, None, pictures(), pictures())
+
+
+def test_every_column_has_a_name_and_an_unknown_one_its_own():
+    assert str(describe("psnr")) == "PSNR (dB)" and describe("psnr").better == "higher"
+    assert str(describe("train_seconds")) == "time to train (s)"
+    assert describe("class_lost").label == "class lost"
+    names = [name for metric in METRICS.values() for name in metric.columns]
+    assert len(names) == len(set(names))
 
 
 def test_embedding_is_the_networks_pooled_output(encoder, encoder_folder):

@@ -1,22 +1,40 @@
 """Metrics of pictures, and statistics of their scores. One name, one class."""
 
-from .base import Metric
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from .base import Column, Metric
 from .detection import Detection, Detector, ObjectDetector
 from .faithfulness import Faithfulness, psnr, ssim
+from .frame import describe_column, score_pictures
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
 from .stats import Interval, bootstrap_difference, bootstrap_mean, holm, t_mean
 from .texture import CoarseTexture, Texture
 
-METRICS: dict[str, type] = {
+METRICS: dict[str, type[Metric]] = {
     metric.name: metric
     for metric in (IdentityMatch, Detection, ClipQuality, Texture, CoarseTexture, Faithfulness)
 }
+
+
+def score(models: Any, images: Tensor, references: Tensor) -> pd.DataFrame:
+    """Every metric of :data:`METRICS` that needs no originals: :func:`.frame.score_pictures`."""
+    return score_pictures(METRICS, models, images, references)
+
+
+def describe(column: str) -> Column:
+    """Label, unit and direction of a column of any frame: :func:`.frame.describe_column`."""
+    return describe_column(METRICS, column)
+
 
 __all__ = [
     "METRICS",
     "ClipQuality",
     "CoarseTexture",
+    "Column",
     "Detection",
     "Detector",
     "ObjectDetector",
@@ -28,8 +46,11 @@ __all__ = [
     "Texture",
     "bootstrap_difference",
     "bootstrap_mean",
+    "describe",
     "holm",
     "psnr",
+    "score",
+    "score_pictures",
     "ssim",
     "summarise",
     "t_mean",

@@ -1,8 +1,9 @@
-"""What a metric is: pictures in, one number per picture out, under a column name."""
+"""What a metric is: pictures in, one number per picture out, under column names with labels."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -10,16 +11,43 @@ from torch import Tensor
 Needs = Literal["nothing", "subject", "originals"]
 
 
+@dataclass(frozen=True)
+class Column:
+    """What a column of numbers is called wherever it is shown: tables, axes, legends.
+
+    Args:
+        label: a short name in words.
+        unit: "dB", "s", "grey levels"; "" for a number without one.
+        better: whether "higher" or "lower" values are better for the person who trains; None where
+            neither is.
+    """
+
+    label: str
+    unit: str = ""
+    better: Literal["higher", "lower"] | None = None
+
+    def __str__(self) -> str:
+        """The label with its unit, as an axis says it: "PSNR (dB)"."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
 @runtime_checkable
 class Metric(Protocol):
     """A metric of single pictures.
 
     ``needs`` says what ``references`` must be: nothing; clean pictures of the subject, any
-    number; or the originals, one for each picture and in the same order.
+    number; or the originals, one for each picture and in the same order. ``columns`` describes what
+    it returns; labels, units and directions of every table and figure come from there.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Needs]
+    columns: ClassVar[dict[str, Column]]
+
+    @classmethod
+    def open(cls, models: Any) -> Metric:
+        """The metric on a profile's models: what has ``clip``, ``detector``, ``identity``."""
+        ...
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; each column has shape (n,)."""

@@ -14,7 +14,7 @@ from torch.nn import Module
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
 from ..images import check_images
-from .base import Needs
+from .base import Column, Needs
 from .prepare import HALF, prepare
 
 
@@ -94,6 +94,15 @@ class Detection:
 
     name: ClassVar[str] = "detection"
     needs: ClassVar[Needs] = "nothing"
+    columns: ClassVar[dict[str, Column]] = {
+        "face": Column("probability of a face", better="higher"),
+        "face_missing": Column("no face found", "share of pictures", "lower"),
+    }
+
+    @classmethod
+    def open(cls, models: Any) -> Detection:
+        """The metric on ``models.detector``."""
+        return cls(models.detector)
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; ``references`` is not used."""

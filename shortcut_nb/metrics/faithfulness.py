@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from ..images import check_images
-from .base import Needs, need_references
+from .base import Column, Needs, need_references
 
 PSNR_CAP = 100.0
 WINDOW = 11
@@ -72,6 +72,15 @@ class Faithfulness:
 
     name: ClassVar[str] = "faithfulness"
     needs: ClassVar[Needs] = "originals"
+    columns: ClassVar[dict[str, Column]] = {
+        "psnr": Column("PSNR", "dB", "higher"),
+        "ssim": Column("SSIM", better="higher"),
+    }
+
+    @classmethod
+    def open(cls, models: Any) -> Faithfulness:
+        """The metric; no model takes part."""
+        return cls()
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) against originals of the same shape; columns ``psnr``, ``ssim``."""

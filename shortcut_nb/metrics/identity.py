@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from transformers import AutoModel
 
 from ..images import check_images
-from .base import Needs, need_references
+from .base import Column, Needs, need_references
 from .detection import Detector
 from .prepare import HALF, prepare
 
@@ -81,6 +81,15 @@ class IdentityMatch:
 
     name: ClassVar[str] = "identity"
     needs: ClassVar[Needs] = "subject"
+    columns: ClassVar[dict[str, Column]] = {
+        "ims": Column("identity match where there is a face", better="higher"),
+        "ims_missing": Column("identity match, −1 without a face", better="higher"),
+    }
+
+    @classmethod
+    def open(cls, models: Any) -> IdentityMatch:
+        """The metric on ``models.identity`` and ``models.detector``."""
+        return cls(models.identity, models.detector)
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) against (m, 3, H, W); columns ``ims`` and ``ims_missing``, (n,).

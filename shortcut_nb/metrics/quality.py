@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..clip import Clip
-from .base import Needs
+from .base import Column, Needs
 
 PAIRS = (
     ("a good photo of a person", "a noisy photo of a person"),
@@ -34,6 +34,14 @@ class ClipQuality:
 
     name: ClassVar[str] = "quality"
     needs: ClassVar[Needs] = "nothing"
+    columns: ClassVar[dict[str, Column]] = {
+        "quality": Column("quality, CLIP-IQA style", better="higher")
+    }
+
+    @classmethod
+    def open(cls, models: Any) -> ClipQuality:
+        """The metric on ``models.clip``."""
+        return cls(models.clip)
 
     def __post_init__(self) -> None:
         if not self.pairs or any(len(pair) != 2 for pair in self.pairs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.ndimage import median_filter
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..images import check_images
-from .base import Needs
+from .base import Column, Needs
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class Texture:
 
     name: ClassVar[str] = "texture"
     needs: ClassVar[Needs] = "nothing"
+    columns: ClassVar[dict[str, Column]] = {"texture": Column("texture", "grey levels", "lower")}
+
+    @classmethod
+    def open(cls, models: Any) -> Texture:
+        """The metric; no model takes part."""
+        return cls()
 
     def __post_init__(self) -> None:
         if self.size < 3 or self.size % 2 == 0:
@@ -51,6 +57,14 @@ class CoarseTexture:
 
     name: ClassVar[str] = "coarse_texture"
     needs: ClassVar[Needs] = "nothing"
+    columns: ClassVar[dict[str, Column]] = {
+        "coarse_texture": Column("coarse texture", "grey levels", "lower")
+    }
+
+    @classmethod
+    def open(cls, models: Any) -> CoarseTexture:
+        """The metric; no model takes part."""
+        return cls()
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; column ``coarse_texture``, (n,), 0 to 255."""

@@ -1,0 +1,56 @@
+"""Every registered metric of a batch of pictures; and what any column of a frame is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from .base import Column, Metric
+
+COSTS: dict[str, Column] = {
+    "seconds": Column("time", "s", "lower"),
+    "attack_seconds": Column("time to protect", "s", "lower"),
+    "purify_seconds": Column("time to purify", "s", "lower"),
+    "train_seconds": Column("time to train", "s", "lower"),
+    "memory_mib": Column("memory", "MiB", "lower"),
+}
+"""Columns that no metric gives: what work cost."""
+
+
+def score_pictures(
+    metrics: Mapping[str, type[Metric]], models: Any, images: Tensor, references: Tensor
+) -> pd.DataFrame:
+    """One row per picture, with the columns of every metric that needs no originals.
+
+    Args:
+        metrics: the registry, by name.
+        models: see :meth:`.base.Metric.open`.
+        images: (n, 3, H, W) float32 in [0, 1].
+        references: clean pictures of the subject, (m, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        ValueError: bad pictures, or a metric that gives other columns than it describes.
+    """
+    columns: dict[str, Any] = {"image": range(len(images))}
+    for name, metric in metrics.items():
+        if metric.needs == "originals":
+            continue
+        scores = metric.open(models)(images, references if metric.needs == "subject" else None)
+        if set(scores) != set(metric.columns):
+            raise ValueError(
+                f"metric {name!r} describes the columns {sorted(metric.columns)} and gave "
+                f"{sorted(scores)}: make them the same"
+            )
+        columns |= scores
+    return pd.DataFrame(columns)
+
+
+def describe_column(metrics: Mapping[str, type[Metric]], name: str) -> Column:
+    """What a column is called: its metric's words, a cost's, else its own name without "_"."""
+    for metric in metrics.values():
+        if name in metric.columns:
+            return metric.columns[name]
+    return COSTS.get(name, Column(name.replace("_", " ")))
