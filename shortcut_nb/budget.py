@@ -77,6 +77,10 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.pixels}/{_LEVELS}"
 
+    def plain(self) -> str:
+        """The budget as text: what stands for it in a recipe."""
+        return str(self)
+
     def project(self, x: Tensor, reference: Tensor) -> Tensor:
         """The nearest point to `x` in the ball around `reference` and in [0, 1].
 

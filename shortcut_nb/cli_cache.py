@@ -1,40 +1,123 @@
-"""`shortcut-nb cache`: what the store holds, and how to make room."""
+"""`shortcut-nb cache`: what the store holds, whether it is whole, and how to make room.
+
+No command here loads torch.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from .store import Store
+
 app = typer.Typer(help="What the store of finished work holds.", no_args_is_help=True)
-Stage = Annotated[str | None, typer.Option(help="Only this stage.")]
+Stage = Annotated[str | None, typer.Option(help="Only this stage: protect, train, sample, …")]
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as "500MB", "2 GB" or "1.5g".
+
+    Raises:
+        ValueError: for any other text.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper())
+    if match is None:
+        raise ValueError(f"a size reads like 500MB or 2GB; got {text!r}.")
+    return int(float(match.group(1)) * UNITS[match.group(2)])
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Print what the user can mend as one red line, and exit with 2."""
+    from .store import StoreError
+
+    try:
+        yield
+    except (ValueError, StoreError) as error:
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+def _store() -> Store:
+    from .store import Store
+
+    return Store()
 
 
 @app.command("ls")
 def ls(stage: Stage = None) -> None:
-    """List the stored outputs: stage, key, size, seconds it took, when it was made."""
-    from shortcut_nb.experiments.store import Store
+    """List the stored outputs: stage, key, size, seconds it took, when it was made.
 
-    store, total, count = Store(), 0, 0
-    for entry in store.ls(stage):
-        size = entry.bytes
-        total, count = total + size, count + 1
-        made = entry.manifest
-        typer.echo(
-            f"{made['stage']:<14} {entry.key[:12]} {size / 1e6:9.2f} MB {made['seconds']:9.1f} s  "
-            f"{made['made']}"
-        )
-    typer.echo(f"{count} outputs, {total / 1e6:.2f} MB, in {store.root}")
+    Example: shortcut-nb cache ls --stage train
+    """
+    with _one_line():
+        store, total, count = _store(), 0, 0
+        for entry in store.ls(stage):
+            size = entry.bytes
+            total, count = total + size, count + 1
+            typer.echo(
+                f"{entry.stage:<14} {entry.key[:12]} {size / 1e6:9.2f} MB "
+                f"{entry.seconds:9.1f} s  {entry.manifest['made']}"
+            )
+        typer.echo(f"{count} outputs, {total / 1e6:.2f} MB, in {store.root}")
+
+
+@app.command("verify")
+def verify(stage: Stage = None) -> None:
+    """Hold every stored output against its digests; exit with 1 when one is damaged.
+
+    A damaged output is made again when it is next asked for. Example: shortcut-nb cache verify
+    """
+    with _one_line():
+        store, damaged, count = _store(), 0, 0
+        for folder, problem in store.verify(stage):
+            count += 1
+            if problem is not None:
+                damaged += 1
+                typer.echo(f"{folder}: {problem}")
+        typer.echo(f"{count - damaged} outputs are whole, {damaged} damaged, in {store.root}")
+        if damaged:
+            raise typer.Exit(1)
 
 
 @app.command("prune")
 def prune(
-    days: Annotated[float, typer.Option(min=0, help="Delete what was unused so many days.")] = 30.0,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Delete what was unused so many days (30).")
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Delete until no more than this is left, e.g. 2GB.")
+    ] = None,
     stage: Stage = None,
 ) -> None:
-    """Delete stored outputs that were not used for a while."""
-    from shortcut_nb.experiments.store import Store
+    """Delete stored outputs: those unused for a while, or all beyond a size, trainings first.
 
-    store = Store()
-    gone = store.prune(days, stage)
-    typer.echo(f"deleted {len(gone)} outputs from {store.root}")
+    Example: shortcut-nb cache prune --keep 2GB
+    """
+    with _one_line():
+        store = _store()
+        size = None if keep is None else parse_size(keep)
+        age = 30.0 if days is None and size is None else days
+        gone = store.prune(age, size, stage)
+        typer.echo(f"deleted {len(gone)} outputs from {store.root}")
+
+
+@app.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="A folder; usable as $SHORTCUT_NB_CACHE.")],
+    stage: Stage = None,
+) -> None:
+    """Copy stored outputs into another folder, which is a store itself.
+
+    Example: shortcut-nb cache export /media/stick/store --stage protect
+    """
+    with _one_line():
+        copied = _store().export(target, stage)
+        typer.echo(f"copied {len(copied)} outputs to {target}")

@@ -107,8 +107,8 @@ def diagnose() -> dict[str, Any]:
     """Versions, device, memory in bytes, and for each profile the weights it lacks."""
     import torch
 
-    from shortcut_nb.experiments.store import Store
     from shortcut_nb.profile import available_profiles
+    from shortcut_nb.store import Store
 
     cuda = torch.cuda.is_available()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app, parse_params
 from shortcut_nb.cli_info import Kind
-from shortcut_nb.experiments.store import Store
 from shortcut_nb.images import load_folder, save_folder
 from shortcut_nb.profile import available_profiles
+from shortcut_nb.store import Recipe, Store
 
 
 def call(*words):
@@ -56,7 +56,7 @@ def test_doctor_says_what_each_profile_lacks():
 
 def test_cache_commands_show_and_empty_the_store(tmp_path, monkeypatch):
     monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path))
-    entry = Store().cached("stage", {}, {}, lambda p: p.save_json("x", 1))
+    entry = Store().make(Recipe("stage"), lambda p: p.save_json("x", 1))
     assert entry.key[:12] in call("cache", "ls").output
     assert "deleted 0" in call("cache", "prune").output
     assert "deleted 1" in call("cache", "prune", "--days", "0").output

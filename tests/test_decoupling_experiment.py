@@ -13,7 +13,7 @@ from shortcut_nb.experiments.decoupling import RUNGS, TRAININGS, VARIANTS, sheet
 from shortcut_nb.experiments.pool import in_processes
 from shortcut_nb.experiments.shipped import compare, gap, shipped, verdict
 from shortcut_nb.experiments.stages import Cell, Stages
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Store
 
 N = "t@t noisy pattern"
 # Quality by training and sheet; texture and noise are one minus it.

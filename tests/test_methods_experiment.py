@@ -8,7 +8,7 @@ import torch
 from shortcut_nb.experiments import methods
 from shortcut_nb.experiments.shipped import compare, shipped, verdict
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Store
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2}
 

@@ -9,8 +9,8 @@ import pytest
 from shortcut_nb.experiments import purification
 from shortcut_nb.experiments.memory import peak_memory
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.experiments.store import Store
 from shortcut_nb.metrics import bootstrap_mean
+from shortcut_nb.store import Store
 
 
 def frame():

@@ -5,7 +5,7 @@ import torch
 
 from shortcut_nb.experiments.sheets import Sheet, draw, score
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Store
 
 
 def test_samples_on_the_way_equal_those_of_shorter_trainings(lab, tmp_path):

@@ -15,7 +15,7 @@ from shortcut_nb.experiments.interventions import (
     told,
 )
 from shortcut_nb.experiments.stages import Cell, Stages
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Store
 
 BUDGET = Budget.parse("16/255")
 

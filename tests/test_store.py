@@ -1,38 +1,44 @@
-"""The store: nothing half done, nothing done twice, nothing damaged handed out."""
+"""The store: nothing half done, nothing done twice, nothing damaged handed out, nothing foreign
+deleted."""
 
+import json
 import logging
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from shortcut_nb import Lab
-from shortcut_nb.budget import Budget
+from shortcut_nb.cli import app
+from shortcut_nb.cli_cache import parse_size
 from shortcut_nb.diffusion import Diffusion
-from shortcut_nb.experiments import keys
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.experiments.store import MANIFEST, Store
+from shortcut_nb.store import Recipe, Store, StoreError
+from shortcut_nb.store.store import MANIFEST
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Recipe, Store
 
 root, seconds = sys.argv[1:]
 
-def make(payload):
+def write(payload):
     payload.save_json("first", 1)
     with open(Path(root) / "made.log", "a") as log:
         log.write("x")
     time.sleep(float(seconds))
     payload.save_json("second", 2)
 
-entry = Store(root).cached("slow", {"a": 1}, {}, make)
+entry = Store(root).make(Recipe("slow", params={"a": 1}), write)
 print(entry.fresh, entry.json("first"), entry.json("second"))
 """
 
@@ -52,10 +58,15 @@ class Counter:
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path)
+    return Store(tmp_path / "store")
+
+
+def recipe(n=1, stage="stage"):
+    return Recipe(stage, params={"n": n})
 
 
 def writer(root, seconds):
+    root.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(root), str(seconds)],
         stdout=subprocess.PIPE,
@@ -71,38 +82,25 @@ def wait_for(path, seconds=60):
         time.sleep(0.02)
 
 
+def command(store, *words):
+    return CliRunner().invoke(
+        app, ["cache", *map(str, words)], env={"SHORTCUT_NB_CACHE": str(store.root)}
+    )
+
+
 def test_what_was_written_comes_back_and_is_made_once(store):
-    make = Counter()
-    first = store.cached("stage", {"steps": 3}, {}, make)
-    second = store.cached("stage", {"steps": 3}, {}, make)
-    assert (make.runs, first.fresh, second.fresh) == (1, True, False)
+    write = Counter()
+    assert not store.has(recipe()) and store.get(recipe()) is None
+    first = store.make(recipe(), write)
+    second = store.make(recipe(), write)
+    assert (write.runs, first.fresh, second.fresh) == (1, True, False) and store.has(recipe())
     expected = torch.linspace(0, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
     assert torch.equal(second.images("pictures"), (expected * 255).round() / 255)
     assert torch.equal(second.tensors("latents")["z"], torch.arange(4.0))
     assert second.json("numbers") == {"loss": [0.5, 0.25]}
-    assert first.digest == second.digest and second.manifest["params"] == {"steps": 3}
+    assert first.digest == second.digest and second.manifest["params"] == {"n": 1}
     with pytest.raises(FileNotFoundError, match="nothing"):
         second.images("nothing")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"stage": "other"},
-        {"params": {"eps": Budget(9)}},
-        {"inputs": {"x": torch.ones(3)}},
-        {"inputs": {"y": torch.zeros(3)}},
-        {"version": "2"},
-    ],
-)
-def test_each_part_of_the_key_counts(store, other):
-    make = Counter()
-    asked = {"stage": "stage", "params": {"eps": Budget(8)}, "inputs": {"x": torch.zeros(3)}}
-    store.cached(**asked, make=make)
-    store.cached(**asked, make=make)
-    assert make.runs == 1
-    store.cached(**(asked | other), make=make)
-    assert make.runs == 2
 
 
 def test_a_stage_that_raises_leaves_nothing(store):
@@ -111,7 +109,7 @@ def test_a_stage_that_raises_leaves_nothing(store):
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        store.cached("stage", {}, {}, broken)
+        store.make(recipe(), broken)
     assert list(store.ls()) == [] and list((store.root / "tmp").iterdir()) == []
 
 
@@ -126,45 +124,67 @@ def test_a_writer_killed_halfway_leaves_no_trace_in_the_result(store):
     assert list((store.root / "tmp").iterdir()) == []
 
 
+def test_prune_sweeps_up_after_killed_writers(store):
+    first = writer(store.root, 60)
+    wait_for(store.root / "made.log")
+    store.prune()
+    assert len(list((store.root / "tmp").iterdir())) == 1  # it is being written
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    store.prune()
+    assert list((store.root / "tmp").iterdir()) == []
+
+
 def test_two_writers_at_once_make_it_once(store):
     both = [writer(store.root, 1), writer(store.root, 1)]
-    said = sorted(w.communicate(timeout=60)[0].split()[0] for w in both)
-    assert said == ["False", "True"]
+    first = sorted(each.communicate(timeout=60)[0].split()[0] for each in both)
+    assert first == ["False", "True"]
     assert (store.root / "made.log").read_text() == "x"
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "delete", "add", "manifest", "renamed"])
-def test_damage_is_noticed_and_mended(store, damage, caplog):
-    make = Counter()
-    entry = store.cached("stage", {}, {}, make)
-    path = entry.folder / "latents.safetensors"
-    if damage == "flip":
+DAMAGES = ["flip", "cut", "delete", "add", "no json", "list", "empty", "format", "renamed"]
+
+
+def damage(store, entry, kind):
+    path, manifest = entry.folder / "latents.safetensors", entry.folder / MANIFEST
+    if kind == "flip":
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-    elif damage == "cut":
+    elif kind == "cut":
         path.write_bytes(path.read_bytes()[:-1])
-    elif damage == "delete":
+    elif kind == "delete":
         path.unlink()
-    elif damage == "add":
+    elif kind == "add":
         (entry.folder / "extra.json").write_text("{}")
-    elif damage == "manifest":
-        (entry.folder / MANIFEST).write_text("{")
-    else:
-        other = store.cached("stage", {"other": 1}, {}, Counter())
+    elif kind == "format":
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
+    elif kind == "renamed":
+        other = store.make(recipe(99), Counter())
         other.folder.rename(store.root / "aside")
         entry.folder.rename(other.folder)
         (store.root / "aside").rename(entry.folder)
+    else:
+        manifest.write_text({"no json": "{", "list": "[1]", "empty": ""}[kind])
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_noticed_said_and_mended(store, kind, caplog):
+    write = Counter()
+    entry = store.make(recipe(), write)
+    damage(store, entry, kind)
+    checked = command(store, "verify")
+    assert checked.exit_code == 1 and str(entry.folder) in checked.output
     with caplog.at_level(logging.WARNING, logger="shortcut_nb"):
-        again = store.cached("stage", {}, {}, make)
-    assert make.runs == 2 and again.fresh and "damaged" in caplog.text
+        again = store.make(recipe(), write)
+    assert write.runs == 2 and again.fresh and "damaged" in caplog.text
     assert torch.equal(again.tensors("latents")["z"], torch.arange(4.0))
-    assert not store.cached("stage", {}, {}, make).fresh
+    assert not store.make(recipe(), write).fresh
+    assert kind == "renamed" or command(store, "verify").exit_code == 0
 
 
-def test_ls_and_prune(store):
-    old = store.cached("stage", {"n": 1}, {}, Counter())
-    new = store.cached("stage", {"n": 2}, {}, Counter())
+def test_ls_and_prune_by_age(store):
+    old, new = (store.make(recipe(n), Counter()) for n in (1, 2))
     os.utime(old.folder / MANIFEST, (0, 0))
     assert {e.key for e in store.ls()} == {old.key, new.key} and list(store.ls("other")) == []
     assert new.bytes > 0
@@ -173,56 +193,197 @@ def test_ls_and_prune(store):
 
 
 def test_reading_counts_as_use(store):
-    entry = store.cached("stage", {}, {}, Counter())
+    entry = store.make(recipe(), Counter())
     os.utime(entry.folder / MANIFEST, (0, 0))
-    store.cached("stage", {}, {}, Counter())
+    store.make(recipe(), Counter())
     assert store.prune(days=1) == []
 
 
-def test_names_cannot_leave_the_folder(store):
-    with pytest.raises(ValueError, match="plain stage name"):
-        store.cached("../up", {}, {}, Counter())
+def test_prune_to_a_size_takes_trainings_first_then_what_is_oldest(store):
+    for age, (stage, n) in enumerate([("train", 1), ("sample", 1), ("sample", 2), ("train", 2)]):
+        entry = store.make(recipe(n, stage), Counter())
+        os.utime(entry.folder / MANIFEST, (1000 - age, 1000 - age))
+    size = entry.bytes + 10
+    gone = store.prune(keep=size)
+    assert [(e.stage, e.manifest["params"]["n"]) for e in gone] == [
+        ("train", 2),
+        ("train", 1),
+        ("sample", 2),
+    ]
+    assert command(store, "prune", "--keep", "1GB").output.startswith("deleted 0")
+    assert command(store, "prune", "--keep", "0").output.startswith("deleted 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("500MB", 500e6), ("2 GB", 2e9), ("1.5g", 1.5e9), ("7", 7)]
+)
+def test_sizes_are_read(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "2 apples"])
+def test_other_sizes_are_refused_in_one_line(store, text):
+    done = command(store, "prune", f"--keep={text}")
+    assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1
+
+
+FOREIGN = {
+    "a manifest in a folder of its own": "notes/mine",
+    "a name like a key in a stage's folder": f"stage/{'a' * 64}",
+    "a key's folder in the locks": f"locks/{'b' * 64}",
+}
+
+
+@pytest.mark.parametrize("place", FOREIGN.values(), ids=FOREIGN.keys())
+@pytest.mark.parametrize("content", ["{}", '{"format": 1}', "not json", "entry"])
+def test_foreign_folders_survive(store, place, content):
+    entry = store.make(recipe(), Counter())
+    folder = store.root / place
+    folder.mkdir(parents=True)
+    (folder / "diary.txt").write_text("mine")
+    text = (entry.folder / MANIFEST).read_text() if content == "entry" else content
+    (folder / MANIFEST).write_text(text)
+    os.utime(folder / MANIFEST, (0, 0))
+    assert [e.key for e in store.ls()] == [entry.key]
+    assert [e.key for e in store.prune(days=0, keep=0)] == [entry.key]
+    assert (folder / "diary.txt").read_text() == "mine"
+
+
+def test_a_link_is_not_followed(store, tmp_path):
+    entry = store.make(recipe(), Counter())
+    aside = tmp_path / "aside"
+    entry.folder.rename(aside)
+    entry.folder.symlink_to(aside)
+    assert store.prune(days=0, keep=0) == [] and (aside / MANIFEST).is_file()
+
+
+@pytest.mark.parametrize("stage", ["../../Documents", "/etc", "*", "", "a/b", ".."])
+@pytest.mark.parametrize("what", ["ls", "prune", "verify"])
+def test_stage_names_cannot_leave_the_store(store, what, stage):
+    done = command(store, what, f"--stage={stage}")
+    assert done.exit_code == 2 and "plain name" in done.stderr and "Traceback" not in done.output
+    with pytest.raises(ValueError, match="plain name"):
+        Recipe(stage)
+
+
+def test_names_of_parts_cannot_leave_the_folder(store):
     for name in ("../up", "a/b", "manifest", ""):
-        with pytest.raises(ValueError, match="plain name"):
-            store.cached("stage", {}, {}, lambda p, n=name: p.save_json(n, 1))
+        with pytest.raises(ValueError):
+            store.make(recipe(), lambda p, n=name: p.save_json(n, 1))
 
 
-def test_a_field_added_later_keeps_old_names_at_its_default():
-    @dataclass
-    class Old:
-        steps: int = 3
-
-    @dataclass
-    class New:
-        steps: int = 3
-        more: int = field(default=1, metadata={"omit": True})
-
-    New.__name__ = "Old"
-    assert keys.canonical(New()) == keys.canonical(Old())
-    assert keys.canonical(New(more=2)) != keys.canonical(Old())
+def test_a_store_on_a_file_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    store, write = Store(tmp_path / "file"), Counter()
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        store.make(recipe(), write)
+    assert write.runs == 0 and "\n" not in str(caught.value)
+    done = command(store, "ls")
+    assert done.exit_code == 0 and "0 outputs" in done.output
+    assert command(store, "prune").exit_code == 0
+    assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_keys_are_canonical():
-    assert keys.canonical({"b": (1, 2), "a": Budget(8)}) == '{"a":"8/255","b":[1,2]}'
-    with pytest.raises(ValueError, match="finite"):
-        keys.canonical(float("nan"))
-    for wrong in (torch.ones(1), {1: 2}, {1, 2}, print):
-        with pytest.raises(TypeError, match="cache key"):
-            keys.canonical(wrong)
+@contextmanager
+def read_only(folder):
+    """Without rights for a user; mounted so for the superuser, who may write everywhere."""
+    if os.getuid():
+        folders = [folder, *(p for p in folder.rglob("*") if p.is_dir())]
+        for each in folders:
+            each.chmod(0o555)
+        yield
+        for each in folders:
+            each.chmod(0o755)
+        return
+    if subprocess.run(["mount", "--bind", str(folder), str(folder)]).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_digests_follow_content_not_place(tmp_path):
-    x = torch.rand(4, 4)
-    assert keys.digest(x) == keys.digest(x.clone()) == keys.digest(x.t().contiguous().t())
-    assert keys.digest(x) != keys.digest(x.reshape(2, 8)) != keys.digest(x.double())
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "f").write_text("same")
-    assert keys.digest(tmp_path / "a") == keys.digest(tmp_path / "b")
-    (tmp_path / "b" / "f").write_text("other")
-    assert keys.digest(tmp_path / "a") != keys.digest(tmp_path / "b")
-    with pytest.raises(TypeError, match="expected text"):
-        keys.digest(3)
+def test_a_read_only_store_serves_what_it_has_and_refuses_before_the_work(store):
+    write = Counter()
+    store.make(recipe(), write)
+    with read_only(store.root):
+        assert store.make(recipe(), write).json("numbers") == {"loss": [0.5, 0.25]}
+        with pytest.raises(StoreError, match="cannot be written .*SHORTCUT_NB_CACHE") as caught:
+            store.make(recipe(2), write)
+        assert "\n" not in str(caught.value) and write.runs == 1
+        done = command(store, "prune", "--days", "0")
+        assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert store.make(recipe(2), write).fresh
+
+
+@pytest.mark.parametrize("writes", ["save_json", "save_tensors", "save_images"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(store, writes):
+    """A limit on the size of files stands for the disk's."""
+    big = {
+        "save_json": list(range(100_000)),
+        "save_tensors": {"x": torch.zeros(100_000)},
+        "save_images": torch.rand(1, 3, 256, 256),
+    }[writes]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        with pytest.raises(StoreError, match="is full") as caught:
+            store.make(recipe(), lambda payload: getattr(payload, writes)("big", big))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "\n" not in str(caught.value)
+    assert list((store.root / "tmp").iterdir()) == [] and list(store.ls()) == []
+    assert store.make(recipe(), Counter()).fresh
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs to mount")
+def test_a_full_file_system_is_one_line_and_leaves_nothing(tmp_path):
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)])
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        store = Store(place / "store")
+        with pytest.raises(StoreError, match="is full"):
+            store.make(recipe(), lambda p: p.save_tensors("big", {"x": torch.zeros(100_000)}))
+        assert list((store.root / "tmp").iterdir()) == []
+        assert store.make(recipe(), lambda p: p.save_json("small", 1)).fresh
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_export_is_a_store_of_its_own(store, tmp_path):
+    whole, broken = (store.make(recipe(n), Counter()) for n in (1, 2))
+    damage(store, broken, "flip")
+    done = command(store, "export", tmp_path / "other")
+    assert done.exit_code == 0 and "copied 1" in done.output
+    other = Store(tmp_path / "other")
+    assert [e.key for e in other.ls()] == [whole.key] and not other.make(recipe(), None).fresh
+    assert command(store, "export", tmp_path / "other").output.strip().startswith("copied 0")
+    (tmp_path / "file").write_text("mine")
+    assert command(store, "export", tmp_path / "file").exit_code == 2
+    shutil.rmtree(other.root)
+
+
+LIGHT = """
+import sys
+from typer.testing import CliRunner
+from shortcut_nb.cli import app
+import shortcut_nb.store
+
+assert CliRunner().invoke(app, ["cache", "ls"]).exit_code == 0
+heavy = {"torch", "diffusers", "transformers", "numpy", "pandas"} & set(sys.modules)
+print(sorted(heavy))
+"""
+
+
+def test_cache_commands_load_no_torch():
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def test_class_pictures_are_kept_between_labs(lab, tmp_path, monkeypatch):

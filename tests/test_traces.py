@@ -8,7 +8,7 @@ import pytest
 
 from shortcut_nb.experiments import traces
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.experiments.store import Store
+from shortcut_nb.store import Store
 
 NAMES = {name for _, parts, _ in traces.PREDICTIONS for name in parts}
 

@@ -27,10 +27,10 @@ from ..metrics import ssim
 from ..personalize import Trainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
+from ..store import Payload
 from ..subjects import Subject
 from .choice import chosen
 from .matrix import first_subjects
-from .payload import Payload
 from .pool import in_processes, lab_of
 from .report import about, means, paired, records, write_json
 from .sheets import Drawn, Sheet, draw, score
@@ -176,9 +176,7 @@ def price(stages: Stages, subject: Subject, method: str, steps: int = 5) -> dict
         out.save_json("price", {"seconds_per_step": each, "bytes": size})
 
     params = {"trainer": short, "method": method, "words": stages.lab.profile.prompts}
-    entry = stages.store.cached(
-        "price", params, stages.inputs("diffusion", images=subject.images), make
-    )
+    entry = stages.cached("price", params, stages.inputs("diffusion", images=subject.images), make)
     found = entry.json("price")
     return found | {"steps": whole.steps, "seconds": found["seconds_per_step"] * whole.steps}
 

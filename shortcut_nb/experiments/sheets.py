@@ -13,8 +13,8 @@ from torch import Tensor
 from ..analysis.clip_shift import clip_shift
 from ..personalize.trainer import Personalized, Trainer
 from ..progress import progress
+from ..store import Payload
 from ..subjects import Subject
-from .payload import Payload
 from .stages import Stages
 
 VERSION = "1"
@@ -97,7 +97,7 @@ def draw(
             subject.instance_prompt, subject.class_prompt, subject.identifier, subject.class_name
         ],
     }  # fmt: skip
-    entry = stages.store.cached(
+    entry = stages.cached(
         "sheets", params, stages.inputs("diffusion", images=images), make, VERSION
     )
     return {key: entry.images(name) for name, key in named.items()}

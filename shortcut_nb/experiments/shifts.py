@@ -17,8 +17,8 @@ from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
 from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
 from ..budget import Budget
 from ..metrics import psnr
+from ..store import Payload
 from ..subjects import Subject
-from .payload import Payload
 from .pool import in_processes, lab_of
 from .stages import Cell, Stages
 
@@ -81,7 +81,7 @@ def measures(stages: Stages, subject: Subject, images: Tensor) -> dict[str, floa
     inputs = stages.inputs(
         "diffusion", "clip", "identity", images=images, a=subject.a, b=subject.b, c=subject.c
     )
-    return stages.store.cached("mismatch", params, inputs, make, VERSION).json("measures")
+    return stages.cached("mismatch", params, inputs, make, VERSION).json("measures")
 
 
 def controls(

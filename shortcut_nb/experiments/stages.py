@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,8 @@ from ..lab import Lab
 from ..personalize import PROMPTS
 from ..progress import progress
 from ..purify import roles
+from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject
-from .payload import Payload
-from .store import Store
 
 VERSION = "2"
 
@@ -72,12 +71,20 @@ class Stages:
         arithmetic = f"{self.lab.device.type} {self.lab.autocast}"
         return {"weights": self.lab.digest(*roles), "arithmetic": arithmetic} | more
 
+    def cached(
+        self, stage: str, params: Any, inputs: Mapping[str, Any], make: Callable[[Payload], None],
+        version: str = "1",
+    ) -> Entry:  # fmt: skip
+        """A stage's output, by what goes in; text stands for itself, all else for its content."""
+        named = {name: x if isinstance(x, str) else digest(x) for name, x in inputs.items()}
+        return self.store.make(Recipe(stage, version, params, named), make)
+
     def _prior(self, role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
         def make(out: Payload) -> None:
             out.save_tensors("prior", {"latents": draw()})
 
         inputs = self.inputs("diffusion", role)  # which may lend its VAE and text encoder
-        return self.store.cached("prior", how, inputs, make).tensors("prior")["latents"]
+        return self.cached("prior", how, inputs, make).tensors("prior")["latents"]
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
@@ -98,7 +105,7 @@ class Stages:
             "a": subject.a, "b": subject.b, "prompt": subject.instance_prompt,
             "cls": subject.class_prompt,
         }  # fmt: skip
-        entry = self.store.cached("protect", attack.inputs(), inputs, make, VERSION)
+        entry = self.cached("protect", attack.inputs(), inputs, make, VERSION)
         return Made(entry.images("images"), entry.json("cost")["seconds"])
 
     def purify(self, images: Tensor, cell: Cell, class_name: str | None = None) -> Made:
@@ -114,7 +121,7 @@ class Stages:
 
         inputs = self.inputs(*roles(purifier), images=images)
         params = {"purifier": repr(purifier)}
-        entry = self.store.cached("purify", params, inputs, make, "3")
+        entry = self.cached("purify", params, inputs, make, "3")
         return Made(entry.images("images"), entry.json("cost")["seconds"])
 
     def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
@@ -148,7 +155,7 @@ class Stages:
             "negative": words.negative, "class_prompt": subject.class_prompt,
             "control": cell.control,
         }  # fmt: skip
-        entry = self.store.cached("personalise", params, inputs, make, VERSION)
+        entry = self.cached("personalise", params, inputs, make, VERSION)
         control = entry.images("negative") if cell.control else None
         seconds = entry.json("cost")["seconds"]
         return Samples(entry.images("instance"), entry.images("class"), control, images, seconds)

@@ -23,10 +23,10 @@ from ..analysis.overlap import local_energy, overlap, texture_map
 from ..analysis.spectrum import gain, spectrum, spectrum_match
 from ..analysis.timesteps import loss_grid
 from ..profile import load_profile
+from ..store import Payload
 from ..subjects import Subject
 from .interventions import WATCHED
 from .matrix import first_subjects
-from .payload import Payload
 from .pool import in_processes, lab_of
 from .report import about, judge, means, records, write_json
 from .sheets import fit_through
@@ -159,7 +159,7 @@ def traces(
         "said": [prompt, subject.class_prompt, *words],
     }  # fmt: skip
     inputs = stages.inputs("diffusion", images=torch.cat([subject.b, protected]), noise=noisy)
-    return stages.store.cached("traces", params, inputs, make, VERSION).json("traces")
+    return stages.cached("traces", params, inputs, make, VERSION).json("traces")
 
 
 def measures(found: dict[str, list[dict[str, Any]]]) -> Measured:

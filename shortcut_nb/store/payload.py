@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from .recipe import check_name
 
-from shortcut_nb.images import from_u8, save_folder
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,8 @@ class Payload:
 
     def save_images(self, name: str, images: Tensor) -> None:
         """Write pictures, (N, 3, H, W) float32 in [0, 1], as PNG; rounded to the 8-bit grid."""
+        from ..images import save_folder
+
         save_folder(images, self._path(name, ""))
 
     def images(self, name: str) -> Tensor:
@@ -33,6 +32,8 @@ class Payload:
         Raises:
             FileNotFoundError: when there are none of that name.
         """
+        import torch
+
         files = sorted(self._path(name, "").glob("*.png"))
         if not files:
             raise FileNotFoundError(f"expected pictures {name!r} in {self.folder}; found none.")
@@ -40,18 +41,22 @@ class Payload:
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Write named tensors as one safetensors file."""
+        from safetensors.torch import save_file
+
         save_file(
-            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
             self._path(name, ".safetensors"),
         )
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Read named tensors back, on the CPU."""
+        from safetensors.torch import load_file
+
         return load_file(self._path(name, ".safetensors"))
 
     def save_json(self, name: str, value: Any) -> None:
         """Write numbers and text as JSON."""
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
         self._path(name, ".json").write_text(text + "\n", encoding="utf-8")
 
     def json(self, name: str) -> Any:
@@ -59,14 +64,18 @@ class Payload:
         return json.loads(self._path(name, ".json").read_text(encoding="utf-8"))
 
     def _path(self, name: str, suffix: str) -> Path:
-        if not name.replace("-", "").replace("_", "").isalnum() or name == "manifest":
-            raise ValueError(
-                f"expected a plain name (letters, digits, '-', '_', not 'manifest'); got {name!r}."
-            )
+        if check_name(name, "a part of an output") == "manifest":
+            raise ValueError("a part of an output cannot be called 'manifest': choose another.")
         return self.folder / f"{name}{suffix}"
 
 
 def _read(path: Path) -> Tensor:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from ..images import from_u8
+
     with Image.open(path) as picture:
         array = np.array(picture.convert("RGB"))
     return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())

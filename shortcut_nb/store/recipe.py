@@ -1,0 +1,196 @@
+"""What makes an output: a recipe, whose key is known before anything runs.
+
+A recipe names a stage, the version of its code, plain parameters, and what goes in: other recipes,
+or the digests of things that no stage made (model weights, photographs).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+HEX = frozenset("0123456789abcdef")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recipe:
+    """What makes an output.
+
+    Args:
+        stage: a plain name (letters, digits, "-" and "_"), for instance "protect".
+        version: of the stage's code; change it when the output would change.
+        params: whatever :func:`plain` takes.
+        inputs: by name, other recipes, or text that stands for a content (see :func:`digest`).
+
+    Raises:
+        ValueError: a stage that is no plain name.
+        TypeError, ValueError: parameters without a canonical form.
+    """
+
+    stage: str
+    version: str = "1"
+    params: Any = dataclasses.field(default_factory=dict)
+    inputs: Mapping[str, Recipe | str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.stage, "a stage")
+        object.__setattr__(self, "params", plain(self.params))
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The recipe as plain values, upstream recipes by their keys: what the key is made of."""
+        inputs = {
+            name: thing.key if isinstance(thing, Recipe) else plain(thing)
+            for name, thing in self.inputs.items()
+        }
+        return {
+            "stage": self.stage,
+            "version": self.version,
+            "params": self.params,
+            "inputs": inputs,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """The SHA-256, in hex, that names the output."""
+        return key_of(self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def key_of(fields: Mapping[str, Any]) -> str:
+    """The key of a recipe that is written down (``stage``, ``version``, ``params``, ``inputs``).
+
+    Raises:
+        KeyError, TypeError, ValueError: when it is no recipe.
+    """
+    four = {name: fields[name] for name in ("stage", "version", "params", "inputs")}
+    return hashlib.sha256(canonical(four).encode()).hexdigest()
+
+
+def check_name(name: Any, what: str) -> str:
+    """A plain name: letters, digits, "-" and "_", so that it cannot leave its folder.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"{what} has a plain name (letters, digits, '-', '_'); got {name!r}.")
+    return name
+
+
+def is_key(name: str) -> bool:
+    """Whether a name has the form of a key: 64 hexadecimal digits."""
+    return len(name) == 64 and HEX.issuperset(name)
+
+
+def plain(value: Any) -> Any:
+    """Settings as plain JSON values; each kind of settings says itself what it is made of.
+
+    Numbers, text, lists and dicts stand for themselves. Other objects give their own form by a
+    method ``plain()`` or ``model_dump()``; a dataclass by its compared fields, less those whose
+    metadata says ``{"omit": True}`` while they are at their default (fields added later).
+
+    Raises:
+        TypeError: for a value with no canonical form (a tensor, a function, ...).
+        ValueError: for NaN or infinity.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"expected a finite number in a recipe; got {value}.")
+        return value
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError(f"expected text keys in a recipe; got {sorted(map(repr, value))}.")
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return _settings(value)
+
+
+def _settings(value: Any) -> Any:
+    for own in ("plain", "model_dump"):
+        method = getattr(value, own, None)
+        if callable(method) and not isinstance(value, type):
+            return plain(method())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        named = {
+            field.name: plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.compare and not _omitted(field, value)
+        }
+        return {"class": type(value).__name__, **named}
+    raise TypeError(
+        f"expected numbers, text, lists, dicts or settings in a recipe; got "
+        f"{type(value).__name__}. What was not made by a stage goes in by its digest."
+    )
+
+
+def _omitted(field: dataclasses.Field, owner: Any) -> bool:
+    """A field that was added later and is at its default: earlier work stays valid."""
+    return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(thing: Any) -> str:
+    """What stands for a content in a recipe: never its name or place.
+
+    A file or folder (``Path``) is hashed by its bytes; an array or a tensor by type, shape and
+    values; anything with a text ``digest`` stands for itself by that.
+
+    Raises:
+        TypeError: for anything else.
+        FileNotFoundError: for a path that is not there.
+    """
+    if isinstance(thing, Path):
+        return _path_digest(thing)
+    own = getattr(thing, "digest", None)
+    if isinstance(own, str):
+        return own
+    if hasattr(thing, "detach"):  # a tensor
+        thing = thing.detach().cpu().contiguous().numpy()
+    if hasattr(thing, "tobytes") and hasattr(thing, "dtype"):
+        head = f"{thing.dtype}{tuple(thing.shape)}".encode()
+        return hashlib.sha256(head + thing.tobytes()).hexdigest()
+    raise TypeError(f"expected an array, a tensor or a Path to hash; got {type(thing).__name__}.")
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, by relative name with "/"."""
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of one file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _path_digest(path: Path) -> str:
+    if path.is_file():
+        return file_sha256(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"expected a file or folder to hash; there is nothing at {path}.")
+    return hashlib.sha256(canonical(file_digests(path)).encode()).hexdigest()
