@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +19,7 @@ from ..progress import OnStep, StepInfo
 from ..subjects import Subject
 from .methods import Method
 from .prompts import PROMPTS, Prompts
+from .trained import apply, difference
 from .training import Latents, Trainee, latents_of
 
 if TYPE_CHECKING:
@@ -167,14 +168,9 @@ class Trainer:
         started, lab = time.monotonic(), self.lab
         images = subject.images if images is None else images
         check_images(images)
-        words = self.words(subject)
         prior = lab.prior_latents(subject.class_prompt, self.class_images) if (
             self.prior_weight > 0) else None  # fmt: skip
-        model, method = lab.diffusion.clone(), self.method(subject)
-        method.prepare(model, self.seed)
-        words = Prompts(**{
-            f.name: method.rename(getattr(words, f.name), subject.identifier) for f in fields(words)
-        })  # fmt: skip
+        model, method, words = self._prepared(subject)
         data = latents_of(model, images)
         trainee = self.trainee(model, method, words, prior, subject)
         losses: list[float] = []
@@ -194,16 +190,47 @@ class Trainer:
             if path and (step + 1) % every == 0:
                 _save(path, trainee, mark, losses)
         trainee.release()
-        how = lab.profile.sampling
+        seconds = time.monotonic() - started
+        return self._personalized(subject, model, method, words, seconds, losses)
+
+    def pack(self, subject: Subject, fitted: Personalized) -> dict[str, Tensor]:
+        """What the training changed, to be kept and given to :meth:`unpack`; on the CPU."""
+        model, method, _ = self._prepared(subject)
+        return difference(fitted.method.state(fitted.model), method.state(model))
+
+    def unpack(
+        self, subject: Subject, weights: Mapping[str, Tensor], seconds: float = 0.0,
+        losses: Sequence[float] = (),
+    ) -> Personalized:  # fmt: skip
+        """The model that :meth:`pack` packed; it samples the same pictures.
+
+        Raises:
+            ValueError: weights of another method.
+        """
+        model, method, words = self._prepared(subject)
+        apply(weights, method.state(model))
+        for module in model.modules:
+            module.eval().requires_grad_(False)
+        return self._personalized(subject, model, method, words, seconds, list(losses))
+
+    def _prepared(self, subject: Subject) -> tuple[Diffusion, Method, Prompts]:
+        """A copy of the model that the method has prepared, and the words in its own words."""
+        words = self.words(subject)
+        model, method = self.lab.diffusion.clone(), self.method(subject)
+        method.prepare(model, self.seed)
+        named = {
+            each.name: method.rename(getattr(words, each.name), subject.identifier)
+            for each in fields(words)
+        }
+        return model, method, Prompts(**named)
+
+    def _personalized(
+        self, subject: Subject, model: Diffusion, method: Method, words: Prompts, seconds: float,
+        losses: list[float],
+    ) -> Personalized:  # fmt: skip
+        how = self.lab.profile.sampling
         return Personalized(
-            model,
-            words,
-            how.steps,
-            how.guidance_scale,
-            time.monotonic() - started,
-            losses,
-            method,
-            subject.identifier,
+            model, words, how.steps, how.guidance_scale, seconds, losses, method, subject.identifier
         )
 
     def _mark(self, words: Prompts, images: Tensor) -> str:
