@@ -33,18 +33,21 @@ _REASONS = {
     errno.EEXIST: "a part of the path is a file, not a folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "it is a folder",
+    errno.ELOOP: "its links lead round in a circle",
     errno.EIO: "the disk reports an error",
 }
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 _TEMPORARY = re.compile(r"\.shortcut-nb-([0-9a-f]{6})-([0-9]+)-[0-9a-f]{8}\.tmp")
 _DAY = 86400.0
+_swept: set[Path] = set()
 
 
 def expand(path: str | Path, what: str = "path") -> Path:
     """A path with "~" written out.
 
     Raises:
-        UserError: for an empty path, one with a zero byte, or the home of a user there is not.
+        UserError: for an empty path, one with a zero byte, the home of a user there is not, or a
+            place that the system does not let us look at.
     """
     text = str(path)
     if not text.strip():
@@ -52,9 +55,17 @@ def expand(path: str | Path, what: str = "path") -> Path:
     if "\0" in text:
         raise UserError(f"{what} must not contain a zero byte; got {text!r}.")
     try:
-        return Path(text).expanduser()
+        found = Path(text).expanduser()
     except RuntimeError:
         raise UserError(f"{what} {text!r} names the home of a user that is not known.") from None
+    try:
+        found.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        shown = text if len(text) < 100 else f"{text[:40]}…{text[-20:]}"
+        raise UserError(f"{what} {shown!r} cannot be reached: {reason(error)}.") from None
+    return found
 
 
 def reason(error: BaseException) -> str:
@@ -131,7 +142,9 @@ def writing(path: str | Path) -> Iterator[Path]:
     fresh = temporary(target.parent)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target.parent)
+        if target.parent not in _swept:  # once for each folder: listing it costs time
+            _swept.add(target.parent)
+            sweep(target.parent)
         yield fresh
         os.replace(fresh, target)
     except BaseException as error:

@@ -5,9 +5,8 @@ Pictures are float32 tensors (N, 3, H, W), RGB, in [0, 1]. Files are 8-bit.
 
 from __future__ import annotations
 
+import logging
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,20 +16,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from shortcut_nb.checks import SMALLEST, check_images
+from shortcut_nb.errors import CannotRead, MissingFile, UserError
+from shortcut_nb.files import expand, writing
+from shortcut_nb.picture_files import HEIC_REMEDY, Listing, list_folder, open_heic, suffixes
 
 __all__ = [
-    "SUFFIXES",
     "check_images",
     "contact_sheet",
+    "file_stems",
     "from_u8",
     "load_folder",
     "load_picture",
+    "read_folder",
     "save_folder",
     "to_picture",
     "to_u8",
 ]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+log = logging.getLogger("shortcut_nb")
 
 
 def to_u8(x: Tensor) -> Tensor:
@@ -52,34 +55,22 @@ def from_u8(x: Tensor) -> Tensor:
 def load_picture(path: str | Path, size: int) -> Tensor:
     """Read one picture, centre-crop it to a square, and resize it (Lanczos).
 
-    EXIF rotation is applied, transparency is laid over white, grey, palette, 16-bit and CMYK
-    become RGB.
+    EXIF rotation is applied, transparency is laid over white; grey, palette, 16-bit, CMYK and
+    float pictures become RGB. Of several frames the first is taken. HEIC wants pillow-heif.
 
     Returns:
         float32 (3, size, size) in [0, 1], on the 8-bit grid.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file is not a readable picture, or is smaller than 8 x 8 pixels.
+        MissingFile: when there is no such file.
+        UserError: when the file is not a readable picture, or is smaller than 8 x 8 pixels.
     """
-    path = Path(path)
+    path = expand(path, "the picture")
     if not path.is_file():
-        raise FileNotFoundError(f"expected a picture file; there is none at {path}.")
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            picture = _to_rgb(ImageOps.exif_transpose(opened))
-    except UnidentifiedImageError:
-        raise ValueError(
-            f"{path} is not a picture Pillow can read. Use one of {', '.join(SUFFIXES)}."
-        ) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a picture ({error}): it may be cut short or damaged. "
-            "Copy it again or leave it out."
-        ) from error
+        raise MissingFile(f"expected a picture file; there is none at {path}.")
+    picture = _open_rgb(path)
     if min(picture.size) < SMALLEST:
-        raise ValueError(
+        raise UserError(
             f"{path} is {picture.width} x {picture.height} pixels; at least "
             f"{SMALLEST} x {SMALLEST} are needed. Use a larger picture."
         )
@@ -87,12 +78,40 @@ def load_picture(path: str | Path, size: int) -> Tensor:
     return _to_tensor(fitted)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        levels = np.asarray(picture).astype(np.float32)
-        scale = 65535 if picture.mode.startswith("I;16") or levels.max() > 255 else 255
-        grey = (levels / scale * 255).round().clip(0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+def _open_rgb(path: Path) -> Image.Image:
+    open_heic()
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            return _to_rgb(ImageOps.exif_transpose(opened), opened.format)
+    except UnidentifiedImageError:
+        if _is_heic(path):
+            raise UserError(f"{path} cannot be read yet ({HEIC_REMEDY}).") from None
+        raise UserError(
+            f"{path} is not a picture Pillow can read. Use one of {', '.join(suffixes())}."
+        ) from None
+    except PermissionError:
+        raise CannotRead(f"{path} cannot be read: permission is denied.") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path} cannot be read as a picture ({error}): it may be cut short or damaged. "
+            "Copy it again or leave it out."
+        ) from error
+
+
+def _is_heic(path: Path) -> bool:
+    """Whether a file holds HEIC, whatever its name says."""
+    with path.open("rb") as stream:
+        head = stream.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
+
+
+def _to_rgb(picture: Image.Image, kind: str | None) -> Image.Image:
+    mode = picture.mode
+    if mode == "I" and kind == "PNG":  # older Pillow's name for 16 bits
+        mode = "I;16"
+    if mode in ("F", "I") or mode.startswith("I;16"):
+        return _grey_to_rgb(np.asarray(picture).astype(np.float32), mode)
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
         white = Image.new("RGBA", over.size, (255, 255, 255, 255))
@@ -100,47 +119,75 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _grey_to_rgb(levels: np.ndarray, mode: str) -> Image.Image:
+    """Grey levels of more than 8 bits as RGB.
+
+    16-bit integers span 0 to 65535. Floats span [0, 1], [0, 255] or [0, 65535], whichever is the
+    smallest that holds them; wide integers one of the last two.
+
+    Raises:
+        ValueError: NaN, infinity, or floats below 0.
+    """
+    if not np.isfinite(levels).all() or levels.min() < 0:
+        raise ValueError("its levels are negative or not finite")
+    if mode.startswith("I;16"):
+        top = 65535.0
+    else:
+        tops = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+        top = next((top for top in tops if levels.max() <= top), float(levels.max()))
+    grey = (levels / top * 255).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
 def _to_tensor(picture: Image.Image) -> Tensor:
     array = np.array(picture, dtype=np.uint8)
     return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())
 
 
-def list_pictures(path: str | Path) -> list[Path]:
-    """The picture files of a folder, sorted by name.
+def read_folder(path: str | Path, size: int) -> tuple[Tensor, Listing]:
+    """Read every picture of a folder, sorted by file name.
+
+    Returns:
+        (N, 3, size, size) float32 in [0, 1], and which files they are and which were left out.
 
     Raises:
-        FileNotFoundError: when the folder is missing or holds no picture.
+        MissingFile: when the folder is missing or holds no picture.
+        UserError: when one of its pictures cannot be read.
     """
-    folder = Path(path)
-    accepted = ", ".join(SUFFIXES)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"expected a folder of pictures ({accepted}); there is no folder at {folder}."
-        )
-    files = sorted(
-        p
-        for p in folder.iterdir()
-        if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-    )
-    if not files:
-        raise FileNotFoundError(
-            f"expected pictures in {folder}; found none. Put files there that end in {accepted}."
-        )
-    return files
+    found = list_folder(path)
+    return torch.stack([load_picture(file, size) for file in found.files]), found
 
 
 def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
-    """Read every picture of a folder, sorted by file name.
+    """Read every picture of a folder, sorted by file name; says what it used in one log line.
 
     Returns:
         (N, 3, size, size) float32 in [0, 1], and the N file names.
 
     Raises:
-        FileNotFoundError: when the folder is missing or holds no picture.
-        ValueError: when one of its pictures cannot be read.
+        MissingFile, UserError: see :func:`read_folder`.
     """
-    files = list_pictures(path)
-    return torch.stack([load_picture(f, size) for f in files]), [f.name for f in files]
+    images, found = read_folder(path, size)
+    level = logging.WARNING if found.left_out else logging.INFO
+    log.log(level, "%s: %d pictures, each cut to its central square, %d x %d%s",
+            found.folder, len(images), size, size, found.remarks())  # fmt: skip
+    return images, found.names
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """The names without their endings, under which PNG are written.
+
+    Raises:
+        UserError: when two are the same.
+    """
+    stems = [Path(name).stem for name in names]
+    twice = sorted({name for name in names if stems.count(Path(name).stem) > 1})
+    if twice:
+        raise UserError(
+            f"expected different names; {', '.join(twice)} collide, since every picture is "
+            "written as PNG. Rename one of them."
+        )
+    return stems
 
 
 def save_folder(
@@ -150,41 +197,24 @@ def save_folder(
 
     Args:
         images: (N, 3, H, W) in [0, 1].
-        folder: made when missing.
-        names: N different file names; any suffix becomes ".png". Default: 000.png, 001.png, ...
+        folder: made when missing; a file of the same name is replaced.
+        names: N different file names; any ending becomes ".png". Default: 000.png, 001.png, ...
 
     Raises:
-        ValueError: when the number of names differs from N, or two names collide.
+        UserError: when the number of names differs from N, or two names collide.
+        CannotWrite: when the system refuses.
     """
     check_images(images)
-    stems = (
-        [f"{i:03d}" for i in range(len(images))] if names is None else [Path(n).stem for n in names]
-    )
+    stems = [f"{i:03d}" for i in range(len(images))] if names is None else file_stems(names)
     if len(stems) != len(images):
-        raise ValueError(f"expected {len(images)} names, one per picture; got {len(stems)}.")
-    if len(set(stems)) != len(stems):
-        raise ValueError(
-            f"expected different names; got {stems}. Rename the pictures that collide."
-        )
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+        raise UserError(f"expected {len(images)} names, one per picture; got {len(stems)}.")
+    target = expand(folder, "the folder")
     written = []
     for image, stem in zip(images, stems, strict=True):
         written.append(target / f"{stem}.png")
-        _save_png(to_picture(image), written[-1])
+        with writing(written[-1]) as fresh:
+            to_picture(image).save(fresh, format="PNG")
     return written
-
-
-def _save_png(picture: Image.Image, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            picture.save(stream, format="PNG")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def to_picture(image: Tensor) -> Image.Image:

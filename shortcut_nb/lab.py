@@ -167,12 +167,14 @@ class Lab:
         if str(source).startswith("mini:"):
             from .mini.subjects import subject_sets
 
-            sets = subject_sets(str(source), self.profile.resolution)
+            a, b, c = subject_sets(str(source), self.profile.resolution)
+            files: tuple[str, ...] = ()
         else:
-            sets = split_folder(source, self.profile.resolution)
+            found = split_folder(source, self.profile.resolution)
+            a, b, c, files = found.a, found.b, found.c, found.files
         return Subject(
-            str(source), *sets, **said, instance_prompt=words.instance.format(**said),
-            class_prompt=words.class_prompt.format(**said),
+            str(source), a, b, c, **said, instance_prompt=words.instance.format(**said),
+            class_prompt=words.class_prompt.format(**said), files=files,
         )  # fmt: skip
 
     def attack(self, name: str, preset: str = "profile", **params: Any) -> Attack:

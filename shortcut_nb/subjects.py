@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from .images import check_images, load_folder
+from .errors import MissingFile
+from .files import expand
+from .images import check_images, read_folder
+from .picture_files import Listing
 
+log = logging.getLogger("shortcut_nb")
 SETS = ("set_A", "set_B", "set_C")
 
 
@@ -22,6 +27,7 @@ class Subject:
         b: pictures to protect, and what the adversary fine-tunes on.
         c: clean pictures kept aside as the reference of the identity metric.
         instance_prompt, class_prompt: with and without the identifier.
+        files: names of the files that set B was read from; empty for pictures from elsewhere.
 
     All sets are float32 (n, 3, H, W) in [0, 1].
     """
@@ -34,6 +40,7 @@ class Subject:
     identifier: str
     instance_prompt: str
     class_prompt: str
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, images in (("set A", self.a), ("set B", self.b), ("set C", self.c)):
@@ -45,21 +52,46 @@ class Subject:
         return self.b
 
 
-def split_folder(folder: str | Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sets A, B, C from a folder of photos, each (n, 3, size, size).
+@dataclass(frozen=True, eq=False)
+class FolderSets:
+    """The sets A, B, C of a folder, each (n, 3, size, size), and the file names of set B."""
 
-    Subfolders ``set_A``, ``set_B``, ``set_C`` are taken as they are. Otherwise the pictures, sorted
-    by name, are dealt out in three parts; with fewer than three, all sets are the whole folder.
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    files: tuple[str, ...]
+
+
+def split_folder(folder: str | Path, size: int) -> FolderSets:
+    """Sets A, B, C from a folder of photos; says in one log line what was used.
+
+    Subfolders ``set_A``, ``set_B``, ``set_C`` are taken as they are. Otherwise every picture of
+    the folder is in all three sets: all are protected, and results are compared with all.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`shortcut_nb.images.load_folder`.
+        MissingFile: no such folder, no picture, or only some of the three subfolders.
+        UserError: a picture that cannot be read.
     """
-    folder = Path(folder).expanduser()
-    if all((folder / name).is_dir() for name in SETS):
-        a, b, c = (load_folder(folder / name, size)[0] for name in SETS)
-        return a, b, c
-    images, _ = load_folder(folder, size)
-    if len(images) < len(SETS):
-        return images, images.clone(), images.clone()
-    first, second, third = torch.tensor_split(images[:12], 3)
-    return first, second, third
+    folder = expand(folder, "the folder of photos")
+    have = [name for name in SETS if (folder / name).is_dir()]
+    if have and len(have) < len(SETS):
+        lacking = ", ".join(name for name in SETS if name not in have)
+        raise MissingFile(
+            f"{folder} has {', '.join(have)} but no {lacking}: make all three folders, or name "
+            "one of them as a plain folder of photos."
+        )
+    if not have:
+        images, found = read_folder(folder, size)
+        _say(folder, f"{len(images)} pictures, each of them in sets A, B and C", size, [found])
+        return FolderSets(images, images.clone(), images.clone(), tuple(found.names))
+    (a, b, c), listings = zip(*(read_folder(folder / name, size) for name in SETS), strict=True)
+    counts = ", ".join(f"{name} {len(x)}" for name, x in zip(SETS, (a, b, c), strict=True))
+    _say(folder, f"pictures in {counts}", size, listings)
+    return FolderSets(a, b, c, tuple(listings[1].names))
+
+
+def _say(folder: Path, used: str, size: int, listings: Sequence[Listing]) -> None:
+    level = logging.WARNING if any(found.left_out for found in listings) else logging.INFO
+    remarks = "".join(found.remarks() for found in listings)
+    log.log(level, "%s: %s, cut to the central square, %d x %d%s",
+            folder, used, size, size, remarks)  # fmt: skip

@@ -1,5 +1,7 @@
 """Pictures in and out: the door checks, and every kind of file."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -84,21 +86,6 @@ def test_names_must_fit(tmp_path):
         save_folder(batch(), tmp_path, ["a.png", "a.jpg"])
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    x = batch(1)
-    save_folder(x, tmp_path, ["a"])
-
-    def broken(self, stream, **_):
-        stream.write(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Image.Image, "save", broken)  # the disk cannot be filled for real
-    with pytest.raises(OSError, match="disk full"):
-        save_folder(1 - x, tmp_path, ["a"])
-    assert torch.equal(load_folder(tmp_path, 16)[0], x)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
-
-
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "LA", "I;16"])
 def test_every_mode_becomes_rgb(tmp_path, mode):
     picture = gradient()
@@ -111,6 +98,74 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     x = load_picture(path, 16)
     check_images(x[None], size=16)
     assert x[0, 8, -1] - x[0, 8, 0] > 0.4  # dark on the left, light on the right
+
+
+@pytest.mark.parametrize(
+    ("top", "kind"), [(1, "tif"), (255, "tif"), (65535, "tif"), (65535, "png")]
+)
+def test_deep_pictures_keep_their_brightness(tmp_path, top, kind):
+    """Floats in [0, 1] and beyond, and 16-bit PNG: the same picture as in 8 bits."""
+    gradient(16, 16).save(tmp_path / "8.png")
+    levels = np.asarray(gradient(16, 16)).astype(np.float32) / 255 * top
+    Image.fromarray(levels.astype(np.uint16) if kind == "png" else levels).save(
+        tmp_path / f"x.{kind}"
+    )
+    assert torch.equal(
+        load_picture(tmp_path / f"x.{kind}", 16), load_picture(tmp_path / "8.png", 16)
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
+def test_floats_that_are_no_levels_are_refused(tmp_path, bad):
+    levels = np.full((16, 16), 0.5, np.float32)
+    levels[3, 3] = bad
+    Image.fromarray(levels).save(tmp_path / "x.tif")
+    with pytest.raises(ValueError, match="negative or not finite"):
+        load_picture(tmp_path / "x.tif", 16)
+
+
+def test_a_mixed_folder_of_a_phone(tmp_path, caplog):
+    """What the installed Pillow reads is read; everything left out is counted and named."""
+    picture = gradient().convert("RGB")
+    for name in ("a.jpg", "b.jfif", "c.avif", "d.webp"):
+        picture.save(tmp_path / name, format="JPEG" if name == "b.jfif" else None)
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
+    frames[0].save(tmp_path / "e.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "clip.MOV").write_text("x")
+    (tmp_path / ".hidden.txt").write_text("x")
+    (tmp_path / "more").mkdir()
+    with caplog.at_level("INFO", "shortcut_nb"):
+        x, names = load_folder(tmp_path, 16)
+    assert names == ["a.jpg", "b.jfif", "c.avif", "d.webp", "e.gif"]
+    assert x[4, 0].min() == 1 and x[4, 1:].max() == 0  # the first frame is red
+    (line,) = [record.getMessage() for record in caplog.records]
+    for words in (
+        "5 pictures", "left out 4", "link.jpg (a link that leads nowhere)", "more (a folder)",
+        "notes.txt (not a picture)", "clip.MOV (a video)", "e.gif (first of 3 frames)",
+    ):  # fmt: skip
+        assert words in line
+    assert "hidden" not in line
+
+
+def test_heic_is_read_with_the_extra_and_named_without(tmp_path, monkeypatch, caplog):
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(Image.new("RGB", (64, 64), "red")).save(tmp_path / "a.heic")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.heic").read_bytes())  # as some phones do
+    assert load_picture(tmp_path / "a.heic", 16)[0].mean() > 0.9
+    gradient().save(tmp_path / "c.png")
+    for kinds in (Image.EXTENSION, Image.OPEN):  # as if pillow-heif were not installed
+        for name in [n for n in kinds if "hei" in n.lower()]:
+            monkeypatch.delitem(kinds, name)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if "HEI" not in name])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ValueError, match=r"b.jpg cannot be read yet \(HEIC: pip install"):
+        load_folder(tmp_path, 16)
+    (tmp_path / "b.jpg").unlink()
+    with caplog.at_level("INFO", "shortcut_nb"):
+        assert load_folder(tmp_path, 16)[1] == ["c.png"]
+    assert "a.heic (HEIC: pip install 'shortcut-nb[heic]'" in caplog.text
 
 
 def test_transparent_becomes_white_and_opaque_stays(tmp_path):
@@ -159,9 +214,12 @@ def test_broken_files_are_refused_by_name(tmp_path):
 
 def test_missing_and_empty_folders_list_what_is_accepted(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(FileNotFoundError, match=r"\.png, \.jpg"):
-            load_folder(folder, 16)
+    with pytest.raises(FileNotFoundError, match=r"notes.txt \(not a picture\).*\.png, \.jpg"):
+        load_folder(tmp_path, 16)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        load_folder(tmp_path / "nowhere", 16)
+    with pytest.raises(FileNotFoundError, match="it is a file"):
+        load_folder(tmp_path / "notes.txt", 16)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.png"):
         load_picture(tmp_path / "nowhere.png", 16)
 

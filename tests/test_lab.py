@@ -1,6 +1,7 @@
 """The lab: shipped weights, photo folders as subjects, and clear refusals."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -30,15 +31,32 @@ def test_shipped_weights_are_small_and_half_precision():
     assert {t.dtype for t in tensors if t.is_floating_point()} == {torch.float16}
 
 
-def test_a_folder_of_photos_is_a_subject(lab, tmp_path):
+def test_a_folder_of_photos_is_a_subject(lab, tmp_path, caplog):
+    """Every picture of a plain folder is protected, trained on, and compared with."""
     for i in range(6):
         picture = Image.fromarray(draw(identity("held-out", 0), nuisance(i), 96))
         picture.convert("L" if i == 1 else "RGB").save(tmp_path / f"{i}.png")
-    subject = lab.subject(tmp_path, class_name="man")
-    assert subject.a.shape == subject.b.shape == subject.c.shape == (2, 3, 64, 64)
+    with caplog.at_level("INFO", "shortcut_nb"):
+        subject = lab.subject(tmp_path, class_name="man")
+    assert "6 pictures, each of them in sets A, B and C" in caplog.text
+    assert subject.a.shape == subject.b.shape == subject.c.shape == (6, 3, 64, 64)
+    assert subject.files == tuple(f"{i}.png" for i in range(6))
     assert subject.instance_prompt == "a photo of sks man"
     frame = lab.score(subject.b, subject)
-    assert len(frame) == 2 and frame["ims"].min() > 0.6
+    assert len(frame) == 6 and frame["ims"].drop(1).min() > 0.6
+
+
+def test_three_folders_are_the_three_sets(lab, tmp_path):
+    for count, name in enumerate(("set_A", "set_B", "set_C"), start=1):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            Image.new("RGB", (64, 64), (40 * count, 0, 0)).save(tmp_path / name / f"{i}.png")
+    subject = lab.subject(str(tmp_path))
+    assert [len(x) for x in (subject.a, subject.b, subject.c)] == [1, 2, 3]
+    assert subject.files == ("0.png", "1.png")
+    shutil.rmtree(tmp_path / "set_C")
+    with pytest.raises(FileNotFoundError, match="set_A, set_B but no set_C"):
+        lab.subject(tmp_path)
 
 
 def test_bad_folders(lab, tmp_path):

@@ -1,0 +1,207 @@
+"""A folder for results: checked before any work, filled whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import AlreadyThere, CannotWrite, UserError
+from .files import (
+    cannot_write,
+    expand,
+    refused_by_system,
+    remove,
+    sweep,
+    temporary,
+)
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Output:
+    """A folder that may be written, as :func:`check_output` found.
+
+    Attributes:
+        folder: where results go; it need not exist yet.
+        record: the JSON file that a result is described in; its "files" lists what belongs to it.
+    """
+
+    folder: Path
+    record: str
+    force: bool = False
+
+    @contextmanager
+    def filling(self) -> Iterator[Path]:
+        """A temporary folder to write into; its content is put in place when the body ends.
+
+        A new folder appears whole, by one rename. In a folder that exists, the record goes first
+        and comes last, so that no record ever describes other files. Files of an earlier result
+        that this one does not have are removed; files of others are left as they are.
+
+        Raises:
+            CannotWrite: when the system refuses; what was there before is still there.
+        """
+        fresh = temporary(self.folder if self.folder.is_dir() else self.folder.parent)
+        try:
+            fresh.mkdir(parents=True)
+            yield fresh
+            _flush(fresh)
+            if self.folder.is_dir():
+                if not self.force and _held(self.folder):  # since the check, by somebody else
+                    raise AlreadyThere(
+                        f"OUT {self.folder} was filled by something else while this worked. The "
+                        "same command with a new folder goes on from what is kept."
+                    )
+                self._merge(fresh)
+            else:
+                os.rename(fresh, self.folder)
+        except BaseException as error:
+            if isinstance(error, UserError) or not refused_by_system(error):
+                raise
+            raise cannot_write(self.folder, error) from None
+        finally:
+            remove(fresh)
+
+    def _merge(self, fresh: Path) -> None:
+        stale = [*_recorded(self.folder / self.record), self.record]
+        remove(self.folder / self.record)
+        items = sorted(fresh.iterdir(), key=lambda item: item.name == self.record)
+        for item in items:
+            place = self.folder / item.name
+            if place.is_dir() or item.is_dir():
+                remove(place)
+            os.replace(item, place)
+        written = {item.name for item in items}
+        for name in stale:
+            if name not in written:
+                remove(self.folder / name)
+
+
+def check_output(
+    out: str | Path, record: str, *, source: str | Path | None = None, names: Sequence[str] = (),
+    force: bool = False, needs: int = 0,
+) -> Output:  # fmt: skip
+    """Make sure, before any work, that results can be written to a folder.
+
+    Args:
+        source: the folder that pictures are read from.
+        names: file names that will be written.
+        force: replace an earlier result, and files of the same names.
+        needs: bytes of room that the results take at least.
+
+    Raises:
+        UserError: OUT is empty text, or is the source, or lies inside it.
+        AlreadyThere: OUT holds files, and ``force`` is not given.
+        CannotWrite: the system would refuse; says why.
+    """
+    folder = expand(out, "OUT")
+    if source is not None:
+        _apart(folder, Path(source))
+    if folder.exists() and not folder.is_dir():
+        raise CannotWrite(f"OUT must be a folder; {folder} is a file. Name another place.")
+    _try_to_write(folder, max(names, key=len, default=record))
+    held = _held(folder)
+    if held and not force:
+        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+        raise AlreadyThere(
+            f"OUT {folder} holds files already ({', '.join(held[:_NAMED])}{more}). Name a new "
+            "folder, or give --force to replace an earlier result and files of the same names."
+        )
+    room = shutil.disk_usage(_existing(folder)).free
+    if room < needs:
+        raise CannotWrite(
+            f"{folder} cannot be written: the results take about {needs / 1e6:.1f} MB, and the "
+            f"disk has {room / 1e6:.1f} MB left. Make room, or name another place."
+        )
+    return Output(folder, record, force)
+
+
+def check_file(path: str | Path, force: bool = False, what: str = "the output") -> Path:
+    """Make sure, before any work, that a result file can be written.
+
+    Raises:
+        AlreadyThere, CannotWrite, UserError: see :func:`check_output`.
+    """
+    target = expand(path, what)
+    if target.is_dir():
+        raise CannotWrite(f"{what} must be a file; {target} is a folder. Name a file in it.")
+    if target.exists() and not force:
+        raise AlreadyThere(
+            f"{what} {target} exists already. Name a new file, or give --force to replace it."
+        )
+    _try_to_write(target.parent, target.name)
+    return target
+
+
+def _apart(folder: Path, source: Path) -> None:
+    """Refuse a folder for results that is the source, or lies inside it."""
+    ours, theirs = folder.resolve(), source.resolve()
+    if ours == theirs or (folder.exists() and source.exists() and folder.samefile(source)):
+        raise UserError(
+            f"OUT is the folder of the source pictures, {folder}; they would be replaced. "
+            "Name a new folder."
+        )
+    if theirs in ours.parents:
+        raise UserError(
+            f"OUT {folder} lies inside the source folder {source}; a later run would take results "
+            "for photos. Name a folder outside of it."
+        )
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _try_to_write(folder: Path, name: str) -> None:
+    """Write a file of that name for real, and leave nothing of it."""
+    made = []
+    probe = temporary(folder)
+    try:
+        missing = [p for p in (folder, *folder.parents) if not os.path.lexists(p)]
+        for part in reversed(missing):
+            part.mkdir(exist_ok=True)
+            made.append(part)
+        sweep(folder)
+        probe.mkdir()
+        (probe / name).write_bytes(b"x" * 4096)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    finally:
+        remove(probe)
+        with suppress(OSError):  # another run may have put something there meanwhile
+            for part in reversed(made):
+                part.rmdir()
+
+
+def _held(folder: Path) -> list[str]:
+    """The names of what a folder holds, hidden files left out; [] when it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _recorded(record: Path) -> list[str]:
+    """The files that an earlier result of ours consists of; only plain names count."""
+    try:
+        names = json.loads(record.read_text("utf-8"))["files"]
+        return [name for name in names if isinstance(name, str) and Path(name).name == name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+__all__ = ["Output", "check_file", "check_output"]

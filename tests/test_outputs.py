@@ -1,0 +1,167 @@
+"""A folder for results: checked before any work, filled whole or not at all."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from shortcut_nb.errors import AlreadyThere, CannotWrite, UserError
+from shortcut_nb.files import write_json
+from shortcut_nb.outputs import check_file, check_output
+
+RECORD = "made.json"
+
+
+def fill(out, *names, force=False):
+    """Write some files and the record of them."""
+    with check_output(out, RECORD, names=names, force=force).filling() as folder:
+        for name in names:
+            (folder / name).write_text(f"new {name}")
+        write_json(folder / RECORD, {"files": list(names)})
+
+
+def listing(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_new_folder_appears_whole(tmp_path):
+    with check_output(tmp_path / "a" / "out", RECORD).filling() as folder:
+        assert listing(tmp_path) == ["a"]  # for the temporary folder
+        (folder / "x").write_text("x")
+        assert not (tmp_path / "a" / "out").exists()
+    assert listing(tmp_path / "a") == ["out"] and listing(tmp_path / "a" / "out") == ["x"]
+
+
+def test_checking_leaves_nothing(tmp_path):
+    check_output(tmp_path / "a" / "b" / "out", RECORD, names=["x.png"])
+    assert listing(tmp_path) == []
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".hidden").write_text("")
+    fill(tmp_path / "out", "x")
+    assert listing(tmp_path / "out") == [".hidden", RECORD, "x"]
+
+
+@pytest.mark.parametrize("out", ["in", "in/deep/out", "in/../in", "link", "./in/."])
+@pytest.mark.parametrize("force", [False, True])
+def test_the_source_and_what_is_inside_is_refused(tmp_path, monkeypatch, out, force):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="source"):
+        check_output(out, RECORD, source="in", force=force)
+    check_output("in2", RECORD, source="in")
+
+
+def test_existing_files_are_refused_and_forced_ones_replaced(tmp_path):
+    out = tmp_path / "out"
+    fill(out, "a", "b", "c")
+    (out / "own").write_text("own")
+    (out / "b").write_text("old")
+    with pytest.raises(AlreadyThere, match=r"holds files already \(a, b, c and 2 more\).*--force"):
+        fill(out, "b")
+    fill(out, "b", "d", force=True)
+    assert listing(out) == ["b", "d", RECORD, "own"]  # a and c belonged to the earlier result
+    assert (out / "b").read_text() == "new b" and (out / "own").read_text() == "own"
+    assert json.loads((out / RECORD).read_text())["files"] == ["b", "d"]
+
+
+@pytest.mark.parametrize("names", [["../own"], ["/etc/hosts"], "x", [1, None], {}])
+def test_a_forged_record_deletes_nothing_elsewhere(tmp_path, names):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "own").write_text("own")
+    (out / RECORD).write_text(json.dumps({"files": names}))
+    fill(out, "y", force=True)
+    assert (tmp_path / "own").exists() and listing(out) == [RECORD, "y"]
+
+
+def test_a_body_that_fails_leaves_all_as_it_was(tmp_path):
+    fill(tmp_path / "out", "a")
+    for out in ("out", "new"):
+        output = check_output(tmp_path / out, RECORD, force=True)
+        with pytest.raises(ZeroDivisionError), output.filling() as folder:
+            (folder / "a").write_text("half")
+            raise ZeroDivisionError
+    assert listing(tmp_path) == ["out"] and listing(tmp_path / "out") == ["a", RECORD]
+    assert (tmp_path / "out" / "a").read_text() == "new a"
+
+
+def test_a_folder_that_somebody_fills_meanwhile_is_not_mixed(tmp_path):
+    output = check_output(tmp_path / "out", RECORD)
+    with pytest.raises(AlreadyThere, match="while this worked"), output.filling() as folder:
+        (folder / "x").write_text("x")
+        fill(tmp_path / "out", "y")
+    assert listing(tmp_path / "out") == [RECORD, "y"] and listing(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("out", "name", "words"),
+    [
+        ("file", "x", "is a file"),
+        ("file/below", "x", "a file, not a folder"),
+        ("n" * 300, "x", "name is too long"),
+        ("out", "n" * 300, "name is too long"),
+        ("/proc/out", "x", "cannot be written"),
+        ("", "x", "OUT is empty"),
+        ("~nobody-of-that-name/x", "x", "not known"),
+        ("a\0b", "x", "zero byte"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_found_before_work(
+    tmp_path, monkeypatch, out, name, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=words):
+        check_output(out, RECORD, names=[name])
+    assert listing(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_read_only_folder_is_named(tmp_path):
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(0o555)
+    if os.access(tmp_path / "locked", os.W_OK):
+        pytest.skip("the superuser may write everywhere")
+    with pytest.raises(CannotWrite, match="permission is denied"):
+        check_output(tmp_path / "locked" / "out", RECORD)
+
+
+def test_room_is_looked_for_before_work(tmp_path):
+    with pytest.raises(CannotWrite, match="take about .* MB, and the disk has"):
+        check_output(tmp_path / "out", RECORD, needs=10**18)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path):
+    """On a real file system of one megabyte, where the system lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        fill(disk, "kept")
+        for out in (disk, disk / "out"):
+            output = check_output(out, RECORD, force=True)
+            with pytest.raises(CannotWrite, match="the disk is full"), output.filling() as folder:
+                (folder / "kept").write_bytes(b"x" * 2**21)
+        assert listing(disk) == ["kept", RECORD] and (disk / "kept").read_text() == "new kept"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_result_files(tmp_path):
+    (tmp_path / "old.csv").write_text("x")
+    with pytest.raises(AlreadyThere, match="--force"):
+        check_file(tmp_path / "old.csv")
+    with pytest.raises(CannotWrite, match="is a folder"):
+        check_file(tmp_path)
+    assert check_file(tmp_path / "old.csv", force=True) == tmp_path / "old.csv"
+    assert check_file(tmp_path / "deep" / "new.csv") == tmp_path / "deep" / "new.csv"
+    assert listing(tmp_path) == ["old.csv"]
