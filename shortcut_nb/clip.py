@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import Module
 from torch.nn import functional as F
 
+from .errors import MissingFile, UserError
 from .images import check_images
-
-CONFIG = "open_clip_config.json"
+from .weights import check_weights
+from .weights.opening import opening
 
 
 class Clip:
@@ -66,13 +67,15 @@ class Clip:
             pretrained: tag of the weights, for an architecture name only.
 
         Raises:
-            FileNotFoundError: the folder holds no ``open_clip_config.json`` or no weights.
+            BadWeights: the folder holds no ``open_clip_config.json``, or no whole weights.
+            FileNotFoundError: neither a folder nor a known name.
             ValueError: an architecture without weights, or a tokenizer whose end token cannot
                 be found by the text tower.
         """
         name = _schema(source, pretrained)
-        model = open_clip.create_model(name, pretrained=pretrained, device=device)
-        tokenizer = open_clip.get_tokenizer(name)
+        with opening(source, "an open_clip model"):
+            model = open_clip.create_model(name, pretrained=pretrained, device=device)
+            tokenizer = open_clip.get_tokenizer(name)
         _check_end_token(model, tokenizer, source)
         cfg = model.visual.preprocess_cfg
         size = cfg["size"]
@@ -145,22 +148,19 @@ def _schema(source: str | Path, pretrained: str | None) -> str:
     """The name open_clip understands."""
     folder = Path(source)
     if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise FileNotFoundError(f"expected {CONFIG} in {folder}: save the model there first")
-        if not any(folder.glob("open_clip_*.safetensors")):
-            raise FileNotFoundError(f"expected open_clip_model.safetensors in {folder}: fetch it")
+        check_weights(folder, "open_clip")
         return f"local-dir:{folder}"
     name = str(source)
     if name.startswith("hf-hub:"):
         return name
     if name not in open_clip.list_models():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"{name!r} is neither a folder, nor hf-hub:owner/name, nor an open_clip architecture: "
             "check the clip entry of the profile"
         )
     if not pretrained:
         tags = open_clip.list_pretrained_tags_by_model(name)
-        raise ValueError(f"{name} needs pretrained=, one of {', '.join(tags)}")
+        raise UserError(f"{name} needs pretrained=, one of {', '.join(tags)}")
     return name
 
 
@@ -173,10 +173,10 @@ def _check_end_token(model: Module, tokenizer: object, source: str | Path) -> No
     tower = getattr(model, "text", model)
     how = getattr(tower, "pool_type", None) or getattr(tower, "text_pool_type", "argmax")
     if how == "argmax" and end != len(inner) - 1:
-        raise ValueError(
+        raise UserError(
             f"{source}: the text tower pools at the largest token id, but the tokenizer ends "
             f'texts with {end} of {len(inner)}: put "pool_type": "eos", "eos_id": {end} in text_cfg'
         )
     expected = getattr(tower, "eos_id", getattr(tower, "text_eos_id", end))
     if how == "eos" and expected != end:
-        raise ValueError(f"{source}: text_cfg says eos_id {expected}, the tokenizer says {end}")
+        raise UserError(f"{source}: text_cfg says eos_id {expected}, the tokenizer says {end}")

@@ -6,27 +6,29 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
-from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
-from torch import Tensor
-
-from . import attacks, metrics, purify
-from .attacks import Attack
-from .clip import Clip
-from .diffusion import Diffusion
-from .metrics import Detector, IdentityEncoder, ObjectDetector
-from .metrics.perceptual import ClipPerceptualDistance
-from .modes import fast_dtype
-from .personalize import TRAINERS
-from .personalize.training import Latents
+from . import models
 from .profile import Profile, load_profile, resolve
-from .purify.face_network import FaceNetwork
-from .purify.pixel_diffusion import PixelDiffusion
-from .subjects import Subject, split_folder
-from .weights import file_digests
+from .weights import ModelRef, checked, file_digests
+
+if TYPE_CHECKING:  # imported where they are first needed: what is missing is said before that
+    import pandas as pd
+    import torch
+    from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
+    from torch import Tensor
+
+    from .attacks import Attack
+    from .clip import Clip
+    from .diffusion import Diffusion
+    from .metrics import Detector, IdentityEncoder
+    from .metrics.perceptual import ClipPerceptualDistance
+    from .personalize import Trainer
+    from .personalize.training import Latents
+    from .purify import Purifier
+    from .purify.face_network import FaceNetwork
+    from .purify.pixel_diffusion import PixelDiffusion
+    from .subjects import Subject
 
 
 class Lab:
@@ -46,13 +48,26 @@ class Lab:
         autocast: torch.dtype | None = None,
     ) -> None:  # fmt: skip
         self.profile = load_profile(profile)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.autocast = autocast or fast_dtype(self.device)
+        self._device, self._autocast = device, autocast
         self._digests: dict[str, str] = {}
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._priors: dict[tuple[str, int, int], Latents] = {}
         # Where class pictures are kept between processes; a store may put itself here.
         self.keep_prior: Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor] | None = None
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where models go."""
+        import torch
+
+        return torch.device(self._device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @cached_property
+    def autocast(self) -> torch.dtype:
+        """The dtype of UNet and VAE arithmetic."""
+        from .modes import fast_dtype
+
+        return self._autocast or fast_dtype(self.device)
 
     def __repr__(self) -> str:
         return f"Lab({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
@@ -81,31 +96,38 @@ class Lab:
     @cached_property
     def diffusion(self) -> Diffusion:
         """The text-to-image model."""
-        return Diffusion.open(resolve(self.profile.diffusion), self.device, self.autocast)
+        return self._open_diffusion(self.profile.diffusion)
+
+    def _open_diffusion(self, ref: ModelRef, lender: Diffusion | None = None) -> Diffusion:
+        checked(ref)  # before torch is loaded to find the device
+        return models.open_diffusion(
+            ref, self.device, self.autocast, self.profile.resolution, lender
+        )
 
     @cached_property
     def clip(self) -> Clip:
         """The CLIP model of the analysis and the quality metric."""
-        options = self.profile.clip.options
-        return Clip.open(resolve(self.profile.clip), self.device, **options)
+        checked(self.profile.clip)
+        return models.open_clip_model(self.profile.clip, self.device)
 
     @cached_property
     def perceptual(self) -> ClipPerceptualDistance:
         """A perceptual distance on the lab's CLIP."""
+        from .metrics.perceptual import ClipPerceptualDistance
+
         return ClipPerceptualDistance(self.clip)
 
     @cached_property
     def detector(self) -> Detector:
         """The face detector of the metrics."""
-        ref = self.profile.detector
-        kind = ObjectDetector if ref.loader == "object-detector" else Detector
-        return kind.from_folder(resolve(ref), self.device, **ref.options)
+        checked(self.profile.detector)
+        return models.open_detector(self.profile.detector, self.device)
 
     @cached_property
     def identity(self) -> IdentityEncoder:
         """The identity encoder of the metrics."""
-        ref = self.profile.identity
-        return IdentityEncoder.from_folder(resolve(ref), self.device, **ref.options)
+        checked(self.profile.identity)
+        return models.open_identity(self.profile.identity, self.device)
 
     def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
         """The network of a purifier, in evaluation mode; the profile's loader says of which kind.
@@ -114,18 +136,14 @@ class Lab:
             ValueError: when the profile names no weights for it.
         """
         if name not in self._networks:
-            path, ref = self._purifier_path(name), self.profile.purifiers[name]
-            if ref.loader == "spandrel":
-                self._networks[name] = FaceNetwork.open(path, self.device, **ref.options)
-            else:
-                network = UNet2DModel.from_pretrained(path, dtype=torch.float32)
-                self._networks[name] = network.to(self.device).eval().requires_grad_(False)
+            ref = self._purifier_ref(name)
+            self._networks[name] = models.open_network(ref, self.device)
         return self._networks[name]
 
     @cached_property
     def pixel_diffusion(self) -> PixelDiffusion:
         """The unconditional pixel-space model of DiffPure, DDSPure and GrIDPure."""
-        return PixelDiffusion.open(self._purifier_path("pixel"), self.device)
+        return models.open_pixel_diffusion(self._purifier_ref("pixel"), self.device)
 
     @cached_property
     def upscaler(self) -> StableDiffusionUpscalePipeline:
@@ -134,24 +152,18 @@ class Lab:
         A folder without a text encoder of its own (the miniature's, to save its megabytes) reads
         prompts with the text-to-image model's.
         """
-        path = self._purifier_path("upscaler")
-        lent = self.diffusion.lend(StableDiffusionUpscalePipeline, path)
-        pipe = StableDiffusionUpscalePipeline.from_pretrained(
-            path, dtype=torch.float32, local_files_only=True, **lent
-        ).to(self.device)
-        pipe.set_progress_bar_config(disable=True)
-        for module in (pipe.vae, pipe.unet, pipe.text_encoder):
-            module.eval().requires_grad_(False)
-        return pipe
+        ref = self._purifier_ref("upscaler")
+        return models.open_upscaler(ref, self.device, self.diffusion)
 
-    def _purifier_path(self, name: str) -> Path:
+    def _purifier_ref(self, name: str) -> ModelRef:
         if name not in self.profile.purifiers:
             have = ", ".join(self.profile.purifiers) or "none"
             raise ValueError(
                 f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
                 f"{have}). Add an entry under purifiers: in the profile."
             )
-        return resolve(self.profile.purifiers[name])
+        checked(self.profile.purifiers[name])
+        return self.profile.purifiers[name]
 
     def subject(
         self, source: str | Path, class_name: str | None = None, identifier: str | None = None
@@ -161,6 +173,8 @@ class Lab:
         Raises:
             FileNotFoundError, ValueError: an empty or missing folder, or a broken picture.
         """
+        from .subjects import Subject, split_folder
+
         words = self.profile.prompts
         said = {"class_name": class_name or words.class_name,
                 "identifier": identifier or words.identifier}  # fmt: skip
@@ -187,28 +201,34 @@ class Lab:
         Raises:
             ValueError: an unknown attack, parameter or preset.
         """
+        from . import attacks
+
         if preset not in ("profile", "paper"):
             raise ValueError(f"preset must be 'profile' or 'paper'; got {preset!r}")
         cls = attacks.lookup(name)
         held = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
         return attacks.build(name, self, **(held | params))
 
-    def purifier(self, spec: str, class_name: str | None = None, **params: Any) -> purify.Purifier:
+    def purifier(self, spec: str, class_name: str | None = None, **params: Any) -> Purifier:
         """A purifier by name, or a chain ("jpeg+restorer"), each link with the profile's defaults.
 
         Args:
             class_name: what the pictures show, for purifiers with a prompt; None is the profile's.
             params: parameters; in a chain each goes to the one link that has it.
         """
+        from . import purify
+
         said = class_name or self.profile.prompts.class_name
         return purify.build(spec, self, class_name=said, defaults=self.profile.defaults, **params)
 
-    def personalize(self, name: str = "dreambooth", **params: Any):
+    def personalize(self, name: str = "dreambooth", **params: Any) -> Trainer:
         """A trainer by name, with the profile's defaults under the given parameters.
 
         Raises:
             ValueError: an unknown trainer.
         """
+        from .personalize import TRAINERS
+
         if name not in TRAINERS:
             raise ValueError(f"unknown trainer {name!r}; there are {', '.join(TRAINERS)}")
         return TRAINERS[name](**(self.profile.defaults.get(name, {}) | params), lab=self)
@@ -220,9 +240,7 @@ class Lab:
         A folder without a VAE or a text encoder of its own uses the text-to-image model's.
         """
         further = {
-            f"ensemble:{i}": Diffusion.open(
-                resolve(ref), self.device, self.autocast, lender=self.diffusion
-            )
+            f"ensemble:{i}": self._open_diffusion(ref, lender=self.diffusion)
             for i, ref in enumerate(self.profile.ensemble)
         }
         return {"diffusion": self.diffusion} | further
@@ -236,6 +254,10 @@ class Lab:
         Raises:
             ValueError: another model, where class pictures are kept between processes.
         """
+        import torch
+
+        from .personalize.training import Latents
+
         model = model or self.diffusion
         key = (class_prompt, n, id(model))
         if key not in self._priors:
@@ -265,4 +287,6 @@ class Lab:
         Pictures (n, 3, H, W) float32 in [0, 1]; identity is matched to the subject's set C. What a
         column means is in ``METRICS[...].columns``; metrics that need originals are left out.
         """
+        from . import metrics
+
         return metrics.score(self, images, subject.c)

@@ -6,6 +6,7 @@ from torchvision.transforms.v2.functional import normalize
 from transformers import CLIPTokenizer
 
 from shortcut_nb.clip import Clip
+from shortcut_nb.weights import BadWeights
 
 from .tiny import MEAN, STD, pictures, save_tiny_clip
 
@@ -78,11 +79,11 @@ def test_bad_pictures_and_texts_are_refused(clip):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="open_clip_config.json"):
+    with pytest.raises(BadWeights, match="open_clip_config.json"):
         Clip.open(tmp_path)
     save_tiny_clip(tmp_path / "half")
     (tmp_path / "half" / "open_clip_model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="safetensors"):
+    with pytest.raises(BadWeights, match="safetensors"):
         Clip.open(tmp_path / "half")
     with pytest.raises(FileNotFoundError, match="neither a folder"):
         Clip.open("no-such-model")

@@ -14,6 +14,8 @@ from torch.nn import Module
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
 from ..images import check_images
+from ..weights import check_weights
+from ..weights.opening import open_model
 from .base import Column, Needs
 from .prepare import HALF, prepare
 
@@ -47,9 +49,10 @@ class Detector:
     ) -> Detector:
         """Open the model that ``save_pretrained`` wrote; options are this class's fields.
 
-        Raises OSError if it is absent.
+        Raises BadWeights if it is absent, damaged or another model.
         """
-        model = cls.loader.from_pretrained(str(path), dtype=torch.float32)
+        check_weights(path, "image-classifier")
+        model = open_model(cls.loader, path)
         return cls(model.eval().to(device), **options)
 
     @torch.inference_mode()

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from transformers import AutoModel
 
 from ..images import check_images
+from ..weights import check_weights
+from ..weights.opening import open_model
 from .base import Column, Needs, need_references
 from .detection import Detector
 from .prepare import HALF, prepare
@@ -41,9 +43,10 @@ class IdentityEncoder:
     ) -> IdentityEncoder:
         """Open the encoder that ``save_pretrained`` wrote; options are this class's fields.
 
-        Raises OSError when it is not there.
+        Raises BadWeights when it is absent, damaged or another model.
         """
-        model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
+        check_weights(path, "image-embedder")
+        model = open_model(AutoModel, path)
         return cls(model.eval().to(device), **options)
 
     @torch.inference_mode()

@@ -11,6 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Module
 
+from ..weights import inspect_file
+from ..weights.opening import opening
+
 INSTALL = 'install the extra: pip install "shortcut-nb[restoration]"'
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -99,6 +102,7 @@ def weights_file(path: Path, name: str | None = None) -> Path:
 
 def read_weights(path: Path) -> dict:
     """The tensors of a checkpoint by name. A pickle may hold tensors and nothing else."""
-    if path.suffix == ".safetensors":
+    if inspect_file(path, pickles=True):
         return load_file(str(path))
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with opening(path, "a PyTorch checkpoint of tensors and nothing else"):
+        return torch.load(path, map_location="cpu", weights_only=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler
 from torch import Generator, Tensor
 from torch.nn import Module
 
-from ..diffusion import draw_normal
+from ..diffusion import draw_normal, open_folder
+from ..weights import check_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +24,10 @@ class PixelDiffusion:
     window: int
 
     @classmethod
-    def open(cls, folder, device: str | torch.device = "cpu") -> PixelDiffusion:
+    def open(cls, folder: str | Path, device: str | torch.device = "cpu") -> PixelDiffusion:
         """Open a folder in diffusers' DDPMPipeline format; weights are read as float32."""
-        pipe = DDPMPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        check_weights(folder, "ddpm")
+        pipe = open_folder(DDPMPipeline, Path(folder))
         schedule = DDPMScheduler.from_config(pipe.scheduler.config)
         unet = pipe.unet.to(device).eval().requires_grad_(False)
         return cls(unet, schedule, unet.config.sample_size)

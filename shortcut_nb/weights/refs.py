@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PACKAGE = Path(__file__).resolve().parent
+from ..errors import MissingFile
+from .digests import known_sha256
+from .files import BadWeights
+from .folders import check_weights, read_json
+
+PACKAGE = Path(__file__).resolve().parents[1]
 DIGESTS = "sha256.json"
 
 Loader = Literal[
@@ -48,7 +53,7 @@ class ModelRef(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class MissingWeights(FileNotFoundError):
+class MissingWeights(MissingFile):
     """Weights that a profile names are not on this machine; the message says how to get them."""
 
     def __str__(self) -> str:
@@ -105,32 +110,43 @@ def _snapshot(ref: ModelRef, download: bool) -> Path:
 
 
 def expected_digests(ref: ModelRef, folder: Path) -> dict[str, str]:
-    """The digests to hold the weights against: the profile's, else a sha256.json beside them.
+    """The digests to hold the weights against.
 
-    The file is looked for in the weights folder, then in its parent, where names start with
-    the folder's own name ("diffusion/unet/model.safetensors").
+    The profile's; else a sha256.json beside the weights, or in the folder above them, where names
+    start with the folder's own name ("diffusion/unet/model.safetensors"); else the hub's, whose
+    cache names large files by their SHA-256.
     """
     if ref.sha256:
         return dict(ref.sha256)
     home = folder if folder.is_dir() else folder.parent
     if (home / DIGESTS).is_file():
-        return json.loads((home / DIGESTS).read_text(encoding="utf-8"))
+        return read_json(home / DIGESTS)
     if (home.parent / DIGESTS).is_file():
-        every = json.loads((home.parent / DIGESTS).read_text(encoding="utf-8"))
+        every = read_json(home.parent / DIGESTS)
         start = f"{home.name}/"
         return {n.removeprefix(start): d for n, d in every.items() if n.startswith(start)}
-    return {}
+    return _hub_digests(home)
+
+
+def _hub_digests(folder: Path) -> dict[str, str]:
+    """What the hub's cache says of a snapshot's large files: their blobs are named by SHA-256."""
+    found = {}
+    for path in folder.rglob("*.safetensors"):
+        blob = Path(os.path.realpath(path))
+        if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+            found[path.relative_to(folder).as_posix()] = blob.name
+    return found
 
 
 def verify(ref: ModelRef) -> int:
-    """Check every listed file of `ref` against its SHA-256.
+    """Check every listed file of `ref` against its SHA-256, worked out once per file and machine.
 
     Returns:
         How many files were checked (0 when no digests are known).
 
     Raises:
         MissingWeights: when the weights, or one listed file, are not there.
-        ValueError: when a file has another digest; names the file and both digests.
+        BadWeights: when a file has another digest; names the file and both digests.
     """
     folder = resolve(ref)
     home = folder if folder.is_dir() else folder.parent
@@ -141,27 +157,24 @@ def verify(ref: ModelRef) -> int:
             raise MissingWeights(
                 f"{name!r} is missing from the weights {ref.id!r}: fetch the weights again."
             )
-        found = file_sha256(path)
+        found = known_sha256(path)
         if found != digest:
-            raise ValueError(
+            raise BadWeights(
                 f"{path} is not the file that the profile names: expected sha256 {digest}, got "
                 f"{found}. Delete it and fetch it again, or correct the digest."
             )
     return len(wanted)
 
 
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of one file, in hex."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def checked(ref: ModelRef) -> Path:
+    """The local folder (or file) of `ref`, after its weights were looked at: for every opener.
 
+    What is there must be what the loader opens, whole, and have the digests that are known.
 
-def file_digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file."""
-    if folder.is_file():
-        return {folder.name: file_sha256(folder)}
-    return {
-        path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    Raises:
+        MissingWeights, BadWeights: in one line, what is wrong and what to do.
+    """
+    folder = resolve(ref)
+    check_weights(folder, ref.loader)
+    verify(ref)
+    return folder

@@ -1,0 +1,305 @@
+"""What a text-to-image model must do for attacks, purifiers and trainers; what all of them share.
+
+A backbone alone knows [-1, 1] and latents, and how its UNet is told of a prompt. Callers treat a
+prompt's state as an opaque tensor whose first axis counts prompts.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline
+from torch import Generator, Tensor
+from torch.nn import Module
+
+from ..images import check_images
+from ..weights.folders import read_index
+from .random import draw_normal, generators
+
+HALVES = (torch.float16, torch.bfloat16)
+
+
+def full(x: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 as they are."""
+    return x.float() if x.dtype in HALVES else x
+
+
+@dataclass(frozen=True, eq=False)
+class Diffusion:
+    """A latent diffusion model: VAE, UNet, text encoders and what goes with them.
+
+    Subclasses say what a prompt's state is (:meth:`embed`) and how UNet and pipelines take it.
+
+    Args:
+        autocast: the dtype of UNet and VAE arithmetic.
+        side: of the square pictures it draws, in pixels; None is what the UNet was trained on.
+    """
+
+    pipe: DiffusionPipeline
+    noise_schedule: DDPMScheduler
+    autocast: torch.dtype = torch.float32
+    side: int | None = None
+
+    editor: ClassVar[type[DiffusionPipeline]]
+
+    @classmethod
+    def open(
+        cls, source: str | Path | DiffusionPipeline, device: str | torch.device | None = "cpu",
+        autocast: torch.dtype | None = torch.float32, revision: str | None = None,
+        lender: Diffusion | None = None, **how: Any,
+    ) -> Diffusion:  # fmt: skip
+        """Open a model of any kind; see :func:`shortcut_nb.diffusion.open_pipeline`."""
+        from .opening import open_pipeline
+
+        return open_pipeline(
+            source, device, autocast=autocast, revision=revision, lender=lender, **how
+        )
+
+    def embed(self, prompts: Sequence[str]) -> Tensor:
+        """The state of k prompts, (k, …); gradients flow if the text encoders' weights want them.
+
+        Rows 1 to length of the second axis are the tokens' states, in order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it reads prompts")
+
+    def conditions(self, context: Tensor, latents: Tensor) -> dict[str, Any]:
+        """The UNet's keyword arguments for a prompt's state, a row for each of the latents'."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how its UNet reads prompts")
+
+    def prompt_arguments(self, said: Tensor, negative: Tensor) -> dict[str, Any]:
+        """The pipelines' keyword arguments for the state of a prompt and of the negative one."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how pipelines take prompts")
+
+    @property
+    def encoders(self) -> dict[str, Module]:
+        """The text encoders, by the names that diffusers gives them."""
+        names = ("text_encoder", "text_encoder_2")
+        return {name: getattr(self.pipe, name) for name in names if hasattr(self.pipe, name)}
+
+    @property
+    def tokenizers(self) -> dict[str, Any]:
+        """The tokenizers, by the names that diffusers gives them; as many as text encoders."""
+        return {name.replace("text_encoder", "tokenizer"):
+                getattr(self.pipe, name.replace("text_encoder", "tokenizer"))
+                for name in self.encoders}  # fmt: skip
+
+    @property
+    def text(self) -> Module:
+        """What reads prompts: the text encoder, or all of them as one module."""
+        return self.pipe.text_encoder
+
+    @property
+    def modules(self) -> tuple[Module, Module, Module]:
+        """(VAE, UNet, what reads prompts)."""
+        return self.pipe.vae, self.pipe.unet, self.text
+
+    @property
+    def device(self) -> torch.device:
+        """Where the UNet is."""
+        return self.pipe.unet.device
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square pictures this model draws, in pixels."""
+        return self.side or self.pipe.unet.config.sample_size * self.latent_unit
+
+    @property
+    def latent_unit(self) -> int:
+        """Pixels to a latent, along a side."""
+        return self.pipe.vae_scale_factor
+
+    @property
+    def unit(self) -> int:
+        """What the sides of a picture must be a multiple of, so that the UNet can halve them."""
+        return self.latent_unit * 2 ** (len(self.pipe.unet.config.block_out_channels) - 1)
+
+    @property
+    def scaling(self) -> float:
+        """What the VAE's latents are multiplied by before the UNet sees them."""
+        return self.pipe.vae.config.scaling_factor
+
+    def clone(self) -> Diffusion:
+        """A copy with its own UNet and text encoders, in float32; the VAE is shared."""
+        parts = parts_of(self.pipe)
+        for name in ("unet", *self.encoders):
+            own = copy.deepcopy(parts[name])
+            parts[name] = own.float() if own.dtype in HALVES else own
+        parts["scheduler"] = copy.deepcopy(parts["scheduler"])
+        return replace(self, pipe=assembled(type(self.pipe), parts))
+
+    def lend(self, kind: type[DiffusionPipeline], folder: str | Path) -> dict[str, Any]:
+        """This model's VAE, text encoder and tokenizer, those that a pipeline's folder is without.
+
+        The miniature keeps its megabytes down so. What is lent is shared, not copied.
+        """
+        index = read_index(Path(folder))
+        return {
+            name: getattr(self.pipe, name)
+            for name in ("vae", "tokenizer", "text_encoder")
+            if index.get(name, [None])[0] is None
+        }
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the scaled latents of pictures in [0, 1].
+
+        Differentiable in ``images`` (n, 3, H, W); returns two tensors (n, c, h, w).
+        """
+        check_images(images)
+        vae = self.pipe.vae
+        with self.arithmetic(vae):
+            shown = (images.to(self.device) * 2 - 1).to(vae.dtype)
+            out = vae.encode(shown).latent_dist
+        return full(out.mean) * self.scaling, full(out.std) * self.scaling
+
+    def encode(self, images: Tensor, source: Sequence[Generator]) -> Tensor:
+        """A sample of the scaled posterior, (n, c, h, w); row i's noise comes from generator i."""
+        mean, std = self.posterior(images)
+        return mean + std * draw_normal(mean.shape[1:], source).to(mean.device)
+
+    def decode(self, latents: Tensor, batch: int = 16) -> Tensor:
+        """Pictures in [0, 1], (n, 3, H, W) on the CPU, from scaled latents."""
+        parts = []
+        with torch.inference_mode():
+            for part in latents.split(batch):
+                parts.append(self.draw(part).clamp(0, 1).cpu())
+        return torch.cat(parts).clone()
+
+    def draw(self, latents: Tensor) -> Tensor:
+        """Decode scaled latents differentiably; not clamped, on the model's device."""
+        vae = self.pipe.vae
+        with self.arithmetic(vae):
+            drawn = vae.decode((latents / self.scaling).to(vae.dtype)).sample
+        return full(drawn) / 2 + 0.5
+
+    def denoise(self, noisy: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        """What the UNet answers, (n, c, h, w), for noisy latents, timesteps and prompt states."""
+        unet = self.pipe.unet
+        with self.arithmetic():
+            told = self.conditions(context.to(unet.dtype), noisy)
+            return full(unet(noisy.to(unet.dtype), t, **told).sample)
+
+    def denoising_loss(self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor) -> Tensor:
+        """L_ldm of each row, (n,): mean squared error of the UNet's prediction; see predict."""
+        guess, target, _ = self.predict(latents, t, noise, context)
+        return (guess - target).square().flatten(1).mean(1)
+
+    def predict(
+        self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the UNet predicts, what it should have, and the noisy latents it was shown.
+
+        The target is the noise or the velocity, as the model's own scheduler says (Ho et al. 2020;
+        Salimans & Ho 2022). Arguments: scaled latents and noise (n, c, h, w), integer timesteps
+        (n,), prompt states (n, …). Returns three tensors (n, c, h, w).
+        """
+        t = t.to(latents.device)
+        noise = noise.to(latents.device)
+        noisy = self.noise_schedule.add_noise(latents, noise, t)
+        guess = self.denoise(noisy, t, context)
+        kind = self.noise_schedule.config.prediction_type
+        if kind == "epsilon":
+            target = noise
+        elif kind == "v_prediction":
+            target = self.noise_schedule.get_velocity(latents, noise, t)
+        else:
+            raise ValueError(
+                f"expected an epsilon or v_prediction model; its scheduler says {kind}"
+            )
+        return guess, target, noisy
+
+    @torch.inference_mode()
+    def sample_latents(
+        self, prompt: str, n: int, *, seed: int, steps: int, guidance_scale: float,
+        negative: str = "", batch: int = 16,
+    ) -> Tensor:  # fmt: skip
+        """Scaled latents (n, c, h, w) of n samples; sample i depends on (seed, i) alone."""
+        source = generators([seed * 100_003 + i for i in range(n)])
+        context, parts = self.embed([prompt, negative]), []
+        for start in range(0, n, batch):
+            part = source[start : start + batch]
+            said, empty = (one[None].expand(len(part), *one.shape) for one in context)
+            with self.arithmetic():
+                out = self.pipe(
+                    **self.prompt_arguments(said, empty),
+                    num_inference_steps=steps, guidance_scale=guidance_scale,
+                    height=self.resolution, width=self.resolution,
+                    generator=part, output_type="latent",
+                )  # fmt: skip
+            parts.append(out.images.float())
+        return torch.cat(parts)
+
+    def sample(self, prompt: str, n: int, **how) -> Tensor:
+        """n pictures in [0, 1] for a prompt; arguments as for :meth:`sample_latents`."""
+        return self.decode(self.sample_latents(prompt, n, **how))
+
+    @torch.inference_mode()
+    def edit(
+        self, images: Tensor, prompt: str, *, strength: float, source: Sequence[Generator],
+        steps: int, guidance_scale: float, eta: float = 0.0,
+    ) -> Tensor:  # fmt: skip
+        """Image-to-image (SDEdit, Meng et al. 2022): noise part of the way, denoise under a prompt.
+
+        Args:
+            images: (n, 3, H, W) in [0, 1], sides a multiple of :attr:`unit`.
+            strength: how far to go, in (0, 1] of the noise schedule.
+            steps: denoising steps taken, at most as many as there are timesteps on the way.
+            eta: 0 is DDIM, 1 adds fresh noise at every step (DDPM).
+
+        Returns:
+            Pictures in [0, 1] on the CPU, the same shape; row i depends on generator i alone.
+        """
+        if not 0 < strength <= 1:
+            raise ValueError(f"strength must lie in (0, 1], got {strength}")
+        parts = parts_of(self.pipe)
+        parts["scheduler"] = DDIMScheduler.from_config(self.noise_schedule.config)
+        pipe = assembled(self.editor, parts)
+        context = self.embed([prompt, ""]).repeat_interleave(len(images), 0)
+        total = self.noise_schedule.config.num_train_timesteps
+        count = max(1, min(math.ceil(steps / strength - 1e-9), total - 1))
+        # With an empty prompt guidance compares a thing with itself.
+        scale = guidance_scale if prompt else 1.0
+        with self.arithmetic():
+            out = pipe(
+                **self.prompt_arguments(*context.chunk(2)), image=images.clamp(0, 1), eta=eta,
+                strength=strength, num_inference_steps=count,
+                guidance_scale=scale, generator=list(source), output_type="latent",
+            )  # fmt: skip
+        return self.decode(out.images.float())
+
+    def arithmetic(self, module: Module | None = None) -> torch.autocast:
+        """The context in which UNet and VAE run.
+
+        A VAE that overflows in float16, as SDXL's says of itself, runs as its weights are.
+        """
+        on = self.autocast != torch.float32
+        if self.autocast == torch.float16 and module is self.pipe.vae:
+            on = not self.pipe.vae.config.get("force_upcast", False)
+        return torch.autocast(self.device.type, self.autocast if on else None, enabled=on)
+
+
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+
+
+def parts_of(pipe: DiffusionPipeline) -> dict[str, Any]:
+    """The components of a pipeline, and its switches."""
+    switches = {name: value for name, value in pipe.config.items() if isinstance(value, bool)}
+    return switches | dict(pipe.components)
+
+
+def assembled(kind: type[DiffusionPipeline], parts: dict[str, Any]) -> DiffusionPipeline:
+    """A pipeline of a class from parts, those that it knows; without bars or a safety checker."""
+    known = inspect.signature(kind.__init__).parameters
+    given = {name: part for name, part in parts.items() if name in known}
+    given |= {name: None for name in UNUSED if name in known}
+    if "requires_safety_checker" in known:
+        given["requires_safety_checker"] = False
+    pipe = kind(**given)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

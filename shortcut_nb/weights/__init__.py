@@ -1,0 +1,26 @@
+"""Where a model's weights lie on this machine, and whether they are the right ones.
+
+No torch here: profiles and the command line read this, and they start fast.
+"""
+
+from .digests import file_digests, file_sha256, known_sha256
+from .files import BadWeights, TensorInfo, inspect_file
+from .folders import check_weights
+from .refs import PACKAGE, MissingWeights, ModelRef, Strict, checked, resolve, verify
+
+__all__ = [
+    "PACKAGE",
+    "BadWeights",
+    "MissingWeights",
+    "ModelRef",
+    "Strict",
+    "TensorInfo",
+    "check_weights",
+    "checked",
+    "file_digests",
+    "file_sha256",
+    "inspect_file",
+    "known_sha256",
+    "resolve",
+    "verify",
+]

@@ -1,0 +1,75 @@
+"""SHA-256 of files, worked out once per file and machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+CACHE = "SHORTCUT_NB_CACHE"
+MEMORY = "digests.json"
+_SETTLED = 2.0  # seconds; a file younger than this may change without its time showing it
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of one file, in hex."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file."""
+    if folder.is_file():
+        return {folder.name: file_sha256(folder)}
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def memory_path() -> Path:
+    """Where digests are remembered: in $SHORTCUT_NB_CACHE, or the user's cache folder."""
+    return Path(os.environ.get(CACHE) or user_cache_path("shortcut_nb")).expanduser() / MEMORY
+
+
+def known_sha256(path: Path) -> str:
+    """The SHA-256 of a file; read from memory while its size and time of change are the same.
+
+    A memory that cannot be read or written costs time and nothing else.
+    """
+    real = path.resolve()
+    stat = real.stat()
+    mark = [stat.st_size, stat.st_mtime_ns]
+    held = _read().get(str(real))
+    if isinstance(held, list) and held[:2] == mark and len(held) == 3:
+        return str(held[2])
+    digest = file_sha256(real)
+    if time.time() - stat.st_mtime > _SETTLED:
+        _write({**_read(), str(real): [*mark, digest]})
+    return digest
+
+
+def _read() -> dict[str, list]:
+    try:
+        content = json.loads(memory_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(content: dict[str, list]) -> None:
+    path = memory_path()
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(content, indent=0), encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
