@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import os
 import platform
@@ -13,6 +11,9 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
+
+from shortcut_nb import catalogue
+from shortcut_nb.cli_doors import doors
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
 
@@ -29,40 +30,33 @@ class Kind(StrEnum):
     profiles = "profiles"
 
 
-REGISTRIES = {
-    Kind.attacks: ("shortcut_nb.attacks", "ATTACKS"),
-    Kind.purifiers: ("shortcut_nb.purify", "PURIFIERS"),
-    Kind.trainers: ("shortcut_nb.personalize", "TRAINERS"),
-    Kind.metrics: ("shortcut_nb.metrics", "METRICS"),
-}
-
-
 def names(kind: Kind) -> dict[str, str]:
     """Every name of a kind, with the first line of its description, sorted by name."""
+    if kind is not Kind.profiles:
+        return catalogue.names(kind.value)
     from shortcut_nb.profile import available_profiles, load_profile
 
-    if kind is Kind.profiles:
-        return {name: load_profile(name).description for name in available_profiles()}
-    module, attribute = REGISTRIES[kind]
-    home = importlib.import_module(module)
-    registry = getattr(home, attribute) | getattr(home, "ALIASES", {})
-    return {name: _first_line(registry[name]) for name in sorted(registry)}
+    return {name: load_profile(name).description for name in available_profiles()}
 
 
-def _first_line(thing: Any) -> str:
-    text = inspect.getdoc(thing if inspect.isclass(thing) or callable(thing) else type(thing))
-    return (text or "").strip().split("\n")[0]
+def list_names(
+    what: Annotated[Kind, typer.Argument(help="What to list.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Names and descriptions, as JSON.")
+    ] = False,
+) -> None:
+    """List what is registered, with one line each.
 
-
-def show_names(kind: Kind, as_json: bool) -> None:
-    """Print `names(kind)` as a table or as JSON."""
-    found = names(kind)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    width = max(map(len, found), default=0)
-    for name, line in found.items():
-        typer.echo(f"{name:<{width}}  {line}")
+    Example: shortcut-nb list attacks
+    """
+    with doors():
+        found = names(what)
+        if as_json:
+            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            return
+        width = max(map(len, found), default=0)
+        for name, line in found.items():
+            typer.echo(f"{name:<{width}}  {line}")
 
 
 @mini.command()
@@ -71,10 +65,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     write: Annotated[bool, typer.Option(help="Also write the model card, mini/card.json.")] = False,
 ) -> None:
-    """Measure how good the miniature's models are; exit with 1 when one misses its bar."""
-    from shortcut_nb.cli import user_errors
+    """Measure how good the miniature's models are; exit with 1 when one misses its bar.
 
-    with user_errors():
+    Example: shortcut-nb mini evaluate --write
+    """
+    with doors():
         from shortcut_nb.mini.evaluate import evaluate as measure
         from shortcut_nb.mini.evaluate import write_card
 
@@ -135,6 +130,17 @@ def lacks(profile: str) -> dict[str, str]:
         except (FileNotFoundError, ValueError) as error:
             found[role] = str(error)
     return found
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,
+) -> None:
+    """Show versions, device, memory, and what each profile still lacks.
+
+    Example: shortcut-nb doctor
+    """
+    with doors():
+        show_doctor(as_json)
 
 
 def show_doctor(as_json: bool) -> None:

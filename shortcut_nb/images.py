@@ -18,12 +18,18 @@ from torch import Tensor
 from shortcut_nb.checks import SMALLEST, check_images
 from shortcut_nb.errors import CannotRead, MissingFile, UserError
 from shortcut_nb.files import expand, writing
-from shortcut_nb.picture_files import HEIC_REMEDY, Listing, list_folder, open_heic, suffixes
+from shortcut_nb.picture_files import (
+    HEIC_REMEDY,
+    Listing,
+    list_folder,
+    open_heic,
+    stems_of,
+    suffixes,
+)
 
 __all__ = [
     "check_images",
     "contact_sheet",
-    "file_stems",
     "from_u8",
     "load_folder",
     "load_picture",
@@ -174,22 +180,6 @@ def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
     return images, found.names
 
 
-def file_stems(names: Sequence[str]) -> list[str]:
-    """The names without their endings, under which PNG are written.
-
-    Raises:
-        UserError: when two are the same.
-    """
-    stems = [Path(name).stem for name in names]
-    twice = sorted({name for name in names if stems.count(Path(name).stem) > 1})
-    if twice:
-        raise UserError(
-            f"expected different names; {', '.join(twice)} collide, since every picture is "
-            "written as PNG. Rename one of them."
-        )
-    return stems
-
-
 def save_folder(
     images: Tensor, folder: str | Path, names: Sequence[str] | None = None
 ) -> list[Path]:
@@ -205,7 +195,7 @@ def save_folder(
         CannotWrite: when the system refuses.
     """
     check_images(images)
-    stems = [f"{i:03d}" for i in range(len(images))] if names is None else file_stems(names)
+    stems = [f"{i:03d}" for i in range(len(images))] if names is None else stems_of(names)
     if len(stems) != len(images):
         raise UserError(f"expected {len(images)} names, one per picture; got {len(stems)}.")
     target = expand(folder, "the folder")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from PIL import Image
 
-from .errors import CannotRead, MissingFile
+from .errors import CannotRead, MissingFile, UserError
 from .files import expand
 
 HEIC = (".heic", ".heif")
@@ -77,6 +78,22 @@ def _some(reasons: dict[str, str]) -> str:
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         parts.append(f"{', '.join(names[:_NAMED])}{more} ({why})")
     return ", ".join(parts)
+
+
+def stems_of(names: Sequence[str]) -> list[str]:
+    """The names without their endings, under which PNG are written.
+
+    Raises:
+        UserError: when two are the same.
+    """
+    stems = [Path(name).stem for name in names]
+    twice = sorted({name for name in names if stems.count(Path(name).stem) > 1})
+    if twice:
+        raise UserError(
+            f"expected different names; {', '.join(twice)} collide, since every picture is "
+            "written as PNG. Rename one of them."
+        )
+    return stems
 
 
 def list_folder(path: str | Path) -> Listing:

@@ -10,6 +10,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Self
 
 from tqdm.auto import tqdm
 
@@ -34,6 +36,13 @@ OnStep = Callable[[StepInfo], None]
 def headless() -> bool:
     """Whether SHORTCUT_NB_HEADLESS asks for log lines in place of bars."""
     return os.environ.get(HEADLESS, "") not in ("", "0")
+
+
+def quiet_libraries() -> None:
+    """Turn off the bars that Hugging Face's libraries draw while they open weights."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name in ("transformers", "diffusers"):
+        import_module(f"{name}.utils.logging").disable_progress_bar()
 
 
 def progress(label: str) -> Progress:
@@ -67,11 +76,29 @@ class Progress:
         """Show one step (for subclasses to write)."""
         raise NotImplementedError
 
+    def __enter__(self) -> Self:
+        """Show that work begins, before its first step is done."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop showing anything."""
+
 
 class BarProgress(Progress):
     """A tqdm bar, opened at the first step and closed at the last."""
 
     _bar: tqdm | None = None
+
+    def __enter__(self) -> Self:
+        """Open the bar, at 0 of a total that is not known yet."""
+        self._bar = tqdm(total=None, desc=self.label, leave=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away, also when the work was interrupted."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def show(self, info: StepInfo) -> None:
         """Move the bar to `info.step`."""
@@ -88,6 +115,11 @@ class BarProgress(Progress):
 
 class LogProgress(Progress):
     """Log lines at the level INFO, few of them."""
+
+    def __enter__(self) -> Self:
+        """Log that work begins."""
+        log.info("%s: begins", self.label)
+        return self
 
     def __init__(self, label: str) -> None:
         super().__init__(label)

@@ -9,7 +9,8 @@ import torch
 from typer.testing import CliRunner
 
 from shortcut_nb.budget import Budget
-from shortcut_nb.cli import app, parse_params
+from shortcut_nb.cli import app
+from shortcut_nb.cli_doors import parse_params
 from shortcut_nb.cli_info import Kind
 from shortcut_nb.images import load_folder, save_folder
 from shortcut_nb.profile import available_profiles
@@ -72,6 +73,13 @@ def test_cache_commands_show_and_empty_the_store(tmp_path, monkeypatch):
         ("x=[0, 1]", [0, 1]),
         ("x=true", True),
         ("x=a=b", "a=b"),
+        ("x=", ""),
+        ("x=no", "no"),
+        ("x=off", "off"),
+        ("x=null", None),
+        ("x=2020-01-01", "2020-01-01"),
+        ("x=a: b", "a: b"),
+        ("x=[a, 2]", ["a", 2]),
         ("x=[", "["),
     ],
 )
@@ -126,6 +134,7 @@ def test_protect_keeps_the_budget_on_every_picture(tmp_path):
 
 
 def test_an_existing_model_is_found_before_training(tmp_path):
+    save_folder(torch.rand(1, 3, 64, 64), tmp_path / "in")
     (tmp_path / "out" / "model").mkdir(parents=True)
-    done = call("personalize", str(tmp_path), str(tmp_path / "out"))
-    assert done.exit_code == 2 and "exists already" in done.stderr
+    done = call("personalize", str(tmp_path / "in"), str(tmp_path / "out"))
+    assert done.exit_code == 2 and "holds files already (model)" in done.stderr

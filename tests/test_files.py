@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from shortcut_nb import files
-from shortcut_nb.errors import CannotWrite, UserError
+from shortcut_nb.errors import UserError
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -36,7 +36,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 )
 def test_a_place_that_cannot_be_written_is_named(tmp_path, place, words):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(CannotWrite, match=words):
+    with pytest.raises(UserError, match=words):
         files.write_text(tmp_path / place, "text")
 
 

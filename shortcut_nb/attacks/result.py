@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..budget import Budget
+from ..files import write_json
 from ..images import save_folder
+from ..outputs import check_output
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +36,35 @@ class AttackResult:
     seeds: list[int]
     seconds: float
 
-    def save(self, folder: str | Path, names: list[str] | None = None) -> Path:
-        """Write one PNG per picture and ``attack.json``; refuses if the budget does not hold."""
+    def save(self, folder: str | Path, names: list[str] | None = None, force: bool = False) -> Path:
+        """Write one PNG per picture and ``attack.json``: all of it, or nothing.
+
+        Args:
+            names: file names, one per picture; any ending becomes ".png".
+            force: replace an earlier result there.
+
+        Raises:
+            ValueError: a picture outside of its budget, or names that do not fit.
+            AlreadyThere, CannotWrite: see :func:`shortcut_nb.outputs.check_output`.
+        """
         self.budget.check(self.images, self.clean)
-        folder = Path(folder)
-        save_folder(self.images, folder, names)
-        card = {
-            "config": self.config, "budget": str(self.budget), "linf_pixels": self.linf_pixels,
-            "seeds": self.seeds, "seconds": round(self.seconds, 2),
-            "loss": [round(v, 6) for v in self.loss_trace.mean(1).tolist()],
-        }  # fmt: skip
-        fresh = folder / ".attack.json.tmp"
-        fresh.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-        os.replace(fresh, folder / "attack.json")
-        return folder
+        output = check_output(folder, "attack.json", force=force)
+        with output.filling() as fresh:
+            written = save_folder(self.images, fresh, names)
+            card = {
+                "config": self.config,
+                "budget": str(self.budget),
+                "linf_pixels": self.linf_pixels,
+                "seeds": self.seeds,
+                "seconds": round(self.seconds, 2),
+                "loss": [_finite(value) for value in self.loss_trace.mean(1).tolist()],
+                "files": [path.name for path in written],
+                "made_with": {"torch": torch.__version__, "threads": torch.get_num_threads()},
+            }
+            write_json(fresh / "attack.json", card)
+        return output.folder
+
+
+def _finite(value: float) -> float | None:
+    """A number as JSON has it; None for what JSON lacks."""
+    return round(value, 6) if math.isfinite(value) else None

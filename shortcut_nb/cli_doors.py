@@ -1,0 +1,93 @@
+"""What every command does: errors of the user and interruptions as one line, parameters as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from .errors import UserError
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Work:
+    """What a command would say, as text, if it were interrupted now."""
+
+    kept: Any = "nothing was changed"
+
+
+@contextmanager
+def doors() -> Iterator[Work]:
+    """Print an error that the user can mend as one red line and exit with 2; Ctrl-C with 130.
+
+    Every other exception is a fault of the program and shows its traceback.
+    """
+    work = Work()
+    try:
+        yield work
+    except (ValueError, KeyError, FileNotFoundError) as error:  # until every door says UserError
+        raise stop(str(error.args[0]), 2) from None
+    except KeyboardInterrupt:
+        raise stop(f"interrupted: {work.kept}", INTERRUPTED) from None
+
+
+def stop(text: str, code: int) -> typer.Exit:
+    """Print one red line; the exception that ends the command."""
+    typer.secho(" ".join(text.split()), fg="red", err=True)
+    return typer.Exit(code)
+
+
+def parse_params(pairs: list[str] | None, **more: Any) -> dict[str, Any]:
+    """Read name=value pairs: whole numbers, decimals, true, false, lists, else text ("8/255").
+
+    Args:
+        more: options that set a parameter of the same name; None leaves it alone.
+
+    Raises:
+        UserError: when a pair has no "=" or no name, or a name comes twice.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UserError(f"expected -p name=value; got {pair!r}. Write for example -p steps=20.")
+        if name in found:
+            raise UserError(f"parameter {name} is given twice. Give it once.")
+        found[name] = read_value(text)
+    for name, value in more.items():
+        if value is None:
+            continue
+        if name in found:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"parameter {name} is given as -p and as {option}. Give it once.")
+        found[name] = value
+    return found
+
+
+def read_value(text: str) -> Any:
+    """A value as it is written on the command line."""
+    import yaml
+
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, bool):  # YAML takes yes, no, on and off for truth values too
+        return value if text.strip().lower() in ("true", "false") else text
+    return value if _plain(value) and text.strip() else text
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
