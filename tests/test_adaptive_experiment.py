@@ -131,7 +131,7 @@ def test_what_a_defender_trains_on_is_measured(lab):
 def test_report_writes_numbers_and_figures(tmp_path):
     partly = frame()[frame()["knowledge"] == "nothing"].assign(clean_share=0.5)
     adaptive.report(frame(), partly, climbed(), "16/255", tmp_path)
-    content = shipped("adaptive", tmp_path)
+    content = shipped("adaptive", folder=tmp_path)
     assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
     for name in ("knowledge_quality", "budget_texture", "mixed"):
         assert (tmp_path / f"adaptive_{name}.png").stat().st_size > 1000
@@ -139,7 +139,7 @@ def test_report_writes_numbers_and_figures(tmp_path):
 
 def test_report_without_mixed_sets(tmp_path):
     adaptive.report(frame(), pd.DataFrame(), climbed(), "16/255", tmp_path)
-    assert shipped("adaptive", tmp_path)["mixed"] == []
+    assert shipped("adaptive", folder=tmp_path)["mixed"] == []
     assert not (tmp_path / "adaptive_mixed.png").exists()
 
 

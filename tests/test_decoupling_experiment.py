@@ -113,7 +113,7 @@ def test_controls_and_variants():
 
 def test_report_writes_numbers_and_figures(tmp_path):
     decoupling.report(frame(), ["16/255"], tmp_path)
-    content = shipped("decoupling", tmp_path)
+    content = shipped("decoupling", folder=tmp_path)
     assert {row["guidance"] for row in content["guidance"]} == set(decoupling.GUIDANCE)
     assert json.dumps(content, allow_nan=False)
     for name in ("pieces_quality", "variants_texture", "guidance"):
@@ -131,8 +131,8 @@ def test_one_fine_tuning_sampled_in_every_way(lab, subject, tmp_path):
 
 
 def test_what_was_not_measured_yet_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="experiments.decoupling"):
-        shipped("decoupling", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no result 'decoupling' .* bench decoupling"):
+        shipped("decoupling", folder=tmp_path)
     assert [verdict(x) for x in (True, False, None, np.nan)] == [
         "confirmed", "refuted", "undecided", "undecided",
     ]  # fmt: skip

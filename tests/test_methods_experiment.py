@@ -57,7 +57,7 @@ def test_tables_of_known_curves():
 def test_report_writes_numbers_and_figures(tmp_path):
     counts = curves().assign(pictures=2, share=1.0)
     methods.report(curves(), counts, [], tmp_path)
-    content = shipped("methods", tmp_path)
+    content = shipped("methods", folder=tmp_path)
     assert {row["method"] for row in content["methods"]} == {"dreambooth", "dreambooth, no prior"}
     for name in ("curves", "pictures", "overfitting", "identity"):
         assert (tmp_path / f"methods_{name}.png").stat().st_size > 1000

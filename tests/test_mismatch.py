@@ -137,8 +137,8 @@ def test_points_join_those_that_are_there(tmp_path):
     mismatch.report(moved, scored, tmp_path / "once")
     mismatch.report(*(part[part["condition"] != "advdm"] for part in (moved, scored)), tmp_path)
     late = [part[part["condition"].isin(["clean", "advdm"])] for part in (moved, scored)]
-    mismatch.report(*late, tmp_path, shipped("mismatch", tmp_path))
-    once, added = (shipped("mismatch", folder) for folder in (tmp_path / "once", tmp_path))
+    mismatch.report(*late, tmp_path, shipped("mismatch", folder=tmp_path))
+    once, added = (shipped("mismatch", folder=folder) for folder in (tmp_path / "once", tmp_path))
     by = ["condition", "subject"]
     points = [
         pd.DataFrame(one["points"]).sort_values(by, ignore_index=True) for one in (once, added)

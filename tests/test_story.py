@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import story
+from shortcut_nb.results import write_result
 
 
 def frame(levels, prompt="instance", subjects=6):
@@ -61,17 +62,14 @@ def test_noise_follows_the_identifier():
 
 
 def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
-    shipped = tmp_path / "story.json"
-    shipped.write_text(json.dumps({"claims": story.claims(frame(LEVELS))}))
-    monkeypatch.setattr(story, "ESTABLISHED", shipped)
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    write_result("story", {"claims": story.claims(frame(LEVELS))})
     table = story.check_claims(frame(LEVELS, subjects=1), "16/255").set_index("claim")
     assert table.loc["CDL restores quality", "verdict"] == "refuted"
     assert not table.loc["CDL restores quality", "asserted"]
     with pytest.raises(AssertionError, match="protection lowers identity"):
         story.check_claims(frame(LEVELS | {"protected": 0.9}, subjects=1), "16/255")
-    few = tmp_path / "few.json"
-    few.write_text(json.dumps({"claims": story.claims(frame(LEVELS, subjects=2))}))
-    monkeypatch.setattr(story, "ESTABLISHED", few)
+    write_result("story", {"claims": story.claims(frame(LEVELS, subjects=2))})
     assert not story.check_claims(frame(LEVELS | {"protected": 0.9}), "16/255")["asserted"].any()
     with pytest.raises(ValueError, match="covers"):
         story.check_claims(frame(LEVELS), "4/255")

@@ -82,7 +82,7 @@ def test_report_writes_the_table_and_figures(tmp_path):
 def test_sizes_have_intervals_where_each_subject_is_known(tmp_path):
     some = frame(LEVELS).assign(psnr=lambda f: 20 + f["subject"].str[1:].astype(float))
     strength.report(some, "16/255", tmp_path, peaks(aspl=[900.0, 950.0, 890.0]))
-    rows = pd.DataFrame(shipped("strength", tmp_path)["attacks"]).set_index("attack")
+    rows = pd.DataFrame(shipped("strength", folder=tmp_path)["attacks"]).set_index("attack")
     assert rows.loc["aspl", "psnr_low"] < 22.5 < rows.loc["aspl", "psnr_high"]
     read = strength.visibility(rows)
     assert read.loc["aspl", "psnr"].startswith("22.50 [2")
@@ -118,10 +118,10 @@ def test_an_attack_joins_the_table_that_is_there(tmp_path):
     strength.report(whole, "16/255", tmp_path / "once", peaks(aspl=[900.0], sds=[800.0]))
     late = whole["condition"].isin(["clean", "sds"])
     strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path, peaks(aspl=[900.0]))
-    before = earlier("strength", tmp_path, {"eps": "16/255", "samples": 4})
+    before = earlier("strength", "mini", tmp_path, {"eps": "16/255", "samples": 4})
     strength.report(whole[late], "16/255", tmp_path, peaks(sds=[800.0]), before)
     once, added = (
-        pd.DataFrame(shipped("strength", folder)["attacks"]).set_index("attack")
+        pd.DataFrame(shipped("strength", folder=folder)["attacks"]).set_index("attack")
         for folder in (tmp_path / "once", tmp_path)
     )
     assert added.loc["sds", "memory_mib"] == 800.0 and added.loc["aspl", "memory_mib"] == 900.0
@@ -131,11 +131,11 @@ def test_an_attack_joins_the_table_that_is_there(tmp_path):
 def test_what_another_machine_measured_keeps_its_distance_from_clean(tmp_path):
     whole = frame(LEVELS)
     strength.report(whole[whole["condition"] != "sds"], "16/255", tmp_path)
-    before = shipped("strength", tmp_path)
+    before = shipped("strength", folder=tmp_path)
     late = whole[whole["condition"].isin(["clean", "sds"])]
     strength.report(late.assign(quality=late["quality"] + 0.05), "16/255", tmp_path, None, before)
     old = pd.DataFrame(before["attacks"]).set_index("attack")
-    new = pd.DataFrame(shipped("strength", tmp_path)["attacks"]).set_index("attack")
+    new = pd.DataFrame(shipped("strength", folder=tmp_path)["attacks"]).set_index("attack")
     for column in ("quality_harm", "quality_low", "texture_harm"):
         assert new.loc["aspl", column] == pytest.approx(old.loc["aspl", column])
     assert new.loc["clean", "quality"] == pytest.approx(old.loc["clean", "quality"] + 0.05)
@@ -145,6 +145,6 @@ def test_what_another_machine_measured_keeps_its_distance_from_clean(tmp_path):
 def test_a_table_measured_otherwise_is_not_added_to(tmp_path):
     strength.report(frame(LEVELS), "16/255", tmp_path)
     with pytest.raises(ValueError, match=r"samples = 4, this run with 8.*--add"):
-        earlier("strength", tmp_path, {"eps": "16/255", "samples": 8})
-    with pytest.raises(FileNotFoundError, match="strength writes it"):
-        earlier("strength", tmp_path / "none", {})
+        earlier("strength", "mini", tmp_path, {"eps": "16/255", "samples": 8})
+    with pytest.raises(FileNotFoundError, match="bench strength"):
+        earlier("strength", "mini", tmp_path / "none", {})

@@ -58,7 +58,7 @@ def test_a_named_token_is_to_bring_noise():
 
 def test_report_writes_numbers_and_figures(tmp_path):
     words.report(frame(), "16/255", tmp_path)
-    content = shipped("words", tmp_path)
+    content = shipped("words", folder=tmp_path)
     assert len(content["pieces"]) == 6 * 4 and len(content["named"]) == 6 * 4
     assert (tmp_path / "words_quality.png").stat().st_size > 1000
 

@@ -21,12 +21,13 @@ from ..budget import Budget
 from ..plots import curve_plot, save_figure
 from ..profile import load_profile
 from ..purify import build
+from ..results import OUT, write_result
 from . import matrix
 from .choice import chosen
 from .climb import climb_table, climbs
 from .figures import score_figures
 from .pool import in_processes, lab_of
-from .report import TITLES, about, between, means, paired, records, write_json
+from .report import TITLES, about, between, means, paired, records
 from .sheets import Sheet, draw, score
 from .shipped import gap, verdict, with_gaps
 from .stages import Cell, Stages
@@ -214,7 +215,7 @@ def main(
     ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     about_it = load_profile(profile)
     people = matrix.first_subjects(about_it, subjects)
@@ -234,7 +235,7 @@ def main(
     tried = before_training(eps, about_it.purifier, knows)
     climbed = climbs(tried, people, range(seeds), profile=profile, workers=workers)
     mixed_sets = pd.concat([pd.DataFrame(), *partly], ignore_index=True)
-    report(named(frame), mixed_sets, climbed, eps, out)
+    report(named(frame), mixed_sets, climbed, eps, out, profile)
 
 
 def before_training(
@@ -256,8 +257,13 @@ def before_training(
 
 
 def report(
-    frame: pd.DataFrame, partly: pd.DataFrame, climbed: pd.DataFrame, eps: str, out: Path
-) -> None:  # fmt: skip
+    frame: pd.DataFrame,
+    partly: pd.DataFrame,
+    climbed: pd.DataFrame,
+    eps: str,
+    out: Path | None,
+    profile: str = "mini",
+) -> None:
     """Write ``adaptive.json`` and its figures."""
     found, by = table(frame), ["knowledge", "defence", "clean_share"]
     if partly.empty:
@@ -270,7 +276,7 @@ def report(
         "rows": records(found), "costs": records(costs(frame)), "mixed": records(sets),
         "climbed": records(climb_table(climbed)),
     }  # fmt: skip
-    write_json(content, out / "adaptive.json")
+    write_result("adaptive", content, profile, out)
     words = f"with 95 % bootstrap intervals over {frame['subject'].nunique()} subjects."
     score_figures(
         found[found["eps"].isin([eps, "0/255"])], "adaptive_knowledge",

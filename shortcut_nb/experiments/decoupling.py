@@ -20,12 +20,13 @@ from ..lab import Lab
 from ..personalize import PROMPTS, Trainer
 from ..plots import curve_plot, save_figure
 from ..profile import load_profile
+from ..results import OUT, write_result
 from ..subjects import Subject
 from .choice import chosen
 from .figures import score_figures
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
-from .report import TITLES, about, means, paired, records, write_json
+from .report import TITLES, about, means, paired, records
 from .sheets import Drawn, Sheet, draw, score
 from .shipped import gap
 from .stages import Cell, Stages
@@ -227,7 +228,7 @@ def main(
     ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
     people = first_subjects(about_it, subjects)
@@ -248,17 +249,22 @@ def main(
         for subject in people
     ]
     frames = in_processes(one, tasks, workers=workers, label="decoupling")
-    report(pd.concat(frames, ignore_index=True), budgets, out)
+    report(pd.concat(frames, ignore_index=True), budgets, out, profile)
 
 
-def report(frame: pd.DataFrame, budgets: Sequence[str], out: Path) -> None:
+def report(
+    frame: pd.DataFrame,
+    budgets: Sequence[str],
+    out: Path | None,
+    profile: str = "mini",
+) -> None:
     """Write ``decoupling.json`` and its figures."""
     pieces, tried, scales = rungs(frame), variants(frame), guidance(frame)
     content = about(frame, ", ".join(budgets)) | {
         "pieces": records(pieces), "controls": records(controls(frame)),
         "guidance": records(scales), "variants": records(tried),
     }  # fmt: skip
-    write_json(content, out / "decoupling.json")
+    write_result("decoupling", content, profile, out)
     people = frame["subject"].nunique()
     for name, table, what in (("pieces", pieces, "piece of CDL"), ("variants", tried, "variant")):
         score_figures(table, f"decoupling_{name}", f"for each {what} and kind of pictures",

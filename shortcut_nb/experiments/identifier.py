@@ -21,9 +21,10 @@ from ..analysis.correlation import rank_correlation
 from ..metrics import bootstrap_mean
 from ..plots import SavedFigure, interval_plot, save_figure
 from ..profile import load_profile
+from ..results import OUT, write_result
 from . import matrix, strength
 from .predictions import BASE
-from .report import about, between, judge, means, records, write_json
+from .report import about, between, judge, means, records
 from .shifts import all_shifts
 from .shipped import verdict
 from .stages import Cell
@@ -241,7 +242,7 @@ def main(
     eps: Annotated[str, typer.Option(help="budget of the perturbations")] = "16/255",
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
@@ -250,11 +251,16 @@ def main(
     frame = matrix.run(cells, people, range(seeds), n=n, **how)
     shifted = all_shifts(cells, people, range(seeds), **how)
     without = matrix.run(unpreserved(eps), people, range(seeds), n=n, **how)
-    report(frame, shifted, without, eps, out)
+    report(frame, shifted, without, eps, out, profile)
 
 
 def report(
-    frame: pd.DataFrame, shifted: pd.DataFrame, without: pd.DataFrame, eps: str, out: Path
+    frame: pd.DataFrame,
+    shifted: pd.DataFrame,
+    without: pd.DataFrame,
+    eps: str,
+    out: Path | None,
+    profile: str = "mini",
 ) -> None:
     """Write ``identifier.json`` (the tables, the correlations) and its figures.
 
@@ -268,7 +274,7 @@ def report(
         "without_prior": records(compare_priors(rows, harms(without))),
         "levels": records(levels(frame, without)),
     }  # fmt: skip
-    write_json(content, out / "identifier.json")
+    write_result("identifier", content, profile, out)
     for score in HARMS:
         draw(found, score, out)
 

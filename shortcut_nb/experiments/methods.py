@@ -27,12 +27,13 @@ from ..metrics import ssim
 from ..personalize import Trainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
+from ..results import OUT, write_result
 from ..store import Payload
 from ..subjects import Subject
 from .choice import chosen
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
-from .report import about, means, paired, records, write_json
+from .report import about, means, paired, records
 from .sheets import Drawn, Sheet, draw, score
 from .shipped import gap
 from .stages import Stages
@@ -262,7 +263,7 @@ def main(
         list[str] | None, typer.Option(help="methods tried on fewer pictures; default all")
     ] = None,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     on_few = chosen(fewer, METHODS, "method")
     people = first_subjects(load_profile(profile), subjects)
@@ -273,11 +274,15 @@ def main(
     counts = pd.concat(in_processes(few, tasks, workers=workers))
     # One after the other, so that nothing of ours disturbs the clock.
     prices = in_processes(cost, [(profile, people[0], method) for method in METHODS], workers=1)
-    report(curves, counts, prices, out)
+    report(curves, counts, prices, out, profile)
 
 
 def report(
-    curves: pd.DataFrame, counts: pd.DataFrame, prices: Sequence[dict[str, Any]], out: Path
+    curves: pd.DataFrame,
+    counts: pd.DataFrame,
+    prices: Sequence[dict[str, Any]],
+    out: Path | None,
+    profile: str = "mini",
 ) -> None:
     """Write ``methods.json`` and its figures."""
     rows = compared(curves, prices)
@@ -287,7 +292,7 @@ def report(
         "methods": records(rows), "prior": records(prior(curves)),
         "curves": records(lines), "pictures": records(needed),
     }  # fmt: skip
-    write_json(content, out / "methods.json")
+    write_result("methods", content, profile, out)
     words = f"with 95 % bootstrap intervals over {curves['subject'].nunique()} subjects."
     shares, counted = "steps, as a share of the usual", "pictures trained on"
     for name, table, x, label, scores in (

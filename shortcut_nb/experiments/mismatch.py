@@ -20,8 +20,9 @@ from ..analysis.correlation import Correlation, rank_correlation
 from ..plots import SavedFigure, save_figure
 from ..plots.scatter import scatter_plot
 from ..profile import load_profile
+from ..results import OUT, write_result
 from . import matrix, strength
-from .report import about, joined, judge, paired, records, write_json
+from .report import about, joined, judge, paired, records
 from .shifts import MEASURES, all_shifts
 from .shipped import compare_judged, earlier, verdict
 
@@ -219,12 +220,12 @@ def main(
     add: Annotated[bool, typer.Option(help="to the points in OUT, keeping its others")] = False,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     named = load_profile(profile)
     people, parts, frames = matrix.first_subjects(named, subjects), [], []
     settings = {"subjects": people, "seeds": list(range(seeds)), "samples": n}
-    before = earlier("mismatch", out, settings) if add else None
+    before = earlier("mismatch", profile, out, settings) if add else None
     plan = [(budget, attack, True) for budget in eps or ["16/255"]]
     plan += [(budget, further_attack or attack, True) for budget in further or ()]
     plan += [(budget, attack, False) for budget in shifts_only or ()]
@@ -235,11 +236,15 @@ def main(
             frames.append(frame.assign(eps=budget))
         parts.append(all_shifts(cells, people, range(seeds), profile=profile, workers=workers))
     shifted, frame = (pd.concat(each, ignore_index=True) for each in (parts, frames))
-    report(shifted, frame, out, before)
+    report(shifted, frame, out, before, profile)
 
 
 def report(
-    shifted: pd.DataFrame, frame: pd.DataFrame, out: Path, before: Mapping[str, Any] | None = None
+    shifted: pd.DataFrame,
+    frame: pd.DataFrame,
+    out: Path | None,
+    before: Mapping[str, Any] | None = None,
+    profile: str = "mini",
 ) -> None:
     """Write ``mismatch.json`` (predictions, correlations, points) and the scatter plot.
 
@@ -256,7 +261,7 @@ def report(
         "predictions": verdicts(rows, correlated), "correlations": correlated,
         "points": records(rows),
     }  # fmt: skip
-    write_json(content, out / "mismatch.json")
+    write_result("mismatch", content, profile, out)
     draw(rows, out=out)
 
 

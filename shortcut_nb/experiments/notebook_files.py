@@ -84,8 +84,8 @@ def figure_files(notebook: Path) -> list[Path]:
 
 
 def source_digest(notebook: NotebookNode) -> str:
-    """The SHA-256 of all cell sources: tells outputs of this source from older ones."""
-    text = "\0".join(f"{c.cell_type}\0{c.source.strip()}" for c in notebook.cells)
+    """The SHA-256 of the code cells: tells outputs of this code from those of older code."""
+    text = "\0".join(c.source.strip() for c in notebook.cells if c.cell_type == "code")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -19,10 +19,11 @@ from ..lab import Lab
 from ..metrics import bootstrap_mean
 from ..profile import load_profile
 from ..purify import ALIASES, PURIFIERS, Chain, build, expand, parameter_names, roles
+from ..results import OUT, write_result
 from . import matrix
 from .figures import score_figures
 from .memory import MEMORY, memories, peak_memory
-from .report import about, between, judge, means, paired, records, write_json
+from .report import about, between, judge, means, paired, records
 from .stages import Cell, Stages
 
 ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -201,7 +202,7 @@ def main(
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     memory: Annotated[int, typer.Option(help="runs for each one's peak memory; 0: none")] = 3,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     people = matrix.first_subjects(load_profile(profile), subjects)
     names = purifier or available(Lab(profile))
@@ -210,14 +211,20 @@ def main(
     frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
     tasks = [(name, profile) for name in names] * memory
     peaks = thread_map(_memory, tasks, max_workers=max(1, workers), desc="memory")
-    report(frame, eps, out, pd.DataFrame(peaks, columns=["purifier", MEMORY]))
+    report(frame, eps, out, pd.DataFrame(peaks, columns=["purifier", MEMORY]), profile)
 
 
 def _memory(task: tuple[str, str]) -> tuple[str, float]:
     return task[0], memory_of(*task)
 
 
-def report(frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None = None) -> None:
+def report(
+    frame: pd.DataFrame,
+    eps: str,
+    out: Path | None,
+    peaks: pd.DataFrame | None = None,
+    profile: str = "mini",
+) -> None:
     """Write ``purification.json`` (the table) and a figure a score.
 
     Args:
@@ -226,7 +233,7 @@ def report(frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None 
     rows = table(frame)
     if peaks is not None and len(peaks):
         rows = rows.join(memories(peaks, "purifier"), on="purifier")
-    write_json(about(frame, eps) | {"rows": records(rows)}, out / "purification.json")
+    write_result("purification", about(frame, eps) | {"rows": records(rows)}, profile, out)
     shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
     score_figures(shown, "purification", f"for each purifier and attack at {eps}",
                   by="attack", group="purifier", out=out)  # fmt: skip

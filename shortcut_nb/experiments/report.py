@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,14 +43,6 @@ def between(value: float, low: float, high: float, spec: str = "+.2f") -> str:
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows as plain JSON values."""
     return json.loads(table.to_json(orient="records"))
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write a file under a temporary name, then rename it; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.tmp")
-    fresh.write_text(json.dumps(content, indent=1, default=float) + "\n", "utf-8")
-    fresh.replace(path)
 
 
 def joined(before: pd.DataFrame, now: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

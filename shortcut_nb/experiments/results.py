@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -19,8 +19,7 @@ from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from .identifier import AXES, GAP
 from .report import between
-from .shipped import FIGURES, verdict
-from .shipped import shipped as read
+from .shipped import shipped, verdict
 from .strength import NOISE
 
 PAGE = PACKAGE.parent / "docs" / "results.md"
@@ -28,11 +27,6 @@ SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"
 DEFENCES = {"none": "none", "purifier": "purifier", "both": "purifier + CDL",
             "both, held": "purifier + CDL, words held"}  # fmt: skip
 SPEC = {"quality": "+.2f", "coarse_texture": "+.1f"}
-
-
-def shipped(name: str) -> dict[str, Any]:
-    """A file of the repository's own, whatever figures a notebook would read."""
-    return read(name, FIGURES)
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

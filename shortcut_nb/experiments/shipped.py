@@ -1,9 +1,7 @@
-"""The larger measurements that notebooks show beside their own: ``figures/NAME.json``."""
+"""The larger measurements that notebooks show beside their own."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,36 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..weights import PACKAGE
+from ..results import read_result
 from .report import judge
 
-FIGURES = PACKAGE.parent / "figures"  # the repository's own
+shipped = read_result
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
 
 
-def shipped(name: str, folder: str | Path | None = None) -> dict[str, Any]:
-    """What ``python -m shortcut_nb.experiments.NAME`` wrote.
-
-    Args:
-        folder: where to look; None is ``$SHORTCUT_NB_FIGURES``, then ``figures`` beside the
-            notebook, then the repository's own.
-
-    Raises:
-        FileNotFoundError: saying what makes the file.
-    """
-    beside = Path(os.environ.get("SHORTCUT_NB_FIGURES") or "../figures")
-    for place in [beside, FIGURES] if folder is None else [Path(folder)]:
-        path = place / f"{name}.json"
-        if path.is_file():
-            return json.loads(path.read_text("utf-8"))
-    raise FileNotFoundError(
-        f"there is no {name}.json yet: python -m shortcut_nb.experiments.{name} writes it, from "
-        "the repository's folder (hours; it goes on where it stopped)"
-    )
-
-
-def earlier(name: str, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def earlier(
+    name: str, profile: str, folder: Path | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """The file that a run's rows are to join.
 
     Args:
@@ -50,12 +29,12 @@ def earlier(name: str, folder: Path, settings: Mapping[str, Any]) -> dict[str, A
         FileNotFoundError: there is none.
         ValueError: it was measured with other settings, so that its rows cannot stand beside ours.
     """
-    found = shipped(name, folder)
+    found = read_result(name, profile, folder)
     for key, value in settings.items():
         given = sorted(value) if isinstance(value, list) else value
         if found[key] != given:
             raise ValueError(
-                f"{folder / name}.json was measured with {key} = {found[key]}, this run with "
+                f"the result {name!r} was measured with {key} = {found[key]}, this run with "
                 f"{value}: give both the same, or measure everything anew without --add"
             )
     return found

@@ -18,6 +18,7 @@ import typer
 from ..lab import Lab
 from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
+from ..results import OUT, write_result
 from . import identifier
 from .choice import chosen
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
@@ -25,7 +26,7 @@ from .matrix import first_subjects
 from .mismatch import DIFFERENCES
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
-from .report import TITLES, WITH_NOISE, about, means, records, write_json
+from .report import TITLES, WITH_NOISE, about, means, records
 from .shipped import compare_judged, shipped, verdict
 from .stages import Stages
 
@@ -125,14 +126,14 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
     """Claims at a budget from ``story``, ``mismatch`` and ``identifier.json``, where they are.
 
     Args:
-        folder: where to look; see :func:`.shipped.shipped`.
+        folder: where to look; see :func:`.results.read_result`.
     """
     found = []
     for name, rows in (("story", "claims"), ("mismatch", "predictions")):
         with suppress(FileNotFoundError):
-            found += shipped(name, folder)[rows]
+            found += shipped(name, folder=folder)[rows]
     with suppress(FileNotFoundError):
-        found += identifier.claims(shipped("identifier", folder))
+        found += identifier.claims(shipped("identifier", folder=folder))
     return as_claims([row for row in found if row["eps"] == eps])
 
 
@@ -158,19 +159,25 @@ def main(
     ] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     people = first_subjects(load_profile(profile), subjects)
     names = chosen(condition, CONDITIONS, "condition")
     them = under({name: CONDITIONS[name] for name in names}, attack, purifier)
     frame = run(them, people, range(seeds), profile=profile, eps=eps, n=n, workers=workers)
     # Beside the shipped files, not over them.
-    usual = (attack, purifier) == (Condition.attack, None)
-    report(frame, eps, out if usual else out / f"{attack}-{purifier}", attack, purifier)
+    if (attack, purifier) != (Condition.attack, None):
+        out = (out or Path("figures")) / f"{attack}-{purifier}"
+    report(frame, eps, out, attack, purifier, profile)
 
 
 def report(
-    frame: pd.DataFrame, eps: str, out: Path, attack: str = "aspl", purifier: str | None = None
+    frame: pd.DataFrame,
+    eps: str,
+    out: Path | None,
+    attack: str = "aspl",
+    purifier: str | None = None,
+    profile: str = "mini",
 ) -> None:
     """Write ``shortcut.json`` (verdicts, curves, means), and the figures."""
     rows, steps = judged(frame), curves(frame)
@@ -180,7 +187,7 @@ def report(
         "predictions": records(pd.DataFrame(rows)), "steps": records(steps),
         "means": records(means(last, ["condition", "sheet"], [*SCORES, "l2"])),
     }  # fmt: skip
-    write_json(content, out / "shortcut.json")
+    write_result("shortcut", content, profile, out)
     _draw_curves(steps, eps, out)
     _draw_predictions(pd.DataFrame(rows), eps, out)
     if arrows := edges([*rows, *claims_beside(eps, out)]):
@@ -213,7 +220,7 @@ def check(frame: pd.DataFrame, content: Mapping[str, Any], eps: str) -> pd.DataF
     return compare_judged(mine, content["predictions"], ["claim", "score"])
 
 
-def _draw_curves(steps: pd.DataFrame, eps: str, out: Path) -> None:
+def _draw_curves(steps: pd.DataFrame, eps: str, out: Path | None) -> None:
     for score, title in SCORES.items() if len(steps) else ():
         part = steps[steps["score"] == score]
         save_figure(
@@ -224,7 +231,7 @@ def _draw_curves(steps: pd.DataFrame, eps: str, out: Path) -> None:
         )  # fmt: skip
 
 
-def _draw_predictions(rows: pd.DataFrame, eps: str, out: Path) -> None:
+def _draw_predictions(rows: pd.DataFrame, eps: str, out: Path | None) -> None:
     for score in HARMS if len(rows) else ():
         part = rows[rows["score"] == score].rename(columns={"difference": "mean", "subjects": "n"})
         save_figure(

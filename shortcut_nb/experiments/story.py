@@ -8,8 +8,6 @@ goes on.
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +16,14 @@ import typer
 
 from ..budget import Budget
 from ..profile import load_profile
+from ..results import OUT, read_result, write_result
 from . import matrix
 from .figures import score_figures
 from .matrix import first_subjects
-from .report import WITH_NOISE, judge, means, paired, write_json
+from .report import WITH_NOISE, judge, means, paired
 from .shipped import compare_judged
 from .stages import STORY, story_cells
 
-ESTABLISHED = Path(__file__).parents[1] / "mini" / "story.json"
 SCORES = tuple(WITH_NOISE)
 # (name, condition, minus condition, score, direction the argument predicts)
 CLAIMS = (
@@ -103,12 +101,12 @@ def _follows(frame: pd.DataFrame, score: str) -> list[dict]:
 
 
 def established(eps: str) -> list[dict]:
-    """The claims that the shipped measurement established at a budget (``mini/story.json``).
+    """The claims that the shipped measurement established at a budget (the result "story").
 
     Raises:
         ValueError: when the shipped measurement does not cover this budget.
     """
-    content = json.loads(ESTABLISHED.read_text("utf-8"))
+    content = read_result("story")
     eps = str(Budget.parse(eps))
     rows = [row for row in content["claims"] if row["eps"] == eps]
     if not rows:
@@ -137,8 +135,7 @@ def main(
     eps: Annotated[list[str] | None, typer.Option(help="budgets")] = None,
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
-    establish: Annotated[bool, typer.Option(help="also ship the result with the package")] = False,
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     about, frames = load_profile(profile), []
     people = first_subjects(about, subjects)
@@ -147,12 +144,10 @@ def main(
         frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
         frames.append(frame.assign(eps=budget))
     frame = pd.concat(frames, ignore_index=True)
-    report(frame, out)
-    if establish:
-        shutil.copyfile(out / "story.json", ESTABLISHED)
+    report(frame, out, profile)
 
 
-def report(frame: pd.DataFrame, out: Path) -> None:
+def report(frame: pd.DataFrame, out: Path | None, profile: str = "mini") -> None:
     """Write ``story.json`` (claims and means), and one figure per score."""
     table = means(_with_control(frame), ["eps", "condition", "prompt"], SCORES)
     found = claims(frame)
@@ -162,7 +157,7 @@ def report(frame: pd.DataFrame, out: Path) -> None:
         "samples": int(frame["image"].max()) + 1, "claims": found,
         "means": table.to_dict("records"),
     }  # fmt: skip
-    write_json(content, out / "story.json")
+    write_result("story", content, profile, out)
     shown = table[table["condition"].isin([*STORY, "protected + negative prompt"])]
     score_figures(shown[shown["prompt"] == "instance"], "story",
                   "for each training condition and budget", by="condition", group="eps", out=out,

@@ -21,11 +21,12 @@ from tqdm.contrib.concurrent import thread_map
 from ..attacks import ATTACKS
 from ..metrics import bootstrap_mean
 from ..profile import load_profile
+from ..results import OUT, write_result
 from . import matrix
 from .choice import chosen
 from .figures import score_figures
 from .memory import MEMORY, memories, peak_memory
-from .report import about, between, joined, judge, means, paired, records, write_json
+from .report import about, between, joined, judge, means, paired, records
 from .shipped import earlier
 from .stages import Cell
 
@@ -192,17 +193,17 @@ def main(
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
     memory: Annotated[int, typer.Option(help="runs for each attack's peak memory; 0: none")] = 3,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     named = load_profile(profile)
     people = matrix.first_subjects(named, subjects)
     them = cells(eps, attack, ensemble=bool(named.ensemble))
     settings = {"eps": eps, "subjects": people, "seeds": list(range(seeds)), "samples": n}
-    before = earlier("strength", out, settings) if add else None
+    before = earlier("strength", profile, out, settings) if add else None
     frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
     tasks = [(name, profile, eps) for name in them if name != "clean"] * memory
     peaks = thread_map(_memory, tasks, max_workers=max(1, workers), desc="memory")
-    report(frame, eps, out, pd.DataFrame(peaks, columns=["attack", MEMORY]), before)
+    report(frame, eps, out, pd.DataFrame(peaks, columns=["attack", MEMORY]), before, profile)
 
 
 def _memory(task: tuple[str, str, str]) -> tuple[str, float]:
@@ -212,8 +213,8 @@ def _memory(task: tuple[str, str, str]) -> tuple[str, float]:
 
 
 def report(
-    frame: pd.DataFrame, eps: str, out: Path, peaks: pd.DataFrame | None = None,
-    before: Mapping[str, Any] | None = None,
+    frame: pd.DataFrame, eps: str, out: Path | None, peaks: pd.DataFrame | None = None,
+    before: Mapping[str, Any] | None = None, profile: str = "mini",
 ) -> None:  # fmt: skip
     """Write ``strength.json`` (the table and its points) and one figure per harm.
 
@@ -233,7 +234,7 @@ def report(
         moved = joined(old[[name for name in moved if name in old]], moved, ["attack"])
     rows = table(each).merge(moved, on="attack")
     content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
-    write_json(content, out / "strength.json")
+    write_result("strength", content, profile, out)
     shown = means(each, ["condition", "eps"], list(HARMS))
     score_figures(shown.sort_values("mean"), "strength", f"after each attack at {eps}, sorted",
                   by="eps", group="condition", out=out)  # fmt: skip

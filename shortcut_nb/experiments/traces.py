@@ -23,12 +23,13 @@ from ..analysis.overlap import local_energy, overlap, texture_map
 from ..analysis.spectrum import gain, spectrum, spectrum_match
 from ..analysis.timesteps import loss_grid
 from ..profile import load_profile
+from ..results import OUT, write_result
 from ..store import Payload
 from ..subjects import Subject
 from .interventions import WATCHED
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
-from .report import about, judge, means, records, write_json
+from .report import about, judge, means, records
 from .sheets import fit_through
 from .shipped import verdict
 from .stages import Cell, Stages
@@ -229,16 +230,21 @@ def main(
     eps: Annotated[str, typer.Option(help="budget of the perturbation")] = "16/255",
     n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     people = first_subjects(load_profile(profile), subjects)
     tasks = [(profile, subject, seed, attack, eps, n)
              for seed in range(seeds) for subject in people]  # fmt: skip
-    report(in_processes(_one, tasks, workers=workers, label="traces"), attack, eps, n, out)
+    report(in_processes(_one, tasks, workers=workers, label="traces"), attack, eps, n, out, profile)
 
 
 def report(
-    parts: Sequence[dict[str, list[dict[str, Any]]]], attack: str, eps: str, n: int, out: Path
+    parts: Sequence[dict[str, list[dict[str, Any]]]],
+    attack: str,
+    eps: str,
+    n: int,
+    out: Path | None,
+    profile: str = "mini",
 ) -> None:
     """Write ``traces.json``: predictions with verdicts, and means of every table with intervals."""
     rows = pd.DataFrame([
@@ -256,7 +262,7 @@ def report(
     content = about(rows.assign(image=0), eps) | {
         "attack": attack, "samples": n, "predictions": judged(rows),
     } | {name: records(means(tables[name], *columns[name])) for name in tables}  # fmt: skip
-    write_json(content, out / "traces.json")
+    write_result("traces", content, profile, out)
 
 
 if __name__ == "__main__":

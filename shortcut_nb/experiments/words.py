@@ -20,13 +20,14 @@ import typer
 from ..personalize import PROMPTS
 from ..personalize.prompts import Prompts
 from ..profile import load_profile
+from ..results import OUT, write_result
 from ..subjects import Subject
 from . import decoupling
 from .decoupling import SCORES, compared, pictures, table_of
 from .figures import score_figures
 from .matrix import first_subjects
 from .pool import in_processes, lab_of
-from .report import about, records, write_json
+from .report import about, records
 from .sheets import Drawn, Sheet, draw
 from .stages import Cell, Stages
 
@@ -125,7 +126,7 @@ def main(
     eps: Annotated[str, typer.Option(help="budget of the protection")] = "16/255",
     n: Annotated[int, typer.Option(help="samples per prompt")] = 4,
     workers: int = 2,
-    out: Path = Path("figures"),
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
 ) -> None:
     people = first_subjects(load_profile(profile), subjects)
     kinds = pictures([eps], None)
@@ -138,14 +139,14 @@ def main(
         for subject in people
     ]
     frames = in_processes(one, tasks, workers=workers, label="words")
-    report(pd.concat(frames, ignore_index=True), eps, out)
+    report(pd.concat(frames, ignore_index=True), eps, out, profile)
 
 
-def report(frame: pd.DataFrame, eps: str, out: Path) -> None:
+def report(frame: pd.DataFrame, eps: str, out: Path | None, profile: str = "mini") -> None:
     """Write ``words.json`` and its figures."""
     found, held = pieces(frame), named(frame)
     content = about(frame, eps) | {"pieces": records(found), "named": records(held)}
-    write_json(content, out / "words.json")
+    write_result("words", content, profile, out)
     shown = pd.concat([found, held], ignore_index=True)
     score_figures(
         shown[shown["score"].isin(SCORES)], "words", "for each way of training and sampling",

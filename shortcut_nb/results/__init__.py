@@ -1,0 +1,81 @@
+"""The numbers of every measurement, by profile: ``results/PROFILE/NAME.json``, in the package.
+
+Pictures are not here: they lie in ``figures/``. One function writes a result, one reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import CannotRead, MissingFile
+from ..files import write_json
+
+PACKAGE = Path(__file__).parent
+OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
+
+
+def folder_of(profile: str = "mini") -> Path:
+    """Where a profile's results lie: ``$SHORTCUT_NB_RESULTS``, else the package's own folder."""
+    return Path(os.environ.get("SHORTCUT_NB_RESULTS") or PACKAGE) / profile
+
+
+def available(profile: str = "mini", folder: str | Path | None = None) -> list[str]:
+    """Names of the measurements that are there."""
+    place = folder_of(profile) if folder is None else Path(folder)
+    return sorted(path.stem for path in place.glob("*.json"))
+
+
+def read_result(
+    name: str, profile: str = "mini", folder: str | Path | None = None
+) -> dict[str, Any]:
+    """What a measurement found.
+
+    Args:
+        folder: where to look; None is :func:`folder_of` the profile.
+
+    Raises:
+        MissingFile: there is no such result; says which there are and what makes one.
+        CannotRead: the file is no JSON.
+    """
+    place = folder_of(profile) if folder is None else Path(folder)
+    path = place / f"{name}.json"
+    if not path.is_file():
+        there = ", ".join(available(profile, folder)) or "none"
+        raise MissingFile(
+            f"there is no result {name!r} in {place} (there are: {there}): "
+            f"`shortcut-nb bench {name} --profile {profile}` measures it (hours; it can be resumed)"
+        )
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CannotRead(f"{path} is no JSON ({error}): measure it again, or restore it") from None
+
+
+def write_result(
+    name: str, content: Mapping[str, Any], profile: str = "mini", folder: str | Path | None = None
+) -> Path:
+    """Write what a measurement found, whole or not at all; a NaN becomes null.
+
+    Args:
+        folder: where to; None is :func:`folder_of` the profile.
+    """
+    place = folder_of(profile) if folder is None else Path(folder)
+    return write_json(place / f"{name}.json", _plain(content))
+
+
+def _plain(value: Any) -> Any:
+    """Numpy's numbers and mappings as JSON's own, and null for a number that is none."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,55 @@
+"""Results: one writer, one reader, and a wheel that has them."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shortcut_nb.errors import CannotRead
+from shortcut_nb.results import PACKAGE, available, read_result, write_result
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_what_is_written_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    content = {"mean": np.float32(0.5), "n": np.int64(3), "low": float("nan"), "rows": [{"a": 1}]}
+    path = write_result("story", content, "tiny")
+    assert path == tmp_path / "tiny" / "story.json"
+    assert read_result("story", "tiny") == {"mean": 0.5, "n": 3, "low": None, "rows": [{"a": 1}]}
+    assert available("tiny") == ["story"] and available("other") == []
+    assert [p.name for p in path.parent.iterdir()] == ["story.json"]
+
+
+def test_the_package_has_results_of_the_miniature():
+    assert {"story", "strength", "mismatch", "methods"} <= set(available("mini"))
+    for name in available("mini"):
+        assert read_result(name)["seeds"], name
+
+
+def test_what_is_not_there_or_damaged_is_said_in_one_line(tmp_path):
+    write_result("story", {}, folder=tmp_path)
+    with pytest.raises(FileNotFoundError, match="no result 'words' .*story.*bench words") as error:
+        read_result("words", folder=tmp_path)
+    assert "\n" not in str(error.value)
+    (tmp_path / "story.json").write_text('{"a": ')
+    with pytest.raises(CannotRead, match="story.json is no JSON"):
+        read_result("story", folder=tmp_path)
+
+
+def test_a_wheel_has_the_results(tmp_path):
+    build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
+        names = set(wheel.namelist())
+        story = json.loads(wheel.read("shortcut_nb/results/mini/story.json"))
+    ours = {str(path.relative_to(PACKAGE.parent.parent)) for path in PACKAGE.rglob("*.json")}
+    assert ours and ours <= names
+    assert story == read_result("story")
