@@ -8,11 +8,13 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    EulerDiscreteScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from shortcut_nb.mini.pretrain import tokenizer
 
@@ -54,5 +56,42 @@ def save_pipeline(folder: Path, kind: str) -> Path:
     StableDiffusionPipeline(
         vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler,
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_sdxl(folder: Path) -> Path:
+    """A StableDiffusionXLPipeline: two text encoders of different widths, size conditions."""
+    torch.manual_seed(0)
+    words = tokenizer.build(merges=64)
+    shared = {
+        "vocab_size": len(words), "num_hidden_layers": 3, "num_attention_heads": 2,
+        "max_position_embeddings": words.model_max_length, "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
+    }  # fmt: skip
+    first = CLIPTextModel(
+        CLIPTextConfig(hidden_size=16, intermediate_size=32, projection_dim=16, **shared)
+    )
+    second = CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            hidden_size=32, intermediate_size=64, projection_dim=24, hidden_act="gelu", **shared
+        )
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 16, 16), latent_channels=4, layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4, sample_size=64, scaling_factor=0.13025, force_upcast=True,
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=48,
+        attention_head_dim=(2, 4), use_linear_projection=True, transformer_layers_per_block=(1, 2),
+        addition_embed_type="text_time", addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 24,
+    )  # fmt: skip
+    StableDiffusionXLPipeline(
+        vae=vae, text_encoder=first, text_encoder_2=second, tokenizer=words, tokenizer_2=words,
+        unet=unet, scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1),
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -106,7 +106,7 @@ class Glaze(Attack):
         noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
         mean, std = (run.kept[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))
         goal = mean + std * noise
-        scale = model.pipe.vae.config.scaling_factor  # the published latents are not scaled
+        scale = model.scaling  # the published latents are not scaled
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
         distance, reference = run.made["perceptual"], run.made["reference"]
         apart = distance.between(distance.activations(x), [layer[rows] for layer in reference])

@@ -131,5 +131,5 @@ class MetaCloak(SurrogateAttack):
             return latents_of(base, images)
         with base.arithmetic():
             out = base.pipe.vae.encode(images.to(base.device) * 255).latent_dist
-        scale = base.pipe.vae.config.scaling_factor
+        scale = base.scaling
         return Latents(out.mean.float() * scale, out.std.float() * scale)

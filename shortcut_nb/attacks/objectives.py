@@ -164,5 +164,5 @@ class OnLatents:
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         z = self.model.encode(x, source) if self.sampled else self.model.posterior(x)[0]
         if not self.scaled:
-            z = z / self.model.pipe.vae.config.scaling_factor
+            z = z / self.model.scaling
         return sum(weight * term.on(z, source, rows) for weight, term in self.terms)

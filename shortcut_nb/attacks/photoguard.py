@@ -44,7 +44,7 @@ class PhotoGuardEncoder(PGDAttack):
 
     def objective(self, run: Run) -> OnLatents:
         model = self.lab.diffusion
-        goal = target_latents(model, run.clean.shape[-1]) / model.pipe.vae.config.scaling_factor
+        goal = target_latents(model, run.clean.shape[-1]) / model.scaling
         goal = torch.zeros_like(goal) if self.target == "zero" else goal
         term = LatentDistance(goal, root=True)
         return OnLatents(model, [(1.0, term)], sampled=False, scaled=False)
@@ -77,8 +77,7 @@ class EditDistance:
         context = self.context.repeat_interleave(len(z), 0)
         for t in times:
             shown = torch.cat([z] * len(self.context))
-            with model.arithmetic():
-                guess = model.pipe.unet(shown, t, context).sample.float()
+            guess = model.denoise(shown, t, context)
             if len(self.context) == 2:
                 empty, said = guess.chunk(2)
                 guess = empty + self.guidance_scale * (said - empty)

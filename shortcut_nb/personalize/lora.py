@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
+from torch.nn import Module
 
 from ..diffusion import Diffusion
 from .methods import named
@@ -36,8 +36,8 @@ class LowRank:
         with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
             torch.manual_seed(seed)
             unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **how))
-            if self.text:
-                text.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **how))
+            for encoder in self._encoders(model).values():
+                encoder.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **how))
 
     def rename(self, prompt: str, identifier: str) -> str:
         return prompt
@@ -56,13 +56,15 @@ class LowRank:
 
     def save(self, model: Diffusion, folder: Path) -> None:
         """Write pytorch_lora_weights.safetensors, which ``load_lora_weights`` reads."""
-        _, unet, text = model.modules
-        layers = [convert_state_dict_to_diffusers(get_peft_model_state_dict(m))
-                  for m in ((unet, text) if self.text else (unet,))]  # fmt: skip
-        StableDiffusionPipeline.save_lora_weights(
-            folder, unet_lora_layers=layers[0],
-            text_encoder_lora_layers=layers[1] if self.text else None,
-        )  # fmt: skip
+        _, unet, _ = model.modules
+        layers = {
+            f"{name}_lora_layers": convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
+            for name, part in {"unet": unet, **self._encoders(model)}.items()
+        }
+        model.pipe.save_lora_weights(folder, **layers)
+
+    def _encoders(self, model: Diffusion) -> dict[str, Module]:
+        return model.encoders if self.text else {}
 
 
 @trainer("dreambooth-lora")

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 
 
 def placeholder(identifier: str) -> str:
@@ -29,13 +30,18 @@ def add_token(model: Diffusion, token: str, like: str) -> int:
         The row of the new token. The embedding table alone wants gradients afterwards.
 
     Raises:
-        ValueError: when the tokenizer has the token already.
+        UserError: when the tokenizer has the token already, or there are several text encoders.
     """
+    if len(model.encoders) > 1:
+        raise UserError(
+            f"a new word has a row in one text encoder, and this model has {len(model.encoders)}: "
+            "train it with dreambooth-lora or dreambooth"
+        )
     pipe = model.pipe
     tokenizer, text = copy.deepcopy(pipe.tokenizer), pipe.text_encoder
     ids = tokenizer(like, add_special_tokens=False).input_ids
     if tokenizer.add_tokens([token]) != 1:
-        raise ValueError(f"the tokenizer has {token!r} already: choose another identifier")
+        raise UserError(f"the tokenizer has {token!r} already: choose another identifier")
     pipe.tokenizer = tokenizer
     text.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     table, row = text.get_input_embeddings().weight, tokenizer.convert_tokens_to_ids(token)

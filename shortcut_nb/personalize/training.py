@@ -110,7 +110,8 @@ class Trainee:
         text.train(any(p.requires_grad for p in text.parameters()))
         if self.checkpointing:
             unet.enable_gradient_checkpointing()
-            text.gradient_checkpointing_enable()
+            for encoder in self.model.encoders.values():
+                encoder.gradient_checkpointing_enable()
         if self.ema_decay is not None:
             self.ema = EMAModel(self.parameters, decay=self.ema_decay)
         adam = _adam_8bit() if self.adam_8bit else torch.optim.AdamW
@@ -213,9 +214,10 @@ class Trainee:
         if self.ema is not None and self.taken:
             self.ema.copy_to(self.parameters)
         if self.checkpointing:
-            _, unet, text = self.model.modules
+            _, unet, _ = self.model.modules
             unet.disable_gradient_checkpointing()
-            text.gradient_checkpointing_disable()
+            for encoder in self.model.encoders.values():
+                encoder.gradient_checkpointing_disable()
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 

@@ -56,9 +56,7 @@ class Impress:
             return images.clone()
         model = need(self.model, self.name)
         with frozen(model.pipe.vae), torch.enable_grad():
-            found = padded(
-                lambda x: self._search(model, x, on_step), images, model.pipe.vae_scale_factor
-            )
+            found = padded(lambda x: self._search(model, x, on_step), images, model.latent_unit)
         return found.clamp(0, 1).to(images)
 
     def objective(self, model: Diffusion, x: Tensor, given: list[Tensor]) -> Tensor:

@@ -66,9 +66,7 @@ class LatentDiffPure:
 
             return by_batches(len(x), self.batch, edited, on_step)
 
-        depth = len(model.pipe.unet.config.block_out_channels) - 1
-        unit = model.pipe.vae_scale_factor * 2**depth
-        return padded(work, images, unit).clamp(0, 1).to(images)
+        return padded(work, images, model.unit).clamp(0, 1).to(images)
 
 
 @register("eldiffpure")

@@ -46,5 +46,5 @@ class VaeRoundTrip:
         def round_trip(x: Tensor) -> Tensor:
             return torch.cat([model.decode(model.posterior(part)[0]) for part in x.split(16)])
 
-        drawn = padded(round_trip, images, model.pipe.vae_scale_factor).to(images)
+        drawn = padded(round_trip, images, model.latent_unit).to(images)
         return torch.lerp(images, drawn, self.strength).clamp(0, 1)

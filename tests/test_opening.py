@@ -1,0 +1,159 @@
+"""One door for text-to-image models: folders, variants, single files, hub ids, open pipelines."""
+
+import logging
+import shutil
+
+import pytest
+import torch
+from diffusers import (
+    DDPMPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+    UNet2DModel,
+)
+
+from shortcut_nb.diffusion import open_pipeline
+from shortcut_nb.weights import BadWeights, MissingWeights
+from tests.ldm_file import save_single_file
+from tests.tiny_sd import save_pipeline
+
+HOW = {"seed": 3, "steps": 2, "guidance_scale": 3.0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_pipeline(tmp_path_factory.mktemp("sd") / "pipe", "sd15")
+
+
+@pytest.fixture(scope="module")
+def drawn(folder):
+    return open_pipeline(folder).sample("a photo", 1, **HOW)
+
+
+def plain(folder):
+    return StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+
+
+def test_fp16_names_are_found_and_read_as_float32(folder, drawn, tmp_path):
+    plain(folder).to(torch.float16).save_pretrained(tmp_path, variant="fp16")
+    assert (tmp_path / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    model = open_pipeline(tmp_path)
+    assert {m.dtype for m in model.modules} == {torch.float32} and model.autocast == torch.float32
+    torch.testing.assert_close(model.sample("a photo", 1, **HOW), drawn, atol=0.02, rtol=0)
+
+
+def test_a_single_file_is_the_folder(folder, drawn, tmp_path):
+    path = save_single_file(plain(folder), tmp_path / "model.safetensors")
+    model = open_pipeline(path, config=folder)
+    torch.testing.assert_close(model.sample("a photo", 1, **HOW), drawn)
+    with pytest.raises(BadWeights, match="config: FOLDER") as error:
+        open_pipeline(path)  # offline, and no configuration in the cache
+    assert "\n" not in str(error.value)
+
+
+def test_a_hub_id_is_read_from_the_local_cache(folder, drawn, tmp_path, monkeypatch):
+    home = tmp_path / "models--someone--a-model"
+    shutil.copytree(folder, home / "snapshots" / ("a" * 40))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    model = open_pipeline("someone/a-model")
+    assert torch.equal(model.sample("a photo", 1, **HOW), drawn)
+    with pytest.raises(MissingWeights, match="hf download someone/another"):
+        open_pipeline("someone/another")
+
+
+def test_an_open_pipeline_stays_as_it_is(folder, drawn):
+    pipe = plain(folder)
+    scheduler, parts = pipe.scheduler, set(pipe.components)
+    model = open_pipeline(pipe)
+    assert torch.equal(model.sample("a photo", 1, **HOW), drawn)
+    assert pipe.scheduler is scheduler and set(pipe.components) == parts
+    assert model.pipe.unet is pipe.unet and model.pipe is not pipe
+    assert model.device == pipe.unet.device
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_open_pipeline_keeps_its_dtype_and_its_clone_is_float32(folder, dtype):
+    model = open_pipeline(plain(folder).to(dtype))
+    assert model.pipe.unet.dtype == dtype and model.autocast == dtype
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    x = images.clone().requires_grad_(True)
+    z = model.encode(x, [torch.Generator().manual_seed(0)])
+    loss = model.denoising_loss(
+        z, torch.tensor([500]), torch.randn_like(z), model.embed(["a photo"])
+    )
+    loss.sum().backward()
+    assert loss.dtype == torch.float32 and torch.isfinite(loss).all()
+    assert torch.isfinite(x.grad).all() and x.grad.abs().max() > 0
+    pictures = model.sample("a photo", 1, **HOW)
+    assert pictures.dtype == torch.float32 and torch.isfinite(pictures).all()
+    clone = model.clone()
+    assert {clone.pipe.unet.dtype, clone.pipe.text_encoder.dtype} == {torch.float32}
+    assert torch.isfinite(clone.sample("a photo", 1, **HOW)).all()
+
+
+@pytest.mark.parametrize("resolution", [96, 64])
+def test_another_resolution_is_drawn_and_said(folder, resolution, caplog):
+    with caplog.at_level(logging.WARNING, logger="shortcut_nb"):
+        model = open_pipeline(folder, resolution=resolution)
+    assert model.sample("a photo", 1, **HOW).shape[-1] == resolution == model.resolution
+    assert model.clone().resolution == resolution
+    assert ("trained at 64 pixels" in caplog.text) == (resolution != 64)
+
+
+@pytest.mark.parametrize("resolution", [0, -64, 72, 100])
+def test_a_resolution_that_cannot_be_drawn_is_refused(folder, resolution):
+    with pytest.raises(BadWeights, match="multiple of 16"):
+        open_pipeline(folder, resolution=resolution)
+
+
+def _flow(pipe):
+    pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+    return pipe
+
+
+def _without_tokenizer(pipe):
+    pipe.tokenizer = None
+    return pipe
+
+
+OBJECTS = {
+    "img2img": (lambda p: StableDiffusionImg2ImgPipeline.from_pipe(p), "starts from a picture"),
+    "unconditional": (
+        lambda p: DDPMPipeline(
+            UNet2DModel(
+                sample_size=8, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1,
+                down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",),
+            ),
+            p.scheduler,
+        ),
+        "no backbone knows",
+    ),
+    "flow": (_flow, "flow matching"),
+    "without a tokenizer": (_without_tokenizer, "no tokenizer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_open_pipelines_of_other_kinds_are_refused_in_one_sentence(kind, folder):
+    make, what = OBJECTS[kind]
+    with pytest.raises(BadWeights, match=what) as error:
+        open_pipeline(make(plain(folder)))
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_model_under_the_right_names_are_refused(folder, tmp_path):
+    """Whole, readable, and not what config.json says: the rest would be random."""
+    shutil.copytree(folder, tmp_path / "pipe")
+    unet = tmp_path / "pipe" / "unet" / "diffusion_pytorch_model.safetensors"
+    text = tmp_path / "pipe" / "text_encoder" / "model.safetensors"
+    shutil.copy(unet, text)
+    with pytest.raises(BadWeights, match="text_encoder") as error:
+        open_pipeline(tmp_path / "pipe")
+    assert "\n" not in str(error.value)
+    shutil.copy(folder / "text_encoder" / "model.safetensors", text)
+    shutil.copy(folder / "vae" / "diffusion_pytorch_model.safetensors", unet)
+    with pytest.raises(BadWeights, match="unet"):
+        open_pipeline(tmp_path / "pipe")
