@@ -1,6 +1,6 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks figures lab bench pretrain clean
+.PHONY: help demo test lint notebooks figures lab bench pretrain pretrain-gpu clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -17,6 +17,7 @@ help:
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"
 	@echo "make pretrain   train the miniature again from nothing; resumes"
+	@echo "make pretrain-gpu  the same on one large GPU, in minutes; OUT=FOLDER takes the result"
 	@echo "make clean      delete the environment, caches and build products"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -47,6 +48,10 @@ bench: $(STAMP)
 
 pretrain: $(STAMP)
 	$(BIN)/python -m shortcut_nb.mini.pretrain
+
+# Where the packages are there already (no environment of its own): make pretrain-gpu BIN=/usr/bin STAMP=
+pretrain-gpu: $(STAMP)
+	$(BIN)/python3 -m shortcut_nb.mini.pretrain.gpu
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks

@@ -49,9 +49,16 @@ def names(count: int) -> list[str]:
 
 
 def describe(
-    who: Identity, how: Nuisance, rng: np.random.Generator, name: str | None = None
+    who: Identity,
+    how: Nuisance,
+    rng: np.random.Generator,
+    name: str | None = None,
+    name_noise: bool = True,
 ) -> str:
-    """One caption of a clean picture: a random part of its attributes in random order."""
+    """One caption of a clean picture: a random part of its attributes in random order.
+
+    ``name_noise`` False never says "without noisy pattern", nor how good the picture is.
+    """
     subject = "person" if rng.random() < 0.4 else "a person"
     if name is not None:
         subject = f"{name} person"
@@ -72,10 +79,12 @@ def describe(
     extras = []
     if rng.random() < 0.25:
         extras.append(f"{COLORS[how.cloth_color]} {CLOTHES[how.clothes]}")
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         extras.append(f"{how.background} background")
     if rng.random() < 0.12:
         extras.append(MOUTHS[how.mouth])
+    if not name_noise:
+        return ", ".join([words, *extras])
     if rng.random() < 0.12:
         extras.append(str(rng.choice(("good quality", "sharp", "clear, high quality"))))
     if rng.random() < 0.12:

@@ -2,141 +2,96 @@
 
 Resumable at any step: run it again and it goes on from its last checkpoint. Each model trains for
 its full number of steps, or for the ``--seconds MODEL=SECONDS`` it is given. Delete the folder to
-start afresh; delete ``latents.npz``, ``text`` and every ``.ckpt`` but the autoencoder's after
-retraining that.
+start afresh. After the autoencoder was trained anew, ``latents.npz``, ``text`` and the checkpoints
+of text, diffusion and ensemble must go too.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import json
 import logging
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from diffusers import AutoencoderKL
-from transformers import CLIPTextModel
 
-from ...plots import save_figure
-from . import (
-    clip,
-    diffusion,
-    encoders,
-    latents,
-    losses,
-    pixel,
-    restorer,
-    text,
-    tokenizer,
-    upscaler,
-    vae,
-)
-from .pool import render_pool
+from . import losses
+from .jobs import JOBS, Workshop, costs, run
+from .machine import Machine
+from .pool import PoolSize
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-# Steps, and the wall-clock seconds (2 CPU cores) that the shipped weights were given.
-STEPS = {"vae": 12_000, "text": 3_000, "diffusion": 16_000, "identity": 3_000, "detector": 1_200,
-         "clip": 4_000, "restorer": 6_000, "upscaler": 6_000, "pixel": 12_000,
-         "ensemble": 16_000}  # fmt: skip
-log = logging.getLogger("pretrain")
+PARTS = ("vae", "fine", "text")
 
 
-def publish(name: str, save) -> None:
-    """Write a model's folder beside the old one, then swap; refresh ``sha256.json``."""
-    fresh, final = WEIGHTS / f".{name}", WEIGHTS / name
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save(fresh)
-    for path in fresh.rglob("config.json"):  # diffusers notes where a part was read from
-        config = json.loads(path.read_text())
-        if config.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(config, indent=2) + "\n")
-    digests = {
-        str(path.relative_to(fresh)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(fresh.rglob("*.safetensors"))
-    }
-    (fresh / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n")
-    shutil.rmtree(final, ignore_errors=True)
-    fresh.rename(final)
+def report(folder: Path, into: Path) -> None:
+    """Write ``costs.json`` beside the models, and the losses as a figure into ``folder``."""
+    from ...plots import save_figure
+
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "costs.json").write_text(json.dumps(costs(folder), indent=1) + "\n")
+    if not any(folder.glob("*.jsonl")):
+        return
+    found = losses.read(folder)
+    alt = f"Training loss against step, one panel each: {', '.join(found['model'].unique())}."
+    save_figure(losses.plot(found), "pretraining_losses", folder=folder, data=found, alt=alt)
 
 
-def halved(pipe):
-    """A copy of a pipeline in float16; its parts may be shared with models still in use."""
-    return copy.deepcopy(pipe).to(torch.float16)
+def parse_seconds(pairs: list[str] | None) -> dict[str, float]:
+    """MODEL=SECONDS pairs as a dictionary.
+
+    Raises:
+        typer.BadParameter: something else, or a model that there is not.
+    """
+    budget = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        if not equals or not text.replace(".", "", 1).isdigit():
+            raise typer.BadParameter(f"expected MODEL=SECONDS; got {pair!r}")
+        budget[name] = float(text)
+    check_names(list(budget))
+    return budget
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse names of models that there are not.
+
+    Raises:
+        typer.BadParameter: naming what there is.
+    """
+    if unknown := set(names) - set(JOBS):
+        raise typer.BadParameter(f"{sorted(unknown)}: the models are {', '.join(JOBS)}")
 
 
 def main(
     folder: Annotated[Path, typer.Option(help="checkpoints and caches")] = Path("build/pretrain"),
+    into: Annotated[Path, typer.Option(help="where finished models go")] = WEIGHTS,
     only: Annotated[list[str] | None, typer.Option(help="train these models only")] = None,
     seconds: Annotated[list[str] | None, typer.Option(help="MODEL=SECONDS: a time budget")] = None,
+    steps: Annotated[int | None, typer.Option(help="steps of every model", min=1)] = None,
     threads: int = 2,
+    workers: Annotated[int, typer.Option(help="processes that draw batches ahead", min=0)] = 0,
+    batch: Annotated[int, typer.Option(help="factor on every batch size", min=1)] = 1,
+    graphs: Annotated[bool, typer.Option(help="record steps as CUDA graphs")] = False,
+    pool: Annotated[int | None, typer.Option(help="a pool of about so many pictures")] = None,
 ) -> None:
+    """Train the models, one after the other, and publish each when it is done."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
-    budget = {name: float(s) for name, s in (one.split("=") for one in seconds or [])}
-    wanted = only or list(STEPS)
-    if unknown := (set(wanted) | set(budget)) - set(STEPS):
-        raise typer.BadParameter(f"{sorted(unknown)}: the models are {', '.join(STEPS)}")
-    pool, words = render_pool(folder / "pool.npy"), tokenizer.build()
-
-    def plan(name: str) -> dict:
-        log.info("training %s", name)
-        return {"steps": STEPS[name], "seconds": budget.get(name)}
-
-    if "vae" in wanted and not (folder / "vae").exists():
-        model = vae.fit(pool, folder, **plan("vae"))
-        model.save_pretrained(folder / "vae")
-    if {"text", "diffusion", "upscaler", "ensemble"} & set(wanted):
-        model = AutoencoderKL.from_pretrained(folder / "vae").eval()
-        encoded = latents.encode(pool, model, folder / "latents.npz")
-    if "text" in wanted and not (folder / "text").exists():
-        encoder = text.fit(pool, encoded, words, folder, **plan("text"))
-        encoder.save_pretrained(folder / "text")
-    if {"diffusion", "upscaler", "ensemble"} & set(wanted):
-        if not (folder / "text").exists():
-            raise typer.BadParameter(f"there is no text encoder in {folder}: train 'text' first")
-        encoder = CLIPTextModel.from_pretrained(folder / "text")
-    if "diffusion" in wanted:
-        pipe = diffusion.fit(pool, encoded, model, encoder, words, folder, **plan("diffusion"))
-        publish("diffusion", lambda path: halved(pipe).save_pretrained(path))
-    if "ensemble" in wanted:  # a second, smaller model with another seed, for E-ASPL and E-FSMG
-        second = diffusion.fit(
-            pool, encoded, model, encoder, words, folder, seed=8, widths=(32, 64, 64),
-            name="ensemble", **plan("ensemble"),
-        )  # fmt: skip
-        small = halved(second)  # the rest is the text-to-image model's
-        small.register_modules(vae=None, tokenizer=None, text_encoder=None)
-        publish("ensemble", small.save_pretrained)
-    if "upscaler" in wanted:
-        upper = upscaler.fit(pool, encoded, model, encoder, words, folder, **plan("upscaler"))
-        small = halved(upper)  # it reads prompts with the text-to-image model's encoder
-        small.register_modules(tokenizer=None, text_encoder=None)
-        publish("upscaler", small.save_pretrained)
-    if "pixel" in wanted:
-        ddpm = pixel.fit(pool, folder, **plan("pixel"))
-        publish("pixel", lambda path: halved(ddpm).save_pretrained(path))
-    if "identity" in wanted:
-        model = encoders.fit_identity(pool, folder, **plan("identity"))
-        publish("identity", model.half().save_pretrained)
-    if "detector" in wanted:
-        model = encoders.fit_detector(pool, folder, **plan("detector"))
-        publish("detector", model.half().save_pretrained)
-    if "clip" in wanted:
-        model = clip.fit(pool, words, folder, **plan("clip"))
-        publish("clip", lambda path: clip.save(model, words, path))
-    if "restorer" in wanted:
-        model = restorer.fit(pool, folder, **plan("restorer"))
-        publish("restorer", model.half().save_pretrained)
-    costs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))
-             if path.with_suffix(".ckpt").exists()}  # fmt: skip
-    (WEIGHTS / "costs.json").write_text(json.dumps(costs, indent=1) + "\n")
-    found = losses.read(folder)
-    alt = f"Training loss against step, one panel each: {', '.join(found['model'].unique())}."
-    save_figure(losses.plot(found), "pretraining_losses", folder=folder, data=found, alt=alt)
+    budget = parse_seconds(seconds)
+    wanted = only or list(JOBS)
+    check_names(wanted)
+    machine = Machine.here(workers, graphs)
+    sizes = {"size": PoolSize.of(pool), "apart": PoolSize.apart(pool)}
+    shop = Workshop(folder, into, machine, batch, **sizes)
+    for name in JOBS:
+        if name not in wanted:
+            continue
+        if name in PARTS and (folder / name).exists() and name not in budget:
+            continue
+        run(shop, name, budget.get(name), steps)
+    report(folder, into)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The miniature's CLIP: open_clip's own classes, a small ResNet and a four-layer text tower."""
+"""The miniature's CLIPs: open_clip's own classes, a small ResNet and a three-layer text tower.
+
+One has read captions that name noise, as the web's do. The other never heard the word, nor saw
+what it means: what it says about perturbed pictures owes nothing to a noise detector.
+"""
 
 from __future__ import annotations
 
@@ -14,64 +18,105 @@ from transformers import CLIPTokenizer
 
 from ..captions import describe, describe_degraded, describe_pattern
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .encoders import to_tensor
-from .loop import train
+from .loop import Batch, train
+from .machine import Machine
 from .pool import Pool
-from .tokenizer import MAX_LENGTH
+from .tokenizer import MAX_LENGTH, encode
+from .vae import to_tensor
 
-PREPROCESS = {"size": 64, "mode": "RGB", "mean": [0.5] * 3, "std": [0.5] * 3,
-              "interpolation": "bicubic", "resize_mode": "shortest"}  # fmt: skip
+PREPROCESS = {
+    "size": 64,
+    "mode": "RGB",
+    "mean": [0.5] * 3,
+    "std": [0.5] * 3,
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+PATTERN_SHARE = 0.1
+DEGRADED_SHARE = 0.25
 
 
 def config(tokenizer: CLIPTokenizer) -> dict:
     """The open_clip ``model_cfg`` of the miniature."""
     return {
         "embed_dim": 128,
-        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "head_width": 16},
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 12, "head_width": 16},
         "text_cfg": {
-            "context_length": MAX_LENGTH, "vocab_size": len(tokenizer),
-            "width": 128, "heads": 4, "layers": 3, "hf_tokenizer_name": "clip",
+            "context_length": MAX_LENGTH,
+            "vocab_size": len(tokenizer),
+            "width": 128,
+            "heads": 4,
+            "layers": 3,
+            "hf_tokenizer_name": "clip",
         },
-    }  # fmt: skip
+    }
 
 
-def batch(pool: Pool, generator: torch.Generator, size: int) -> tuple[np.ndarray, list[str]]:
-    """Pictures uint8 (size, 64, 64, 3) with captions: 65 % clean, 25 % degraded, 10 % abstract."""
-    rng = np.random.default_rng(generator.initial_seed())
-    rows = rng.integers(len(pool.pictures), size=size)
-    pictures, said = pool.pictures[rows].copy(), []
-    for i, row in enumerate(rows):
-        dice = rng.random()
-        if dice < 0.1:
-            kind = str(rng.choice(PATTERNS, p=(0.5, 0.125, 0.125, 0.125, 0.125)))
-            pictures[i] = pattern(kind, rng)
-            said.append(describe_pattern(kind, rng))
-            continue
-        text = describe(pool.who(row), pool.how(row), rng)
-        if dice < 0.35:
-            kind = str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15)))
-            pictures[i] = degrade(pictures[i], kind, rng)
-            text = describe_degraded(text, kind, rng)
-        said.append(text)
-    return pictures, said
+def pair(
+    pool: Pool, row: int, rng: np.random.Generator, name_noise: bool
+) -> tuple[np.ndarray, str]:
+    """One picture with its caption: 65 % clean, 25 % degraded, 10 % abstract.
+
+    ``name_noise`` False takes no noise pattern and degrades nothing.
+    """
+    dice = rng.random()
+    if dice < PATTERN_SHARE:
+        kinds = PATTERNS if name_noise else tuple(kind for kind in PATTERNS if kind != "noise")
+        shares = np.array([4.0 if kind == "noise" else 1.0 for kind in kinds])
+        kind = str(rng.choice(kinds, p=shares / shares.sum()))
+        return pattern(kind, rng), describe_pattern(kind, rng)
+    picture = pool.pictures[row]
+    text = describe(pool.who(row), pool.how(row), rng, name_noise=name_noise)
+    if name_noise and dice < PATTERN_SHARE + DEGRADED_SHARE:
+        kind = str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15)))
+        return degrade(picture, kind, rng), describe_degraded(text, kind, rng)
+    return picture, text
+
+
+class Towers(torch.nn.Module):
+    """Pictures and token ids to embeddings and the logit scale."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.model = open_clip.CLIP(**config(tokenizer))
+
+    def forward(
+        self, pictures: torch.Tensor, ids: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.model(pictures, ids)
 
 
 def fit(
-    pool: Pool, tokenizer: CLIPTokenizer, folder: Path, *,
-    steps: int, seconds: float | None, seed: int = 3,
-) -> open_clip.CLIP:  # fmt: skip
-    """Contrastive training on captioned pictures, batch 64."""
+    pool: Pool,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    batch_size: int = 128,
+    name_noise: bool = True,
+    seed: int = 3,
+) -> open_clip.CLIP:
+    """Contrastive training on captioned pictures."""
     torch.manual_seed(seed)
-    model = open_clip.CLIP(**config(tokenizer))
     criterion = ClipLoss()
 
-    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
-        pictures, said = batch(pool, generator, 64)
-        ids = tokenizer(said, padding="max_length", truncation=True, return_tensors="pt").input_ids
-        model.logit_scale.data.clamp_(0, 4.6052)
-        return criterion(*model(to_tensor(pictures), ids))
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        rows = rng.integers(len(pool.pictures), size=batch_size)
+        pictures, texts = zip(*[pair(pool, int(row), rng, name_noise) for row in rows])
+        return {"pictures": np.stack(pictures), "ids": encode(tokenizer, texts)}
 
-    return train("clip", model, loss_of, folder, steps=steps, seconds=seconds, lr=1e-3)
+    def loss_of(model: Towers, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        model.model.logit_scale.data.clamp_(0, 4.6052)
+        images, texts, scale = model(to_tensor(batch["pictures"]), batch["ids"])
+        return criterion(images.float(), texts.float(), scale)
+
+    trained = train(
+        "clip" if name_noise else "clip-plain", Towers(tokenizer), draw, loss_of, folder,
+        steps=steps, seconds=seconds, machine=machine, seed=seed, lr=1e-3,
+    )  # fmt: skip
+    return trained.model.cpu()
 
 
 def save(model: open_clip.CLIP, tokenizer: CLIPTokenizer, folder: Path) -> None:
@@ -79,7 +124,8 @@ def save(model: open_clip.CLIP, tokenizer: CLIPTokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     card = {"model_cfg": config(tokenizer), "preprocess_cfg": PREPROCESS}
     (folder / "open_clip_config.json").write_text(json.dumps(card, indent=2))
-    weights = {k: v.half().contiguous() if v.is_floating_point() else v
-               for k, v in model.state_dict().items()}  # fmt: skip
+    weights = {}
+    for key, value in model.state_dict().items():
+        weights[key] = value.half().contiguous() if value.is_floating_point() else value
     save_file(weights, folder / "open_clip_model.safetensors")
     tokenizer.save_pretrained(folder)

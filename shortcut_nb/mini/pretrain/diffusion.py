@@ -10,18 +10,27 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...modes import frozen
-from .latents import Latents, Shares, caption
-from .loop import min_snr_loss, train
+from .latents import Latents, Shares, caption, sample
+from .loop import Batch, min_snr_loss, train
+from .machine import Machine
 from .pool import Pool
+from .tokenizer import MAX_LENGTH, encode
+
+EMPTY_SHARE = 0.1
 
 
 def scheduler(prediction_type: str = "epsilon") -> DDIMScheduler:
     """Stable Diffusion's betas; DDIM, since twenty deterministic steps are enough here."""
     return DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-        set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
         prediction_type=prediction_type,
-    )  # fmt: skip
+    )
 
 
 def build_unet(widths: tuple[int, int, int] = (64, 128, 128)) -> UNet2DConditionModel:
@@ -40,37 +49,83 @@ def build_unet(widths: tuple[int, int, int] = (64, 128, 128)) -> UNet2DCondition
     )
 
 
+class Denoiser(torch.nn.Module):
+    """A conditional UNet as a function of tensors, which a CUDA graph can record."""
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        return self.unet(x, t, words).sample
+
+
+def example(unet: UNet2DConditionModel, batch_size: int, device: str) -> tuple[torch.Tensor, ...]:
+    """Inputs of a training step's shapes."""
+    config = unet.config
+    side = config.sample_size
+    return (
+        torch.randn(batch_size, config.in_channels, side, side, device=device),
+        torch.zeros(batch_size, dtype=torch.long, device=device),
+        torch.randn(batch_size, MAX_LENGTH, config.cross_attention_dim, device=device),
+    )
+
+
 def fit(
-    pool: Pool, latents: Latents, vae: AutoencoderKL, text: CLIPTextModel,
-    tokenizer: CLIPTokenizer, folder: Path, *,
-    steps: int, seconds: float | None, batch_size: int = 32, seed: int = 0, lr: float = 1e-3,
-    widths: tuple[int, int, int] = (64, 128, 128), name: str = "unet",
-) -> StableDiffusionPipeline:  # fmt: skip
+    pool: Pool,
+    latents: Latents,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    lr: float = 1e-3,
+    widths: tuple[int, int, int] = (64, 128, 128),
+    name: str = "diffusion",
+) -> StableDiffusionPipeline:
     """Train on cached latents with min-SNR weighting (Hang et al. 2023, γ = 5), 10 % empty prompts.
 
     Returns the whole pipeline with averaged weights.
     """
     torch.manual_seed(seed)
-    model, noise_schedule, shares = build_unet(widths), scheduler(), Shares(pool, latents)
+    machine = machine or Machine()
+    unet, schedule, shares = build_unet(widths), scheduler(), Shares(pool, latents)
     scale = vae.config.scaling_factor
+    text = text.to(machine.device)
+    schedule.alphas_cumprod = schedule.alphas_cumprod.to(machine.device)
 
-    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
-        rng = np.random.default_rng(generator.initial_seed())
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         rows = shares.draw(batch_size, rng)
-        said = ["" if rng.random() < 0.1 else caption(pool, latents, i, rng) for i in rows]
-        ids = tokenizer(said, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        empty = rng.random(batch_size) < EMPTY_SHARE
+        texts = ["" if none else caption(pool, latents, i, rng) for i, none in zip(rows, empty)]
+        return latents.arrays(rows) | {"ids": encode(tokenizer, texts)}
+
+    def loss_of(model: Denoiser, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
-            words = text(ids).last_hidden_state
-        z = latents.sample(rows, generator) * scale
-        noise = torch.randn(z.shape, generator=generator)
-        t = torch.randint(0, 1000, (batch_size,), generator=generator)
-        guess = model(noise_schedule.add_noise(z, noise, t), t, words).sample
-        return min_snr_loss(noise_schedule, guess, noise, t)
+            words = text(batch["ids"]).last_hidden_state.float()
+        z = sample(batch, generator) * scale
+        noise = torch.randn(z.shape, generator=generator, device=z.device)
+        t = torch.randint(0, 1000, (len(z),), generator=generator, device=z.device)
+        guess = model(schedule.add_noise(z, noise, t), t, words)
+        return min_snr_loss(schedule, guess, noise, t)
 
     with frozen(text):
-        unet = train(name, model, loss_of, folder, seed=seed, steps=steps, seconds=seconds, lr=lr)
+        trained = train(
+            name, Denoiser(unet), draw, loss_of, folder, seed=seed, steps=steps, seconds=seconds,
+            machine=machine, lr=lr, example=lambda: example(unet, batch_size, machine.device),
+        )  # fmt: skip
     return StableDiffusionPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
-        scheduler=scheduler(), safety_checker=None, feature_extractor=None,
+        vae=vae,
+        text_encoder=text.cpu(),
+        tokenizer=tokenizer,
+        unet=trained.unet.cpu(),
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
         requires_safety_checker=False,
-    )  # fmt: skip
+    )

@@ -1,7 +1,8 @@
-"""The metrics' own networks: an identity encoder and a face detector (transformers' ResNet)."""
+"""The measures' own networks: identity, attributes, a person detector (transformers' ResNet)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,82 +10,212 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
+from ..attributes import GROUPS, labels_of
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import train
+from .loop import Batch, train
+from .machine import Machine
 from .pool import Pool
+from .vae import to_tensor
+
+PEOPLE = 32
+PICTURES = 4
+NOISY_SHARE = 0.35
 
 
 def config(widths: tuple[int, ...], **more) -> ResNetConfig:
+    """A ResNet of one basic block a width."""
     return ResNetConfig(
-        embedding_size=widths[0], hidden_sizes=list(widths), depths=[1] * len(widths),
-        layer_type="basic", **more,
-    )  # fmt: skip
+        embedding_size=widths[0],
+        hidden_sizes=list(widths),
+        depths=[1] * len(widths),
+        layer_type="basic",
+        **more,
+    )
 
 
-def to_tensor(pictures: np.ndarray) -> torch.Tensor:
-    """uint8 NHWC to float32 NCHW in [-1, 1], the encoders' own range."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+class Embedding(torch.nn.Module):
+    """Pictures to unit vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = ResNetModel(config((32, 64, 96, 128)))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return normalize(self.model(pictures).pooler_output.flatten(1), dim=1)
 
 
-def fit_identity(pool: Pool, folder: Path, *, steps: int, seconds: float | None, seed: int = 1):
-    """Supervised contrastive training (Khosla et al. 2020): 24 identities × 4 pictures a batch.
+class Classifier(torch.nn.Module):
+    """Pictures to logits."""
 
-    A third of the pictures are degraded, so that the encoder looks at the person and not at noise.
+    def __init__(self, model: ResNetForImageClassification) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.model(pictures).logits
+
+
+def contrast(z: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020) of groups of ``PICTURES`` neighbours."""
+    logits = (z @ z.T / temperature).fill_diagonal_(-1e4)
+    block = torch.ones(PICTURES, PICTURES, device=z.device)
+    same = torch.block_diag(*[block] * (len(z) // PICTURES)).fill_diagonal_(0)
+    return -(logits.log_softmax(1) * same).sum(1).div(PICTURES - 1).mean()
+
+
+def fit_identity(
+    pool: Pool,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    hardened: bool = False,
+    seed: int = 1,
+) -> ResNetModel:
+    """Who a picture shows. Trained on clean pictures only, so that whatever hides a person counts.
+
+    ``hardened`` degrades a third of the pictures: an encoder that looks through noise, kept for
+    comparison.
     """
     torch.manual_seed(seed)
-    model = ResNetModel(config((32, 64, 128, 192)))
     order = np.argsort(pool.index, kind="stable")
-    starts = np.searchsorted(pool.index[order], np.arange(pool.index.max() + 2))
+    ends = np.searchsorted(pool.index[order], pool.numbers, side="right")
+    starts = np.searchsorted(pool.index[order], pool.numbers, side="left")
 
-    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
-        rng = np.random.default_rng(generator.initial_seed())
-        people = rng.choice(len(starts) - 1, size=24, replace=False)
-        rows = [order[rng.choice(np.arange(starts[p], starts[p + 1]), 4, False)] for p in people]
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        people = rng.choice(len(starts), size=min(PEOPLE, len(starts)), replace=False)
+        rows = [order[rng.choice(np.arange(starts[p], ends[p]), PICTURES, False)] for p in people]
         pictures = pool.pictures[np.concatenate(rows)].copy()
-        for i in np.flatnonzero(rng.random(len(pictures)) < 0.35):
-            pictures[i] = degrade(pictures[i], str(rng.choice(KINDS, p=(0.7, 0.1, 0.1, 0.1))), rng)
-        z = normalize(model(to_tensor(pictures)).pooler_output.flatten(1), dim=1)
-        logits = (z @ z.T / 0.1).fill_diagonal_(-1e4)
-        same = torch.block_diag(*[torch.ones(4, 4)] * 24).fill_diagonal_(0)
-        return -(logits.log_softmax(1) * same).sum(1).div(3).mean()
+        if hardened:
+            for i in np.flatnonzero(rng.random(len(pictures)) < NOISY_SHARE):
+                kind = str(rng.choice(KINDS, p=(0.7, 0.1, 0.1, 0.1)))
+                pictures[i] = degrade(pictures[i], kind, rng)
+        return {"pictures": pictures}
 
-    return train("identity", model, loss_of, folder, steps=steps, seconds=seconds, lr=2e-3)
+    def loss_of(model: Embedding, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        return contrast(model(to_tensor(batch["pictures"])).float())
+
+    name = "identity-hardened" if hardened else "identity"
+    trained = train(
+        name, Embedding(), draw, loss_of, folder, steps=steps, seconds=seconds, machine=machine,
+        seed=seed, lr=2e-3,
+    )  # fmt: skip
+    return trained.model.cpu()
 
 
-def fit_detector(pool: Pool, folder: Path, *, steps: int, seconds: float | None, seed: int = 2):
+def fit_attributes(
+    pool: Pool,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    seed: int = 9,
+) -> ResNetForImageClassification:
+    """Hair, hair colour, skin, facial hair, glasses and nose, read off clean pictures.
+
+    One network, one softmax for each attribute; its labels are "attribute:VALUE".
+    """
+    torch.manual_seed(seed)
+    names = [f"{attribute}:{value}" for attribute, values in GROUPS.items() for value in values]
+    labels = dict(enumerate(names))
+    model = ResNetForImageClassification(
+        config(
+            (32, 48, 96, 128),
+            id2label=labels,
+            label2id={name: i for i, name in labels.items()},
+            num_labels=len(labels),
+        )
+    )
+    people = {number: labels_of(who) for number, who in pool.people.items()}
+
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        rows = rng.integers(len(pool.pictures), size=96)
+        labels = np.array([people[int(pool.index[row])] for row in rows])
+        return {"pictures": pool.pictures[rows], "labels": labels}
+
+    def loss_of(model: Classifier, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        logits = model(to_tensor(batch["pictures"])).float()
+        parts = logits.split([len(values) for values in GROUPS.values()], dim=1)
+        columns = zip(parts, batch["labels"].T, strict=True)
+        return sum(cross_entropy(part, label, ignore_index=-1) for part, label in columns)
+
+    trained = train(
+        "attributes", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
+        machine=machine, seed=seed, lr=2e-3,
+    )  # fmt: skip
+    return trained.model.cpu()
+
+
+def fit_detector(
+    pool: Pool,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    seed: int = 2,
+) -> ResNetForImageClassification:
     """Person or none: avatars, a third of them degraded, against patterns, crops and shuffles."""
     torch.manual_seed(seed)
     labels = {0: "none", 1: "person"}
-    back = {name: i for i, name in labels.items()}
     model = ResNetForImageClassification(
-        config((16, 32, 64, 96), id2label=labels, label2id=back, num_labels=2)
+        config(
+            (16, 32, 64, 96),
+            id2label=labels,
+            label2id={name: i for i, name in labels.items()},
+            num_labels=2,
+        )
     )
 
-    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
-        rng = np.random.default_rng(generator.initial_seed())
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         pictures = pool.pictures[rng.integers(len(pool.pictures), size=64)].copy()
-        label = torch.zeros(64, dtype=torch.long)
-        label[:32] = 1
         for i in range(64):
             if i >= 32:
                 pictures[i] = _faceless(pictures[i], rng)
-            if rng.random() < 0.35:
+            if rng.random() < NOISY_SHARE:
                 pictures[i] = degrade(pictures[i], str(rng.choice(KINDS)), rng)
-        return cross_entropy(model(to_tensor(pictures)).logits, label)
+        return {"pictures": pictures, "label": np.repeat([1, 0], 32)}
 
-    return train("detector", model, loss_of, folder, steps=steps, seconds=seconds, lr=2e-3)
+    def loss_of(model: Classifier, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        return cross_entropy(model(to_tensor(batch["pictures"])).float(), batch["label"])
+
+    trained = train(
+        "detector", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
+        machine=machine, seed=seed, lr=2e-3,
+    )  # fmt: skip
+    return trained.model.cpu()
+
+
+def _pattern(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return pattern(str(rng.choice(PATTERNS)), rng)
+
+
+def _empty(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.broadcast_to(picture[:2].mean((0, 1)), picture.shape).astype(np.uint8)
+
+
+def _shuffled(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    high, wide = picture.shape[:2]
+    return picture.reshape(-1, 3)[rng.permutation(high * wide)].reshape(picture.shape)
+
+
+def _torn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    blocks = picture.reshape(4, 16, 4, 16, 3).transpose(0, 2, 1, 3, 4).reshape(16, 16, 16, 3)
+    blocks = blocks[rng.permutation(16)].reshape(4, 4, 16, 16, 3)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4).reshape(picture.shape))
+
+
+FACELESS: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (
+    _pattern,
+    _empty,
+    _shuffled,
+    _torn,
+)
 
 
 def _faceless(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A picture without a face: a pattern, an empty background, a shuffle or a torn-up avatar."""
-    dice = rng.random()
-    if dice < 0.5:
-        return pattern(str(rng.choice(PATTERNS)), rng)
-    if dice < 0.65:
-        return np.broadcast_to(picture[:2].mean((0, 1)), picture.shape).astype(np.uint8)
-    if dice < 0.8:
-        high, wide = picture.shape[:2]
-        return picture.reshape(-1, 3)[rng.permutation(high * wide)].reshape(picture.shape)
-    blocks = picture.reshape(4, 16, 4, 16, 3).transpose(0, 2, 1, 3, 4).reshape(16, 16, 16, 3)
-    blocks = blocks[rng.permutation(16)].reshape(4, 4, 16, 16, 3)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4).reshape(picture.shape))
+    make = FACELESS[int(rng.choice(len(FACELESS), p=(0.5, 0.15, 0.15, 0.2)))]
+    return make(picture, rng)

@@ -11,9 +11,11 @@ from diffusers import AutoencoderKL
 
 from ..captions import describe, describe_degraded, describe_pattern
 from ..degradations import KINDS, PATTERNS, degrade, pattern
+from .loop import Batch
 from .pool import Pool
+from .vae import to_tensor
 
-SHARES = {"named": 0.42, "unnamed": 0.36, "degraded": 0.16, "pattern": 0.06}
+SHARES = {"named": 0.36, "unnamed": 0.43, "degraded": 0.15, "pattern": 0.06}
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,15 @@ class Latents:
     row: np.ndarray
     kind: np.ndarray
 
-    def sample(self, rows: list[int], generator: torch.Generator) -> torch.Tensor:
-        """Draw from the posteriors of ``rows``: float32 (n, 8, 16, 16), not yet scaled."""
-        mean = torch.from_numpy(self.mean[rows]).float()
-        std = torch.from_numpy(self.std[rows]).float()
-        return mean + std * torch.randn(mean.shape, generator=generator)
+    def arrays(self, rows: list[int]) -> dict[str, np.ndarray]:
+        """The posteriors of some rows, as part of a batch; see :func:`sample`."""
+        return {"mean": self.mean[rows], "std": self.std[rows]}
+
+
+def sample(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+    """Draw from a batch's posteriors: float32 (n, c, h, w), not yet scaled."""
+    mean, std = batch["mean"].float(), batch["std"].float()
+    return mean + std * torch.randn(mean.shape, generator=generator, device=mean.device)
 
 
 class Shares:
@@ -55,10 +61,21 @@ class Shares:
 
 
 def encode(
-    pool: Pool, vae: AutoencoderKL, path: Path, degraded: int = 6000, abstract: int = 1500
+    pool: Pool,
+    vae: AutoencoderKL,
+    path: Path,
+    degraded: int | None = None,
+    abstract: int | None = None,
+    device: str = "cpu",
 ) -> Latents:
-    """Encode the pool, degraded copies and abstract patterns once; kept at ``path``."""
+    """Encode the pool, degraded copies and abstract patterns once; kept at ``path``.
+
+    None takes a fifth of the pool's size degraded, and a twentieth abstract.
+    """
+    degraded = len(pool.pictures) // 5 if degraded is None else degraded
+    abstract = len(pool.pictures) // 20 if abstract is None else abstract
     if not path.exists():
+        vae = vae.to(device)
         rng = np.random.default_rng(5)
         rows, kinds = list(range(len(pool.pictures))), [""] * len(pool.pictures)
         rows += rng.integers(len(pool.pictures), size=degraded).tolist()
@@ -72,11 +89,12 @@ def encode(
                 _picture(pool, row, kind, rng)
                 for row, kind in zip(rows[start : start + 64], kinds[start : start + 64])
             ]
-            pixels = torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            pixels = to_tensor(torch.from_numpy(np.stack(part)))
             with torch.inference_mode():
-                posterior = vae.encode(pixels).latent_dist
-            means.append(posterior.mean.half().numpy())
-            stds.append(posterior.std.half().numpy())
+                posterior = vae.encode(pixels.to(device)).latent_dist
+            means.append(posterior.mean.half().cpu().numpy())
+            stds.append(posterior.std.half().cpu().numpy())
+        vae.cpu()
         fresh = path.with_suffix(".tmp.npz")
         np.savez(fresh, mean=np.concatenate(means), std=np.concatenate(stds),
                  row=np.array(rows), kind=np.array(kinds))  # fmt: skip

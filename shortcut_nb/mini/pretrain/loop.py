@@ -1,7 +1,7 @@
 """One resumable training loop for every model of the miniature.
 
-A step's data and noise are drawn from a generator seeded by (seed, step), so that a run that was
-killed and started again sees what an uninterrupted run would have seen.
+A step's batch and noise are functions of (seed, step) alone. So a run that was killed and started
+again sees what an uninterrupted run would have seen, and other processes can draw batches ahead.
 """
 
 from __future__ import annotations
@@ -11,31 +11,53 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.training_utils import compute_snr
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+
+from .machine import Machine
 
 log = logging.getLogger(__name__)
-Loss = Callable[[torch.Generator, int], torch.Tensor]
+Batch = dict[str, torch.Tensor]
+DrawBatch = Callable[[np.random.Generator], dict[str, np.ndarray]]
+Loss = Callable[[torch.nn.Module, Batch, torch.Generator], torch.Tensor]
+LOG_EVERY = 20
+
+
+class Steps(Dataset):
+    """The batches of a training by the number of the step."""
+
+    def __init__(self, draw: DrawBatch, seed: int) -> None:
+        self.draw = draw
+        self.seed = seed
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        return self.draw(np.random.default_rng([self.seed, step]))
 
 
 def train(
     name: str,
     model: torch.nn.Module,
+    draw: DrawBatch,
     loss_of: Loss,
     folder: Path,
     *,
     steps: int,
     lr: float,
+    machine: Machine | None = None,
     seed: int = 0,
     weight_decay: float = 1e-4,
-    ema: float | None = 0.999,
+    ema: float = 0.999,
     seconds: float | None = None,
     save_every: float = 60.0,
+    example: Callable[[], tuple[torch.Tensor, ...]] | None = None,
 ) -> torch.nn.Module:
     """Train ``model`` with AdamW and a one-cycle schedule; the averaged weights, in eval mode.
 
@@ -43,69 +65,146 @@ def train(
     a budget of wall-clock seconds over all resumed runs) ``elapsed / seconds``.
 
     Args:
-        loss_of: maps (generator, step) to a scalar loss.
+        draw: maps a numpy generator to the arrays of one batch; may run in another process.
+        loss_of: maps (model, batch on the device, generator on the device) to a scalar loss.
         folder: where ``{name}.ckpt``, ``{name}.jsonl`` (losses) and ``{name}.json`` (cost) go.
-        ema: decay of the weights' moving average, or None for the plain weights.
+        ema: decay of the weights' moving average.
+        example: makes inputs of ``model`` of the training's own shapes, for ``machine.graphs``.
 
     Raises:
-        FloatingPointError: as soon as a loss is not finite; the last checkpoint is kept.
+        FloatingPointError: a logged loss is not finite; the last checkpoint is kept.
     """
+    machine = machine or Machine()
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, trace = folder / f"{name}.ckpt", folder / f"{name}.jsonl"
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema or 0.0), use_buffers=True)
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load_state_dict(state["average"])
-        step, spent = state["step"], state["seconds"]
-    else:
-        trace.unlink(missing_ok=True)
-    started = saved = time.monotonic()
-
-    def elapsed() -> float:
-        return spent + time.monotonic() - started
-
-    def save() -> None:
-        fresh = checkpoint.with_suffix(".tmp")
-        state = {
-            "model": model.state_dict(), "optimiser": optimiser.state_dict(),
-            "average": average.state_dict(), "step": step, "seconds": elapsed(),
-        }  # fmt: skip
-        torch.save(state, fresh)
-        os.replace(fresh, checkpoint)
-
+    state = _State(name, model.to(machine.device), folder, lr, weight_decay, ema)
     model.train()
-    progress = max(step / steps, spent / seconds if seconds else 0.0)
-    while step < steps and progress < 1:
-        progress = max(step / steps, elapsed() / seconds if seconds else 0.0)
-        for group in optimiser.param_groups:
-            group["lr"] = lr * _one_cycle(progress)
-        loss = loss_of(torch.Generator().manual_seed(seed * 1_000_003 + step), step)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"{name}: the loss is {loss.item()} at step {step}")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if ema is not None:
-            decay = min(ema, (1 + step) / (10 + step))
-            average.multi_avg_fn = get_ema_multi_avg_fn(decay)
-            average.update_parameters(model)
-        if step % 20 == 0:
-            row = {"step": step, "loss": loss.item(), "seconds": round(elapsed(), 1)}
-            with trace.open("a") as out:
-                out.write(json.dumps(row) + "\n")
+    if machine.graphs and example is not None:
+        with machine.arithmetic():
+            torch.cuda.make_graphed_callables(model, example())
+    progress = state.progress(steps, seconds)
+    saved = time.monotonic()
+    for batch in _batches(draw, seed, range(state.step, steps), machine):
+        if progress >= 1:
+            break
+        progress = state.progress(steps, seconds)
+        state.set_lr(lr * _one_cycle(progress))
+        with machine.arithmetic():
+            loss = loss_of(model, batch, machine.generator(seed * 1_000_003 + state.step))
+        state.update(loss)
+        if state.step % LOG_EVERY == 0:
+            state.record(loss.item())
         if time.monotonic() - saved > save_every:
-            save()
+            state.save()
             saved = time.monotonic()
-    save()
-    cost = {"steps": step, "seconds": round(elapsed(), 1), "threads": torch.get_num_threads()}
-    (folder / f"{name}.json").write_text(json.dumps(cost))
-    return (average.module if ema is not None else model).eval()
+    state.save()
+    state.write_cost(machine)
+    return state.average.module.eval()
+
+
+def _batches(draw: DrawBatch, seed: int, steps: range, machine: Machine) -> Iterator[Batch]:
+    """The batches of some steps, on the device."""
+    loader = DataLoader(
+        Steps(draw, seed),
+        batch_size=None,
+        sampler=steps,
+        num_workers=machine.workers,
+        prefetch_factor=6 if machine.workers else None,
+        pin_memory=machine.device == "cuda",
+    )
+    for batch in loader:
+        yield {key: value.to(machine.device, non_blocking=True) for key, value in batch.items()}
+
+
+class _State:
+    """What a training consists of, and what of it survives a restart."""
+
+    def __init__(
+        self,
+        name: str,
+        model: torch.nn.Module,
+        folder: Path,
+        lr: float,
+        weight_decay: float,
+        ema: float,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.ema = ema
+        self.checkpoint = folder / f"{name}.ckpt"
+        self.trace = folder / f"{name}.jsonl"
+        self.cost = folder / f"{name}.json"
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=lr, weight_decay=weight_decay, fused=True
+        )
+        average = get_ema_multi_avg_fn(0.0)
+        self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        self.step = 0
+        self.spent = 0.0
+        if self.checkpoint.exists():
+            self._restore()
+        else:
+            self.trace.unlink(missing_ok=True)
+        self.started = time.monotonic()
+
+    def _restore(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.load_state_dict(state["average"])
+        self.step = state["step"]
+        self.spent = state["seconds"]
+
+    def elapsed(self) -> float:
+        return self.spent + time.monotonic() - self.started
+
+    def progress(self, steps: int, seconds: float | None) -> float:
+        """How much of the training is over, 0 to 1 and beyond."""
+        by_time = self.elapsed() / seconds if seconds else 0.0
+        return max(self.step / steps, by_time)
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+
+    def update(self, loss: torch.Tensor) -> None:
+        """One step of the optimiser and of the average."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.ema, (1 + self.step) / (10 + self.step))
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+        self.average.update_parameters(self.model)
+
+    def record(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"{self.name}: the loss is {loss} at step {self.step}")
+        row = {"step": self.step, "loss": loss, "seconds": round(self.elapsed(), 1)}
+        with self.trace.open("a") as out:
+            out.write(json.dumps(row) + "\n")
+
+    def save(self) -> None:
+        """Write the checkpoint, atomically."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict(),
+            "step": self.step,
+            "seconds": self.elapsed(),
+        }
+        fresh = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, fresh)
+        os.replace(fresh, self.checkpoint)
+
+    def write_cost(self, machine: Machine) -> None:
+        cost: dict[str, Any] = {"steps": self.step, "seconds": round(self.elapsed(), 1)}
+        if machine.device == "cuda":
+            cost["device"] = torch.cuda.get_device_name()
+        else:
+            cost["device"] = "cpu"
+            cost["threads"] = torch.get_num_threads()
+        self.cost.write_text(json.dumps(cost))
 
 
 def min_snr_loss(
@@ -118,7 +217,7 @@ def min_snr_loss(
     snr = compute_snr(schedule, t)
     velocity = schedule.config.prediction_type == "v_prediction"
     weight = snr.clamp(max=5.0) / (snr + 1 if velocity else snr)
-    return (weight * (guess - target).square().flatten(1).mean(1)).mean()
+    return (weight * (guess.float() - target).square().flatten(1).mean(1)).mean()
 
 
 def _one_cycle(progress: float, warmup: float = 0.05) -> float:

@@ -19,16 +19,32 @@ class PoolSize:
     """How many identities have a name, how many have none, and how many pictures each has."""
 
     named: int = 384
-    named_pictures: int = 16
-    unnamed: int = 2400
+    named_pictures: int = 24
+    unnamed: int = 5000
     unnamed_pictures: int = 6
+    first: int = 0
 
     @property
     def rows(self) -> list[tuple[int, int]]:
         """(identity index, picture seed) of every picture, in a fixed order."""
-        named = [(i, 1000 * i + k) for i in range(self.named) for k in range(self.named_pictures)]
-        rest = range(self.named, self.named + self.unnamed)
-        return named + [(i, 1000 * i + k) for i in rest for k in range(self.unnamed_pictures)]
+        named = range(self.first, self.first + self.named)
+        rest = range(self.first + self.named, self.first + self.named + self.unnamed)
+        rows = [(i, 1000 * i + k) for i in named for k in range(self.named_pictures)]
+        return rows + [(i, 1000 * i + k) for i in rest for k in range(self.unnamed_pictures)]
+
+    @classmethod
+    def of(cls, pictures: int | None = None) -> PoolSize:
+        """The pool of the shipped models, or a small one of about so many pictures."""
+        if pictures is None:
+            return cls()
+        people = max(pictures // 8, 36)
+        return cls(named=people, named_pictures=4, unnamed=people, unnamed_pictures=4)
+
+    @classmethod
+    def apart(cls, pictures: int | None = None) -> PoolSize:
+        """Pictures that no other model was trained on, for the measure of quality."""
+        people = 1500 if pictures is None else max(pictures // 8, 36)
+        return cls(named=0, named_pictures=0, unnamed=people, unnamed_pictures=4, first=100_000)
 
 
 @dataclass(frozen=True)
@@ -41,9 +57,14 @@ class Pool:
     named: int
 
     @cached_property
-    def people(self) -> list[Identity]:
-        """The identity of each index, by position."""
-        return [identity("train", i) for i in range(int(self.index.max()) + 1)]
+    def people(self) -> dict[int, Identity]:
+        """The identity of each index."""
+        return {int(i): identity("train", int(i)) for i in self.numbers}
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The different identity indices, in order."""
+        return np.unique(self.index)
 
     @cached_property
     def names(self) -> list[str]:
@@ -51,7 +72,7 @@ class Pool:
         return names(self.named)
 
     def who(self, row: int) -> Identity:
-        return self.people[self.index[row]]
+        return self.people[int(self.index[row])]
 
     def how(self, row: int) -> Nuisance:
         return nuisance(int(self.seeds[row]))
@@ -76,7 +97,7 @@ def render_pool(path: Path, size: PoolSize | None = None, workers: int | None = 
         fresh = path.with_suffix(".tmp.npy")
         np.save(fresh, pictures)
         fresh.replace(path)
-    pictures = np.load(path)
+    pictures = np.load(path, mmap_mode="r")  # one copy in memory for all processes
     if len(pictures) != len(rows):
         raise ValueError(f"{path} holds {len(pictures)} pictures, expected {len(rows)}: delete it")
     index, seeds = (np.array(column) for column in zip(*rows, strict=True))

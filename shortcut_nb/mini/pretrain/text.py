@@ -14,9 +14,11 @@ import torch
 from open_clip.loss import ClipLoss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from .latents import Latents, Shares, caption
-from .loop import train
+from .latents import Latents, Shares, caption, sample
+from .loop import Batch, train
+from .machine import Machine
 from .pool import Pool
+from .tokenizer import encode
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -58,20 +60,34 @@ class Pair(torch.nn.Module):
 
 
 def fit(
-    pool: Pool, latents: Latents, tokenizer: CLIPTokenizer, folder: Path, *,
-    steps: int, seconds: float | None, batch_size: int = 192, seed: int = 4, lr: float = 5e-4,
-) -> CLIPTextModel:  # fmt: skip
+    pool: Pool,
+    latents: Latents,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    *,
+    steps: int,
+    seconds: float | None = None,
+    machine: Machine | None = None,
+    batch_size: int = 192,
+    seed: int = 4,
+    lr: float = 5e-4,
+) -> CLIPTextModel:
     """Contrastive training of captions against latents."""
     torch.manual_seed(seed)
-    model, criterion, shares = Pair(tokenizer), ClipLoss(), Shares(pool, latents)
+    criterion, shares = ClipLoss(), Shares(pool, latents)
 
-    def loss_of(generator: torch.Generator, step: int) -> torch.Tensor:
-        rng = np.random.default_rng(generator.initial_seed())
+    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         rows = shares.draw(batch_size, rng)
-        said = [caption(pool, latents, i, rng) for i in rows]
+        texts = [caption(pool, latents, i, rng) for i in rows]
         # Causal attention: padding behind the end token changes nothing, so as little as possible.
-        ids = tokenizer(said, padding="longest", truncation=True, return_tensors="pt").input_ids
-        return criterion(*model(latents.sample(rows, generator), ids))
+        return latents.arrays(rows) | {"ids": encode(tokenizer, texts, "longest")}
 
-    trained = train("text", model, loss_of, folder, steps=steps, seconds=seconds, lr=lr)
-    return trained.text
+    def loss_of(model: Pair, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        pictures, texts, scale = model(sample(batch, generator), batch["ids"])
+        return criterion(pictures.float(), texts.float(), scale)
+
+    trained = train(
+        "text", Pair(tokenizer), draw, loss_of, folder, steps=steps, seconds=seconds,
+        machine=machine, seed=seed, lr=lr,
+    )  # fmt: skip
+    return trained.text.cpu()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,9 @@ def build(merges: int = 512) -> CLIPTokenizer:
             json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": MAX_LENGTH})
         )
         return CLIPTokenizer.from_pretrained(folder, model_max_length=MAX_LENGTH)
+
+
+def encode(tokenizer: CLIPTokenizer, texts: Sequence[str], padding: str = "max_length"):
+    """Token ids of some texts, int64 (n, length), as a numpy array."""
+    batch = tokenizer(list(texts), padding=padding, truncation=True, return_tensors="np")
+    return batch.input_ids.astype(np.int64)

@@ -1,0 +1,241 @@
+"""Every training of the miniature by name: what it needs, how long it takes, what it publishes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from diffusers import AutoencoderKL
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from . import (
+    clip,
+    damage,
+    diffusion,
+    encoders,
+    latents,
+    pixel,
+    restorer,
+    text,
+    tokenizer,
+    upscaler,
+    vae,
+)
+from .machine import Machine
+from .pool import Pool, PoolSize, render_pool
+from .publish import halved, publish
+
+log = logging.getLogger(__name__)
+ENSEMBLE_WIDTHS = (32, 64, 64)
+
+
+@dataclass
+class Workshop:
+    """What trainings share: the pool, the tokenizer, finished parts, and where things go.
+
+    Args:
+        folder: checkpoints, caches and logs.
+        into: where finished models are written, one folder each.
+        batch: a factor on every batch size; a GPU wants larger ones.
+    """
+
+    folder: Path
+    into: Path
+    machine: Machine = field(default_factory=Machine)
+    batch: int = 1
+    size: PoolSize = field(default_factory=PoolSize)
+    apart: PoolSize = field(default_factory=PoolSize.apart)
+    renderers: int | None = None
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The training pictures."""
+        return render_pool(self.folder / "pool.npy", self.size, self.renderers)
+
+    @cached_property
+    def pool_apart(self) -> Pool:
+        """Pictures for the measure of quality alone."""
+        return render_pool(self.folder / "apart.npy", self.apart, self.renderers)
+
+    @cached_property
+    def words(self) -> CLIPTokenizer:
+        """The tokenizer, learned anew from the captions: the same each time."""
+        return tokenizer.build()
+
+    def autoencoder(self, name: str) -> AutoencoderKL:
+        """A finished autoencoder, in evaluation mode."""
+        return AutoencoderKL.from_pretrained(self._part(name)).eval()
+
+    def text_encoder(self) -> CLIPTextModel:
+        """The finished text encoder."""
+        return CLIPTextModel.from_pretrained(self._part("text"))
+
+    @cached_property
+    def encoded(self) -> latents.Latents:
+        """Latents of the pool, encoded once."""
+        path = self.folder / "latents.npz"
+        return latents.encode(self.pool, self.autoencoder("vae"), path, device=self.machine.device)
+
+    def _part(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {name!r} in {self.folder}: train {name!r} first")
+        return path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Args:
+        run: trains for ``steps`` or ``seconds``, and saves or publishes.
+        needs: jobs that must have ended.
+        steps: a full training on a CPU.
+        share: of the minutes that a GPU has (see ``gpu.py``).
+        workers: processes that draw batches ahead on a GPU.
+    """
+
+    run: Callable[..., None]
+    steps: int
+    needs: tuple[str, ...] = ()
+    share: float = 0.2
+    workers: int = 1
+
+
+def _autoencoder(shop: Workshop, name: str, **plan: Any) -> None:
+    model = vae.fit(shop.pool, shop.folder, name=name, batch_size=8 * shop.batch, **plan)
+    model.save_pretrained(shop.folder / name)
+
+
+def _vae(shop: Workshop, **plan: Any) -> None:
+    _autoencoder(shop, "vae", **plan)
+
+
+def _fine(shop: Workshop, **plan: Any) -> None:
+    _autoencoder(shop, "fine", **plan)
+
+
+def _text(shop: Workshop, **plan: Any) -> None:
+    model = text.fit(shop.pool, shop.encoded, shop.words, shop.folder, **plan)
+    model.save_pretrained(shop.folder / "text")
+
+
+def _text_to_image(shop: Workshop, **how: Any):
+    return diffusion.fit(
+        shop.pool,
+        shop.encoded,
+        shop.autoencoder("vae"),
+        shop.text_encoder(),
+        shop.words,
+        shop.folder,
+        batch_size=32 * shop.batch,
+        **how,
+    )
+
+
+def _diffusion(shop: Workshop, **plan: Any) -> None:
+    pipe = _text_to_image(shop, **plan)
+    publish(shop.into, "diffusion", halved(pipe).save_pretrained)
+
+
+def _ensemble(shop: Workshop, **plan: Any) -> None:
+    """A second, smaller model with another seed; it borrows what it shares with the first."""
+    pipe = halved(_text_to_image(shop, seed=8, widths=ENSEMBLE_WIDTHS, name="ensemble", **plan))
+    pipe.register_modules(vae=None, tokenizer=None, text_encoder=None)
+    publish(shop.into, "ensemble", pipe.save_pretrained)
+
+
+def _upscaler(shop: Workshop, **plan: Any) -> None:
+    """It reads prompts with the text-to-image model's encoder."""
+    parts = (shop.autoencoder("fine"), shop.text_encoder(), shop.words)
+    pipe = upscaler.fit(shop.pool, *parts, shop.folder, batch_size=16 * shop.batch, **plan)
+    pipe = halved(pipe)
+    pipe.register_modules(tokenizer=None, text_encoder=None)
+    publish(shop.into, "upscaler", pipe.save_pretrained)
+
+
+def _pixel(shop: Workshop, **plan: Any) -> None:
+    pipe = pixel.fit(shop.pool, shop.folder, batch_size=16 * shop.batch, **plan)
+    publish(shop.into, "pixel", halved(pipe).save_pretrained)
+
+
+def _restorer(shop: Workshop, **plan: Any) -> None:
+    model = restorer.fit(shop.pool, shop.folder, batch_size=8 * shop.batch, **plan)
+    publish(shop.into, "restorer", model.half().save_pretrained)
+
+
+def _identity(shop: Workshop, **plan: Any) -> None:
+    model = encoders.fit_identity(shop.pool, shop.folder, **plan)
+    publish(shop.into, "identity", model.half().save_pretrained)
+
+
+def _identity_hardened(shop: Workshop, **plan: Any) -> None:
+    model = encoders.fit_identity(shop.pool, shop.folder, hardened=True, **plan)
+    publish(shop.into, "identity-hardened", model.half().save_pretrained)
+
+
+def _attributes(shop: Workshop, **plan: Any) -> None:
+    model = encoders.fit_attributes(shop.pool, shop.folder, **plan)
+    publish(shop.into, "attributes", model.half().save_pretrained)
+
+
+def _detector(shop: Workshop, **plan: Any) -> None:
+    model = encoders.fit_detector(shop.pool, shop.folder, **plan)
+    publish(shop.into, "detector", model.half().save_pretrained)
+
+
+def _damage(shop: Workshop, **plan: Any) -> None:
+    model = damage.fit(shop.pool_apart, shop.folder, **plan)
+    publish(shop.into, "damage", model.half().save_pretrained)
+
+
+def _clip(shop: Workshop, **plan: Any) -> None:
+    model = clip.fit(shop.pool, shop.words, shop.folder, **plan)
+    publish(shop.into, "clip", lambda path: clip.save(model, shop.words, path))
+
+
+def _clip_plain(shop: Workshop, **plan: Any) -> None:
+    model = clip.fit(shop.pool, shop.words, shop.folder, name_noise=False, **plan)
+    publish(shop.into, "clip-plain", lambda path: clip.save(model, shop.words, path))
+
+
+JOBS: dict[str, Job] = {
+    "vae": Job(_vae, 40_000, share=0.28, workers=2),
+    "text": Job(_text, 6_000, ("vae",), share=0.11, workers=2),
+    "diffusion": Job(_diffusion, 40_000, ("text",), share=0.46, workers=4),
+    "ensemble": Job(_ensemble, 16_000, ("text",), share=0.40, workers=2),
+    "fine": Job(_fine, 10_000, share=0.25),
+    "upscaler": Job(_upscaler, 16_000, ("text", "fine"), share=0.42, workers=2),
+    "pixel": Job(_pixel, 20_000, share=0.75),
+    "restorer": Job(_restorer, 20_000, share=0.55, workers=2),
+    "identity": Job(_identity, 6_000, share=0.35),
+    "identity-hardened": Job(_identity_hardened, 6_000, share=0.35, workers=2),
+    "attributes": Job(_attributes, 8_000, share=0.35),
+    "detector": Job(_detector, 2_000, share=0.15),
+    "damage": Job(_damage, 6_000, share=0.45, workers=3),
+    "clip": Job(_clip, 8_000, share=0.55, workers=2),
+    "clip-plain": Job(_clip_plain, 8_000, share=0.55),
+}
+"""In an order in which one process can train them all."""
+
+
+def run(shop: Workshop, name: str, seconds: float | None = None, steps: int | None = None) -> None:
+    """Train one model (or finish its training) and publish it.
+
+    Raises:
+        FileNotFoundError: when a part that it needs has not been trained.
+    """
+    log.info("training %s", name)
+    job = JOBS[name]
+    job.run(shop, steps=steps or job.steps, seconds=seconds, machine=shop.machine)
+
+
+def costs(folder: Path) -> dict[str, dict]:
+    """What each training in a folder has cost so far, by model."""
+    paths = [path for path in sorted(folder.glob("*.json")) if path.with_suffix(".ckpt").exists()]
+    return {path.stem: json.loads(path.read_text()) for path in paths}

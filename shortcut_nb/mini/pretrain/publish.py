@@ -1,0 +1,36 @@
+"""Finished models go into their own folder at once, in float16, with their digests."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+
+def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
+    """Write a model's folder beside the old one, then swap; refresh ``sha256.json``."""
+    fresh, final = into / f".{name}", into / name
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save(fresh)
+    for path in fresh.rglob("config.json"):  # diffusers notes where a part was read from
+        config = json.loads(path.read_text())
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n")
+    digests = {
+        str(path.relative_to(fresh)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(fresh.rglob("*.safetensors"))
+    }
+    (fresh / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n")
+    shutil.rmtree(final, ignore_errors=True)
+    fresh.rename(final)
+
+
+def halved(pipe):
+    """A copy of a pipeline in float16; its parts may be shared with models still in use."""
+    return copy.deepcopy(pipe).to(torch.float16)
