@@ -19,8 +19,8 @@ from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.run import Run
+from shortcut_nb.latents import latents_of
 from shortcut_nb.modes import frozen
-from shortcut_nb.personalize.training import latents_of
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_attack_step(lab, name, record_property):
     """One round of an attack, as the attack itself takes it."""
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = FLOORS[name]
-    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
+    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, lab, [0, 1, 2, 3])
     with frozen(*model.modules):
         floor = floor_of(lab, subject.images, parts, subject.instance_prompt)
         attack.prepare(run)
@@ -115,7 +115,7 @@ def test_step_against_a_surrogate(lab, name, record_property):
     """One PGD step on the attack's objective, the profile's own model in the surrogate's place."""
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = AGAINST_SURROGATES[name]
-    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, [0, 1, 2, 3])
+    attack, run = lab.attack(name, eps="16/255"), Run.start(subject, lab, [0, 1, 2, 3])
     run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen, and encoded
     run.made["still"] = latents_of(model, subject.images).mean
     with frozen(*model.modules):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from test_floors import lab, ratio, report  # noqa: F401  (lab is a fixture)
 
-from shortcut_nb.personalize import TRAINERS, Trainer
-from shortcut_nb.personalize.training import latents_of
+from shortcut_nb.latents import latents_of
+from shortcut_nb.personalize import TRAINERS, BoundTrainer
 
 # What a step may cost, as a share of its floor. The new word's step also puts a table back.
 BARS = {
@@ -29,14 +29,14 @@ def test_training_step(lab, name, record_property):  # noqa: F811
     """The floor: text encoder and UNet forward and backward on as many rows, and AdamW."""
     rows, settings = FURTHER.get(name, (0, {}))
     held = {"batch_size": 4, "class_images": 8, "prior_weight": 1.0, "prior_dropout": 0.0}
-    trainer: Trainer = lab.personalize(name, **(held | settings))
+    trainer: BoundTrainer = lab.personalize(name, **(held | settings))
     subject, model = lab.subject("mini:validation/0"), lab.diffusion.clone()
     method = trainer.method(subject)
     method.prepare(model, 0)
     words = trainer.words(subject)
     said = {n: method.rename(getattr(words, n), subject.identifier) for n in ("instance", "class_")}
     prior = lab.prior_latents(subject.class_prompt, 8)
-    trainee = trainer.trainee(model, method, replace(words, **said), prior, subject)
+    trainee = trainer.trainee(lab, model, method, replace(words, **said), prior, subject)
     data, draw = latents_of(model, subject.images), torch.Generator().manual_seed(0)
     count = 8 + rows
     t, z = torch.randint(0, 1000, (count,)), torch.randn(count, *data.mean.shape[1:])

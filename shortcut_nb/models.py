@@ -1,103 +1,359 @@
-"""Open what a profile names: weights are looked at first, libraries are imported after.
+"""Models: everything a profile names, opened when first used; also from objects in memory.
 
-Every function here checks its weights (whole, the right kind, their known SHA-256) before torch,
-diffusers or transformers are loaded, so that what is missing is said at once.
+Attacks, purifiers and trainers are settings; this is what they are given when they are called.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .weights import ModelRef, checked
+from . import opening
+from .errors import UserError
+from .profile import ModelRef, Profile, load_profile, resolve
+from .weights import checked, file_digests
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
     import torch
     from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
+    from torch import Tensor
 
     from .clip import Clip
     from .diffusion import Diffusion
+    from .latents import Latents
     from .metrics import Detector, IdentityEncoder
-    from .purify.face_network import FaceNetwork
-    from .purify.pixel_diffusion import PixelDiffusion
+    from .metrics.perceptual import ClipPerceptualDistance
+    from .networks import FaceNetwork, PixelDiffusion
+    from .subjects import Subject
 
-    Device = str | torch.device
+    KeepPrior = Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor]
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
-def open_diffusion(
-    ref: ModelRef, device: Device, autocast: torch.dtype | None = None,
-    resolution: int | None = None, lender: Diffusion | None = None,
-) -> Diffusion:  # fmt: skip
-    """A text-to-image model; arguments as for :func:`shortcut_nb.diffusion.open_pipeline`.
+class Models:
+    """Everything a profile names, opened when first used.
+
+    Args:
+        profile: a name ("mini", "sd15", "sd21"), a YAML file, or a Profile.
+        device: "cpu", "cuda", "cuda:1", …; None takes CUDA if there is one.
+        autocast: dtype of UNet and VAE arithmetic, float32, bfloat16 or float16; None is
+            :func:`shortcut_nb.modes.fast_dtype`.
 
     Raises:
-        MissingWeights, BadWeights: in one line, what is wrong with the weights.
+        ValueError: no such device here, another dtype, or a profile that is not valid.
+        shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
-    path = checked(ref)
-    from .diffusion import open_pipeline
 
-    return open_pipeline(
-        path, device, autocast=autocast, resolution=resolution, lender=lender, **ref.options
-    )
+    def __init__(
+        self,
+        profile: str | Path | Profile = "mini",
+        device: str | torch.device | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self.profile = load_profile(profile)
+        self._device = None if device is None else device_of(device)
+        self._autocast = None if autocast is None else check_dtype(autocast)
+        self._digests: dict[str, str] = {}
+        self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
+        self._priors: dict[tuple[Any, ...], Latents] = {}
+        # Where class pictures are kept between processes; a store may put itself here.
+        self.keep_prior: KeepPrior | None = None
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where models go."""
+        return self._device or device_of(None)
+
+    @cached_property
+    def autocast(self) -> torch.dtype:
+        """The dtype of UNet and VAE arithmetic."""
+        from .modes import fast_dtype
+
+        return self._autocast or fast_dtype(self.device)
+
+    def __repr__(self) -> str:
+        called = type(self).__name__
+        return f"{called}({self.profile.name!r}, device={str(self.device)!r}, {self.autocast})"
+
+    def subject(
+        self, source: Any, class_name: str | None = None, identifier: str | None = None
+    ) -> Subject:
+        """A subject: from a folder of photos, a synthetic one ("mini:held-out/3"), or pictures.
+
+        Args:
+            source: a folder, a name, pictures (n, 3, H, W) float32 in [0, 1], or a Subject, which
+                is handed back as it is.
+            class_name, identifier: words of its prompts; None are the profile's.
+
+        Raises:
+            UserError: an empty or missing folder, a broken picture, or something else.
+        """
+        from torch import Tensor
+
+        from .subjects import Subject, split_folder
+
+        if isinstance(source, Subject):
+            return source
+        words = self.profile.prompts
+        who = class_name or words.class_name
+        rare = identifier or words.identifier
+        if isinstance(source, Tensor):
+            return Subject.from_images(source, who, rare, words=words)
+        if not isinstance(source, (str, Path)):
+            raise UserError(
+                "a subject is a folder of photos, 'mini:held-out/0', pictures (n, 3, H, W), or a "
+                f"Subject; got {type(source).__name__}"
+            )
+        instance, plain = words.instance_prompt(who, rare), words.prior_prompt(who, rare)
+        if str(source).startswith("mini:"):
+            from .mini.subjects import subject_sets
+
+            sets = subject_sets(str(source), self.profile.resolution)
+            return Subject(str(source), *sets, who, rare, instance, plain)
+        found = split_folder(source, self.profile.resolution)
+        sets = (found.a, found.b, found.c)
+        return Subject(str(source), *sets, who, rare, instance, plain, files=found.files)
+
+    def require(self, roles: Iterable[str]) -> None:
+        """Make sure that the profile names a model for each role, without opening any.
+
+        Raises:
+            ValueError: names the first role that it lacks.
+        """
+        for role in roles:
+            if not role.endswith(":"):
+                self._ref(role)
+
+    def _ref(self, role: str) -> ModelRef:
+        models = self.profile.models()
+        if role in models:
+            return models[role]
+        kind, _, name = role.partition(":")
+        if kind == "purifier":
+            have = ", ".join(self.profile.purifiers) or "none"
+            raise UserError(
+                f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
+                f"{have}). Add an entry under purifiers: in the profile."
+            )
+        raise UserError(
+            f"profile {self.profile.name} names no model for {role!r} (it has: "
+            f"{', '.join(models)}). Add one to the profile, or give it to Lab.from_pipeline."
+        )
+
+    def digest(self, *roles: str) -> str:
+        """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
+
+        Every file of the folders counts: weights, scheduler, tokenizer. A role that ends in ":"
+        means all that begin with it. Models of other roles need not be on this machine.
+        """
+        wanted = [
+            name
+            for name in self.profile.models()
+            if name in roles or any(r.endswith(":") and name.startswith(r) for r in roles)
+        ]
+        return " ".join(f"{role}={self._digest(role)}" for role in sorted(wanted))
+
+    def _digest(self, role: str) -> str:
+        if role not in self._digests:
+            files = file_digests(resolve(self._ref(role)))
+            text = "\n".join(f"{name} {found}" for name, found in files.items())
+            self._digests[role] = hashlib.sha256(text.encode()).hexdigest()
+        return self._digests[role]
+
+    def _checked(self, role: str) -> ModelRef:
+        """A role's reference, its weights looked at before torch is loaded to find the device."""
+        ref = self._ref(role)
+        checked(ref)
+        return ref
+
+    @cached_property
+    def diffusion(self) -> Diffusion:
+        """The text-to-image model."""
+        ref = self._checked("diffusion")
+        return opening.open_diffusion(ref, self.device, self.autocast, self.profile.resolution)
+
+    @cached_property
+    def ensemble(self) -> dict[str, Diffusion]:
+        """The text-to-image model and the profile's further ones, by name.
+
+        A folder without a VAE or a text encoder of its own uses the text-to-image model's.
+        """
+        found = {"diffusion": self.diffusion}
+        for number, ref in enumerate(self.profile.ensemble):
+            found[f"ensemble:{number}"] = opening.open_diffusion(
+                ref, self.device, self.autocast, self.profile.resolution, lender=self.diffusion
+            )
+        return found
+
+    @cached_property
+    def clip(self) -> Clip:
+        """The CLIP model of the analysis and the quality metric."""
+        ref = self._checked("clip")
+        return opening.open_clip_model(ref, self.device)
+
+    @cached_property
+    def perceptual(self) -> ClipPerceptualDistance:
+        """A perceptual distance on the lab's CLIP."""
+        from .metrics.perceptual import ClipPerceptualDistance
+
+        return ClipPerceptualDistance(self.clip)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The face detector of the metrics."""
+        ref = self._checked("detector")
+        return opening.open_detector(ref, self.device)
+
+    @cached_property
+    def identity(self) -> IdentityEncoder:
+        """The identity encoder of the metrics."""
+        ref = self._checked("identity")
+        return opening.open_identity(ref, self.device)
+
+    def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
+        """The network of a purifier, in evaluation mode; the profile's loader says of which kind.
+
+        Raises:
+            UserError: when the profile names no weights for it.
+        """
+        if name not in self._networks:
+            ref = self._checked(f"purifier:{name}")
+            self._networks[name] = opening.open_network(ref, self.device)
+        return self._networks[name]
+
+    @cached_property
+    def pixel_diffusion(self) -> PixelDiffusion:
+        """The unconditional pixel-space model of DiffPure, DDSPure and GrIDPure."""
+        ref = self._checked("purifier:pixel")
+        return opening.open_pixel_diffusion(ref, self.device)
+
+    @cached_property
+    def upscaler(self) -> StableDiffusionUpscalePipeline:
+        """The ×4 upscaler of the purifier "sr".
+
+        A folder without a text encoder of its own (the miniature's, to save its megabytes) reads
+        prompts with the text-to-image model's.
+        """
+        ref = self._checked("purifier:upscaler")
+        return opening.open_upscaler(ref, self.device, self.diffusion)
+
+    def prior_latents(self, class_prompt: str, n: int, model: Diffusion | None = None) -> Latents:
+        """Latents of n class pictures sampled from the model itself, drawn once per lab.
+
+        They are never decoded: prior preservation trains on latents. ``model`` None is the
+        profile's text-to-image model; otherwise one of :attr:`ensemble`.
+
+        Raises:
+            ValueError: another model, where class pictures are kept between processes.
+        """
+        import torch
+
+        from .latents import Latents
+
+        model = model or self.diffusion
+        key = (class_prompt, n, id(model))
+        if key not in self._priors:
+            how = {
+                "prompt": class_prompt,
+                "n": n,
+                "seed": 777,
+                "steps": self.profile.sampling.steps,
+                "guidance_scale": self.profile.prior_guidance_scale,
+            }
+
+            def draw() -> Tensor:
+                return model.sample_latents(**how).clone()
+
+            keep = self.keep_prior
+            drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()
+            self._priors[key] = Latents(drawn, torch.zeros_like(drawn))
+        return self._priors[key]
+
+    def _role_of(self, model: Diffusion) -> str:
+        if model is self.diffusion:
+            return "diffusion"
+        for name, one in self.ensemble.items():
+            if one is model:
+                return name
+        raise UserError("the model is not the profile's, nor one of its ensemble")
 
 
-def open_clip_model(ref: ModelRef, device: Device) -> Clip:
-    """The CLIP model of analysis and metrics."""
-    path = checked(ref)
-    from .clip import Clip
+def device_of(device: str | torch.device | None) -> torch.device:
+    """A device that is there; None is CUDA if there is one, else the CPU.
 
-    return Clip.open(path, device, **ref.options)
+    Raises:
+        ValueError: a name that is no device, or a device that this machine has not.
+    """
+    import torch
 
-
-def open_detector(ref: ModelRef, device: Device) -> Detector:
-    """What finds a person: a picture classifier, or a detector of objects."""
-    path = checked(ref)
-    from .metrics import Detector, ObjectDetector
-
-    kind = ObjectDetector if ref.loader == "object-detector" else Detector
-    return kind.from_folder(path, device, **ref.options)
-
-
-def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
-    """What says who (or what) a picture shows."""
-    path = checked(ref)
-    from .metrics import IdentityEncoder
-
-    return IdentityEncoder.from_folder(path, device, **ref.options)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device is None:
+        return torch.device("cuda" if count else "cpu")
+    have = ", ".join(["'cpu'", *(f"'cuda:{i}'" for i in range(count))])
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UserError(f"device must be None or one of {have}; got {device!r}") from None
+    if found.type == "cuda" and (found.index or 0) >= count:
+        raise UserError(f"there is no {device!r} on this machine: device may be {have}")
+    return found
 
 
-def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
-    """A restoration network, in evaluation mode; the reference's loader says of which kind."""
-    path = checked(ref)
-    if ref.loader == "spandrel":
-        from .purify.face_network import FaceNetwork
+def need_subject(models: Models, subject: Any) -> Subject:
+    """The subject that an attack or a trainer was given; a folder or pictures become one.
 
-        return FaceNetwork.open(path, device, **ref.options)
-    from diffusers import UNet2DModel
-
-    from .weights.opening import open_model
-
-    return open_model(UNet2DModel, path).to(device).eval().requires_grad_(False)
+    Raises:
+        UserError: something else, or pictures of a size that the model cannot take.
+    """
+    found = models.subject(subject)
+    check_size(models, found.images)
+    return found
 
 
-def open_pixel_diffusion(ref: ModelRef, device: Device) -> PixelDiffusion:
-    """An unconditional diffusion model of pixels."""
-    path = checked(ref)
-    from .purify.pixel_diffusion import PixelDiffusion
+def check_dtype(autocast: Any) -> torch.dtype:
+    """A dtype that UNet and VAE can run in.
 
-    return PixelDiffusion.open(path, device)
+    Raises:
+        UserError: another, or text.
+    """
+    import torch
+
+    if autocast not in [getattr(torch, name) for name in DTYPES]:
+        words = ", ".join(f"torch.{name}" for name in DTYPES)
+        raise UserError(f"autocast must be None or one of {words}; got {autocast!r}")
+    return autocast
 
 
-def open_upscaler(
-    ref: ModelRef, device: Device, lender: Diffusion
-) -> StableDiffusionUpscalePipeline:
-    """A ×4 upscaler; parts that its folder is without are the lender's."""
-    path = checked(ref)
-    from diffusers import StableDiffusionUpscalePipeline
+def check_size(models: Models, images: Tensor) -> Tensor:
+    """Make sure that the text-to-image model can take pictures of this size; hand them back.
 
-    from .diffusion import open_folder
+    Raises:
+        UserError: sides that the VAE and the UNet cannot halve as often as they must.
+    """
+    unit, (high, wide) = models.diffusion.unit, images.shape[-2:]
+    if high % unit or wide % unit:
+        side = models.diffusion.resolution
+        raise UserError(
+            f"the model takes pictures whose sides are multiples of {unit} pixels, best {side} x "
+            f"{side}; got {high} x {wide}. Load them with size={side}."
+        )
+    return images
 
-    kind: Any = StableDiffusionUpscalePipeline
-    pipe = open_folder(kind, path, lender.lend(kind, path)).to(device)
-    for module in (pipe.vae, pipe.unet, pipe.text_encoder):
-        module.eval().requires_grad_(False)
-    return pipe
+
+def need_models(models: Models | None, name: str) -> Models:
+    """The models that an attack, purifier or trainer was given.
+
+    Raises:
+        ValueError: none, or something else in their place.
+    """
+    if not isinstance(models, Models):
+        came = "none" if models is None else type(models).__name__
+        raise UserError(
+            f"{name} needs models when it is called; got {came}. Take it from a lab, which gives "
+            f"them, or pass models=Models(...)"
+        )
+    return models

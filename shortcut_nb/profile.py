@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
 
 PROFILES = PACKAGE / "profiles"
@@ -39,20 +40,28 @@ class PromptDefaults(Strict):
     noise_token: str = "t@t noisy pattern"
     negative: str = "noisy, lowres, artifact, pattern"
 
-    def instance_prompt(self) -> str:
-        """The instance template with its words filled in."""
-        return self.instance.format(identifier=self.identifier, class_name=self.class_name)
+    @field_validator("instance", "class_prompt")
+    @classmethod
+    def _known_words(cls, template: str) -> str:
+        return check_template(template)
 
-    def prior_prompt(self) -> str:
-        """The class template with its words filled in."""
-        return self.class_prompt.format(identifier=self.identifier, class_name=self.class_name)
+    def instance_prompt(self, class_name: str | None = None, identifier: str | None = None) -> str:
+        """The instance template with its words filled in; None are the profile's."""
+        return self._filled(self.instance, class_name, identifier)
+
+    def prior_prompt(self, class_name: str | None = None, identifier: str | None = None) -> str:
+        """The class template with its words filled in; None are the profile's."""
+        return self._filled(self.class_prompt, class_name, identifier)
+
+    def _filled(self, template: str, class_name: str | None, identifier: str | None) -> str:
+        return fill(template, class_name or self.class_name, identifier or self.identifier)
 
 
 class Sampling(Strict):
     """How pictures are sampled: denoising steps and classifier-free guidance scale."""
 
-    steps: int = Field(default=50, ge=1)
-    guidance_scale: float = Field(default=7.5, ge=0)
+    steps: int = Field(default=50, ge=1, le=1000)
+    guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False)
 
 
 class Profile(Strict):
@@ -70,9 +79,9 @@ class Profile(Strict):
     description: str = ""
     resolution: int = Field(ge=8, multiple_of=8)
     diffusion: ModelRef
-    clip: ModelRef
-    identity: ModelRef
-    detector: ModelRef
+    clip: ModelRef | None
+    identity: ModelRef | None
+    detector: ModelRef | None
     ensemble: list[ModelRef] = Field(default_factory=list)
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
     purifier: str = "jpeg"
@@ -80,12 +89,13 @@ class Profile(Strict):
     concepts: list[str] = Field(default=["a photo of a person", "a noisy pattern"], min_length=2)
     subjects: list[str] = Field(default_factory=list)
     sampling: Sampling = Field(default_factory=Sampling)
-    prior_guidance_scale: float = Field(default=7.5, ge=0)
+    prior_guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False)
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def models(self) -> dict[str, ModelRef]:
-        """Every model by role; further ones are "ensemble:0", "purifier:<name>"."""
+        """Every model that is named, by role; further ones are "ensemble:0", "purifier:<name>"."""
         main = {role: getattr(self, role) for role in ("diffusion", "clip", "identity", "detector")}
+        main = {role: ref for role, ref in main.items() if ref is not None}
         main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
         return main | {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .errors import MissingFile
+from .errors import MissingFile, UserError
 from .files import expand
 from .images import check_images, read_folder
 from .picture_files import Listing
+from .profile import PromptDefaults
 
 log = logging.getLogger("shortcut_nb")
 SETS = ("set_A", "set_B", "set_C")
@@ -45,6 +46,45 @@ class Subject:
     def __post_init__(self) -> None:
         for name, images in (("set A", self.a), ("set B", self.b), ("set C", self.c)):
             check_images(images, f"{name} of {self.name}")
+        sizes = {tuple(images.shape[2:]) for images in (self.a, self.b, self.c)}
+        if len(sizes) > 1:
+            raise UserError(
+                f"the sets of {self.name} must have pictures of one size; got "
+                f"{', '.join(f'{high} x {wide}' for high, wide in sorted(sizes))}"
+            )
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Tensor,
+        class_name: str = "person",
+        identifier: str = "sks",
+        *,
+        reference: Tensor | None = None,
+        name: str = "pictures",
+        words: PromptDefaults | None = None,
+    ) -> Subject:
+        """A subject from pictures in memory: all of them are protected and trained on.
+
+        Args:
+            images: (n, 3, H, W) float32 in [0, 1].
+            reference: clean pictures for the identity metric; None takes the pictures themselves.
+            words: templates of the prompts; None is "a photo of {identifier} {class_name}".
+
+        Raises:
+            UserError: wrong pictures, or of several sizes.
+        """
+        words = words or PromptDefaults()
+        return cls(
+            name,
+            images,
+            images.clone(),
+            images.clone() if reference is None else reference,
+            class_name,
+            identifier,
+            words.instance_prompt(class_name, identifier),
+            words.prior_prompt(class_name, identifier),
+        )
 
     @property
     def images(self) -> Tensor:

@@ -7,9 +7,10 @@ import torch
 
 from shortcut_nb.analysis.gradients import gradient_agreement
 from shortcut_nb.attacks.adaptive import Through, reseeded, straight_through
+from shortcut_nb.attacks.run import Run
 from shortcut_nb.diffusion import generators
-from shortcut_nb.personalize.training import latents_of
-from shortcut_nb.purify import build
+from shortcut_nb.latents import latents_of
+from shortcut_nb.purify import Purifier, build
 
 from .differences import slopes_of
 
@@ -25,10 +26,10 @@ class Square:
         return x.square().flatten(1).sum(1)
 
 
-def test_bpda_is_the_true_gradient_for_an_identity_purifier():
+def test_bpda_is_the_true_gradient_for_an_identity_purifier(lab):
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     for full in (False, True):
-        value = Through(Square(), build("none"), full)(x, generators([1, 2]))
+        value = Through(Square(), lab.purifier("none"), full)(x, generators([1, 2]))
         (slope,) = torch.autograd.grad(value.sum(), x)
         torch.testing.assert_close(slope, 2 * x.detach())
 
@@ -69,10 +70,10 @@ def test_a_random_purifier_draws_for_each_picture_alone():
     """Picture 1 is purified the same whether it comes alone or second."""
 
     @dataclasses.dataclass(frozen=True)
-    class Shift:
+    class Shift(Purifier):
         seed: int = 0
 
-        def __call__(self, images, on_step=None):
+        def run(self, images, models, on_step):
             return (images + self.seed / 2**31).clamp(0, 1)
 
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
@@ -107,7 +108,8 @@ def test_a_surrogate_can_hold_its_words_as_the_defender_does(lab, subject):
     model = lab.diffusion.clone()
     before = [module.state_dict() for module in model.modules]
     before = [{k: v.clone() for k, v in state.items()} for state in before]
-    attack.trainee("diffusion", model, subject).run(
+    run = Run.start(subject, lab, [0, 1, 2, 3])
+    attack.trainee(run, "diffusion", model).run(
         latents_of(model, subject.b), 1, attack.generator(0)
     )
     moved = [any(not torch.equal(state[k], v) for k, v in module.state_dict().items())

@@ -4,8 +4,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 from shortcut_nb.purify import adm, build
-from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
 
 from .adm_unet import AdmUNet
 

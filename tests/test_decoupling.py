@@ -6,10 +6,10 @@ from torch import Generator
 
 from shortcut_nb import Lab
 from shortcut_nb.budget import Budget, linf_pixels
+from shortcut_nb.latents import latents_of
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.personalize.decoupling import Decoupled, NoisePrior, Pairs, degraded
 from shortcut_nb.personalize.prompts import joined, noise_tokens
-from shortcut_nb.personalize.training import latents_of
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 N = "t@t noisy pattern"
@@ -157,7 +157,7 @@ def test_the_noise_prior_is_what_the_model_draws_of_named_noise(lab, subject):
     made = make(lab, noise_prior_weight=1.0)
     method = made.method(subject)
     words = made.words(subject)
-    held = made.trainee(lab.diffusion.clone(), method, words, None, subject).noise_prior
+    held = made.trainee(lab, lab.diffusion.clone(), method, words, None, subject).noise_prior
     assert held.prompt == f"{subject.class_prompt}, with {N}"
     drawn = lab.prior_latents(held.prompt, SMALL["class_images"])
     assert torch.equal(held.latents.mean, drawn.mean)
@@ -183,7 +183,7 @@ def test_bad_switches_are_refused(lab, subject):
         make(lab, prompts="plain", pair_weight=1.0).fit(subject)
     with pytest.raises(ValueError, match="nothing to set apart"):
         make(lab, prompts="plain", noise_prior_weight=1.0).fit(subject)
-    with pytest.raises(ValueError, match="not be negative"):
+    with pytest.raises(ValueError, match="contrast must be a number, at least 0"):
         make(lab, contrast=-1.0)
     with pytest.raises(ValueError, match="1 to 8"):
         make(lab, tokens=50)

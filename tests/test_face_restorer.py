@@ -6,9 +6,9 @@ from safetensors.torch import save_file
 from torch.nn.functional import interpolate, pad
 
 from shortcut_nb import Lab
+from shortcut_nb.networks.face_network import FaceNetwork, read_weights, weights_file
 from shortcut_nb.profile import ModelRef, load_profile
-from shortcut_nb.purify import build
-from shortcut_nb.purify.face_network import FaceNetwork, read_weights, weights_file
+from shortcut_nb.purify import bound
 from shortcut_nb.purify.face_restorer import FaceRestorer
 from shortcut_nb.weights import file_digests
 
@@ -31,9 +31,9 @@ def test_a_picture_of_the_networks_size_is_shown_as_it_is():
     with torch.no_grad():
         shown = x * 2 - 1
         expected = (shown - 0.75 * LAB.restorer(shown, 0).sample) / 2 + 0.5
-    found = build("face-restorer", LAB, fidelity=0.25)(x)
+    found = bound("face-restorer", LAB, fidelity=0.25)(x)
     assert torch.allclose(found, expected.clamp(0, 1), atol=1e-6)
-    half = build("face-restorer", LAB, fidelity=0.25, strength=0.5)(x)
+    half = bound("face-restorer", LAB, fidelity=0.25, strength=0.5)(x)
     assert torch.allclose(half, (x + found) / 2, atol=1e-6)
 
 
@@ -42,21 +42,21 @@ def test_other_sizes_are_padded_resized_and_cut_back():
     square = pad(x, (0, 0, 0, 3), mode="reflect")
     large = interpolate(square, (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
     small = interpolate(LAB.face(large), (20, 20), mode="bicubic", antialias=True)
-    found = build("face-restorer", LAB)(x)
+    found = bound("face-restorer", LAB)(x)
     assert torch.allclose(found, small.clamp(0, 1)[..., :17, :], atol=1e-6)
     # A fidelity of 1 is this network's identity: only the resizing is left, and it is gentle.
     smooth = interpolate(pictures(1, 4, 4), (24, 24), mode="bicubic").clamp(0, 1)
-    assert (build("face-restorer", LAB, fidelity=1)(smooth) - smooth).abs().mean() < 0.01
+    assert (bound("face-restorer", LAB, fidelity=1)(smooth) - smooth).abs().mean() < 0.01
 
 
 def test_progress_and_refusals():
     seen = []
-    purify = build("face-restorer", LAB)
-    purify(pictures(6), on_step=lambda done, total: seen.append((done, total)))
+    purify = bound("face-restorer", LAB)
+    purify(pictures(6), on_step=lambda info: seen.append((info.step, info.total)))
     assert seen == [(4, 6), (6, 6)]
     with pytest.raises(ValueError, match="fidelity must be"):
         FaceRestorer(fidelity=1.1)
-    with pytest.raises(RuntimeError, match="bind"):
+    with pytest.raises(ValueError, match="needs models"):
         FaceRestorer()(pictures())
 
 
@@ -87,7 +87,7 @@ def test_without_spandrel_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "spandrel", None)
     save_file({"a": torch.ones(2)}, str(tmp_path / "x.safetensors"))
     with pytest.raises(ValueError, match=r"pip install .shortcut-nb\[restoration\]"):
-        lab_with(tmp_path).purifier("face-restorer")
+        lab_with(tmp_path).purifier("face-restorer")(pictures())
 
 
 @pytest.fixture(scope="module")

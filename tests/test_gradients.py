@@ -96,7 +96,7 @@ def test_glaze_is_its_formula_and_has_its_gradient(lab, model, apart, weight):
     clean, moved, towards = apart
     subject = replace(lab.subject("mini:held-out/0"), b=clean.float())
     attack = lab.attack("glaze", perceptual=0.0, weight=weight)
-    run = Run.start(subject, [1, 2])
+    run = Run.start(subject, lab, [1, 2])
     with torch.no_grad():
         mean, std = model.posterior(clean.flip(-1))
     run.kept |= {"style_mean": mean, "style_std": std, "adam": None}
@@ -119,7 +119,9 @@ def test_glaze_is_its_formula_and_has_its_gradient(lab, model, apart, weight):
 
 def test_the_clip_shift(lab, apart):
     _, moved, towards = apart
-    objective = lab.attack("clip-shift").objective(Run.start(lab.subject("mini:held-out/0"), [1]))
+    objective = lab.attack("clip-shift").objective(
+        Run.start(lab.subject("mini:held-out/0"), lab, [1])
+    )
     with torch.no_grad():
         person, noise = lab.clip.text(lab.profile.concepts[:2])
         want = lab.clip.image(moved) @ noise - lab.clip.image(moved) @ person
@@ -140,7 +142,9 @@ def test_targeted_sds_needs_no_more_of_the_unet_than_its_error(lab, model, apart
     """J_E(x)ᵀ (rate (ε_θ − ε) + 2 (z − z_target)), written out."""
     _, moved, _ = apart
     subject = lab.subject("mini:held-out/0")
-    objective = lab.attack("sds", targeted=True, rate=3.0).objective(Run.start(subject, [1, 2]))
+    objective = lab.attack("sds", targeted=True, rate=3.0).objective(
+        Run.start(subject, lab, [1, 2])
+    )
     start = moved.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(objective(start, generators([1, 2])).sum(), start)
 
@@ -162,7 +166,7 @@ def test_mist_descends_the_target_and_climbs_the_loss(lab, model, apart):
     """The registered attack's own fused objective: ‖z − z_target‖² − rate · L_ldm."""
     _, moved, _ = apart
     subject = lab.subject("mini:held-out/0")
-    objective = lab.attack("mist", rate=50.0).objective(Run.start(subject, [1, 2]))
+    objective = lab.attack("mist", rate=50.0).objective(Run.start(subject, lab, [1, 2]))
     loss = DenoisingLoss(model, model.embed([subject.class_prompt]))
     near = LatentDistance(target_latents(model, moved.shape[-1]))
     with torch.no_grad():

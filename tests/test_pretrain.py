@@ -27,7 +27,7 @@ from shortcut_nb.mini.pretrain import (
 from shortcut_nb.mini.pretrain.__main__ import main
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
-from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
+from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 
 app = typer.Typer()
 app.command()(main)

@@ -7,8 +7,8 @@ from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.objectives import DenoisingLoss
 from shortcut_nb.attacks.simac import Features
 from shortcut_nb.diffusion import generators
+from shortcut_nb.latents import latents_of
 from shortcut_nb.modes import frozen
-from shortcut_nb.personalize.training import latents_of
 
 SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,
              "surrogate_lr": 1e-4}  # fmt: skip
@@ -53,7 +53,7 @@ def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
     model = lab.diffusion
     from shortcut_nb.attacks.run import Run
 
-    run = Run.start(subject, [1, 2, 3, 4])
+    run = Run.start(subject, lab, [1, 2, 3, 4])
     with frozen(*model.modules):
         context = model.embed([subject.instance_prompt])
         left = attack._select(run, model, context, 0)
@@ -98,7 +98,7 @@ def test_metacloak_stages_and_transformations(lab, subject):
 
 def test_released_metacloak_shows_its_surrogates_another_range(lab, subject):
     ours, theirs = (
-        lab.attack("metacloak", variant=variant)._latents(subject.b)
+        lab.attack("metacloak", variant=variant)._latents(lab, subject.b)
         for variant in ("corrected", "released")
     )
     torch.testing.assert_close(ours.mean, latents_of(lab.diffusion, subject.b).mean)

@@ -14,40 +14,24 @@ from diffusers import (
     UNet2DModel,
 )
 
-from shortcut_nb import Lab
-from shortcut_nb.purify.face_network import FaceNetwork
-from shortcut_nb.purify.pixel_diffusion import PixelDiffusion
+from shortcut_nb.models import Models
+from shortcut_nb.networks import FaceNetwork, PixelDiffusion
+from shortcut_nb.profile import load_profile
 
 
-class TinyLab:
+class TinyLab(Models):
     """The miniature's own diffusion model and CLIP; everything else small and untrained."""
 
     def __init__(self) -> None:
+        mini = load_profile("mini")
+        named = mini.purifiers | {"face-restorer": mini.purifiers["restorer"]}
+        profile = mini.model_copy(update={"defaults": {}, "purifiers": named})
+        super().__init__(profile, "cpu", torch.float32)
         torch.manual_seed(0)
         self.restorer = UNet2DModel(
             sample_size=16, block_out_channels=(8, 16), down_block_types=("DownBlock2D",) * 2,
             up_block_types=("UpBlock2D",) * 2, layers_per_block=1, norm_num_groups=4,
         ).eval()  # fmt: skip
-
-    @cached_property
-    def _mini(self) -> Lab:
-        return Lab("mini", device="cpu", autocast=torch.float32)
-
-    @property
-    def profile(self):
-        return self._mini.profile
-
-    @property
-    def diffusion(self):
-        return self._mini.diffusion
-
-    @property
-    def clip(self):
-        return self._mini.clip
-
-    @property
-    def perceptual(self):
-        return self._mini.perceptual
 
     def purifier_model(self, name):
         return {"restorer": self.restorer, "face-restorer": self.face}[name]

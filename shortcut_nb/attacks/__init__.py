@@ -16,7 +16,7 @@ from . import (  # noqa: F401  (each registers itself)
     sds,
     simac,
 )
-from .base import ATTACKS, Attack, build, lookup
+from .base import ATTACKS, Attack, BoundAttack, build
 from .result import AttackResult
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "build", "lookup"]
+__all__ = ["ATTACKS", "Attack", "AttackResult", "BoundAttack", "build"]

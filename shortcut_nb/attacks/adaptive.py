@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
-from ..personalize.prompts import PROMPTS
-from ..purify import roles
-from ..subjects import Subject
+from ..models import Models
+from ..personalize.prompts import PROMPTS, known_prompts
+from ..purify import BoundPurifier, Chain, Purifier, bound, build, roles
+from ..settings import Rate
 from .aspl import ASPL
-from .base import one_of, register
+from .base import register
 from .objectives import ALL, Objective
 from .run import Run
 
@@ -52,11 +53,13 @@ class Through:
         return self.objective(torch.cat(shown).clamp(0, 1), source, rows)
 
 
-def reseeded(purifier: Any, seed: int) -> Any:
+def reseeded(purifier: BoundPurifier | Purifier, seed: int) -> Any:
     """A copy of a purifier, or of each link of a chain, with another seed; as it is without one."""
-    if hasattr(purifier, "links"):
-        return type(purifier)(tuple(reseeded(link, seed) for link in purifier.links))
-    has_seed = any(f.name == "seed" for f in fields(purifier))
+    if isinstance(purifier, BoundPurifier):
+        return replace(purifier, settings=reseeded(purifier.settings, seed))
+    if isinstance(purifier, Chain):
+        return Chain(tuple(reseeded(link, seed) for link in purifier.links))
+    has_seed = any(field.name == "seed" for field in fields(purifier))
     return replace(purifier, seed=seed) if has_seed else purifier
 
 
@@ -75,49 +78,46 @@ class AdaptiveASPL(ASPL):
     """
 
     purifier: str = "none"
-    gradient: str = "straight-through"
+    gradient: Literal["straight-through", "full"] = "straight-through"
     prompts: str = "plain"
-    surrogate_text_lr: float | None = None
+    surrogate_text_lr: Rate | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of(self.gradient, ("straight-through", "full"), "gradient")
-        one_of(self.prompts, tuple(PROMPTS), "prompts")
-        if self.surrogate_text_lr is not None and self.surrogate_text_lr < 0:
+        known_prompts(self.prompts)
+        if self.gradient == "full" and not hasattr(build(self.purifier), "differentiable"):
             raise ValueError(
-                f"surrogate_text_lr must not be negative; got {self.surrogate_text_lr}"
+                f"the purifier {self.purifier!r} has no gradient of its own: use "
+                'gradient="straight-through"'
             )
-        if self.lab is not None and self.gradient == "full":
-            purifier = self.lab.purifier(self.purifier)
-            if not hasattr(purifier, "differentiable"):
-                raise ValueError(
-                    f"the purifier {self.purifier!r} has no gradient of its own: use "
-                    'gradient="straight-through"'
-                )
 
-    def roles(self) -> tuple[str, ...]:
-        return ("diffusion", *roles(self.lab.purifier(self.purifier)))
+    def defender(self, models: Models) -> BoundPurifier:
+        """The defender's purifier, as the profile sets it."""
+        return bound(self.purifier, models)
 
-    def inputs(self) -> dict[str, Any]:
-        return super().inputs() | {"purifier": repr(self.lab.purifier(self.purifier))}
+    def roles(self, models: Models) -> tuple[str, ...]:
+        return ("diffusion", *roles(self.defender(models)))
+
+    def inputs(self, models: Models) -> dict[str, Any]:
+        return super().inputs(models) | {"purifier": repr(self.defender(models))}
 
     @property
     def training(self) -> dict[str, Any]:
-        held = {} if self.surrogate_text_lr is None else {"text_lr": self.surrogate_text_lr}
-        return super().training | held
+        rate = self.surrogate_text_lr
+        return super().training | ({} if rate is None else {"text_lr": rate})
 
-    def words(self, subject: Subject) -> tuple[str, str]:
-        said = self.lab.profile.prompts
-        made = PROMPTS[self.prompts](subject, said.noise_token, said.negative)
-        return made.instance, made.class_
+    def words(self, run: Run) -> tuple[str, str]:
+        default = run.models.profile.prompts
+        prompts = PROMPTS[self.prompts](run.subject, default.noise_token, default.negative)
+        return prompts.instance, prompts.class_
 
-    def seen(self, images: Tensor) -> Tensor:
+    def seen(self, run: Run, images: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.lab.purifier(self.purifier)(images)
+            return self.defender(run.models)(images)
 
     def objective(self, model: Diffusion, run: Run) -> Objective:
         inner = super().objective(model, run)
         if self.purifier == "none":
             return inner
-        purifier = self.lab.purifier(self.purifier)
+        purifier = self.defender(run.models)
         return Through(inner, purifier, full=self.gradient == "full")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import one_of, register
+from ..settings import Sign
+from .base import register
 from .objectives import DenoisingLoss
 from .pgd_attack import PGDAttack
 from .run import Run
@@ -20,15 +21,11 @@ class AdvDM(PGDAttack):
         prompt: None is the subject's class prompt.
     """
 
-    direction: int = 1
+    direction: Sign = 1
     prompt: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.direction, (1, -1), "direction")
-
     def objective(self, run: Run) -> DenoisingLoss:
-        model = self.lab.diffusion
+        model = run.models.diffusion
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])
         return DenoisingLoss(model, context, self.direction)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from ..latents import latents_of
 from ..modes import frozen
-from ..personalize.training import latents_of
-from .base import parse_alpha, register
+from ..settings import Count, Whole, parse_alpha
+from .base import register
 from .pgd import pgd
 from .run import Run
 from .surrogates import SurrogateAttack
@@ -29,28 +30,24 @@ class ASPL(SurrogateAttack):
         rounds, clean_steps, pgd_steps, perturbed_steps: 50, 3, 6, 3 in the paper.
     """
 
-    rounds: int = 50
-    clean_steps: int = 3
-    pgd_steps: int = 6
-    perturbed_steps: int = 3
+    rounds: Count = 50
+    clean_steps: Whole = 3
+    pgd_steps: Count = 6
+    perturbed_steps: Whole = 3
 
     paper = {"eps": "6/255", "alpha": "0.6375/255"}  # 5e-2 and 5e-3 of [-1, 1]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.rounds, self.pgd_steps) < 1 or min(self.clean_steps, self.perturbed_steps) < 0:
-            raise ValueError("rounds and pgd_steps must be at least 1, no steps negative")
 
     @property
     def total(self) -> int:
         return self.rounds
 
     def prepare(self, run: Run) -> None:
-        run.surrogates = {name: base.clone() for name, base in self.bases().items()}
+        run.surrogates = {name: base.clone() for name, base in self.bases(run.models).items()}
 
     def arm(self, run: Run) -> None:
         run.made["clean"] = {
-            name: latents_of(base, self.seen(run.subject.a)) for name, base in self.bases().items()
+            name: latents_of(base, self.seen(run, run.subject.a))
+            for name, base in self.bases(run.models).items()
         }
 
     def round(self, run: Run, number: int) -> Tensor:
@@ -62,13 +59,11 @@ class ASPL(SurrogateAttack):
         """One base model's part of a round: its pictures and its losses."""
         draw, surrogate = self.generator(number), run.surrogates[name]
         lookahead = surrogate.clone()
-        self.trainee(name, lookahead, run.subject).run(
-            run.made["clean"][name], self.clean_steps, draw
-        )
+        self.trainee(run, name, lookahead).run(run.made["clean"][name], self.clean_steps, draw)
         x, values = self._climb(run, lookahead)
         del lookahead  # one surrogate's gradients at a time in memory
-        self.trainee(name, surrogate, run.subject).run(
-            latents_of(self.bases()[name], self.seen(x)), self.perturbed_steps, draw
+        self.trainee(run, name, surrogate).run(
+            latents_of(self.bases(run.models)[name], self.seen(run, x)), self.perturbed_steps, draw
         )
         return x, values
 

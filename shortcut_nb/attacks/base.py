@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..budget import Budget
 from ..diffusion import Diffusion
+from ..models import Models, need_models, need_subject
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
+from ..registry import Registry
+from ..settings import Eps, Seed, Settings, make, omitted, parse_alpha
 from ..subjects import Subject
 from .result import AttackResult
 from .run import Run
 
-if TYPE_CHECKING:
-    from ..lab import Lab
+__all__ = ["ATTACKS", "Attack", "BoundAttack", "build", "parse_alpha", "register"]
 
-ATTACKS: dict[str, type[Attack]] = {}
+ATTACKS: Registry[type[Attack]] = Registry("attack")
+register = ATTACKS.register
 
 
 @dataclass(frozen=True)
-class Attack:
-    """A frozen set of hyperparameters; call it with a subject.
+class Attack(Settings):
+    """A frozen set of hyperparameters; call it with a subject and models.
 
     A subclass says how many rounds there are (:attr:`total`) and what one does (:meth:`round`).
     ``paper`` holds the settings of its publication where they differ from the defaults.
@@ -40,18 +41,12 @@ class Attack:
         seed: everything random is drawn from it.
         low_memory: one picture at a time and gradient checkpointing: slower, the same result up to
             rounding, and 512-pixel models fit a 16 GB card.
-        lab: where models come from; no part of comparison or hashing.
     """
 
-    name: ClassVar[str] = ""
     paper: ClassVar[dict[str, Any]] = {}
-    eps: Budget | str = "16/255"
-    seed: int = 0
+    eps: Eps = "16/255"
+    seed: Seed = 0
     low_memory: bool = False
-    lab: Lab | None = field(default=None, compare=False, repr=False, kw_only=True)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "eps", Budget.parse(self.eps))
 
     @property
     def budget(self) -> Budget:
@@ -68,9 +63,9 @@ class Attack:
         """Pictures per backward pass; None is all."""
         return 1 if self.low_memory else None
 
-    def bases(self) -> dict[str, Diffusion]:
+    def bases(self, models: Models) -> dict[str, Diffusion]:
         """The pretrained models the attack works with, by name; none of them is changed."""
-        return {"diffusion": self.lab.diffusion}
+        return {"diffusion": models.diffusion}
 
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
@@ -82,48 +77,62 @@ class Attack:
         """Move ``run.x``; return the objective's values, (steps, n)."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it protects")
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         """The models whose weights the result depends on, as roles of the profile."""
         return ("diffusion",)
 
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self, models: Models) -> dict[str, Any]:
         """All that the result depends on beside the pictures: for cache keys and checkpoints."""
-        lab, profile = self.lab, self.lab.profile
+        profile = models.profile
         return {
-            "attack": self.config(), "weights": lab.digest(*self.roles()),
-            "arithmetic": f"{lab.device.type} {lab.autocast}", "sampling": profile.sampling,
-            "prior": profile.prior_guidance_scale, "prompts": profile.prompts,
+            "attack": self.config(),
+            "weights": models.digest(*self.roles(models)),
+            "arithmetic": f"{models.device.type} {models.autocast}",
+            "sampling": profile.sampling,
+            "prior": profile.prior_guidance_scale,
+            "prompts": profile.prompts,
             "concepts": profile.concepts,
-        }  # fmt: skip
+        }
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters as plain values, with the attack's name."""
-        held = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.compare and not omitted(field, self)
+        }
         return {"attack": self.name} | {
-            k: str(v) if isinstance(v, Budget) else asdict(v) if hasattr(v, "__dataclass_fields__")
-            else v for k, v in held.items()
-        }  # fmt: skip
+            name: str(value) if isinstance(value, Budget) else value
+            for name, value in values.items()
+        }
 
     def __call__(
-        self, subject: Subject, on_step: OnStep | None = None,
-        checkpoint: str | Path | None = None, every: int = 10,
-    ) -> AttackResult:  # fmt: skip
+        self,
+        subject: Subject,
+        models: Models | None = None,
+        on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 10,
+    ) -> AttackResult:
         """Protect the subject's set B.
 
         Args:
+            models: what a profile names; see :class:`shortcut_nb.models.Models`.
             checkpoint: a file to save to every ``every`` rounds and to go on from; a resumed run
                 ends with the same pictures as an uninterrupted one. Deleted at the end.
 
         Raises:
-            ValueError: a checkpoint of another run.
+            ValueError: no subject, no models, or a checkpoint of another run.
             FloatingPointError: a loss that is not finite; the last checkpoint is kept.
         """
         started = time.monotonic()
-        run = Run.start(subject, [self.seed * 1009 + i for i in range(len(subject.images))])
+        models = need_models(models, self.name)
+        subject = need_subject(models, subject)
+        run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
         path = Path(checkpoint) if checkpoint else None
-        mark = self._mark(subject) if path else ""
+        mark = self._mark(subject, models) if path else ""
         with ExitStack() as borrowed:
-            bases = self.bases()
+            bases = self.bases(models)
             modules = [module for model in bases.values() for module in model.modules]
             borrowed.enter_context(frozen(*modules))
             if self.low_memory:
@@ -151,76 +160,57 @@ class Attack:
             torch.cat(run.trace), self.config(), run.seeds, spent + time.monotonic() - started,
         )  # fmt: skip
 
-    def _mark(self, subject: Subject) -> str:
+    def _mark(self, subject: Subject, models: Models) -> str:
         words = (subject.instance_prompt, subject.class_prompt)
-        digest = hashlib.sha256(f"{self.inputs()} {words}".encode())
+        digest = hashlib.sha256(f"{self.inputs(models)} {words}".encode())
         for images in (subject.a, subject.b):
             digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 
-def register(name: str) -> Callable[[type], type]:
-    """Give an attack class its name in :data:`ATTACKS`."""
-
-    def add(cls: type) -> type:
-        if name in ATTACKS:
-            raise ValueError(f"attack {name!r} exists already: {ATTACKS[name].__name__}")
-        cls.name = name
-        ATTACKS[name] = cls
-        return cls
-
-    return add
-
-
-def build(name: str, lab: Lab | None = None, **params: Any) -> Attack:
+def build(name: str, **params: Any) -> Attack:
     """Make an attack by name.
 
     Raises:
-        ValueError: an unknown name (the nearest are listed), or an unknown parameter.
+        ValueError: an unknown name or parameter (the nearest are listed), or a wrong value.
     """
-    cls = lookup(name)
-    known = [f.name for f in fields(cls) if f.compare]
-    if wrong := sorted(set(params) - set(known)):
-        raise ValueError(f"{name} has no parameter {wrong[0]!r}; it has {', '.join(known)}")
-    return cls(**params, lab=lab)
+    return make(ATTACKS[name], params)
 
 
-def lookup(name: str) -> type[Attack]:
-    """The class of an attack.
+@dataclass(frozen=True)
+class BoundAttack:
+    """An attack with the models it will be given; everything else is the attack's own."""
 
-    Raises:
-        ValueError: an unknown name; the nearest are listed.
-    """
-    if name not in ATTACKS:
-        near = ", ".join(difflib.get_close_matches(name, ATTACKS, n=3, cutoff=0.0))
-        raise ValueError(f"unknown attack {name!r}; the nearest are {near}")
-    return ATTACKS[name]
+    settings: Attack
+    models: Models
 
+    @property
+    def name(self) -> str:
+        """The attack's name."""
+        return self.settings.name
 
-def parse_alpha(alpha: str | int) -> float:
-    """A step size "k/255" (k may be a decimal) as a share of [0, 1].
+    def __call__(
+        self,
+        subject: Subject,
+        on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 10,
+    ) -> AttackResult:
+        """Protect the subject's set B; see :meth:`Attack.__call__`."""
+        return self.settings(subject, self.models, on_step, checkpoint, every)
 
-    Raises:
-        ValueError: for a bare float or other text.
-    """
-    text = str(alpha)
-    head, slash, tail = text.partition("/")
-    try:
-        if isinstance(alpha, float) or (slash and tail.strip() != "255"):
-            raise ValueError
-        value = float(head)
-    except ValueError:
-        raise ValueError(f"a step size reads 'k/255', for example '1/255'; got {alpha!r}") from None
-    if not value >= 0:
-        raise ValueError(f"a step size is not negative; got {alpha!r}")
-    return value / 255
+    def inputs(self) -> dict[str, Any]:
+        """All that the result depends on beside the pictures."""
+        return self.settings.inputs(self.models)
 
+    def plain(self) -> Any:
+        """What stands for it in a recipe: the settings; models go in by their digests."""
+        return self.settings
 
-def one_of(value: object, allowed: tuple, what: str) -> None:
-    """Refuse a value that is not among the allowed ones.
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "settings":
+            raise AttributeError(name)
+        return getattr(self.settings, name)
 
-    Raises:
-        ValueError: naming the parameter and what it may be.
-    """
-    if value not in allowed:
-        raise ValueError(f"{what} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    def __repr__(self) -> str:
+        return repr(self.settings)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from torch import Generator, Tensor
 
 from ..clip import Clip
+from ..diffusion import Diffusion
+from ..models import Models
+from ..settings import Sign
 from .base import register
 from .objectives import ALL
 from .pgd_attack import PGDAttack
@@ -42,16 +45,16 @@ class ClipShiftAttack(PGDAttack):
 
     concept: str | None = None
     noise: str | None = None
-    direction: int = 1
+    direction: Sign = 1
 
-    def bases(self) -> dict:
+    def bases(self, models: Models) -> dict[str, Diffusion]:
         return {}
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         return ("clip",)
 
     def objective(self, run: Run) -> ClipShift:
-        concepts = self.lab.profile.concepts
+        concepts = run.models.profile.concepts
         said = [self.concept or concepts[0], self.noise or concepts[1]]
-        person, noise = self.lab.clip.text(said)
-        return ClipShift(self.lab.clip, noise - person, self.direction)
+        person, noise = run.models.clip.text(said)
+        return ClipShift(run.models.clip, noise - person, self.direction)

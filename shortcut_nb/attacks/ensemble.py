@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diffusion import Diffusion
+from ..models import Models
+from ..settings import Count
 from .aspl import ASPL
 from .base import register
 from .fsmg import FSMG
 
 
-def _ensemble(lab, models: int | None) -> dict[str, Diffusion]:
-    """The first ``models`` of the profile's models; None is all.
+def _ensemble(models: Models, count: int | None) -> dict[str, Diffusion]:
+    """The first ``count`` of the profile's models; None is all.
 
     Raises:
-        ValueError: when the profile has not so many, or only one and ``models`` is None.
+        ValueError: when the profile has not so many, or only one and ``count`` is None.
     """
-    found = lab.ensemble
-    if models is None and len(found) == 1 or (models or 0) > len(found):
+    found = models.ensemble
+    if count is None and len(found) == 1 or (count or 0) > len(found):
         raise ValueError(
-            f"profile {lab.profile.name} names {len(found)} text-to-image model(s): add some under "
-            "ensemble:, or ask for models=1"
+            f"profile {models.profile.name} names {len(found)} text-to-image model(s): add some "
+            "under ensemble:, or ask for models=1"
         )
-    return dict(list(found.items())[:models])
+    return dict(list(found.items())[:count])
 
 
 @register("e-aspl")
@@ -34,12 +36,12 @@ class EnsembleASPL(ASPL):
         models: how many of the profile's models; None is all.
     """
 
-    models: int | None = None
+    models: Count | None = None
 
-    def bases(self) -> dict[str, Diffusion]:
-        return _ensemble(self.lab, self.models)
+    def bases(self, models: Models) -> dict[str, Diffusion]:
+        return _ensemble(models, self.models)
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "ensemble:")
 
 
@@ -52,12 +54,12 @@ class EnsembleFSMG(FSMG):
         models: how many of the profile's models; None is all.
     """
 
-    steps: int = 60
-    inner_steps: int = 12
-    models: int | None = None
+    steps: Count = 60
+    inner_steps: Count = 12
+    models: Count | None = None
 
-    def bases(self) -> dict[str, Diffusion]:
-        return _ensemble(self.lab, self.models)
+    def bases(self, models: Models) -> dict[str, Diffusion]:
+        return _ensemble(models, self.models)
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "ensemble:")

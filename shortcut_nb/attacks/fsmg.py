@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..latents import latents_of
 from ..modes import frozen
-from ..personalize.training import latents_of
-from .base import parse_alpha, register
+from ..settings import Count, Whole, parse_alpha
+from .base import register
 from .pgd import pgd
 from .run import Run
 from .surrogates import SurrogateAttack
@@ -30,16 +31,11 @@ class FSMG(SurrogateAttack):
         steps: PGD steps (for an ensemble: rounds).
     """
 
-    surrogate_steps: int = 1000
-    steps: int = 100
-    inner_steps: int = 1
+    surrogate_steps: Whole = 1000
+    steps: Count = 100
+    inner_steps: Count = 1
 
     paper = {"eps": "6/255", "alpha": "0.6375/255", "batch_size": 2}  # 5e-2 and 5e-3 of [-1, 1]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.steps, self.inner_steps) < 1 or self.surrogate_steps < 0:
-            raise ValueError("steps and inner_steps must be at least 1, no steps negative")
 
     @property
     def training(self) -> dict[str, Any]:
@@ -51,10 +47,12 @@ class FSMG(SurrogateAttack):
         return self.steps
 
     def prepare(self, run: Run) -> None:
-        for name, base in self.bases().items():
+        for name, base in self.bases(run.models).items():
             model = base.clone()
-            self.trainee(name, model, run.subject).run(
-                latents_of(base, self.seen(run.subject.a)), self.surrogate_steps, self.generator(0)
+            self.trainee(run, name, model).run(
+                latents_of(base, self.seen(run, run.subject.a)),
+                self.surrogate_steps,
+                self.generator(0),
             )
             run.surrogates[name] = model
 

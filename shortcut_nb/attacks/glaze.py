@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Le
 from torch import Tensor
 
+from ..models import Models
+from ..settings import Count, Share, Weight
 from .base import Attack, register
 from .pgd import start_uniform
 from .run import Run
@@ -30,27 +34,19 @@ class Glaze(Attack):
     """
 
     style: str = "a painting in the style of cubism"
-    style_strength: float = 0.4
-    steps: int = 500
-    lr: float = 0.005
-    perceptual: float = 0.05
-    weight: float = 30.0
+    style_strength: Annotated[float, Gt(0), Le(1)] = 0.4
+    steps: Count = 500
+    lr: Annotated[float, Gt(0), Le(10)] = 0.005
+    perceptual: Share = 0.05
+    weight: Weight = 30.0
 
     paper = {"eps": "255/255"}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.style_strength <= 1 or self.steps < 1 or self.lr <= 0:
-            raise ValueError(
-                "expected style_strength in (0, 1], steps >= 1 and lr > 0; got "
-                f"{self.style_strength}, {self.steps}, {self.lr}"
-            )
 
     @property
     def total(self) -> int:
         return self.steps
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "clip")
 
     def prepare(self, run: Run) -> None:
@@ -59,19 +55,19 @@ class Glaze(Attack):
         run.x = start_uniform(run.clean, self.budget, run.source, radius)
         styled = self.restyle(run)
         with torch.no_grad():
-            mean, std = self.lab.diffusion.posterior(styled)
+            mean, std = run.models.diffusion.posterior(styled)
         run.kept |= {"style_mean": mean, "style_std": std, "adam": None}
 
     def restyle(self, run: Run) -> Tensor:
         """The pictures in the other style, (n, 3, H, W) in [0, 1]."""
-        sampling = self.lab.profile.sampling
-        return self.lab.diffusion.edit(
+        sampling = run.models.profile.sampling
+        return run.models.diffusion.edit(
             run.clean, self.style, strength=self.style_strength, source=run.source,
             steps=sampling.steps, guidance_scale=sampling.guidance_scale,
         )  # fmt: skip
 
     def arm(self, run: Run) -> None:
-        run.made["perceptual"] = distance = self.lab.perceptual
+        run.made["perceptual"] = distance = run.models.perceptual
         with torch.no_grad():
             run.made["reference"] = distance.activations(run.clean)
         run.made["x"] = x = run.x.detach().clone().requires_grad_(True)
@@ -101,7 +97,7 @@ class Glaze(Attack):
         return values[None]
 
     def _loss(self, run: Run, x: Tensor, rows: slice) -> Tensor:
-        model, source = self.lab.diffusion, run.source[rows]
+        model, source = run.models.diffusion, run.source[rows]
         z = model.encode(x.clamp(0, 1), source)
         noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
         mean, std = (run.kept[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))

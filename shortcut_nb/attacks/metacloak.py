@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Le
 from torch import Generator, Tensor
 from torchvision.transforms.functional import gaussian_blur, hflip
 
 from ..diffusion import Diffusion
+from ..latents import Latents, latents_of
+from ..models import Models
 from ..modes import frozen
-from ..personalize.training import Latents, latents_of
-from .base import parse_alpha, register
+from ..settings import Count, Share, parse_alpha
+from .base import register
 from .objectives import ALL, Objective
 from .pgd import pgd
 from .run import Run, load_weights, snapshot
@@ -63,26 +67,22 @@ class MetaCloak(SurrogateAttack):
             expects [−1, 1], as the released training does.
     """
 
-    pool_steps: int = 1000
-    interval: int = 200
-    advance: int = 2
-    trials: int = 4
-    pgd_steps: int = 6
-    blur: float = 2.0
-    flip: float = 0.5
+    pool_steps: Count = 1000
+    interval: Count = 200
+    advance: Count = 2
+    trials: Count = 4
+    pgd_steps: Count = 6
+    blur: Annotated[float, Gt(0.1), Le(1000)] = 2.0
+    flip: Share = 0.5
 
     paper = {"eps": "11/255", "alpha": "1.1/255"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.pool_steps, self.interval, self.advance, self.trials, self.pgd_steps) < 1:
-            raise ValueError("pool_steps, interval, advance, trials and pgd_steps must be positive")
         if self.interval > self.pool_steps:
             raise ValueError(
                 f"interval must not exceed pool_steps; got {self.interval} and {self.pool_steps}"
             )
-        if self.blur <= 0.1:
-            raise ValueError(f"blur must be above 0.1 pixels; got {self.blur}")
 
     @property
     def rounds(self) -> int:
@@ -99,9 +99,9 @@ class MetaCloak(SurrogateAttack):
         return self.trials * len(self.stages) * self.rounds
 
     def prepare(self, run: Run) -> None:
-        base = self.lab.diffusion
-        model, data, pool = base.clone(), self._latents(run.clean), []
-        trainee, draw = self.trainee("diffusion", model, run.subject), self.generator(0)
+        base = run.models.diffusion
+        model, data, pool = base.clone(), self._latents(run.models, run.clean), []
+        trainee, draw = self.trainee(run, "diffusion", model), self.generator(0)
         for step in range(self.stages[-1] + 1):
             if step in self.stages:
                 pool.append(snapshot(model))
@@ -119,14 +119,14 @@ class MetaCloak(SurrogateAttack):
                 objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
                 steps=self.pgd_steps, source=run.source, repeats=self.repeats, chunk=self.chunk,
             )  # fmt: skip
-        self.trainee("diffusion", model, run.subject).run(
-            self._latents(run.x), self.advance, self.generator(1 + number)
+        self.trainee(run, "diffusion", model).run(
+            self._latents(run.models, run.x), self.advance, self.generator(1 + number)
         )
         return values
 
     @torch.no_grad()
-    def _latents(self, images: Tensor) -> Latents:
-        base: Diffusion = self.lab.diffusion
+    def _latents(self, models: Models, images: Tensor) -> Latents:
+        base: Diffusion = models.diffusion
         if not self.released:
             return latents_of(base, images)
         with base.arithmetic():

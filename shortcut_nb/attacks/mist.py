@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from .base import one_of, register
+from ..settings import Weight
+from .base import register
 from .objectives import DenoisingLoss, LatentDistance, OnLatents
 from .pgd_attack import PGDAttack
 from .run import Run
@@ -23,16 +25,12 @@ class Mist(PGDAttack):
         prompt: None is the subject's class prompt.
     """
 
-    mode: str = "fused"
-    rate: float | None = None
+    mode: Literal["semantic", "textural", "fused"] = "fused"
+    rate: Weight | None = None
     prompt: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.mode, ("semantic", "textural", "fused"), "mode")
-
     def objective(self, run: Run) -> OnLatents:
-        model = self.lab.diffusion
+        model = run.models.diffusion
         goal = target_latents(model, run.clean.shape[-1])
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])

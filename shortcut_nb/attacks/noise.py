@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .base import Attack, one_of, register
+from ..diffusion import Diffusion
+from ..models import Models
+from .base import Attack, register
 from .run import Run
 
 
@@ -16,20 +19,16 @@ from .run import Run
 class RandomNoise(Attack):
     """Random signs at full budget (``kind="sign"``) or uniform noise: no model takes part."""
 
-    kind: str = "sign"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.kind, ("sign", "uniform"), "kind")
+    kind: Literal["sign", "uniform"] = "sign"
 
     @property
     def total(self) -> int:
         return 1
 
-    def bases(self) -> dict:
+    def bases(self, models: Models) -> dict[str, Diffusion]:
         return {}
 
-    def roles(self) -> tuple[str, ...]:
+    def roles(self, models: Models) -> tuple[str, ...]:
         return ()
 
     def round(self, run: Run, number: int) -> Tensor:
@@ -45,4 +44,4 @@ class RandomNoise(Attack):
 class UniformNoise(RandomNoise):
     """Uniform noise in the ball: about 4.8 dB weaker than random signs at the same budget."""
 
-    kind: str = "uniform"
+    kind: Literal["sign", "uniform"] = "uniform"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Lt
 from torch import Tensor
 
-from .base import Attack, one_of, parse_alpha
+from ..settings import Count, StepSize, parse_alpha
+from .base import Attack
 from .objectives import Objective
 from .pgd import pgd, start_uniform
 from .run import Run
+
+Start = Literal["uniform", "zero"]
 
 
 @dataclass(frozen=True)
@@ -24,21 +29,11 @@ class PGDAttack(Attack):
         repeats: draws whose gradients are averaged in each step.
     """
 
-    alpha: str = "1/255"
-    steps: int = 100
-    start: str = "uniform"
-    momentum: float = 0.0
-    repeats: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        parse_alpha(self.alpha)
-        one_of(self.start, ("uniform", "zero"), "start")
-        if self.steps < 1 or self.repeats < 1 or self.momentum < 0:
-            raise ValueError(
-                "steps and repeats must be at least 1 and momentum not negative; got "
-                f"{self.steps}, {self.repeats}, {self.momentum}"
-            )
+    alpha: StepSize = "1/255"
+    steps: Count = 100
+    start: Start = "uniform"
+    momentum: Annotated[float, Ge(0), Lt(10)] = 0.0
+    repeats: Count = 1
 
     @property
     def total(self) -> int:

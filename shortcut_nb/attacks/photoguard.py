@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Gt, Le
 from diffusers import DDIMScheduler
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion, draw_normal
-from .base import one_of, parse_alpha, register
+from ..settings import Count, Guidance, Share, parse_alpha
+from .base import register
 from .objectives import ALL, LatentDistance, OnLatents
-from .pgd_attack import PGDAttack
+from .pgd_attack import PGDAttack, Start
 from .run import Run
 from .target import target_image, target_latents
+
+Target = Literal["zero", "pattern"]
 
 
 @register("photoguard")
@@ -28,22 +33,18 @@ class PhotoGuardEncoder(PGDAttack):
         decay: shrink the step linearly to a hundredth, as the published notebook does.
     """
 
-    steps: int = 200
-    target: str = "zero"
+    steps: Count = 200
+    target: Target = "zero"
     decay: bool = True
 
     paper = {"eps": "8/255", "alpha": "2.55/255", "steps": 1000}  # 0.06 and 0.02 of [-1, 1]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.target, ("zero", "pattern"), "target")
 
     def step_size(self, number: int) -> float:
         alpha = parse_alpha(self.alpha)
         return alpha * (1 - 0.99 * number / self.steps) if self.decay else alpha
 
     def objective(self, run: Run) -> OnLatents:
-        model = self.lab.diffusion
+        model = run.models.diffusion
         goal = target_latents(model, run.clean.shape[-1]) / model.scaling
         goal = torch.zeros_like(goal) if self.target == "zero" else goal
         term = LatentDistance(goal, root=True)
@@ -101,28 +102,19 @@ class PhotoGuardDiffusion(PGDAttack):
         sampling_steps, guidance_scale, eta: of the edit's sampler.
     """
 
-    steps: int = 50
-    start: str = "zero"
+    steps: Count = 50
+    start: Start = "zero"
     prompt: str = ""
-    strength: float = 0.5
-    sampling_steps: int = 4
-    guidance_scale: float = 7.5
-    eta: float = 1.0
-    target: str = "zero"
+    strength: Annotated[float, Gt(0), Le(1)] = 0.5
+    sampling_steps: Count = 4
+    guidance_scale: Guidance = 7.5
+    eta: Share = 1.0
+    target: Target = "zero"
 
     paper = {"eps": "13/255", "alpha": "0.765/255", "steps": 200, "repeats": 10}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.target, ("zero", "pattern"), "target")
-        if not 0 < self.strength <= 1 or self.sampling_steps < 1:
-            raise ValueError(
-                "strength must lie in (0, 1] and sampling_steps be at least 1; got "
-                f"{self.strength}, {self.sampling_steps}"
-            )
-
     def objective(self, run: Run) -> EditDistance:
-        model, size = self.lab.diffusion, run.clean.shape[-1]
+        model, size = run.models.diffusion, run.clean.shape[-1]
         goal = torch.full((1, 3, size, size), 0.5) if self.target == "zero" else target_image(size)
         said = ["", self.prompt] if self.prompt else [""]
         return EditDistance(

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..settings import Weight
 from .base import register
 from .objectives import ALL, pick
 from .pgd_attack import PGDAttack
@@ -41,7 +42,7 @@ class PID(PGDAttack):
         weight: of the log standard deviation's change against the mean's.
     """
 
-    weight: float = 0.1
+    weight: Weight = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +50,7 @@ class PID(PGDAttack):
             raise ValueError("at the clean picture PID's gradient is zero: use start='uniform'")
 
     def objective(self, run: Run) -> PosteriorShift:
-        model = self.lab.diffusion
+        model = run.models.diffusion
         with torch.no_grad():
             mean, std = model.posterior(run.clean)
         return PosteriorShift(model, mean, std.log(), self.weight)

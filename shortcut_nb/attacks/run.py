@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
+from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion, generators
+from ..models import Models
 from ..subjects import Subject
+
+DEPENDS = "another attack, subject, model or setting"
 
 
 @dataclass(eq=False)
@@ -20,6 +22,7 @@ class Run:
     """What a round reads and writes.
 
     Attributes:
+        models: what the attack was given.
         x: the pictures so far, (n, 3, H, W) in [0, 1], inside the ball.
         source: one generator per picture; row i of anything random comes from generator i.
         trace: the objective's values, each (steps, n).
@@ -30,6 +33,7 @@ class Run:
     """
 
     subject: Subject
+    models: Models
     x: Tensor
     seeds: list[int]
     source: Sequence[Generator]
@@ -42,9 +46,9 @@ class Run:
     seconds: float = 0.0
 
     @classmethod
-    def start(cls, subject: Subject, seeds: list[int]) -> Run:
+    def start(cls, subject: Subject, models: Models, seeds: list[int]) -> Run:
         """At the clean pictures, with fresh generators."""
-        return cls(subject, subject.images, seeds, generators(seeds))
+        return cls(subject, models, subject.images, seeds, generators(seeds))
 
     @property
     def clean(self) -> Tensor:
@@ -54,15 +58,18 @@ class Run:
     def save(self, path: Path, mark: str) -> None:
         """Write the state, atomically."""
         state = {
-            "mark": mark, "done": self.done, "seconds": self.seconds, "x": self.x,
-            "source": [g.get_state() for g in self.source], "trace": self.trace,
-            "surrogates": {k: _weights(m) for k, m in self.surrogates.items()}, "kept": self.kept,
-        }  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
+            "done": self.done,
+            "seconds": self.seconds,
+            "x": self.x,
+            "source": [generator.get_state() for generator in self.source],
+            "trace": self.trace,
+            "surrogates": {name: _weights(model) for name, model in self.surrogates.items()},
+            "kept": self.kept,
+        }
         if self.fixed and not self.made.get("fixed written"):
-            _write({"mark": mark, "fixed": self.fixed}, _beside(path))
+            save_checkpoint(_beside(path), mark, self.fixed)
             self.made["fixed written"] = True
-        _write(state, path)
+        save_checkpoint(path, mark, state)
 
     @staticmethod
     def forget(path: Path) -> None:
@@ -74,18 +81,12 @@ class Run:
         """Go to the state of a file.
 
         Raises:
-            ValueError: when the file belongs to another attack, subject or model.
+            ValueError: a file of another attack, subject or model, or one that was cut short.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["mark"] != mark:
-            raise ValueError(
-                f"{path} is a checkpoint of another attack, subject, model or setting: delete it "
-                "or name another file"
-            )
+        state = load_checkpoint(path, mark, DEPENDS)
         if _beside(path).exists():
-            beside = torch.load(_beside(path), map_location="cpu", weights_only=True)
-            if beside["mark"] == mark:
-                self.fixed, self.made["fixed written"] = beside["fixed"], True
+            self.fixed = load_checkpoint(_beside(path), mark, DEPENDS)
+            self.made["fixed written"] = True
         self.x, self.trace, self.kept = state["x"], state["trace"], state["kept"]
         self.done, self.seconds = state["done"], state["seconds"]
         for generator, held in zip(self.source, state["source"], strict=True):
@@ -96,12 +97,6 @@ class Run:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixed")
-
-
-def _write(state: dict[str, Any], path: Path) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, fresh)
-    os.replace(fresh, path)
 
 
 def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:

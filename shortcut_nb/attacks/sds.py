@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import one_of, register
+from ..settings import Sign, Weight
+from .base import register
 from .objectives import DenoisingLoss, LatentDistance, OnLatents, ScoreDistillation
-from .pgd_attack import PGDAttack
+from .pgd_attack import PGDAttack, Start
 from .run import Run
 from .target import target_latents
 
@@ -23,18 +24,14 @@ class SDS(PGDAttack):
         prompt: None is the subject's class prompt.
     """
 
-    start: str = "zero"
-    direction: int = -1
+    start: Start = "zero"
+    direction: Sign = -1
     targeted: bool = False
-    rate: float = 5.0
+    rate: Weight = 5.0
     prompt: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.direction, (1, -1), "direction")
-
     def objective(self, run: Run) -> OnLatents:
-        model = self.lab.diffusion
+        model = run.models.diffusion
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])
         term = ScoreDistillation(DenoisingLoss(model, context))

@@ -10,9 +10,10 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
-from ..personalize.training import latents_of
+from ..latents import latents_of
+from ..settings import Count, Weight, parse_alpha
 from .aspl import ASPL
-from .base import parse_alpha, register
+from .base import register
 from .objectives import ALL, DenoisingLoss, pick
 from .pgd import pgd
 from .run import Run
@@ -83,8 +84,8 @@ class SimAC(ASPL):
             gradient: ``variant="released"`` leaves it out.
     """
 
-    keep: int = 100
-    feature_weight: float = 1.0
+    keep: Count = 100
+    feature_weight: Weight = 1.0
 
     paper = {"eps": "8/255", "alpha": "0.6375/255"}  # 16/255 and 0.005 of [-1, 1]
 
@@ -99,8 +100,8 @@ class SimAC(ASPL):
 
     def prepare(self, run: Run) -> None:
         super().prepare(run)
-        model = self.lab.diffusion
-        context = model.embed([self.words(run.subject)[0]])
+        model = run.models.diffusion
+        context = model.embed([self.words(run)[0]])
         chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
         run.kept["timesteps"] = chosen
 
@@ -112,10 +113,10 @@ class SimAC(ASPL):
     def arm(self, run: Run) -> None:
         super().arm(run)
         if self.interferes:
-            run.made["still"] = latents_of(self.lab.diffusion, run.clean, self.chunk or 16).mean
+            run.made["still"] = latents_of(run.models.diffusion, run.clean, self.chunk or 16).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
-        context, chosen = model.embed([self.words(run.subject)[0]]), run.kept["timesteps"]
+        context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]
         if not self.interferes:
             return DenoisingLoss(model, context, timesteps=chosen)
         return FeatureInterference(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..personalize.training import Trainee
-from ..subjects import Subject
-from .base import Attack, one_of, parse_alpha
+from ..settings import Count, Rate, Share, StepSize, Weight, Whole
+from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
 from .run import Run
 from .target import target_latents
@@ -35,24 +35,15 @@ class SurrogateAttack(Attack):
             its target is noised to the last step.
     """
 
-    alpha: str = "1/255"
-    surrogate_lr: float = 5e-7
-    batch_size: int = 1
-    prior_weight: float = 1.0
-    class_images: int = 200
-    prior_dropout: float = 0.0
-    repeats: int = 1
+    alpha: StepSize = "1/255"
+    surrogate_lr: Rate = 5e-7
+    batch_size: Count = 1
+    prior_weight: Weight = 1.0
+    class_images: Whole = 200
+    prior_dropout: Share = 0.0
+    repeats: Count = 1
     targeted: bool = False
-    variant: str = "corrected"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        parse_alpha(self.alpha)
-        one_of(self.variant, ("corrected", "released"), "variant")
-        if min(self.batch_size, self.repeats) < 1:
-            raise ValueError(
-                f"batch_size and repeats must be at least 1; got {self.batch_size}, {self.repeats}"
-            )
+    variant: Literal["corrected", "released"] = "corrected"
 
     @property
     def released(self) -> bool:
@@ -65,30 +56,30 @@ class SurrogateAttack(Attack):
             return {}
         return {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
 
-    def words(self, subject: Subject) -> tuple[str, str]:
+    def words(self, run: Run) -> tuple[str, str]:
         """What surrogates are trained on and attacked with: instance and class prompt."""
-        return subject.instance_prompt, subject.class_prompt
+        return run.subject.instance_prompt, run.subject.class_prompt
 
-    def seen(self, images: Tensor) -> Tensor:
+    def seen(self, run: Run, images: Tensor) -> Tensor:
         """The pictures as a surrogate's training sees them; here as they are."""
         return images
 
-    def trainee(self, base: str, model: Diffusion, subject: Subject) -> Trainee:
+    def trainee(self, run: Run, base: str, model: Diffusion) -> Trainee:
         """A fresh optimiser over a surrogate of a base model, which it will change."""
         prior = None
         if self.prior_weight > 0:
-            prior = self.lab.prior_latents(
-                subject.class_prompt, self.class_images, self.bases()[base]
+            prior = run.models.prior_latents(
+                run.subject.class_prompt, self.class_images, self.bases(run.models)[base]
             )
         return Trainee(
-            model, self.words(subject), prior, lr=self.surrogate_lr,
+            model, self.words(run), prior, lr=self.surrogate_lr,
             batch_size=self.batch_size, prior_weight=self.prior_weight,
             prior_dropout=self.prior_dropout, **self.training,
         )  # fmt: skip
 
     def objective(self, model: Diffusion, run: Run) -> Objective:
         """The denoising loss of a surrogate under the instance prompt."""
-        context = model.embed([self.words(run.subject)[0]])
+        context = model.embed([self.words(run)[0]])
         if not self.targeted:
             return DenoisingLoss(model, context)
         target = target_latents(model, run.clean.shape[-1])

@@ -17,7 +17,7 @@ import pandas as pd
 import typer
 
 from ..lab import Lab
-from ..personalize import PROMPTS, Trainer
+from ..personalize import PROMPTS, BoundTrainer
 from ..plots import curve_plot, save_figure
 from ..profile import load_profile
 from ..results import OUT, write_result
@@ -68,13 +68,13 @@ def pictures(budgets: Sequence[str], purifier: str | None) -> dict[str, Cell]:
     return bare | {f"{k}, purified": replace(c, purifier=purifier) for k, c in bare.items()}
 
 
-def trainer(lab: Lab, training: str, seed: int, **settings: Any) -> Trainer:
+def trainer(lab: Lab, training: str, seed: int, **settings: Any) -> BoundTrainer:
     """The trainer of a way of training."""
     name, own = (TRAININGS | VARIANTS)[training]
     return lab.personalize(name, seed=seed, **(own | settings))
 
 
-def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
+def sheets(subject: Subject, made: BoundTrainer, training: str) -> dict[str, Sheet]:
     """Every way to sample one fine-tuning.
 
     ``suffix`` says "without V_N*", ``negative`` has the negative prompt, ``named`` says "with
@@ -83,7 +83,7 @@ def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
     asks for the others.
     """
     own = subject.instance_prompt
-    words = PROMPTS["cdl"](subject, made.phrase(), made.lab.profile.prompts.negative)
+    words = PROMPTS["cdl"](subject, made.phrase(), made.models.profile.prompts.negative)
     found = {
         "plain": Sheet(own, ""), "suffix": Sheet(words.sample, ""),
         "negative": Sheet(own, words.negative),
@@ -97,7 +97,7 @@ def sheets(subject: Subject, made: Trainer, training: str) -> dict[str, Sheet]:
         return {name: found[name] for name in ("plain", "named")}
     if training == "cdl":
         del found["negative"]
-    usual = made.lab.profile.sampling.guidance_scale
+    usual = made.models.profile.sampling.guidance_scale
     # At the usual scale it is the same sheet under another name, and drawn once.
     return found | {
         sheet_of(scale): replace(ends[training], guidance_scale=None if scale == usual else scale)

@@ -11,7 +11,6 @@ import itertools
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from ..lab import Lab
 from ..metrics import ssim
-from ..personalize import Trainer
+from ..personalize import BoundTrainer
 from ..plots import curve_plot, interval_plot, save_figure
 from ..profile import load_profile
 from ..results import OUT, write_result
@@ -61,7 +60,7 @@ def sheets(subject: Subject) -> dict[str, Sheet]:
     return {"own": Sheet(), "class": Sheet(subject.class_prompt)}
 
 
-def trainer(lab: Lab, method: str, **settings: Any) -> Trainer:
+def trainer(lab: Lab, method: str, **settings: Any) -> BoundTrainer:
     """The trainer of a method, with the profile's defaults."""
     name, own = METHODS[method]
     return lab.personalize(name, **(own | settings))
@@ -74,7 +73,7 @@ def learning(
     """One training sampled on the way, at shares of the usual steps; by (step, sheet)."""
     made = trainer(stages.lab, method, seed=seed, **settings)
     at = [round(share * made.steps) for share in shares]
-    return draw(stages, subject, subject.images, replace(made, steps=max(at)), sheets(subject),
+    return draw(stages, subject, subject.images, made.changed(steps=max(at)), sheets(subject),
                 at=at, n=n, seed=seed, label=f"{subject.name} {method}")  # fmt: skip
 
 

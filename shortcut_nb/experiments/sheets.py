@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from torch import Tensor
 
 from ..analysis.clip_shift import clip_shift
-from ..personalize.trainer import Personalized, Trainer
+from ..personalize.trainer import BoundTrainer, Personalized
 from ..progress import progress
 from ..store import Payload
 from ..subjects import Subject
@@ -45,20 +45,20 @@ Drawn = dict[tuple[int, str], Tensor]
 
 
 def fit_through(
-    trainer: Trainer, subject: Subject, images: Tensor, steps: Sequence[int], label: str
+    trainer: BoundTrainer, subject: Subject, images: Tensor, steps: Sequence[int], label: str
 ) -> Iterator[tuple[int, Personalized]]:
     """One training, stopped at each of some rising steps: every step with the model then."""
     with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
         state = Path(folder) / "state.pt" if len(steps) > 1 else None
         for step in steps:
-            fitted = replace(trainer, steps=step).fit(
+            fitted = trainer.changed(steps=step).fit(
                 subject, images, on_step=progress(label), checkpoint=state, every=max(1, step)
             )
             yield step, fitted
 
 
 def draw(
-    stages: Stages, subject: Subject, images: Tensor, trainer: Trainer,
+    stages: Stages, subject: Subject, images: Tensor, trainer: BoundTrainer,
     sheets: Mapping[str, Sheet], *, at: Sequence[int] = (), n: int = 8, seed: int = 0,
     label: str = "",
 ) -> Drawn:  # fmt: skip

@@ -9,6 +9,14 @@ from . import (  # noqa: F401  (each registers)
 )
 from .dreambooth import DreamBooth
 from .prompts import PROMPTS, Prompts
-from .trainer import TRAINERS, Personalized, Trainer
+from .trainer import TRAINERS, BoundTrainer, Personalized, Trainer
 
-__all__ = ["PROMPTS", "TRAINERS", "DreamBooth", "Personalized", "Prompts", "Trainer"]
+__all__ = [
+    "PROMPTS",
+    "TRAINERS",
+    "BoundTrainer",
+    "DreamBooth",
+    "Personalized",
+    "Prompts",
+    "Trainer",
+]

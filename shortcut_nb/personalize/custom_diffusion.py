@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
+from ..settings import Count, Rate, Whole
+from ..subjects import Subject
 from .textual_inversion import NewWord
 from .token import row_of, table_of
-from .trainer import Trainer, trainer
+from .trainer import Trainer, register
 
 WORD = "new_word.safetensors"
 
@@ -68,14 +70,14 @@ class KeysAndValues(NewWord):
         return {name: p for name, p in unet.named_parameters() if "_custom_diffusion" in name}
 
 
-@trainer("custom-diffusion")
+@register("custom-diffusion")
 @dataclass(frozen=True)
 class CustomDiffusion(Trainer):
     """Custom Diffusion; 1e-5, batch 2 and 250 steps are diffusers' example for one subject."""
 
-    steps: int = 250
-    lr: float = 1e-5
-    batch_size: int = 2
+    steps: Whole = 250
+    lr: Rate = 1e-5
+    batch_size: Count = 2
 
-    def method(self, subject) -> KeysAndValues:
+    def method(self, subject: Subject) -> KeysAndValues:
         return KeysAndValues(subject.identifier, subject.class_name)

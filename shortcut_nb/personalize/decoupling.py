@@ -13,12 +13,17 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..budget import Budget
 from ..diffusion import Diffusion
+from ..errors import UserError
+from ..latents import Latents, latents_of
+from ..models import Models
+from ..profile import Profile
+from ..settings import ADDED, Count, Levels, Weight
 from ..subjects import Subject
 from .dreambooth import DreamBooth
 from .methods import Method
 from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
-from .trainer import ADDED, trainer
-from .training import Latents, Rows, Trainee, latents_of
+from .trainer import register
+from .training import Rows, Trainee
 
 BLURS = (0.0, 1.0, 2.0)
 
@@ -108,7 +113,7 @@ class Decoupled(Trainee):
         return Rows(z, noise, t, list(prompts), [half, half])
 
 
-@trainer("cdl-dreambooth")
+@register("cdl-dreambooth")
 @dataclass(frozen=True)
 class DecoupledDreamBooth(DreamBooth):
     """DreamBooth under CDL's prompts with more to hold noise and person apart than its words.
@@ -131,63 +136,64 @@ class DecoupledDreamBooth(DreamBooth):
     """
 
     prompts: str = "cdl"
-    tokens: int = 1
+    tokens: Count = 1
     per_picture: bool = False
-    pair_weight: float = 0.0
-    pair_eps: str = "16/255"
-    contrast: float = 0.0
-    margin: float = 0.1
-    noise_prior_weight: float = field(default=0.0, metadata=ADDED)
+    pair_weight: Weight = 0.0
+    pair_eps: Levels = "16/255"
+    contrast: Weight = 0.0
+    margin: Weight = 0.1
+    noise_prior_weight: Weight = field(default=0.0, metadata=ADDED)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        Budget.parse(self.pair_eps)
-        weights = (self.pair_weight, self.contrast, self.noise_prior_weight)
-        if min(*weights, self.margin) < 0 or self.tokens < 1:
-            raise ValueError("weights and margin must not be negative, tokens at least 1")
-        if self.lab is not None and self.tokens > 1:
-            noise_tokens(self.lab.profile.prompts.noise_token, self.tokens)
+    def admit(self, profile: Profile) -> None:
+        super().admit(profile)
+        if self.tokens > 1:
+            noise_tokens(profile.prompts.noise_token, self.tokens)
 
-    def phrase(self) -> str:
-        token = super().phrase()
+    def phrase(self, profile: Profile) -> str:
+        token = super().phrase(profile)
         return joined(noise_tokens(token, self.tokens)) if token else ""
 
     def trainee(
-        self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,
+        self,
+        models: Models,
+        model: Diffusion,
+        method: Method,
+        words: Prompts,
+        prior: Latents | None,
         subject: Subject,
-    ) -> Trainee:  # fmt: skip
+    ) -> Trainee:
         switched = self.pair_weight or self.contrast or self.noise_prior_weight
         if words.instance == words.sample and switched:
-            raise ValueError(
+            raise UserError(
                 f"the prompts {self.prompts!r} name no noise, so there is nothing to set apart: "
                 'choose "cdl", or turn pair_weight, contrast and noise_prior_weight off'
             )
-        named = with_noise(subject.class_prompt, self.phrase())
+        named = with_noise(subject.class_prompt, self.phrase(models.profile))
         return Decoupled(
             model, (words.instance, words.class_), prior, **self.options(method),
-            per_picture=self._per_picture(subject, method),
-            pairs=self._pairs(model, subject, words) if self.pair_weight else None,
+            per_picture=self._per_picture(models.profile, subject, method),
+            pairs=self._pairs(models, model, subject, words) if self.pair_weight else None,
             pair_weight=self.pair_weight, apart=(words.instance, words.sample),
             contrast=self.contrast, margin=self.margin,
-            noise_prior=NoisePrior(self.lab.prior_latents(named, self.class_images), named)
+            noise_prior=NoisePrior(models.prior_latents(named, self.class_images), named)
             if self.noise_prior_weight else None,
             noise_prior_weight=self.noise_prior_weight,
         )  # fmt: skip
 
-    def _per_picture(self, subject: Subject, method: Method) -> tuple[str, ...]:
-        said = self.lab.profile.prompts
+    def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
+        said = profile.prompts
         if not self.per_picture or not said.noise_token:
             return ()
         each = [PROMPTS[self.prompts](subject, token, said.negative).instance
                 for token in noise_tokens(said.noise_token, self.tokens)]  # fmt: skip
         return tuple(method.rename(prompt, subject.identifier) for prompt in each)
 
-    def _pairs(self, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:
+    def _pairs(self, models: Models, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:
         """Class pictures from the model itself, and the same with random noise on them."""
-        drawn = self.lab.prior_latents(subject.class_prompt, self.class_images)
+        drawn = models.prior_latents(subject.class_prompt, self.class_images)
         clean = model.decode(drawn.mean)
         noisy = degraded(clean, Budget.parse(self.pair_eps), self.seed)
-        prompts = (words.class_, with_noise(subject.class_prompt, self.phrase()))
+        prompts = (words.class_, with_noise(subject.class_prompt, self.phrase(models.profile)))
         return Pairs(latents_of(model, clean), latents_of(model, noisy), prompts)
 
 

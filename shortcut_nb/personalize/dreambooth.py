@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..subjects import Subject
 from .methods import FullFineTuning
-from .trainer import Trainer, trainer
+from .trainer import Trainer, register
 
 
-@trainer("dreambooth")
+@register("dreambooth")
 @dataclass(frozen=True)
 class DreamBooth(Trainer):
     """All weights, with prior preservation on class pictures sampled from the model itself."""
 
-    def method(self, subject) -> FullFineTuning:
+    def method(self, subject: Subject) -> FullFineTuning:
         return FullFineTuning()

@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.nn import Module
 
 from ..diffusion import Diffusion
+from ..settings import Count, Rate
+from ..subjects import Subject
 from .methods import named
-from .trainer import Trainer, trainer
+from .trainer import Trainer, register
 
 UNET_LAYERS = ["to_k", "to_q", "to_v", "to_out.0"]
 TEXT_LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj"]
@@ -67,7 +69,7 @@ class LowRank:
         return model.encoders if self.text else {}
 
 
-@trainer("dreambooth-lora")
+@register("dreambooth-lora")
 @dataclass(frozen=True)
 class DreamBoothLora(Trainer):
     """DreamBooth with low-rank adapters in place of all weights; 1e-4 is diffusers' example.
@@ -76,13 +78,8 @@ class DreamBoothLora(Trainer):
         rank: of the adapters; their alpha is the same, so the adapter counts fully.
     """
 
-    lr: float = 1e-4
-    rank: int = 4
+    lr: Rate = 1e-4
+    rank: Count = 4
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1; got {self.rank}")
-
-    def method(self, subject) -> LowRank:
+    def method(self, subject: Subject) -> LowRank:
         return LowRank(self.rank, text=self.text_lr != 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..registry import Registry
 from ..subjects import Subject
 
 
@@ -71,10 +73,27 @@ def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
     return replace(words, instance=f"{subject.instance_prompt}, {noise_token}")
 
 
-PROMPTS = {
-    "plain": plain, "noise-token": noise_token_only, "noise-token+class": noise_token_and_class,
-    "cdl": cdl, "cdl-released": cdl_released,
-}  # fmt: skip
+PROMPTS: Registry[Callable[[Subject, str, str], Prompts]] = Registry("prompts")
+for _name, _form in {
+    "plain": plain,
+    "noise-token": noise_token_only,
+    "noise-token+class": noise_token_and_class,
+    "cdl": cdl,
+    "cdl-released": cdl_released,
+}.items():
+    PROMPTS[_name] = _form
+
+
+def known_prompts(name: str) -> str:
+    """A name of :data:`PROMPTS`.
+
+    Raises:
+        UserError: another one; the nearest are listed.
+    """
+    PROMPTS[name]
+    return name
+
+
 FURTHER = tuple(f"{letter}@{letter}" for letter in "qzkxvjw")
 
 

@@ -10,8 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from ..settings import Rate, Weight, Whole
+from ..subjects import Subject
 from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
-from .trainer import Trainer, trainer
+from .trainer import Trainer, register
 
 
 @dataclass(eq=False)
@@ -56,15 +58,15 @@ class NewWord:
         save_file({self.token: row}, folder / "learned_embeds.safetensors")
 
 
-@trainer("textual-inversion")
+@register("textual-inversion")
 @dataclass(frozen=True)
 class TextualInversion(Trainer):
     """Textual inversion; 5e-4 and 3,000 steps are diffusers' example for Stable Diffusion."""
 
-    steps: int = 3000
-    lr: float = 5e-4
-    prior_weight: float = 0.0
-    weight_decay: float = 1e-2
+    steps: Whole = 3000
+    lr: Rate = 5e-4
+    prior_weight: Weight = 0.0
+    weight_decay: Weight = 1e-2
 
-    def method(self, subject) -> NewWord:
+    def method(self, subject: Subject) -> NewWord:
         return NewWord(subject.identifier, subject.class_name)

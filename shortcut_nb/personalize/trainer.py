@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
+from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion
+from ..errors import AlreadyThere, UserError
+from ..files import writing
 from ..images import check_images
+from ..latents import Latents, latents_of
+from ..models import Models, check_size, need_models, need_subject
+from ..profile import Profile
 from ..progress import OnStep, StepInfo
+from ..registry import Registry
+from ..settings import ADDED, Count, Rate, Seed, Settings, Share, Weight, Whole, omitted
 from ..subjects import Subject
 from .methods import Method
-from .prompts import PROMPTS, Prompts
+from .prompts import PROMPTS, Prompts, known_prompts
 from .trained import apply, difference
-from .training import Latents, Trainee, latents_of
+from .training import Trainee
 
-if TYPE_CHECKING:
-    from ..lab import Lab
-
-ADDED = {"omit": True}  # left out of the names of stored work at its default
-TRAINERS: dict[str, type[Trainer]] = {}
+TRAINERS: Registry[type[Trainer]] = Registry("trainer")
+register = TRAINERS.register
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +67,14 @@ class Personalized:
         """Write diffusers' own format for the method, under a temporary name first."""
         folder = Path(folder)
         if folder.exists():
-            raise FileExistsError(f"{folder} exists already: name a new folder")
-        fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
-        self.method.save(self.model, fresh)
-        os.replace(fresh, folder)
+            raise AlreadyThere(f"{folder} exists already: name a new folder")
+        with writing(folder) as fresh:
+            self.method.save(self.model, fresh)
         return folder
 
 
 @dataclass(frozen=True)
-class Trainer:
+class Trainer(Settings):
     """Hyperparameters that every method has; defaults are Anti-DreamBooth's for SD 2.1.
 
     A subclass names its :meth:`method`.
@@ -91,51 +95,53 @@ class Trainer:
         ValueError: a parameter out of range.
     """
 
-    name: ClassVar[str] = ""
     prompts: str = "plain"
-    steps: int = 1000
-    lr: float = 5e-7
-    text_lr: float | None = None
-    batch_size: int = 1
-    prior_weight: float = 1.0
-    class_images: int = 200
-    prior_dropout: float = 0.0
-    weight_decay: float = 1e-2
-    gradient_accumulation: int = field(default=1, metadata=ADDED)
+    steps: Whole = 1000
+    lr: Rate = 5e-7
+    text_lr: Rate | None = None
+    batch_size: Count = 1
+    prior_weight: Weight = 1.0
+    class_images: Whole = 200
+    prior_dropout: Share = 0.0
+    weight_decay: Weight = 1e-2
+    gradient_accumulation: Count = field(default=1, metadata=ADDED)
     gradient_checkpointing: bool = field(default=False, metadata=ADDED)
-    ema_decay: float | None = field(default=None, metadata=ADDED)
+    ema_decay: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED)
     adam_8bit: bool = field(default=False, metadata=ADDED)
-    seed: int = 0
-    lab: Lab | None = field(default=None, compare=False, repr=False)
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if self.prompts not in PROMPTS:
-            raise ValueError(f"prompts must be one of {sorted(PROMPTS)}; got {self.prompts!r}")
-        if self.steps < 0 or self.batch_size < 1 or self.lr < 0:
-            raise ValueError("steps and lr must not be negative, batch_size at least 1")
-        if self.gradient_accumulation < 1:
-            raise ValueError(
-                f"gradient_accumulation must be at least 1; got {self.gradient_accumulation}"
-            )
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must lie in [0, 1), or be None; got {self.ema_decay}")
+        super().__post_init__()
+        known_prompts(self.prompts)
+
+    def admit(self, profile: Profile) -> None:
+        """Check what depends on the profile, before any work.
+
+        Raises:
+            UserError: a setting that the profile's words do not allow.
+        """
 
     def method(self, subject: Subject) -> Method:
         """What is trained."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it trains")
 
-    def words(self, subject: Subject) -> Prompts:
+    def words(self, subject: Subject, profile: Profile) -> Prompts:
         """What is said in training and when sampling, with the identifier in it."""
-        return PROMPTS[self.prompts](subject, self.phrase(), self.lab.profile.prompts.negative)
+        return PROMPTS[self.prompts](subject, self.phrase(profile), profile.prompts.negative)
 
-    def phrase(self) -> str:
+    def phrase(self, profile: Profile) -> str:
         """What the prompts call the noise: the profile's noise token; "" where it has none."""
-        return self.lab.profile.prompts.noise_token
+        return profile.prompts.noise_token
 
     def trainee(
-        self, model: Diffusion, method: Method, words: Prompts, prior: Latents | None,
+        self,
+        models: Models,
+        model: Diffusion,
+        method: Method,
+        words: Prompts,
+        prior: Latents | None,
         subject: Subject,
-    ) -> Trainee:  # fmt: skip
+    ) -> Trainee:
         """The training itself, over a model that the method has prepared and in its words."""
         return Trainee(model, (words.instance, words.class_), prior, **self.options(method))
 
@@ -151,38 +157,113 @@ class Trainer:
         }  # fmt: skip
 
     def fit(
-        self, subject: Subject, images: Tensor | None = None, on_step: OnStep | None = None,
-        checkpoint: str | Path | None = None, every: int = 50,
-    ) -> Personalized:  # fmt: skip
-        """Fine-tune a copy of the lab's model on pictures (n, 3, H, W) in [0, 1].
+        self,
+        subject: Subject,
+        models: Models | None = None,
+        images: Tensor | None = None,
+        on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 50,
+    ) -> Personalized:
+        """Fine-tune a copy of the text-to-image model on pictures (n, 3, H, W) in [0, 1].
 
         Args:
+            models: what a profile names; see :class:`shortcut_nb.models.Models`.
             images: None is the subject's set B.
             checkpoint: a file to save to every ``every`` steps and to go on from. A resumed run
                 ends with the same weights as an uninterrupted one.
 
         Raises:
-            ValueError: wrong pictures, or a checkpoint of another run.
+            UserError: wrong pictures, no models, or a checkpoint of another run.
             FloatingPointError: a loss that is not finite; the last checkpoint is kept.
         """
-        started, lab = time.monotonic(), self.lab
-        images = subject.images if images is None else images
-        check_images(images)
-        prior = lab.prior_latents(subject.class_prompt, self.class_images) if (
-            self.prior_weight > 0) else None  # fmt: skip
-        model, method, words = self._prepared(subject)
+        started = time.monotonic()
+        models = need_models(models, self.name)
+        subject = need_subject(models, subject)
+        images = check_size(models, check_images(subject.images if images is None else images))
+        self.admit(models.profile)
+        prior = None
+        if self.prior_weight > 0:
+            prior = models.prior_latents(subject.class_prompt, self.class_images)
+        model, method, words = self._prepared(subject, models)
         data = latents_of(model, images)
-        trainee = self.trainee(model, method, words, prior, subject)
-        losses: list[float] = []
+        trainee = self.trainee(models, model, method, words, prior, subject)
         path = Path(checkpoint) if checkpoint else None
-        mark = self._mark(words, images) if path else ""
-        if path and path.exists():
-            losses = _load(path, trainee, mark)
-            if trainee.taken > self.steps:
-                raise ValueError(
-                    f"{path} is at step {trainee.taken}, more than the {self.steps} asked for: "
-                    "name another file"
-                )
+        mark = self._mark(models, words, images) if path else ""
+        losses = self._train(trainee, data, on_step, path, mark, every)
+        seconds = time.monotonic() - started
+        return self._personalized(subject, models, model, method, words, seconds, losses)
+
+    def pack(self, subject: Subject, models: Models, fitted: Personalized) -> dict[str, Tensor]:
+        """What the training changed, to be kept and given to :meth:`unpack`; on the CPU."""
+        model, method, _ = self._prepared(subject, models)
+        return difference(fitted.method.state(fitted.model), method.state(model))
+
+    def unpack(
+        self,
+        subject: Subject,
+        models: Models,
+        weights: Mapping[str, Tensor],
+        seconds: float = 0.0,
+        losses: Sequence[float] = (),
+    ) -> Personalized:
+        """The model that :meth:`pack` packed; it samples the same pictures.
+
+        Raises:
+            ValueError: weights of another method.
+        """
+        model, method, words = self._prepared(subject, models)
+        apply(weights, method.state(model))
+        for module in model.modules:
+            module.eval().requires_grad_(False)
+        return self._personalized(subject, models, model, method, words, seconds, list(losses))
+
+    def _prepared(self, subject: Subject, models: Models) -> tuple[Diffusion, Method, Prompts]:
+        """A copy of the model that the method has prepared, and the words in its own words."""
+        method = self.method(subject)
+        words = renamed(self.words(subject, models.profile), method, subject.identifier)
+        model = models.diffusion.clone()
+        method.prepare(model, self.seed)
+        return model, method, words
+
+    def _personalized(
+        self,
+        subject: Subject,
+        models: Models,
+        model: Diffusion,
+        method: Method,
+        words: Prompts,
+        seconds: float,
+        losses: list[float],
+    ) -> Personalized:
+        sampling = models.profile.sampling
+        return Personalized(
+            model,
+            words,
+            sampling.steps,
+            sampling.guidance_scale,
+            seconds,
+            losses,
+            method,
+            subject.identifier,
+        )
+
+    def _train(
+        self,
+        trainee: Trainee,
+        data: Latents,
+        on_step: OnStep | None,
+        path: Path | None,
+        mark: str,
+        every: int,
+    ) -> list[float]:
+        """All steps that a checkpoint leaves to do; every step's loss, earlier ones included."""
+        losses = _load(path, trainee, mark) if path and path.exists() else []
+        if trainee.taken > self.steps:
+            raise UserError(
+                f"{path} is at step {trainee.taken}, more than the {self.steps} asked for: "
+                "name another file"
+            )
         for step in range(trainee.taken, self.steps):
             losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
             if on_step:
@@ -190,87 +271,110 @@ class Trainer:
             if path and (step + 1) % every == 0:
                 _save(path, trainee, mark, losses)
         trainee.release()
-        seconds = time.monotonic() - started
-        return self._personalized(subject, model, method, words, seconds, losses)
+        return losses
 
-    def pack(self, subject: Subject, fitted: Personalized) -> dict[str, Tensor]:
-        """What the training changed, to be kept and given to :meth:`unpack`; on the CPU."""
-        model, method, _ = self._prepared(subject)
-        return difference(fitted.method.state(fitted.model), method.state(model))
-
-    def unpack(
-        self, subject: Subject, weights: Mapping[str, Tensor], seconds: float = 0.0,
-        losses: Sequence[float] = (),
-    ) -> Personalized:  # fmt: skip
-        """The model that :meth:`pack` packed; it samples the same pictures.
-
-        Raises:
-            ValueError: weights of another method.
-        """
-        model, method, words = self._prepared(subject)
-        apply(weights, method.state(model))
-        for module in model.modules:
-            module.eval().requires_grad_(False)
-        return self._personalized(subject, model, method, words, seconds, list(losses))
-
-    def _prepared(self, subject: Subject) -> tuple[Diffusion, Method, Prompts]:
-        """A copy of the model that the method has prepared, and the words in its own words."""
-        words = self.words(subject)
-        model, method = self.lab.diffusion.clone(), self.method(subject)
-        method.prepare(model, self.seed)
-        named = {
-            each.name: method.rename(getattr(words, each.name), subject.identifier)
-            for each in fields(words)
+    def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
+        held = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.compare and not omitted(f, self)
         }
-        return model, method, Prompts(**named)
-
-    def _personalized(
-        self, subject: Subject, model: Diffusion, method: Method, words: Prompts, seconds: float,
-        losses: list[float],
-    ) -> Personalized:  # fmt: skip
-        how = self.lab.profile.sampling
-        return Personalized(
-            model, words, how.steps, how.guidance_scale, seconds, losses, method, subject.identifier
-        )
-
-    def _mark(self, words: Prompts, images: Tensor) -> str:
-        held = {f.name: getattr(self, f.name) for f in fields(self)
-                if f.compare and not omitted(f, self)}  # fmt: skip
         held = {"trainer": self.name} | held
         held.pop("steps")
-        lab = self.lab
-        drawn = (lab.profile.sampling, lab.profile.prior_guidance_scale, lab.autocast)
+        profile = models.profile
+        drawn = (profile.sampling, profile.prior_guidance_scale, models.autocast)
         about = (sorted(held.items(), key=str), words, drawn)
-        digest = hashlib.sha256(f"{about} {lab.digest('diffusion')}".encode())
+        digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 
-def omitted(field: Field, owner: Any) -> bool:
-    """A field marked :data:`ADDED`, at its default: work stored before it was added stays valid."""
-    return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
+@dataclass(frozen=True)
+class BoundTrainer:
+    """A trainer with the models it will be given; everything else is the trainer's own."""
+
+    settings: Trainer
+    models: Models
+
+    @property
+    def name(self) -> str:
+        """The trainer's name."""
+        return self.settings.name
+
+    def fit(
+        self,
+        subject: Subject,
+        images: Tensor | None = None,
+        on_step: OnStep | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 50,
+    ) -> Personalized:
+        """Fine-tune on pictures; see :meth:`Trainer.fit`."""
+        return self.settings.fit(subject, self.models, images, on_step, checkpoint, every)
+
+    def pack(self, subject: Subject, fitted: Personalized) -> dict[str, Tensor]:
+        """What the training changed; see :meth:`Trainer.pack`."""
+        return self.settings.pack(subject, self.models, fitted)
+
+    def unpack(
+        self,
+        subject: Subject,
+        weights: Mapping[str, Tensor],
+        seconds: float = 0.0,
+        losses: Sequence[float] = (),
+    ) -> Personalized:
+        """The model that :meth:`pack` packed; see :meth:`Trainer.unpack`."""
+        return self.settings.unpack(subject, self.models, weights, seconds, losses)
+
+    def words(self, subject: Subject) -> Prompts:
+        """What is said in training and when sampling."""
+        return self.settings.words(subject, self.models.profile)
+
+    def phrase(self) -> str:
+        """What the prompts call the noise."""
+        return self.settings.phrase(self.models.profile)
+
+    def changed(self, **params: Any) -> BoundTrainer:
+        """A copy with other parameters.
+
+        Raises:
+            UserError: a wrong value.
+        """
+        return replace(self, settings=replace(self.settings, **params))
+
+    def plain(self) -> Any:
+        """What stands for it in a recipe: the settings; models go in by their digests."""
+        return self.settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "settings":
+            raise AttributeError(name)
+        return getattr(self.settings, name)
+
+    def __repr__(self) -> str:
+        return repr(self.settings)
+
+
+def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
+    """The prompts in the words that a method trains."""
+    return Prompts(
+        **{f.name: method.rename(getattr(words, f.name), identifier) for f in fields(words)}
+    )
 
 
 def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
     state = {
-        "mark": mark, "step": trainee.taken, "losses": losses,
+        "step": trainee.taken,
+        "losses": losses,
         "weights": trainee.method.state(trainee.model),
         "optimiser": trainee.optimiser.state_dict(),
         "ema": trainee.ema.state_dict() if trainee.ema else None,
-    }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, fresh)
-    os.replace(fresh, path)
+    }
+    save_checkpoint(path, mark, state)
 
 
 def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["mark"] != mark:
-        raise ValueError(
-            f"{path} is a checkpoint of other pictures, prompts or hyperparameters: delete it or "
-            "name another file"
-        )
+    state = load_checkpoint(path, mark, "other pictures, prompts or hyperparameters")
     with torch.no_grad():
         for name, held in trainee.method.state(trainee.model).items():
             held.copy_(state["weights"][name])
@@ -280,16 +384,3 @@ def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
         trainee.ema.to(device=trainee.parameters[0].device)
     trainee.taken = state["step"]
     return state["losses"]
-
-
-def trainer(name: str) -> Callable[[type], type]:
-    """Give a trainer class its name in :data:`TRAINERS`."""
-
-    def add(cls: type) -> type:
-        if name in TRAINERS:
-            raise ValueError(f"trainer {name!r} exists already: {TRAINERS[name].__name__}")
-        cls.name = name
-        TRAINERS[name] = cls
-        return cls
-
-    return add

@@ -9,23 +9,10 @@ from diffusers.training_utils import EMAModel
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..latents import Latents, latents_of
 from .methods import FullFineTuning, Method
 
-
-@dataclass(frozen=True, eq=False)
-class Latents:
-    """Scaled posterior mean and std of encoded pictures, each (n, c, h, w)."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-    def draw(self, rows: Tensor, generator: Generator) -> Tensor:
-        """A fresh posterior sample of some rows."""
-        mean, std = self.mean[rows], self.std[rows]
-        return mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
+__all__ = ["Latents", "Rows", "Trainee", "latents_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +31,6 @@ class Rows:
     t: Tensor
     said: list[str]
     counts: list[int]
-
-
-@torch.no_grad()
-def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
-    """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps."""
-    parts = [model.posterior(part) for part in images.split(batch)]
-    return Latents(torch.cat([m for m, _ in parts]), torch.cat([s for _, s in parts]))
 
 
 @dataclass(eq=False)

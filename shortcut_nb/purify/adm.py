@@ -14,7 +14,7 @@ import typer
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from torch import Tensor
 
-from .face_network import read_weights
+from ..networks.face_network import read_weights
 
 GROUPS = 32
 RESNET = {

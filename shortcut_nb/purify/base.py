@@ -2,122 +2,195 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from ..images import check_images
+from ..models import Models, need_models
+from ..profile import Profile
+from ..progress import OnStep, StepInfo
+from ..registry import Registry, nearest
+from ..settings import Settings, make, parameters
 
-OnStep = Callable[[int, int], None]
-
-
-@runtime_checkable
-class Purifier(Protocol):
-    """A frozen dataclass of its parameters that maps pictures to cleaner pictures.
-
-    A purifier with a network has one more method, ``bind(lab, class_name)``, which returns a copy
-    that holds it, with the class's name in its prompt. The network takes no part in comparison or
-    hashing; ``roles`` names the profile's models that it comes from.
-    """
-
-    name: ClassVar[str]
-
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]; the same shape, dtype and range come back.
-
-        The input is not written to. Long work calls ``on_step(done, total)``.
-        """
-        ...
-
-
-PURIFIERS: dict[str, type] = {}
+PURIFIERS: Registry[type[Purifier]] = Registry("purifier")
 ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
 """Names of chains: from the models that a profile names for purifiers to the chain's spec."""
-P = TypeVar("P", bound=type)
-
-
-def register(name: str) -> Callable[[P], P]:
-    """Give a purifier class its name. Raises ValueError when the name is taken or has a "+"."""
-
-    def add(cls: P) -> P:
-        if "+" in name or not name:
-            raise ValueError(f'a purifier\'s name must have letters and no "+", got {name!r}')
-        if name in PURIFIERS or name in ALIASES:
-            taken = (PURIFIERS | ALIASES)[name].__name__
-            raise ValueError(f"purifier {name!r} exists already: {taken}")
-        cls.name = name
-        PURIFIERS[name] = cls
-        return cls
-
-    return add
+PURIFIERS.taken_elsewhere = ALIASES
+register = PURIFIERS.register
+parameter_names = parameters
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Purifiers one after the other, from left to right."""
+class Purifier(Settings):
+    """A frozen set of parameters that maps pictures to cleaner pictures.
 
-    links: tuple[Purifier, ...]
+    A subclass writes :meth:`run`. One with a network names the models it needs in :attr:`roles`.
+    """
 
     @property
-    def name(self) -> str:
+    def roles(self) -> tuple[str, ...]:
+        """The profile's models that it depends on; none for a filter."""
+        return ()
+
+    def prepared(self, profile: Profile, class_name: str) -> Self:
+        """A copy in which what a profile and the pictures' class decide is filled in."""
+        return self
+
+    def __call__(
+        self, images: Tensor, models: Models | None = None, on_step: OnStep | None = None
+    ) -> Tensor:
+        """Purify pictures.
+
+        Args:
+            images: (n, 3, H, W) float32 in [0, 1]; not written to.
+            models: what a profile names; filters need none.
+
+        Returns:
+            A new tensor of the same shape, dtype and range.
+
+        Raises:
+            UserError: wrong pictures, or a network purifier without models.
+        """
+        check_images(images)
+        if self.roles:
+            models = need_models(models, f"the purifier {self.name}")
+            ready = self.prepared(models.profile, models.profile.prompts.class_name)
+            return ready.run(images, models, on_step or _ignore)
+        return self.run(images, models, on_step or _ignore)
+
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        """The work itself, on pictures that have been checked.
+
+        Args:
+            models: a :class:`shortcut_nb.models.Models` where :attr:`roles` names some.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it purifies")
+
+
+def _ignore(info: StepInfo) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Chain(Purifier):
+    """Purifiers one after the other, from left to right."""
+
+    links: tuple[Purifier, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Its links were checked when they were made."""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
         """The names of the links, joined by "+"."""
         return "+".join(link.name for link in self.links)
 
-    def bind(self, lab: Any, class_name: str = "") -> Chain:
-        """A copy whose links hold their networks."""
-        return Chain(tuple(bind(link, lab, class_name) for link in self.links))
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(sorted({role for link in self.links for role in link.roles}))
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]; ``on_step`` counts links."""
-        check_images(images)
+    def prepared(self, profile: Profile, class_name: str) -> Chain:
+        return Chain(tuple(link.prepared(profile, class_name) for link in self.links))
+
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         for done, link in enumerate(self.links, start=1):
-            images = link(images)
-            if on_step is not None:
-                on_step(done, len(self.links))
+            images = link(images, models)
+            on_step(StepInfo(done, len(self.links)))
         return images
 
 
-def bind(purifier: Purifier, lab: Any, class_name: str = "") -> Purifier:
-    """Hand a purifier its network and the class's name, if it wants them."""
-    return purifier.bind(lab, class_name) if hasattr(purifier, "bind") else purifier
+@dataclass(frozen=True)
+class BoundPurifier:
+    """A purifier with the models it will be given; everything else is the purifier's own."""
+
+    settings: Purifier
+    models: Models
+
+    @property
+    def name(self) -> str:
+        """The purifier's name."""
+        return self.settings.name
+
+    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
+        """Purify (n, 3, H, W) float32 in [0, 1]; see :meth:`Purifier.__call__`."""
+        return self.settings(images, self.models, on_step)
+
+    def plain(self) -> Any:
+        """What stands for it in a recipe: the settings; models go in by their digests."""
+        return self.settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "settings":
+            raise AttributeError(name)
+        found = getattr(self.settings, name)
+        # The same map with gradients to the pictures, for attackers who know it.
+        return partial(found, models=self.models) if name == "differentiable" else found
+
+    def __repr__(self) -> str:
+        return repr(self.settings)
 
 
 def build(
-    spec: str, lab: Any = None, class_name: str = "person",
-    defaults: Mapping[str, Mapping[str, Any]] | None = None, **params: Any,
-) -> Purifier:  # fmt: skip
+    spec: str,
+    named: Collection[str] = (),
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    **params: Any,
+) -> Purifier:
     """Make a purifier from its name, or a chain from names joined by "+".
 
     Args:
         spec: for instance ``"jpeg"`` or ``"jpeg+restorer"``; ``"codesr"`` stands for a chain.
-        lab: where networks come from; None leaves them to a later ``bind``.
-        class_name: what the pictures show, for purifiers with a prompt.
+        named: the models that the profile names for purifiers, by role ("restorer", "upscaler").
         defaults: parameters of each link by its name, under ``params``.
         params: parameters of the purifier. In a chain each goes to the one link that has it.
 
     Raises:
-        KeyError: an unknown name; the message lists the nearest three.
-        TypeError: a parameter that no link has, or that several have.
+        UserError: an unknown name (the nearest are listed), a parameter that no link has or that
+            several have, or a wrong value.
     """
-    written = expand(spec, () if lab is None else lab.profile.purifiers)
-    classes = [_find(name) for name in written.split("+")]
+    if not isinstance(spec, str):
+        raise UserError(f"a purifier is a name, or names joined by '+'; got {spec!r}")
+    classes = [PURIFIERS[name] for name in expand(spec, named).split("+")]
     given: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
     for key, value in params.items():
-        owners = [i for i, cls in enumerate(classes) if key in parameter_names(cls)]
-        if len(owners) != 1:
-            what = (
-                "no link has it" if not owners else "several links have it: build them one by one"
-            )
-            known = "; ".join(f"{c.name}({', '.join(parameter_names(c))})" for c in classes)
-            raise TypeError(f"parameter {key!r} of {spec!r}: {what}. Parameters are {known}")
-        given[owners[0]][key] = value
-    links = tuple(cls(**kwargs) for cls, kwargs in zip(classes, given, strict=True))
-    made = links[0] if len(links) == 1 else Chain(links)
-    return made if lab is None else bind(made, lab, class_name)
+        given[_owner(key, spec, classes)][key] = value
+    links = tuple(make(cls, own) for cls, own in zip(classes, given, strict=True))
+    return links[0] if len(links) == 1 else Chain(links)
+
+
+def _owner(key: str, spec: str, classes: list[type[Purifier]]) -> int:
+    """The number of the one link that has a parameter."""
+    owners = [i for i, cls in enumerate(classes) if key in parameters(cls)]
+    if len(owners) == 1:
+        return owners[0]
+    known = "; ".join(f"{cls.name}({', '.join(parameters(cls))})" for cls in classes)
+    every = [name for cls in classes for name in parameters(cls)]
+    what = "several links have it: build them one by one"
+    if not owners:
+        what = f"no link has it; the nearest are {nearest(key, every) or 'none'}"
+    raise UserError(f"parameter {key!r} of {spec!r}: {what}. Parameters are {known}")
+
+
+def bound(spec: str, models: Models, class_name: str | None = None, **params: Any) -> BoundPurifier:
+    """A purifier or chain with a profile's defaults under ``params``, and its models.
+
+    Args:
+        class_name: what the pictures show, for purifiers with a prompt; None is the profile's.
+
+    Raises:
+        UserError: see :func:`build`; or a purifier whose models the profile does not name.
+    """
+    profile = models.profile
+    made = build(spec, profile.purifiers, profile.defaults, **params)
+    made = made.prepared(profile, class_name or profile.prompts.class_name)
+    models.require(made.roles)
+    return BoundPurifier(made, models)
 
 
 def expand(spec: str, named: Collection[str] = ()) -> str:
@@ -130,53 +203,15 @@ def expand(spec: str, named: Collection[str] = ()) -> str:
     return "+".join(ALIASES[name](named) if name in ALIASES else name for name in links)
 
 
-def parameter_names(cls: type) -> list[str]:
-    """The parameters that make a purifier what it is (fields that take part in comparison)."""
-    return [field.name for field in fields(cls) if field.compare]
+def roles(purifier: Purifier | BoundPurifier) -> tuple[str, ...]:
+    """The models of a profile that a purifier, or a chain's links, depend on; sorted."""
+    return tuple(sorted(purifier.roles))
 
 
-def with_network(purifier: Purifier, lab: Any) -> Purifier:
-    """A copy of a purifier that holds ``lab``'s network for it; the body of most ``bind``."""
-    return replace(purifier, network=lab.purifier_model(purifier.name))
-
-
-def roles(purifier: Purifier) -> tuple[str, ...]:
-    """The models of a profile that a purifier, or a chain's links, depend on."""
-    links = purifier.links if isinstance(purifier, Chain) else (purifier,)
-    return tuple(sorted({role for link in links for role in getattr(link, "roles", ())}))
-
-
-def need(model: Any, name: str) -> Any:
-    """The model of a purifier that must hold one.
-
-    Raises:
-        RuntimeError: when none has been bound.
-    """
-    if model is None:
-        raise RuntimeError(
-            f"the purifier {name} has no network: use lab.purifier(...), or call .bind(lab) first"
-        )
-    return model
-
-
-def by_batches(
-    count: int, batch: int, work: Callable[[slice], Tensor], on_step: OnStep | None
-) -> Tensor:
+def by_batches(count: int, batch: int, work: Callable[[slice], Tensor], on_step: OnStep) -> Tensor:
     """What ``work`` makes of each slice of ``count`` rows, joined; reports after each."""
     parts = []
     for start in range(0, count, batch):
         parts.append(work(slice(start, start + batch)))
-        if on_step is not None:
-            on_step(min(start + batch, count), count)
+        on_step(StepInfo(min(start + batch, count), count))
     return torch.cat(parts)
-
-
-def _find(name: str) -> type:
-    if name not in PURIFIERS:
-        known = sorted([*PURIFIERS, *ALIASES])
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
-        raise KeyError(
-            f"unknown purifier {name!r}: the nearest are {', '.join(near)}. "
-            f'All: {", ".join(known)}. Chains are joined by "+"'
-        )
-    return PURIFIERS[name]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from torch import Generator, Tensor
 
 from ..budget import Budget
+from ..networks import PixelDiffusion
+from ..settings import Levels
 from .base import register
 from .diffpure import PixelPurifier
-from .pixel_diffusion import PixelDiffusion
 
 
 @register("ddspure")
@@ -24,7 +25,7 @@ class DDSPure(PixelPurifier):
             schedule of 250 steps, and walks all the way back.
     """
 
-    sigma: str = "32/255"
+    sigma: Levels = "32/255"
 
     def timestep(self, model: PixelDiffusion) -> int:
         unit = Budget.parse(self.sigma).unit

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from ..diffusion import generators
-from ..images import check_images
-from .base import OnStep, need, register
-from .pixel_diffusion import PixelDiffusion
+from ..networks import PixelDiffusion
+from ..progress import OnStep
+from ..settings import Count, Seed, Share
+from .base import Purifier, register
 from .windows import boxes, overlap, padded
 
 
 @dataclass(frozen=True)
-class PixelPurifier:
+class PixelPurifier(Purifier):
     """What pixel-space purifiers share: windows on pictures of any size, seeds, rounds.
 
     Args:
@@ -26,27 +27,15 @@ class PixelPurifier:
             [−1, 1] and stores its output as bytes, where negative values wrap around.
     """
 
-    seed: int = 0
-    variant: str = "corrected"
-    model: PixelDiffusion | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.variant not in ("corrected", "released"):
-            raise ValueError(f"variant must be 'corrected' or 'released', got {self.variant!r}")
+    seed: Seed = 0
+    variant: Literal["corrected", "released"] = "corrected"
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The profile's models that this depends on."""
         return ("purifier:pixel",)
 
-    def bind(self, lab: Any, class_name: str = "") -> Self:
-        """A copy that holds ``lab.pixel_diffusion``."""
-        return replace(self, model=lab.pixel_diffusion)
-
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1], window by window where it is larger than one."""
-        check_images(images)
-        model = need(self.model, self.name)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        model: PixelDiffusion = models.pixel_diffusion
         if self.timestep(model) < 0:
             return images.clone()
         source = generators([self.seed * 100_003 + i for i in range(len(images))])
@@ -61,9 +50,12 @@ class PixelPurifier:
         raise NotImplementedError(f"{type(self).__name__} does not say how much noise it adds")
 
     def rounds(
-        self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator],
-        on_step: OnStep | None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        model: PixelDiffusion,
+        x: Tensor,
+        source: Sequence[Generator],
+        on_step: OnStep,
+    ) -> Tensor:
         """All of the work on pictures at least as large as a window."""
         return self.windows(model, x, source)
 
@@ -106,15 +98,8 @@ class DiffPure(PixelPurifier):
         steps: denoising steps taken.
     """
 
-    strength: float = 0.15
-    steps: int = 50
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.strength <= 1 or self.steps < 1:
-            raise ValueError(
-                f"expected strength in [0, 1] and steps >= 1, got {self.strength}, {self.steps}"
-            )
+    strength: Share = 0.15
+    steps: Count = 50
 
     def timestep(self, model: PixelDiffusion) -> int:
         return round(self.strength * model.schedule.config.num_train_timesteps) - 1

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..images import check_images
-from .base import OnStep, by_batches, need, register, with_network
-from .face_network import FaceNetwork
+from ..networks import FaceNetwork
+from ..progress import OnStep
+from ..settings import Count, Share
+from .base import Purifier, by_batches, register
 from .windows import padded
 
 
 @register("face-restorer")
 @dataclass(frozen=True)
-class FaceRestorer:
+class FaceRestorer(Purifier):
     """CodeFormer (Zhou et al. 2022), GFPGAN or RestoreFormer on the whole picture.
 
     The picture is padded to a square, resized to the network's 512 pixels, restored, and resized
@@ -31,31 +32,19 @@ class FaceRestorer:
             The other networks have none.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("purifier:face-restorer",)
-    strength: float = 1.0
-    fidelity: float = 0.5
-    network: FaceNetwork | None = field(default=None, compare=False, repr=False)
-    batch: int = field(default=4, compare=False, repr=False)
+    strength: Share = 1.0
+    fidelity: Share = 0.5
+    batch: Count = field(default=4, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        for name in ("strength", "fidelity"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-
-    def bind(self, lab: Any, class_name: str = "") -> FaceRestorer:
-        """A copy that holds ``lab.purifier_model("face-restorer")``."""
-        return with_network(self, lab)
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("purifier:face-restorer",)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1].
-
-        Raises RuntimeError when no network has been bound.
-        """
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.strength == 0:
             return images.clone()
-        network = need(self.network, self.name)
+        network = models.purifier_model(self.name)
         restored = by_batches(
             len(images), self.batch, lambda rows: self._restore(network, images[rows]), on_step
         )

@@ -9,9 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from ..images import from_u8, to_u8
-from .base import OnStep, register
+from ..networks import PixelDiffusion
+from ..progress import OnStep, StepInfo
+from ..settings import Count, Share
+from .base import register
 from .diffpure import DiffPure
-from .pixel_diffusion import PixelDiffusion
 
 
 @register("gridpure")
@@ -28,17 +30,10 @@ class GrIDPure(DiffPure):
             window, and the wrong range.
     """
 
-    strength: float = 0.01
-    steps: int = 10
-    iterations: int = 20
-    gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.iterations < 1 or not 0 <= self.gamma <= 1:
-            raise ValueError(
-                f"expected iterations >= 1, gamma in [0, 1]; got {self.iterations}, {self.gamma}"
-            )
+    strength: Share = 0.01
+    steps: Count = 10
+    iterations: Count = 20
+    gamma: Share = 0.1
 
     def timestep(self, model: PixelDiffusion) -> int:
         return super().timestep(model) if self.strength == 0 else max(0, self._timestep(model))
@@ -48,9 +43,12 @@ class GrIDPure(DiffPure):
         return min(times * round(self.strength * len(model.schedule.alphas_cumprod)), 1000) - 1
 
     def rounds(
-        self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator],
-        on_step: OnStep | None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        model: PixelDiffusion,
+        x: Tensor,
+        source: Sequence[Generator],
+        on_step: OnStep,
+    ) -> Tensor:
         released = self.variant == "released"
         count = max(1, self.iterations // 2) if released else self.iterations
         for number in range(count):
@@ -59,8 +57,7 @@ class GrIDPure(DiffPure):
                 cleaned = self._corners(model, x, cleaned, source)
             x = (1 - self.gamma) * cleaned + self.gamma * x
             x = from_u8(to_u8(x.clamp(0, 1))).to(x.device)
-            if on_step is not None:
-                on_step(number + 1, count)
+            on_step(StepInfo(number + 1, count))
         return x
 
     def _corners(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from ..images import check_images
-from .base import OnStep, register
+from ..progress import OnStep
+from .base import Purifier, register
 
 
 @register("none")
 @dataclass(frozen=True)
-class Nothing:
+class Nothing(Purifier):
     """Hand pictures back as they came, as a copy."""
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Copy (n, 3, H, W) float32 in [0, 1]."""
-        return check_images(images).clone()
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        return images.clone()
 
-    def differentiable(self, images: Tensor) -> Tensor:
+    def differentiable(self, images: Tensor, models: Any = None) -> Tensor:
         """The same, with gradients."""
         return images

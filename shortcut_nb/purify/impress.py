@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Gt, Le
 from torch import Tensor
 
-from ..diffusion import Diffusion, draw_normal, generators
-from ..images import check_images
-from ..metrics.perceptual import ClipPerceptualDistance
+from ..diffusion import draw_normal, generators
+from ..models import Models
 from ..modes import frozen
-from .base import OnStep, need, register
+from ..progress import OnStep, StepInfo
+from ..settings import Seed, Share, Weight, Whole
+from .base import Purifier, register
 from .windows import padded
 
 
 @register("impress")
 @dataclass(frozen=True)
-class Impress:
+class Impress(Purifier):
     """min_x ‖D(E(x)) − x‖² (mean) + weight · max(P(x, x') − perceptual, 0), by Adam from near x'.
 
     Clean pictures survive a VAE round trip better than protected ones do: consistency is the
@@ -31,46 +33,37 @@ class Impress:
         steps: 3,000 as published; 0 is the identity.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("diffusion", "clip")
-    steps: int = 3000
-    lr: float = 0.01
-    weight: float = 0.1
-    perceptual: float = 0.1
-    start_noise: float = 0.1
-    seed: int = 0
-    model: Diffusion | None = field(default=None, compare=False, repr=False)
-    distance: ClipPerceptualDistance | None = field(default=None, compare=False, repr=False)
+    steps: Whole = 3000
+    lr: Annotated[float, Gt(0), Le(10)] = 0.01
+    weight: Weight = 0.1
+    perceptual: Share = 0.1
+    start_noise: Share = 0.1
+    seed: Seed = 0
 
-    def __post_init__(self) -> None:
-        if self.steps < 0 or self.lr <= 0:
-            raise ValueError(f"expected steps >= 0 and lr > 0, got {self.steps}, {self.lr}")
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion", "clip")
 
-    def bind(self, lab: Any, class_name: str = "") -> Impress:
-        """A copy that holds the lab's autoencoder and CLIP."""
-        return replace(self, model=lab.diffusion, distance=lab.perceptual)
-
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.steps == 0:
             return images.clone()
-        model = need(self.model, self.name)
-        with frozen(model.pipe.vae), torch.enable_grad():
-            found = padded(lambda x: self._search(model, x, on_step), images, model.latent_unit)
+        with frozen(models.diffusion.pipe.vae), torch.enable_grad():
+            unit = models.diffusion.latent_unit
+            found = padded(lambda x: self._search(models, x, on_step), images, unit)
         return found.clamp(0, 1).to(images)
 
-    def objective(self, model: Diffusion, x: Tensor, given: list[Tensor]) -> Tensor:
+    def objective(self, models: Models, x: Tensor, given: list[Tensor]) -> Tensor:
         """The loss of each picture, (n,); x in [−1, 1], ``given`` the protected's activations."""
+        model, distance = models.diffusion, models.perceptual
         shown = (x / 2 + 0.5).clamp(0, 1)
         drawn = model.draw(model.posterior(shown)[0]) * 2 - 1
         consistency = (drawn - x.to(drawn.device)).square().flatten(1).mean(1)
-        distance = need(self.distance, self.name)
         apart = distance.between(distance.activations(shown), given) - self.perceptual
         return consistency + self.weight * apart.clamp_min(0).to(drawn.device)
 
-    def _search(self, model: Diffusion, images: Tensor, on_step: OnStep | None) -> Tensor:
+    def _search(self, models: Models, images: Tensor, on_step: OnStep) -> Tensor:
         with torch.no_grad():
-            given = need(self.distance, self.name).activations(images)
+            given = models.perceptual.activations(images)
         noise = draw_normal(
             images.shape[1:], generators([self.seed * 100_003 + i for i in range(len(images))])
         )
@@ -79,11 +72,10 @@ class Impress:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps, eta_min=1e-5)
         for step in range(self.steps):
             adam.zero_grad(set_to_none=True)
-            self.objective(model, x, given).sum().backward()
+            self.objective(models, x, given).sum().backward()
             adam.step()
             schedule.step()
             with torch.no_grad():
                 x.clamp_(-1, 1)
-            if on_step is not None:
-                on_step(step + 1, self.steps)
+            on_step(StepInfo(step + 1, self.steps))
         return (x.detach() / 2 + 0.5).clone()

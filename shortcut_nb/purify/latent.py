@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from torch import Tensor
 
 from ..diffusion import Diffusion, generators
-from ..images import check_images
-from .base import OnStep, by_batches, need, register
+from ..profile import Profile
+from ..progress import OnStep
+from ..settings import Count, Guidance, Seed, Share
+from ..templates import fill
+from .base import Purifier, by_batches, register
 from .windows import padded
 
 
 @register("ldiffpure")
 @dataclass(frozen=True)
-class LatentDiffPure:
+class LatentDiffPure(Purifier):
     """Image-to-image with the profile's model under a prompt for clean pictures.
 
     DiffShortcut's "ldiffp": 300 of 1,000 timesteps, ancestral, guidance 7.5.
@@ -23,38 +26,30 @@ class LatentDiffPure:
     Args:
         strength: share of the noise schedule; 0 is the identity.
         steps: denoising steps taken; 300 walks through every timestep.
-        prompt: what the picture should show; {class_name} is filled in by ``bind``.
+        prompt: what the picture should show; {class_name} is filled in.
         eta: 1 is ancestral, 0 deterministic.
         seed: picture i draws from (seed, i).
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("diffusion",)
-    strength: float = 0.3
-    steps: int = 300
-    guidance_scale: float = 7.5
+    strength: Share = 0.3
+    steps: Count = 300
+    guidance_scale: Guidance = 7.5
     prompt: str = "a photo of a {class_name}, clear, high resolution, high quality, noise-free"
-    eta: float = 1.0
-    seed: int = 0
-    model: Diffusion | None = field(default=None, compare=False, repr=False)
-    batch: int = field(default=8, compare=False, repr=False)
+    eta: Share = 1.0
+    seed: Seed = 0
+    batch: Count = field(default=8, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1 or self.steps < 1:
-            raise ValueError(
-                f"expected strength in [0, 1] and steps >= 1, got {self.strength}, {self.steps}"
-            )
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion",)
 
-    def bind(self, lab: Any, class_name: str = "") -> Self:
-        """A copy that holds ``lab.diffusion``, its prompt filled in."""
-        said = self.prompt.format(class_name=class_name)
-        return replace(self, model=lab.diffusion, prompt=said)
+    def prepared(self, profile: Profile, class_name: str) -> Self:
+        return replace(self, prompt=fill(self.prompt, class_name))
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.strength == 0:
             return images.clone()
-        model = need(self.model, self.name)
+        model: Diffusion = models.diffusion
         source = generators([self.seed * 100_003 + i for i in range(len(images))])
 
         def work(x: Tensor) -> Tensor:

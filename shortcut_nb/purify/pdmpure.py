@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Self
 
+from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
-from .base import OnStep, need, register
+from ..networks import PixelDiffusion
+from ..profile import Profile
+from ..progress import OnStep
+from ..settings import Count, Guidance, Share
+from ..templates import fill
+from .base import register
 from .diffpure import DiffPure
-from .pixel_diffusion import PixelDiffusion
 from .sr import SuperResolution
 
 
@@ -36,38 +41,29 @@ class PDMPure(DiffPure):
             script does (base step 44 and 99).
     """
 
-    strength: float = 0.05
-    steps: int = 10
+    strength: Share = 0.05
+    steps: Count = 10
     upscale: bool | None = None
-    upscale_steps: int = 50
-    guidance_scale: float = 4.0
-    noise_level: int = 20
+    upscale_steps: Count = 50
+    guidance_scale: Guidance = 4.0
+    noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
     prompt: str = "a picture"
-    upscaler: SuperResolution | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._last_stage()  # its parameters are checked now
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The pixel model, and the upscaler when it is to run."""
-        return ("purifier:pixel", *(SuperResolution.roles if self.upscale else ()))
+        return ("purifier:pixel", *(self.last_stage().roles if self.upscale else ()))
 
-    def bind(self, lab: Any, class_name: str = "") -> Self:
-        """A copy that holds ``lab.pixel_diffusion``, and the upscaler when it is to run."""
+    def prepared(self, profile: Profile, class_name: str) -> Self:
         upscale = self.upscale
         if upscale is None:
-            upscale = "upscaler" in lab.profile.purifiers
-        last = self._last_stage().bind(lab, class_name) if upscale else None
-        return replace(super().bind(lab, class_name), upscale=upscale, upscaler=last)
+            upscale = "upscaler" in profile.purifiers
+        return replace(self, upscale=upscale, prompt=fill(self.prompt, class_name))
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]; ``on_step`` counts each stage by itself."""
-        redrawn = super().__call__(images, on_step)
-        if not self.upscale or self.timestep(need(self.model, self.name)) < 0:
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        redrawn = super().run(images, models, on_step)
+        if not self.upscale or self.timestep(models.pixel_diffusion) < 0:
             return redrawn
-        return need(self.upscaler, self.name)(redrawn, on_step)
+        return self.last_stage().run(redrawn, models, on_step)
 
     def clean(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:
         t = self.timestep(model)
@@ -75,7 +71,8 @@ class PDMPure(DiffPure):
         noisy = model.add_noise((x * 2 - 1).to(model.device), noised, source)
         return (self.denoise(model, noisy, t, source).to(x) / 2 + 0.5).clamp(0, 1)
 
-    def _last_stage(self) -> SuperResolution:
+    def last_stage(self) -> SuperResolution:
+        """Super-resolution with its share of the parameters."""
         return SuperResolution(
             steps=self.upscale_steps, guidance_scale=self.guidance_scale,
             noise_level=self.noise_level, prompt=self.prompt, seed=self.seed,

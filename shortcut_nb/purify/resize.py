@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..images import check_images
-from .base import OnStep, register
+from ..progress import OnStep
+from .base import Purifier, register
 
 
 @register("resize")
 @dataclass(frozen=True)
-class Resize:
+class Resize(Purifier):
     """Shrink by ``factor`` and enlarge to the old size, bicubic and antialiased; 1 is identity."""
 
-    factor: float = 2.0
+    factor: Annotated[float, Ge(1), Le(1000)] = 2.0
 
-    def __post_init__(self) -> None:
-        if not self.factor >= 1:
-            raise ValueError(f"factor must be at least 1, got {self.factor}")
-
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.factor == 1:
             return images.clone()
         size = images.shape[-2:]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
+from diffusers import UNet2DModel
 from torch import Tensor
-from torch.nn import Module
 from torch.nn import functional as F
 
-from ..images import check_images
-from .base import OnStep, by_batches, need, register, with_network
+from ..modes import frozen
+from ..progress import OnStep
+from ..settings import Count, Share
+from .base import Purifier, by_batches, register
 
 
 @register("restorer")
 @dataclass(frozen=True)
-class Restorer:
+class Restorer(Purifier):
     """Subtract the degradation that a network finds in the whole picture.
 
     The network is a diffusers ``UNet2DModel`` that maps a degraded picture in [-1, 1] to its
@@ -25,57 +27,43 @@ class Restorer:
 
     Args:
         strength: 0 is the identity, 1 the network's picture, in between a linear blend.
-        network: the model; ``bind(lab)`` fetches it. No part of comparison or hashing.
         batch: pictures per forward pass.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("purifier:restorer",)
-    strength: float = 1.0
-    network: Module | None = field(default=None, compare=False, repr=False)
-    batch: int = field(default=16, compare=False, repr=False)
+    strength: Share = 1.0
+    batch: Count = field(default=16, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be in [0, 1], got {self.strength}")
-
-    def bind(self, lab: Any, class_name: str = "") -> Restorer:
-        """A copy that holds ``lab.purifier_model("restorer")``."""
-        return with_network(self, lab)
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("purifier:restorer",)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1], of any size.
-
-        Raises RuntimeError when no network has been bound.
-        """
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.strength == 0:
             return images.clone()
-        network = need(self.network, self.name)
-        was_training = network.training
-        network.eval()
-        try:
+        network = models.purifier_model(self.name)
+        with frozen(network):
             restored = by_batches(
-                len(images), self.batch, lambda rows: self._restore(images[rows]), on_step
+                len(images), self.batch, lambda rows: restore(network, images[rows]), on_step
             )
-        finally:
-            network.train(was_training)
         return torch.lerp(images, restored, self.strength).clamp(0, 1)
 
-    def differentiable(self, images: Tensor) -> Tensor:
+    def differentiable(self, images: Tensor, models: Any) -> Tensor:
         """The same map with gradients to the pictures, for attackers who know it."""
-        need(self.network, self.name)
-        return torch.lerp(images, self._restore(images), self.strength)
+        network = models.purifier_model(self.name)
+        return torch.lerp(images, restore(network, images), self.strength)
 
-    def _restore(self, images: Tensor) -> Tensor:
-        high, wide = images.shape[-2:]
-        depth = len(self.network.config.block_out_channels) - 1
-        unit = max(8, 2**depth)
-        down, right = -high % unit, -wide % unit
-        fits = down < high and right < wide
-        weight = next(self.network.parameters())
-        x = (images * 2 - 1).to(weight.device, weight.dtype)
-        x = F.pad(x, (0, right, 0, down), mode="reflect" if fits else "replicate")
-        clean = x - self.network(x, timestep=0).sample
-        clean = (clean[..., :high, :wide].to(images.device, images.dtype) + 1) / 2
-        return clean.clamp(0, 1)
+
+def restore(network: UNet2DModel, images: Tensor) -> Tensor:
+    """What a network leaves of pictures (n, 3, H, W) in [0, 1] of any size; differentiable."""
+    high, wide = images.shape[-2:]
+    depth = len(network.config.block_out_channels) - 1
+    unit = max(8, 2**depth)
+    down, right = -high % unit, -wide % unit
+    fits = down < high and right < wide
+    weight = next(network.parameters())
+    x = (images * 2 - 1).to(weight.device, weight.dtype)
+    x = F.pad(x, (0, right, 0, down), mode="reflect" if fits else "replicate")
+    clean = x - network(x, timestep=0).sample
+    clean = (clean[..., :high, :wide].to(images.device, images.dtype) + 1) / 2
+    return clean.clamp(0, 1)

@@ -3,55 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, Self
 
 import torch
+from annotated_types import Ge, Lt
 from diffusers import StableDiffusionUpscalePipeline
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..diffusion import generators
-from ..images import check_images
-from .base import OnStep, by_batches, need, register
+from ..profile import Profile
+from ..progress import OnStep
+from ..settings import Count, Guidance, Seed
+from ..templates import fill
+from .base import Purifier, by_batches, register
 from .windows import padded
 
 
 @register("sr")
 @dataclass(frozen=True)
-class SuperResolution:
+class SuperResolution(Purifier):
     """Bicubic ÷4, then ×4 by the profile's StableDiffusionUpscalePipeline, as in DiffShortcut.
 
     Args:
         steps, guidance_scale, noise_level: of the upscaler's pipeline; 75, 9 and 20 by default.
-        prompt: {class_name} is filled in by ``bind``.
+        prompt: {class_name} is filled in.
         seed: picture i draws from (seed, i).
     """
 
-    # An upscaler without a text encoder reads prompts with the text-to-image model's.
-    roles: ClassVar[tuple[str, ...]] = ("diffusion", "purifier:upscaler")
-    steps: int = 75
-    guidance_scale: float = 9.0
-    noise_level: int = 20
+    steps: Count = 75
+    guidance_scale: Guidance = 9.0
+    noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
     prompt: str = "A photo of a {class_name}"
-    seed: int = 0
-    model: StableDiffusionUpscalePipeline | None = field(default=None, compare=False, repr=False)
-    batch: int = field(default=8, compare=False, repr=False)
+    seed: Seed = 0
+    batch: Count = field(default=8, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.noise_level < 0:
-            raise ValueError(
-                f"expected steps >= 1 and noise_level >= 0, got {self.steps}, {self.noise_level}"
-            )
+    @property
+    def roles(self) -> tuple[str, ...]:
+        # An upscaler without a text encoder reads prompts with the text-to-image model's.
+        return ("diffusion", "purifier:upscaler")
 
-    def bind(self, lab: Any, class_name: str = "") -> SuperResolution:
-        """A copy that holds ``lab.upscaler``, its prompt filled in."""
-        said = self.prompt.format(class_name=class_name)
-        return replace(self, model=lab.upscaler, prompt=said)
+    def prepared(self, profile: Profile, class_name: str) -> Self:
+        return replace(self, prompt=fill(self.prompt, class_name))
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        check_images(images)
-        pipe = need(self.model, self.name)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        pipe: StableDiffusionUpscalePipeline = models.upscaler
         source = generators([self.seed * 100_003 + i for i in range(len(images))])
 
         def work(x: Tensor) -> Tensor:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Gt, Le
 from scipy.ndimage import distance_transform_edt
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
-from ..images import check_images
-from .base import OnStep, register
+from ..progress import OnStep, StepInfo
+from ..settings import Count, Seed, Weight
+from .base import Purifier, register
 
 
 @register("tvm")
 @dataclass(frozen=True)
-class TVM:
+class TVM(Purifier):
     """min_Z ½‖M ∘ (Z − x)‖² + weight · TV(Z), with a random mask M that keeps ``keep`` of x.
 
     Solved at full resolution by proximal gradient steps whose proximal map is scikit-image's
@@ -29,28 +32,19 @@ class TVM:
         seed: of the mask.
     """
 
-    weight: float = 0.03
-    keep: float = 0.5
-    iterations: int = 20
-    seed: int = 0
+    weight: Weight = 0.03
+    keep: Annotated[float, Gt(0), Le(1)] = 0.5
+    iterations: Count = 20
+    seed: Seed = 0
 
-    def __post_init__(self) -> None:
-        if self.weight < 0 or not 0 < self.keep <= 1 or self.iterations < 1:
-            raise ValueError(
-                "expected weight >= 0, keep in (0, 1] and iterations >= 1; got "
-                f"{self.weight}, {self.keep}, {self.iterations}"
-            )
-
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        pixels = check_images(images).cpu().numpy()
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
+        pixels = images.cpu().numpy()
         out = []
         for done, picture in enumerate(pixels, start=1):
             rng = np.random.default_rng([self.seed, 11])
             mask = rng.random(picture.shape[1:]) < self.keep
             out.append(np.stack([self._fill(channel, mask) for channel in picture]))
-            if on_step is not None:
-                on_step(done, len(pixels))
+            on_step(StepInfo(done, len(pixels)))
         filled = torch.from_numpy(np.stack(out)).float().clamp(0, 1)
         return filled.to(images.device)
 

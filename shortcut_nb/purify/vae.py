@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
-from ..images import check_images
-from .base import OnStep, need, register
+from ..progress import OnStep
+from ..settings import Share
+from .base import Purifier, register
 from .windows import padded
 
 
 @register("vae")
 @dataclass(frozen=True)
-class VaeRoundTrip:
+class VaeRoundTrip(Purifier):
     """Encode and decode with the profile's autoencoder, at the posterior mean.
 
     Args:
         strength: 0 is the identity, 1 the decoded picture, in between a linear blend.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("diffusion",)
-    strength: float = 1.0
-    model: Diffusion | None = field(default=None, compare=False, repr=False)
+    strength: Share = 1.0
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be in [0, 1], got {self.strength}")
-
-    def bind(self, lab: Any, class_name: str = "") -> VaeRoundTrip:
-        """A copy that holds ``lab.diffusion``."""
-        return replace(self, model=lab.diffusion)
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("diffusion",)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]."""
-        check_images(images)
+    def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.strength == 0:
             return images.clone()
-        model = need(self.model, self.name)
+        model: Diffusion = models.diffusion
 
         def round_trip(x: Tensor) -> Tensor:
             return torch.cat([model.decode(model.posterior(part)[0]) for part in x.split(16)])

@@ -1,0 +1,31 @@
+"""A profile's ``defaults:`` are settings of known attacks, purifiers and trainers."""
+
+from __future__ import annotations
+
+from .attacks import ATTACKS
+from .errors import UserError
+from .personalize import TRAINERS
+from .profile import Profile
+from .purify import PURIFIERS
+from .registry import nearest
+from .settings import make
+
+
+def check_defaults(profile: Profile) -> None:
+    """Make sure that every entry of a profile's ``defaults`` can be made.
+
+    Raises:
+        UserError: an unknown name or parameter (the nearest are listed), or a wrong value.
+    """
+    known = ATTACKS | PURIFIERS | TRAINERS
+    for name, params in profile.defaults.items():
+        where = f"profile {profile.name}, defaults"
+        if name not in known:
+            raise UserError(
+                f"{where}: there is no attack, purifier or trainer {name!r}; the nearest are "
+                f"{nearest(name, known)}"
+            )
+        try:
+            make(known[name], params)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None

@@ -1,0 +1,33 @@
+"""Pictures encoded once, for many training steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from .diffusion import Diffusion
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """Scaled posterior mean and std of encoded pictures, each (n, c, h, w)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def draw(self, rows: Tensor, generator: Generator) -> Tensor:
+        """A fresh posterior sample of some rows."""
+        mean, std = self.mean[rows], self.std[rows]
+        return mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
+
+
+@torch.no_grad()
+def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
+    """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps."""
+    parts = [model.posterior(part) for part in images.split(batch)]
+    return Latents(torch.cat([m for m, _ in parts]), torch.cat([s for _, s in parts]))

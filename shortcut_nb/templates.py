@@ -1,0 +1,41 @@
+"""Prompt templates: words filled in, with the right article."""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+from .errors import UserError
+
+ALLOWED = ("identifier", "class_name")
+_ARTICLE = re.compile(r"\b([Aa])(?= \{class_name\})")
+_VOWELS = tuple("aeiouAEIOU")
+
+
+def check_template(template: str, allowed: tuple[str, ...] = ALLOWED) -> str:
+    """Make sure that a template has no words but those allowed, and hand it back.
+
+    Raises:
+        ValueError: another word in braces, or braces that do not match.
+    """
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise UserError(f"the template {template!r} has unmatched braces ({error})") from None
+    for name in names:
+        if name not in allowed:
+            can = " and ".join(f"{{{word}}}" for word in allowed)
+            raise UserError(f"the template {template!r} may use {can}; got {{{name}}}")
+    return template
+
+
+def fill(template: str, class_name: str, identifier: str = "") -> str:
+    """A template with its words filled in; "a {class_name}" becomes "an airplane".
+
+    Raises:
+        ValueError: see :func:`check_template`.
+    """
+    check_template(template)
+    if class_name.startswith(_VOWELS):
+        template = _ARTICLE.sub(r"\1n", template)
+    return template.format(class_name=class_name, identifier=identifier)
