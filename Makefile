@@ -1,16 +1,19 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks figures lab bench pretrain pretrain-gpu clean
+.PHONY: help demo test fast oldest lint notebooks figures lab bench pretrain pretrain-gpu clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+OLDEST := .venv-oldest
 
 help:
 	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
 	@echo "make test       lint, then every test"
+	@echo "make fast       every test that is not marked slow"
+	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run every notebook, in order"
 	@echo "make figures    draw every figure again (the same run)"
@@ -37,6 +40,19 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest
 
+fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+# Lowest versions of what the package needs; its dependencies' own and the tools are pip's choice.
+$(OLDEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^>]*\)>=\([^"]*\)".*/\1==\2/p' pyproject.toml > $(OLDEST)/lowest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/lowest.txt -e ".[dev]"
+	@touch $@
+
+oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -m "not slow"
+
 notebooks figures: $(STAMP)
 	$(BIN)/shortcut-nb run all
 
@@ -54,5 +70,5 @@ pretrain-gpu: $(STAMP)
 	$(BIN)/python3 -m shortcut_nb.mini.pretrain.gpu
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Iterator
 from enum import StrEnum
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +13,6 @@ from shortcut_nb import catalogue
 from shortcut_nb.cli_doors import doors
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
-
-LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "papermill")
 
 
 class Kind(StrEnum):
@@ -98,71 +93,36 @@ def _report(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {bar['key']:<32} {bar['value']:.4g} {bar['sign']} {bar['bar']:.4g}  {said}"
 
 
-def diagnose() -> dict[str, Any]:
-    """Versions, device, memory in bytes, and for each profile the weights it lacks."""
-    import torch
-
-    from shortcut_nb.profile import available_profiles
-    from shortcut_nb.store import Store
-
-    cuda = torch.cuda.is_available()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("shortcut-nb", *LIBRARIES)},
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "device_memory": torch.cuda.get_device_properties(0).total_memory if cuda else None,
-        "memory": memory,
-        "threads": torch.get_num_threads(),
-        "store": str(Store().root),
-        "profiles": {name: lacks(name) for name in available_profiles()},
-    }
-
-
-def lacks(profile: str) -> dict[str, str]:
-    """The models of a profile that cannot be used here, each with what to do about it."""
-    from shortcut_nb.profile import load_profile, verify
-
-    found = {}
-    for role, ref in load_profile(profile).models().items():
-        try:
-            verify(ref)
-        except (FileNotFoundError, ValueError) as error:
-            found[role] = str(error)
-    return found
-
-
 def doctor(
+    profile: Annotated[
+        list[str] | None, typer.Option(help="Only this profile, a name or a YAML file; repeatable.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,
 ) -> None:
-    """Show versions, device, memory, and what each profile still lacks.
+    """Show versions, device, memory, and what each profile still lacks; no model is opened.
 
-    Example: shortcut-nb doctor
+    Example: shortcut-nb doctor --profile my_profile.yaml
     """
     with doors():
-        show_doctor(as_json)
+        from shortcut_nb.doctor import diagnose
+
+        found = diagnose(list(profile) if profile else None)
+        if as_json:
+            typer.echo(json.dumps(found, indent=2))
+            return
+        for line in _findings(found):
+            typer.echo(line)
 
 
-def show_doctor(as_json: bool) -> None:
-    """Print `diagnose()` as text or as JSON."""
-    found = diagnose()
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    typer.echo(f"python {found['python']}")
-    for name, version_text in found["versions"].items():
-        typer.echo(f"{name} {version_text}")
-    typer.echo(f"device {found['device']}, {found['threads']} threads")
-    typer.echo(f"memory {found['memory'] / 2**30:.1f} GiB")
-    typer.echo(f"store {found['store']}")
+def _findings(found: dict[str, Any]) -> Iterator[str]:
+    yield f"python {found['python']}"
+    for name, version in found["versions"].items():
+        tested = found["untested"].get(name)
+        yield f"{name} {version}" + (f"  not tested: {' to '.join(tested)} were" if tested else "")
+    yield f"device {found['device']}, {found['threads']} threads"
+    yield f"memory {found['memory'] / 2**30:.1f} GiB"
+    yield f"store {found['store']}"
     for profile, missing in found["profiles"].items():
-        typer.echo(f"profile {profile}: {'ready' if not missing else 'lacks'}")
+        yield f"profile {profile}: {'ready' if not missing else 'lacks'}"
         for role, what in missing.items():
-            typer.echo(f"  {role}: {what}")
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+            yield f"  {role}: {what}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
 from .models import Models
+from .notices import announce
 from .profile import available_profiles
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch
@@ -25,6 +26,7 @@ class Lab(Models):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        announce(self.profile)
         if self.profile.name not in available_profiles():
             from .defaults import check_defaults
 

@@ -20,8 +20,8 @@ IMPORTED_AS = {
     "umap-learn": "umap",
     "open_clip_torch": "open_clip",
 }
-# Brought along by transformers, which cannot do without them.
-BROUGHT_ALONG = {"huggingface_hub", "tokenizers"}
+# Brought along by transformers and pydantic, which cannot do without them.
+BROUGHT_ALONG = {"annotated_types", "huggingface_hub", "packaging", "tokenizers"}
 
 
 def name(requirement):

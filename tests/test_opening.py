@@ -13,8 +13,9 @@ from diffusers import (
     UNet2DModel,
 )
 
+from shortcut_nb import opening
 from shortcut_nb.diffusion import open_pipeline
-from shortcut_nb.weights import BadWeights, MissingWeights
+from shortcut_nb.weights import PACKAGE, BadWeights, MissingWeights, ModelRef
 from tests.ldm_file import save_single_file
 from tests.tiny_sd import save_pipeline
 
@@ -157,3 +158,19 @@ def test_weights_of_another_model_under_the_right_names_are_refused(folder, tmp_
     shutil.copy(folder / "vae" / "diffusion_pytorch_model.safetensors", unet)
     with pytest.raises(BadWeights, match="unet"):
         open_pipeline(tmp_path / "pipe")
+
+
+def test_a_small_pipeline_may_lie_flat_in_one_folder(tmp_path):
+    """As google/ddpm-celebahq-256 does: no folder for each part."""
+    shipped = PACKAGE / "mini" / "weights" / "pixel"
+    for path in shipped.rglob("*.*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "sha256.json").unlink()
+    ref = ModelRef(id=str(tmp_path), loader="ddpm")
+    flat = opening.open_pixel_diffusion(ref, "cpu")
+    whole = opening.open_pixel_diffusion(ref.model_copy(update={"id": str(shipped)}), "cpu")
+    for ours, theirs in zip(flat.unet.parameters(), whole.unet.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    (tmp_path / "scheduler_config.json").unlink()
+    with pytest.raises(BadWeights, match="scheduler_config.json is missing"):
+        opening.open_pixel_diffusion(ref, "cpu")

@@ -18,7 +18,7 @@ from diffusers import (
 from torch.nn import Module
 
 from ..weights import BadWeights, ModelRef, check_weights, inspect_file, resolve
-from ..weights.folders import UNUSED, read_index, weight_files
+from ..weights.folders import UNUSED, part_of, read_index, weight_files
 from ..weights.opening import open_model, opening
 from ..weights.pipelines import check_fit, check_supported
 from .backbone import Diffusion, assembled, parts_of
@@ -100,7 +100,8 @@ def open_folder(
                 f"{folder} wants {kind_of_part} from {library!r}, and only diffusers' and "
                 "transformers' classes are opened: take a pipeline without it."
             )
-        parts[name] = _part(getattr(importlib.import_module(library), kind_of_part), folder / name)
+        part = getattr(importlib.import_module(library), kind_of_part)
+        parts[name] = _part(part, part_of(folder, name))
     return assembled(kind, parts)
 
 

@@ -6,7 +6,16 @@ No torch here: profiles and the command line read this, and they start fast.
 from .digests import file_digests, file_sha256, known_sha256
 from .files import BadWeights, TensorInfo, inspect_file
 from .folders import check_weights
-from .refs import PACKAGE, MissingWeights, ModelRef, Strict, checked, resolve, verify
+from .refs import (
+    PACKAGE,
+    MissingWeights,
+    ModelRef,
+    Strict,
+    checked,
+    expected_digests,
+    resolve,
+    verify,
+)
 
 __all__ = [
     "PACKAGE",
@@ -17,6 +26,7 @@ __all__ = [
     "TensorInfo",
     "check_weights",
     "checked",
+    "expected_digests",
     "file_digests",
     "file_sha256",
     "inspect_file",

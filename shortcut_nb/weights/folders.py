@@ -84,7 +84,7 @@ def check_pipeline(folder: Path, expected: str | None = None) -> None:
             f"{folder} holds a {found} where a {expected} should be: correct the profile."
         )
     configs = {
-        name: check_component(folder / name, *entry)
+        name: check_component(part_of(folder, name), *entry)
         for name, entry in index.items()
         if isinstance(entry, list) and entry[0] is not None and name not in UNUSED
     }
@@ -103,6 +103,12 @@ def read_index(folder: Path) -> dict[str, Any]:
         f"{folder} is {of_folder(folder)} and no diffusers pipeline (it has no {INDEX}): name "
         "the pipeline's folder, or fetch it again."
     )
+
+
+def part_of(folder: Path, name: str) -> Path:
+    """Where a part of a pipeline lies: its own folder, or in small pipelines the pipeline's."""
+    flat = any((folder / each).is_file() for each in ("config.json", "scheduler_config.json"))
+    return folder if flat and not (folder / name).is_dir() else folder / name
 
 
 def check_component(part: Path, library: str, kind: str) -> dict[str, Any]:

@@ -90,23 +90,28 @@ def resolve(ref: ModelRef, *, download: bool = False) -> Path:
 
 def _snapshot(ref: ModelRef, download: bool) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     command = f"hf download {ref.id}" + (f" --revision {ref.revision}" if ref.revision else "")
     command += "".join(f" --include '{pattern}'" for pattern in ref.files)
     try:
-        found = snapshot_download(
+        folder = snapshot_download(
             ref.id,
             revision=ref.revision,
             allow_patterns=ref.files or None,
             local_files_only=not download,
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
+    except Exception as error:  # of the network, the disk, the hub and its client
+        if not download:
+            raise MissingWeights(
+                f"the weights {ref.id!r} are not on this machine: fetch them once, on a machine "
+                f"with a network, with `{command}`."
+            ) from None
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise MissingWeights(
-            f"the weights {ref.id!r} are not on this machine: fetch them once, on a machine with "
-            f"a network, with `{command}`."
-        ) from None
-    return Path(found)
+            f"the weights {ref.id!r} could not be fetched ({reason}): look at the network and the "
+            "name, and run it again; what has arrived is kept."
+        ) from error
+    return Path(folder)
 
 
 def expected_digests(ref: ModelRef, folder: Path) -> dict[str, str]:

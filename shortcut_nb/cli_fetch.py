@@ -1,0 +1,29 @@
+"""`shortcut-nb fetch`: bring a profile's weights to this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shortcut_nb.cli_doors import doors
+
+
+def fetch(
+    profile: Annotated[str, typer.Argument(help="Profile name, or the path of a YAML file.")],
+) -> None:
+    """Fetch every model that a profile names, and check it; what was cut off goes on.
+
+    Example: shortcut-nb fetch sd15
+    """
+    with doors() as work:
+        from shortcut_nb.fetch import fetch as bring
+        from shortcut_nb.profile import load_profile
+
+        work.kept = "what was fetched is kept; run the same command to go on"
+        found = bring(
+            load_profile(profile), lambda role, name: typer.echo(f"{role}: {name}", err=True)
+        )
+        for model in found:
+            said = f"{model.checked} files have their sha256" if model.checked else "whole"
+            typer.echo(f"{model.role}: {said}, in {model.path}")

@@ -1,0 +1,80 @@
+"""What this machine has and what profiles lack on it; no model is opened."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from .profile import Profile, available_profiles, load_profile
+from .versions import TESTED, installed, is_tested
+from .weights import BadWeights, MissingWeights, ModelRef, checked
+
+LIBRARIES = ("shortcut-nb", *TESTED, "papermill")
+
+
+def diagnose(profiles: list[str | Path] | None = None) -> dict[str, Any]:
+    """Versions, device, memory in bytes, and for each profile the weights it lacks.
+
+    Args:
+        profiles: names or YAML files; None is all that come with the package.
+
+    Returns:
+        Plain values: ``versions`` (name → version), ``untested`` (name → lowest and newest
+        tested), ``device``, ``device_memory``, ``memory``, ``threads``, ``store``, and
+        ``profiles``: name → role → what is wrong.
+
+    Raises:
+        UserError: a profile that cannot be read.
+    """
+    opened = [load_profile(name) for name in profiles or available_profiles()]
+    lacking = {profile.name: lacks(profile) for profile in opened}
+    versions = {name: installed(name) for name in LIBRARIES}
+    return {
+        "python": platform.python_version(),
+        "versions": {name: version or "not installed" for name, version in versions.items()},
+        "untested": {
+            name: list(TESTED[name])
+            for name, version in versions.items()
+            if not is_tested(name, version)
+        },
+        **_machine(),
+        "profiles": lacking,
+    }
+
+
+def lacks(profile: Profile | str | Path) -> dict[str, str]:
+    """The models of a profile that cannot be used here, each with what to do about it.
+
+    Configurations, headers and digests of every part are read: an incomplete snapshot is found.
+    """
+    found = {}
+    for role, ref in load_profile(profile).models().items():
+        if what := problem(ref):
+            found[role] = what
+    return found
+
+
+def problem(ref: ModelRef) -> str:
+    """What is wrong with a model's weights, in one line; "" when they can be used."""
+    try:
+        checked(ref)
+    except (BadWeights, MissingWeights) as error:
+        return str(error)
+    return ""
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    from .store import Store
+
+    cuda = torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "device_memory": torch.cuda.get_device_properties(0).total_memory if cuda else None,
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "threads": torch.get_num_threads(),
+        "store": str(Store().root),
+    }

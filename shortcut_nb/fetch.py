@@ -1,0 +1,49 @@
+"""Bring a profile's weights to this machine: with progress, resumed, and checked afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .profile import Profile
+from .weights import ModelRef, check_weights, expected_digests, resolve, verify
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One model that is here now.
+
+    Attributes:
+        role: in the profile.
+        path: its folder or file.
+        checked: how many files were held against their SHA-256.
+    """
+
+    role: str
+    path: Path
+    checked: int
+
+
+def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) -> list[Fetched]:
+    """Fetch every model of a profile that names a hub, and check all of them.
+
+    What is here already is not fetched again, and a file that was cut off goes on where it
+    stopped (huggingface_hub). Models in the package or in a folder are only checked.
+
+    Args:
+        on_model: called with role and id before each.
+
+    Raises:
+        MissingWeights: no network, or no such model; in one sentence.
+        BadWeights: what arrived is not what the profile names.
+    """
+    return [_one(role, ref, on_model) for role, ref in profile.models().items()]
+
+
+def _one(role: str, ref: ModelRef, on_model: Callable[[str, str], None] | None) -> Fetched:
+    if on_model:
+        on_model(role, ref.id)
+    path = resolve(ref, download=True)
+    check_weights(path, ref.loader)
+    return Fetched(role, path, verify(ref) if expected_digests(ref, path) else 0)
