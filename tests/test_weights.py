@@ -340,3 +340,16 @@ def test_missing_weights_are_said_before_any_library_is_loaded(tmp_path):
     assert loaded == "[]"
     with pytest.raises(MissingWeights):
         checked(ModelRef(id="./nowhere", loader="open_clip"))
+
+
+@pytest.mark.parametrize(
+    ("loader", "options", "what"),
+    [
+        ("stable-diffusion", {"cfg": "x"}, "no option 'cfg'; it has: config"),
+        ("image-embedder", {"threshold": 0.5}, "no option 'threshold'"),
+        ("ddpm", {"size": 3}, "it has: none"),
+    ],
+)
+def test_an_option_that_the_loader_does_not_have_is_refused_when_read(loader, options, what):
+    with pytest.raises(ValueError, match=what):
+        ModelRef(id="x", loader=loader, options=options)

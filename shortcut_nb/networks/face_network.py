@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Module
 
-from ..weights import inspect_file
+from ..errors import UserError
+from ..weights import BadWeights, inspect_file
 from ..weights.opening import opening
 
 INSTALL = 'install the extra: pip install "shortcut-nb[restoration]"'
@@ -52,25 +53,27 @@ class FaceNetwork:
             file: its name in the folder, where there are several.
 
         Raises:
-            ValueError: no spandrel, no such file, or another architecture.
+            BadWeights: no such file, a damaged one, or another architecture.
+            UserError: spandrel is not installed.
         """
         found = weights_file(Path(path), file)
+        state = read_weights(found)
         try:
             import spandrel
             import spandrel_extra_arches
         except ImportError as error:
-            raise ValueError(f"face restorers need spandrel ({error}): {INSTALL}") from None
+            raise UserError(f"face restorers need spandrel ({error}): {INSTALL}") from None
         registry = spandrel.MAIN_REGISTRY.copy()
         registry.add(*spandrel_extra_arches.EXTRA_REGISTRY, ignore_duplicates=True)
         try:
-            model = registry.load(spandrel.canonicalize_state_dict(read_weights(found)))
+            model = registry.load(spandrel.canonicalize_state_dict(state))
         except spandrel.UnsupportedModelError:
-            raise ValueError(
-                f"{found} holds no network that spandrel knows; expected {', '.join(CALLS)}"
+            raise BadWeights(
+                f"{found} holds no network that spandrel knows; expected {', '.join(CALLS)}."
             ) from None
         kind = model.architecture.id
         if kind not in CALLS:
-            raise ValueError(f"expected a face restorer ({', '.join(CALLS)}), got {kind}: {found}")
+            raise BadWeights(f"expected a face restorer ({', '.join(CALLS)}), got {kind}: {found}")
         module = model.model.float().to(device).eval().requires_grad_(False)
         return cls(module, CALLS[kind])
 
@@ -86,14 +89,14 @@ def weights_file(path: Path, name: str | None = None) -> Path:
     """The one weights file that a path means.
 
     Raises:
-        ValueError: none, or several without a name to choose by.
+        BadWeights: none, or several without a name to choose by.
     """
     if path.is_file():
         return path
     found = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and name in (None, p.name))
     if len(found) != 1:
         have = ", ".join(p.name for p in found) or "none"
-        raise ValueError(
+        raise BadWeights(
             f"expected one weights file ({', '.join(SUFFIXES)}) in {path}, got {have}: name it "
             "under options: {file: ...} in the profile"
         )
@@ -102,7 +105,7 @@ def weights_file(path: Path, name: str | None = None) -> Path:
 
 def read_weights(path: Path) -> dict:
     """The tensors of a checkpoint by name. A pickle may hold tensors and nothing else."""
-    if inspect_file(path, pickles=True):
+    if inspect_file(path, pickles=path.suffix != ".safetensors"):
         return load_file(str(path))
     with opening(path, "a PyTorch checkpoint of tensors and nothing else"):
         return torch.load(path, map_location="cpu", weights_only=True)

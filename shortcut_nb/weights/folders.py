@@ -49,12 +49,12 @@ def check_weights(path: str | Path, loader: str) -> None:
         check_part(path)
     else:
         for file in sorted(p for p in path.iterdir() if p.suffix in CHECKPOINTS):
-            inspect_file(file, pickles=True)
+            inspect_file(file, pickles=file.suffix != ".safetensors")
 
 
 def _check_file(path: Path, loader: str) -> None:
     if loader == "spandrel":
-        inspect_file(path, pickles=True)
+        inspect_file(path, pickles=path.suffix != ".safetensors")
     elif loader == "stable-diffusion":
         tensors = inspect_file(path)
         if not any(name.startswith("model.diffusion_model.") for name in tensors):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import MissingFile
 from .digests import known_sha256
@@ -28,6 +28,15 @@ Loader = Literal[
     "upscaler",
     "spandrel",
 ]
+_PIXELS = ("size", "pixel_mean", "pixel_std", "batch")
+# What `options` of a reference may name, by loader.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "stable-diffusion": ("config",),
+    "image-embedder": _PIXELS,
+    "image-classifier": (*_PIXELS, "threshold"),
+    "object-detector": (*_PIXELS, "threshold"),
+    "spandrel": ("file",),
+}
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -42,7 +51,9 @@ class ModelRef(Strict):
 
     `id` is "package:mini/weights/..." (inside this package), a local folder, or a hub id.
     `files` are patterns of what to fetch from a hub (empty: everything). `sha256` maps file names,
-    relative to the folder, to digests in hex. `options` go to the loader.
+    relative to the folder, to digests in hex. `options` go to the loader: "config" (the folder that
+    a single file takes its configuration from), "size", "pixel_mean", "pixel_std", "batch" and
+    "threshold" of picture networks, "file" of a folder with several checkpoints.
     """
 
     id: str = Field(min_length=1)
@@ -51,6 +62,14 @@ class ModelRef(Strict):
     files: list[str] = Field(default_factory=list)
     sha256: dict[str, Sha256] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_options(self) -> ModelRef:
+        known = OPTIONS.get(self.loader, ())
+        if wrong := sorted(set(self.options) - set(known)):
+            have = ", ".join(known) or "none"
+            raise ValueError(f"the loader {self.loader} has no option {wrong[0]!r}; it has: {have}")
+        return self
 
 
 class MissingWeights(MissingFile):
