@@ -15,7 +15,7 @@ help:
 	@echo "make fast       every test that is not marked slow"
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make lint       ruff and mypy"
-	@echo "make notebooks  run every notebook, in order"
+	@echo "make notebooks  run every notebook, in order, and keep outputs and figures in the repository"
 	@echo "make figures    draw every figure again (the same run)"
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"
@@ -29,8 +29,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/shortcut-nb run 00_quickstart
-	@echo "The figures are in figures/."
+	$(BIN)/shortcut-nb run 00_quickstart --out build/quickstart --force
+	@echo "The executed notebook is in build/quickstart/, its figures in build/quickstart/figures/."
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -54,7 +54,7 @@ oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest -m "not slow"
 
 notebooks figures: $(STAMP)
-	$(BIN)/shortcut-nb run all
+	$(BIN)/shortcut-nb run all --in-place
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

@@ -32,8 +32,8 @@ def doors() -> Iterator[Work]:
         yield work
     except (ValueError, KeyError, FileNotFoundError) as error:  # until every door says UserError
         raise stop(str(error.args[0]), 2) from None
-    except KeyboardInterrupt:
-        raise stop(f"interrupted: {work.kept}", INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise stop(f"interrupted: {str(error) or work.kept}", INTERRUPTED) from None
 
 
 def stop(text: str, code: int) -> typer.Exit:

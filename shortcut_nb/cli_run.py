@@ -19,23 +19,35 @@ def run(
     timeout: Annotated[
         int | None, typer.Option(min=1, help="Seconds that one cell may take.")
     ] = None,
-    in_place: Annotated[bool, typer.Option(help="Keep the outputs in the notebook.")] = True,
+    out: Annotated[
+        str | None, typer.Option(help="A folder for the executed copy and its figures.")
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Also keep outputs in the notebook; without -p only."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is in --out.")] = False,
 ) -> None:
     """Run a notebook, or all of them in order, and check what it declares.
+
+    The executed copy and its figures go to a folder of their own, one for each notebook and set
+    of parameters: below the store, or beside a notebook of yours. What is tracked is left alone.
 
     Example: shortcut-nb run 00_quickstart -p subject_name=photos/
     """
     with doors():
-        from .experiments import notebook_files as files
-        from .experiments.notebooks import NotebookFailed, run_notebook
-
         values = parse_params(param)
-        paths = files.all_notebooks() if notebook == "all" else [files.find_notebook(notebook)]
+        from .errors import UserError
+        from .runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
+
+        if notebook == "all" and (values or out):
+            raise UserError("-p and --out belong to one notebook: name it in place of 'all'.")
+        paths = all_notebooks() if notebook == "all" else [find_notebook(notebook)]
         for path in paths:
             try:
-                executed = run_notebook(path, values, timeout, in_place)
+                ran = run_notebook(path, values, timeout, in_place, out, force)
             except NotebookFailed as error:
                 raise stop(str(error), 1) from None
-            typer.echo(f"ran {path.name}; the executed copy is {executed}")
-            for figure in files.figure_files(path):
+            typer.echo(f"finished {path.name}: the executed copy is {ran.copy}")
+            for figure in ran.figures:
                 typer.echo(f"  figure: {figure}")

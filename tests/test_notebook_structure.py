@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shortcut_nb.experiments.notebook_files import KERNEL, source_digest
+from shortcut_nb.runner.contents import KERNEL, source_digest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -1,12 +1,9 @@
-"""Every notebook runs from top to bottom, live, in a store and a figures folder of its own."""
-
-import shutil
+"""Every notebook runs from top to bottom, live, in a store and a folder of its own."""
 
 import nbformat
 import pytest
 
-from shortcut_nb.experiments.notebook_files import all_notebooks, figure_files
-from shortcut_nb.experiments.notebooks import run_notebook
+from shortcut_nb.runner import all_notebooks, run_notebook
 
 # Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
 PARAMETERS: dict[str, dict] = {
@@ -30,15 +27,12 @@ def test_there_are_notebooks():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, tmp_path):
-    copy = tmp_path / "notebooks" / path.name
-    copy.parent.mkdir()
-    shutil.copyfile(path, copy)
-    executed = run_notebook(copy, PARAMETERS.get(path.stem), timeout=1800, in_place=False)
-    assert all(figure.stat().st_size > 1000 for figure in figure_files(copy))
-    cells = nbformat.read(executed, as_version=4).cells
+    ran = run_notebook(path, PARAMETERS.get(path.stem), timeout=1800, out=tmp_path / "out")
+    assert all(figure.stat().st_size > 1000 for figure in ran.figures)
+    cells = nbformat.read(ran.copy, as_version=4).cells
     assert all(c.execution_count for c in cells if c.cell_type == "code")
 
 
 def test_a_misspelt_parameter_fails_the_run():
     with pytest.raises(ValueError, match="subjct"):
-        run_notebook("00_quickstart", {"subjct": "mini:held-out/0"}, in_place=False)
+        run_notebook("00_quickstart", {"subjct": "mini:held-out/0"})
