@@ -16,7 +16,7 @@ TESTED = {
     "torchvision": ("0.21", "0.29.1"),
     "diffusers": ("0.36", "0.42.1"),
     "transformers": ("4.57.1", "5.23.0"),
-    "open_clip_torch": ("3.0", "3.3.0"),
+    "open_clip_torch": ("3.1", "3.3.0"),
     "peft": ("0.17", "0.21.2"),
 }
 

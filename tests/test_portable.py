@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import CLIPTokenizer
 
 from shortcut_nb.mini.pretrain.text_keys import make_portable
@@ -41,7 +42,7 @@ def test_everything_shipped_is_portable(tmp_path):
 def test_new_names_become_old_ones_and_every_bit_stays(tmp_path):
     shutil.copytree(FOLDER / "text_encoder", tmp_path / "text_encoder")
     weights = tmp_path / "text_encoder" / "model.safetensors"
-    old = load_file(weights)
+    old = {name: tensor.clone() for name, tensor in load_file(weights).items()}  # no longer mapped
     assert all(name.startswith("text_model.") for name in old)
     new = {name.removeprefix("text_model."): tensor for name, tensor in old.items()}
     save_file(new | {"text_projection.weight": torch.ones(2)}, weights)
@@ -55,12 +56,11 @@ def test_new_names_become_old_ones_and_every_bit_stays(tmp_path):
 
 
 def test_the_vocabulary_of_old_releases_says_the_same(tmp_path):
-    """vocab.json and merges.txt alone, against tokenizer.json alone."""
-    kinds = {"old": ["vocab.json", "merges.txt"], "new": ["tokenizer.json"]}
-    for kind, names in kinds.items():
-        (tmp_path / kind).mkdir()
-        for name in [*names, "tokenizer_config.json"]:
-            shutil.copy(FOLDER / "tokenizer" / name, tmp_path / kind)
-    old, new = (CLIPTokenizer.from_pretrained(str(tmp_path / kind)) for kind in kinds)
+    """vocab.json and merges.txt alone, against tokenizer.json itself."""
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copy(FOLDER / "tokenizer" / name, tmp_path)
+    old = CLIPTokenizer.from_pretrained(str(tmp_path))
+    new = Tokenizer.from_file(str(FOLDER / "tokenizer" / "tokenizer.json"))
     for text in ("a photo of sks person", "t@t noisy pattern", "", "A Bald man, 3 hats!"):
-        assert old(text).input_ids == new(text).input_ids
+        found = old(text, add_special_tokens=False).input_ids
+        assert found == new.encode(text, add_special_tokens=False).ids

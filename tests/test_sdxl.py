@@ -140,7 +140,7 @@ def test_lora_moves_unet_and_both_text_encoders_and_loads_elsewhere(
     pipe = StableDiffusionXLPipeline.from_pretrained(folder)
     before = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                         guidance_scale=fitted.guidance_scale)  # fmt: skip
-    pipe.load_lora_weights(tmp_path / "lora")
+    pipe.load_lora_weights(tmp_path / "lora", weight_name="pytorch_lora_weights.safetensors")
     after = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                        guidance_scale=fitted.guidance_scale)  # fmt: skip
     torch.testing.assert_close(after, ours, atol=1e-4, rtol=0)

@@ -133,6 +133,11 @@ def _part_from(part, other):
     return replace
 
 
+def _no_vocabulary(folder):
+    for name in ("tokenizer.json", "vocab.json"):
+        (folder / "tokenizer" / name).unlink(missing_ok=True)
+
+
 def _pickled(folder):
     unet = folder / "unet"
     (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.bin")
@@ -176,7 +181,7 @@ PIPELINES = {
     "vae_empty": (_write(VAE, b""), "empty"),
     "vae_variants": (_two_variants, "several variants"),
     "text_lfs": (_write("text_encoder/model.safetensors", BYTES["lfs_pointer"][0]), "git lfs"),
-    "tokenizer_empty": (_remove("tokenizer/tokenizer.json"), "no vocabulary"),
+    "tokenizer_empty": (_no_vocabulary, "no vocabulary"),
     "scheduler_gone": (_remove(SCHEDULER), "scheduler_config.json is missing"),
     "flow": (
         _edit(INDEX, scheduler=["diffusers", "FlowMatchEulerDiscreteScheduler"]), "flow matching",

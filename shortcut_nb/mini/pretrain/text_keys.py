@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 PREFIX = "text_model."
 OUTSIDE = ("text_projection.",)  # lies beside the text model, also in old releases
@@ -40,11 +41,17 @@ def _encoders(folder: Path) -> list[Path]:
             tensors = load_file(str(weights))
             renamed = {_old_name(name): tensor for name, tensor in tensors.items()}
             if renamed.keys() != tensors.keys():
-                mode = weights.stat().st_mode
-                save_file(renamed, str(weights), metadata={"format": "pt"})
-                weights.chmod(mode)
+                _replace(weights, renamed)
                 changed.append(weights)
     return changed
+
+
+def _replace(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a new file and put it in the old one's place: the tensors may be mapped from it."""
+    fresh, mode = path.with_name(f".{path.name}"), path.stat().st_mode
+    save_file(tensors, str(fresh), metadata={"format": "pt"})
+    fresh.chmod(mode)
+    fresh.replace(path)
 
 
 def _old_name(name: str) -> str:
