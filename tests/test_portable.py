@@ -61,6 +61,6 @@ def test_the_vocabulary_of_old_releases_says_the_same(tmp_path):
         shutil.copy(FOLDER / "tokenizer" / name, tmp_path)
     old = CLIPTokenizer.from_pretrained(str(tmp_path))
     new = Tokenizer.from_file(str(FOLDER / "tokenizer" / "tokenizer.json"))
+    new.no_padding()
     for text in ("a photo of sks person", "t@t noisy pattern", "", "A Bald man, 3 hats!"):
-        found = old(text, add_special_tokens=False).input_ids
-        assert found == new.encode(text, add_special_tokens=False).ids
+        assert old(text).input_ids == new.encode(text).ids
