@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
-from .models import Models
+from .models import Models, NoSuchModel
 from .notices import announce
 from .profile import available_profiles
 
@@ -14,8 +16,11 @@ if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made
     from torch import Tensor
 
     from .attacks import BoundAttack
+    from .metrics import Metric
     from .personalize import BoundTrainer
     from .purify import BoundPurifier
+
+log = logging.getLogger("shortcut_nb")
 
 
 class Lab(Models):
@@ -79,12 +84,46 @@ class Lab(Models):
         made.admit(self.profile)
         return BoundTrainer(made, self)
 
-    def score(self, images: Tensor, subject: Any) -> pd.DataFrame:
-        """One row per picture: ``image``, and the columns of every registered metric.
+    def score(
+        self, images: Tensor, subject: Any, metrics: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """One row per picture: ``image``, and the columns of metrics.
 
-        Pictures (n, 3, H, W) float32 in [0, 1]; identity is matched to the subject's set C. What a
-        column means is in ``METRICS[...].columns``; metrics that need originals are left out.
+        Args:
+            images: (n, 3, H, W) float32 in [0, 1].
+            subject: identity is matched to its set C.
+            metrics: names; None is every registered metric that needs no originals and whose
+                models are named.
+
+        Raises:
+            UserError: an unknown metric, one that needs originals, or one whose models are not
+                named; says which.
         """
-        from . import metrics
+        from .checks import check_images
+        from .metrics import METRICS, score_pictures
 
-        return metrics.score(self, images, self.subject(subject).c)
+        chosen = self._metrics_at_hand() if metrics is None else {}
+        for name in metrics or ():
+            if METRICS[name].needs == "originals":
+                raise UserError(f"the metric {name!r} needs the original pictures: call it itself")
+            METRICS[name].open(self)
+            chosen[name] = METRICS[name]
+        return score_pictures(chosen, self, check_images(images), self.subject(subject).c)
+
+    def _metrics_at_hand(self) -> dict[str, type[Metric]]:
+        """Metrics that need no originals; says in one line which lack a model."""
+        from .metrics import METRICS
+
+        found, lacking = {}, []
+        for name, metric in METRICS.items():
+            if metric.needs == "originals":
+                continue
+            try:
+                metric.open(self)
+            except NoSuchModel:
+                lacking.append(name)
+                continue
+            found[name] = metric
+        if lacking:
+            log.info("not measured, for want of a model: %s", ", ".join(lacking))
+        return found

@@ -9,16 +9,16 @@ import hashlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from . import opening
 from .errors import UserError
-from .profile import ModelRef, Profile, load_profile, resolve
+from .profile import ModelRef, Profile, PromptDefaults, Sampling, load_profile, resolve
 from .weights import checked, file_digests
 
 if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
     import torch
-    from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
+    from diffusers import DiffusionPipeline, StableDiffusionUpscalePipeline, UNet2DModel
     from torch import Tensor
 
     from .clip import Clip
@@ -31,7 +31,17 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
 
     KeepPrior = Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor]
 
+LOADERS: dict[str, Any] = {
+    "diffusion": "stable-diffusion",
+    "clip": "open_clip",
+    "identity": "image-embedder",
+    "detector": "image-classifier",
+}
 DTYPES = ("float32", "bfloat16", "float16")
+
+
+class NoSuchModel(UserError):
+    """A model that was asked for and that the profile does not name."""
 
 
 class Models:
@@ -57,6 +67,7 @@ class Models:
         self.profile = load_profile(profile)
         self._device = None if device is None else device_of(device)
         self._autocast = None if autocast is None else check_dtype(autocast)
+        self._given: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._priors: dict[tuple[Any, ...], Latents] = {}
@@ -118,6 +129,51 @@ class Models:
         sets = (found.a, found.b, found.c)
         return Subject(str(source), *sets, who, rare, instance, plain, files=found.files)
 
+    @classmethod
+    def from_pipeline(
+        cls,
+        pipe: DiffusionPipeline,
+        *,
+        clip: Clip | None = None,
+        identity: IdentityEncoder | None = None,
+        detector: Detector | None = None,
+        resolution: int | None = None,
+        prompts: PromptDefaults | None = None,
+        sampling: Sampling | None = None,
+    ) -> Self:
+        """Models around an open text-to-image pipeline; no profile is needed.
+
+        Args:
+            pipe: keeps its own dtype and device; training works on a float32 copy of its UNet and
+                text encoders.
+            clip, identity, detector: for the metrics and attacks that want them.
+            resolution: side of the pictures, in pixels; None is what the pipeline was trained on.
+            prompts, sampling: words and sampler; None are those of Stable Diffusion's profiles.
+
+        Raises:
+            UserError: a pipeline that no backbone knows, or with missing parts.
+        """
+        from .diffusion import open_pipeline
+
+        model = open_pipeline(pipe, resolution=resolution)
+        given = {"diffusion": model, "clip": clip, "identity": identity, "detector": detector}
+        given = {role: one for role, one in given.items() if one is not None}
+        refs = {
+            role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None
+            for role in LOADERS
+        }
+        profile = Profile(
+            name="pipeline",
+            resolution=model.resolution,
+            prompts=prompts or PromptDefaults(),
+            sampling=sampling or Sampling(),
+            **refs,
+        )
+        made = cls(profile, model.device, model.autocast)
+        made._given = given
+        vars(made).update(given)  # what a cached property would have opened
+        return made
+
     def require(self, roles: Iterable[str]) -> None:
         """Make sure that the profile names a model for each role, without opening any.
 
@@ -135,11 +191,11 @@ class Models:
         kind, _, name = role.partition(":")
         if kind == "purifier":
             have = ", ".join(self.profile.purifiers) or "none"
-            raise UserError(
+            raise NoSuchModel(
                 f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
                 f"{have}). Add an entry under purifiers: in the profile."
             )
-        raise UserError(
+        raise NoSuchModel(
             f"profile {self.profile.name} names no model for {role!r} (it has: "
             f"{', '.join(models)}). Add one to the profile, or give it to Lab.from_pipeline."
         )
@@ -159,9 +215,11 @@ class Models:
 
     def _digest(self, role: str) -> str:
         if role not in self._digests:
-            files = file_digests(resolve(self._ref(role)))
-            text = "\n".join(f"{name} {found}" for name, found in files.items())
-            self._digests[role] = hashlib.sha256(text.encode()).hexdigest()
+            self._digests[role] = (
+                memory_digest(self._given[role])
+                if role in self._given
+                else _files_digest(resolve(self._ref(role)))
+            )
         return self._digests[role]
 
     def _checked(self, role: str) -> ModelRef:
@@ -280,6 +338,28 @@ class Models:
             if one is model:
                 return name
         raise UserError("the model is not the profile's, nor one of its ensemble")
+
+
+def _files_digest(folder: Path) -> str:
+    files = file_digests(folder)
+    text = "\n".join(f"{name} {found}" for name, found in files.items())
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def memory_digest(thing: Any) -> str:
+    """The SHA-256 of the weights of an open model: all modules that it or its pipeline holds."""
+    from torch.nn import Module
+
+    pipe = getattr(thing, "pipe", None)
+    parts = pipe.components if pipe is not None else vars(thing)
+    digest = hashlib.sha256(type(thing).__name__.encode())
+    for name, module in sorted(parts.items()):
+        if not isinstance(module, Module):
+            continue
+        for key, tensor in module.state_dict().items():
+            digest.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def device_of(device: str | torch.device | None) -> torch.device:

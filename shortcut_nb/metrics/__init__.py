@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from ..registry import Registry
 from .base import Column, Metric
 from .detection import Detection, Detector, ObjectDetector
 from .faithfulness import Faithfulness, psnr, ssim
@@ -14,10 +15,9 @@ from .quality import ClipQuality
 from .stats import Interval, bootstrap_difference, bootstrap_mean, holm, t_mean
 from .texture import CoarseTexture, Texture
 
-METRICS: dict[str, type[Metric]] = {
-    metric.name: metric
-    for metric in (IdentityMatch, Detection, ClipQuality, Texture, CoarseTexture, Faithfulness)
-}
+METRICS: Registry[type[Metric]] = Registry("metric")
+for _metric in (IdentityMatch, Detection, ClipQuality, Texture, CoarseTexture, Faithfulness):
+    METRICS.add(_metric.name, _metric)
 
 
 def score(models: Any, images: Tensor, references: Tensor) -> pd.DataFrame:

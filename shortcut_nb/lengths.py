@@ -1,0 +1,43 @@
+"""Prompts that are longer than a text encoder reads: what is cut is said, vital words are kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from .diffusion import Diffusion
+from .errors import UserError
+
+log = logging.getLogger("shortcut_nb")
+
+
+def check_lengths(model: Diffusion, prompts: Iterable[str], vital: str = "") -> None:
+    """Warn of prompts whose end a model's tokenizers cut off.
+
+    Args:
+        vital: words whose loss would change what the method is, such as CDL's noise token.
+
+    Raises:
+        UserError: when vital words, where a prompt has them, fall off.
+    """
+    for tokenizer in model.tokenizers.values():
+        for prompt in dict.fromkeys(prompts):
+            _check(tokenizer, prompt, vital)
+
+
+def _check(tokenizer: Any, prompt: str, vital: str) -> None:
+    limit = tokenizer.model_max_length
+    ids = tokenizer(prompt, add_special_tokens=False).input_ids
+    room = limit - tokenizer.num_special_tokens_to_add()
+    if len(ids) <= room:
+        return
+    lost = tokenizer.decode(ids[room:])
+    if vital and vital in prompt:
+        upto = prompt[: prompt.rindex(vital) + len(vital)]
+        if len(tokenizer(upto, add_special_tokens=False).input_ids) > room:
+            raise UserError(
+                f"the prompt has {len(ids)} tokens and the model reads {room}: of {prompt!r} the "
+                f"words {vital!r} would be cut off. Use a shorter prompt or class name."
+            )
+    log.warning("the model reads %d tokens of a prompt: %r is cut off from %r", room, lost, prompt)

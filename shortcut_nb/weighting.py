@@ -1,0 +1,23 @@
+"""Loss weights by timestep, the same for pretraining, fine-tuning and attacks."""
+
+from __future__ import annotations
+
+from diffusers import SchedulerMixin
+from diffusers.training_utils import compute_snr
+from torch import Tensor
+
+
+def min_snr_weight(schedule: SchedulerMixin, t: Tensor, gamma: float) -> Tensor:
+    """min-SNR weights (Hang et al. 2023, eq. 8): min(SNR(t), γ) over the SNR of the target.
+
+    Args:
+        schedule: of noise; says whether the model predicts noise or velocity.
+        t: timesteps, (n,).
+        gamma: where weights stop to grow; 5 in the paper.
+
+    Returns:
+        (n,) weights of mean squared errors of noise (divided by SNR) or velocity (by SNR + 1).
+    """
+    snr = compute_snr(schedule, t)
+    velocity = schedule.config.prediction_type == "v_prediction"
+    return snr.clamp(max=gamma) / (snr + 1 if velocity else snr)

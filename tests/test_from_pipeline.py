@@ -1,0 +1,78 @@
+"""A lab around an open pipeline, pictures in memory as a subject: no profile, no folder."""
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from shortcut_nb import Lab, Subject
+from shortcut_nb.models import NoSuchModel
+from shortcut_nb.profile import Sampling
+
+from .tiny import pictures
+from .tiny_sd import save_pipeline
+
+TRAINING = {"steps": 2, "class_images": 2, "batch_size": 1, "lr": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_pipeline(tmp_path_factory.mktemp("pipeline") / "sd15", "sd15")
+
+
+def open_pipe(folder, dtype):
+    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype, safety_checker=None)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def dtypes(pipe):
+    return {name: next(getattr(pipe, name).parameters()).dtype
+            for name in ("unet", "vae", "text_encoder")}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_attack_purify_train_sample_and_score(folder, dtype):
+    pipe = open_pipe(folder, dtype)
+    before = {key: value.clone() for key, value in pipe.unet.state_dict().items()}
+    lab = Lab.from_pipeline(pipe, sampling=Sampling(steps=2))
+    assert lab.autocast == dtype and lab.device == pipe.device
+    subject = Subject.from_images(pictures(2), class_name="dog")
+    assert subject.instance_prompt == "a photo of sks dog"
+    result = lab.attack("aspl", eps="8/255", rounds=1, class_images=2, surrogate_lr=1e-4)(subject)
+    assert 0 < max(result.linf_pixels) <= 8
+    purified = lab.purifier("jpeg+vae")(result.images)
+    model = lab.personalize("dreambooth", prompts="cdl", **TRAINING).fit(subject, purified)
+    assert dtypes(model.model.pipe)["unet"] == torch.float32  # updates of 5e-7 would round away
+    drawn = model.sample(2, seed=0, steps=2)
+    assert drawn.shape == (2, 3, 64, 64) and torch.isfinite(drawn).all()
+    assert set(lab.score(drawn, subject).columns) == {"image", "texture", "coarse_texture"}
+    assert set(dtypes(pipe).values()) == {dtype}
+    assert all(torch.equal(value, before[key]) for key, value in pipe.unet.state_dict().items())
+
+
+def test_what_is_absent_says_so_when_it_is_asked_for(folder):
+    lab = Lab.from_pipeline(open_pipe(folder, torch.float32))
+    x = pictures(1)
+    with pytest.raises(NoSuchModel, match="'clip'"):
+        lab.score(x, x, metrics=["quality"])
+    with pytest.raises(NoSuchModel, match="'clip'"):
+        lab.attack("clip-shift", eps="8/255", steps=1)(x)
+    with pytest.raises(NoSuchModel, match="restorer"):
+        lab.purifier("restorer")
+    with pytest.raises(ValueError, match="nearest are texture"):
+        lab.score(x, x, metrics=["textur"])
+
+
+def test_a_clip_that_is_given_is_used(folder, lab):
+    mine = Lab.from_pipeline(open_pipe(folder, torch.float32), clip=lab.clip)
+    x = pictures(2)
+    own = mine.score(x, x, metrics=["quality"])["quality"]
+    assert own.tolist() == lab.score(x, x, metrics=["quality"])["quality"].tolist()
+
+
+def test_a_digest_follows_the_weights(folder):
+    pipe = open_pipe(folder, torch.float32)
+    one, same = (Lab.from_pipeline(pipe).digest("diffusion") for _ in range(2))
+    with torch.no_grad():
+        pipe.unet.conv_in.weight[0, 0, 0, 0] += 1
+    assert one == same != Lab.from_pipeline(pipe).digest("diffusion")
