@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .errors import UserError
+
 _TEXT = re.compile(r"^\s*(\d+)\s*/\s*255\s*$")
 _LEVELS = 255
 
@@ -30,12 +32,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         if isinstance(self.pixels, bool) or not isinstance(self.pixels, int):
-            raise ValueError(
+            raise UserError(
                 f"a budget is a whole number of grey levels; got {self.pixels!r} "
                 f"({type(self.pixels).__name__}). Write Budget.linf(8) or '8/255'."
             )
         if not 0 <= self.pixels <= _LEVELS:
-            raise ValueError(
+            raise UserError(
                 f"a budget lies between 0 and 255 grey levels; got {self.pixels}. "
                 "Write for example '8/255'."
             )
@@ -55,14 +57,14 @@ class Budget:
         if isinstance(value, Budget):
             return value
         if isinstance(value, float):
-            raise ValueError(
+            raise UserError(
                 f"a budget is never a float: {value!r} could be a share of [0, 1], of [-1, 1], or "
                 "grey levels. Write the text '8/255' or the whole number 8."
             )
         if isinstance(value, str):
             match = _TEXT.match(value)
             if match is None:
-                raise ValueError(
+                raise UserError(
                     f"a budget reads 'k/255' with a whole number k; got {value!r}. "
                     "Write for example '8/255'."
                 )
@@ -121,7 +123,7 @@ class Budget:
         found = linf_pixels(a, b)
         worst = max(found, default=0)
         if worst > self.pixels:
-            raise ValueError(
+            raise UserError(
                 f"expected at most {self} between the pictures; picture {found.index(worst)} "
                 f"differs by {worst}/255. Call Budget.linf({self.pixels}).project_grid(x, "
                 "reference) before saving."
@@ -154,7 +156,7 @@ def _levels(x: Tensor) -> Tensor:
 
 def _same_shape(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
-        raise ValueError(
+        raise UserError(
             f"expected two tensors of one shape; got {tuple(a.shape)} and {tuple(b.shape)}. "
             "Give the reference the same pictures, in the same order and size."
         )

@@ -36,7 +36,7 @@ def load_checkpoint(path: Path, mark: str, depends: str) -> dict[str, Any]:
     """
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
         raise UserError(
             f"{path} is not a checkpoint, or was cut short ({type(error).__name__}): delete it or "
             "name another file"

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from .errors import UserError, WrongType
+
 SMALLEST = 8
 _TOLERANCE = 1e-4
 
@@ -20,37 +22,37 @@ def check_images(x: Tensor, name: str = "images", size: int | None = None) -> Te
         size: when given, H and W must both equal it (pixels).
 
     Raises:
-        TypeError: when `x` is not a tensor.
-        ValueError: when shape, dtype, values or size are wrong; says what to do.
+        WrongType: when `x` is not a tensor.
+        UserError: when shape, dtype, values or size are wrong; says what to do.
     """
     if not isinstance(x, Tensor):
-        raise TypeError(
+        raise WrongType(
             f"{name} must be a torch.Tensor (N, 3, H, W); got {type(x).__name__}. "
             "Read files with shortcut_nb.images.load_folder."
         )
     shape = tuple(x.shape)
     if x.ndim != 4:
         hint = "Add a batch axis with x[None]." if x.ndim == 3 else "Stack pictures in one batch."
-        raise ValueError(f"{name} must have 4 axes (N, 3, H, W); got shape {shape}. {hint}")
+        raise UserError(f"{name} must have 4 axes (N, 3, H, W); got shape {shape}. {hint}")
     if shape[1] != 3:
         hint = "Call x.permute(0, 3, 1, 2) first." if shape[3] == 3 else "Convert to RGB first."
-        raise ValueError(f"{name} must have 3 channels (N, 3, H, W); got shape {shape}. {hint}")
+        raise UserError(f"{name} must have 3 channels (N, 3, H, W); got shape {shape}. {hint}")
     if x.dtype != torch.float32:
         hint = (
             "Call from_u8(x) first."
             if x.dtype == torch.uint8
             else "Call x.to(torch.float32) first."
         )
-        raise ValueError(f"{name} must be float32; got {x.dtype}. {hint}")
+        raise UserError(f"{name} must be float32; got {x.dtype}. {hint}")
     if shape[0] == 0:
-        raise ValueError(f"{name} must hold at least one picture; got shape {shape}.")
+        raise UserError(f"{name} must hold at least one picture; got shape {shape}.")
     if min(shape[2:]) < SMALLEST:
-        raise ValueError(
+        raise UserError(
             f"{name} must be at least {SMALLEST} x {SMALLEST} pixels; got {shape[2]} x {shape[3]}. "
             "Use larger pictures."
         )
     if size is not None and shape[2:] != (size, size):
-        raise ValueError(
+        raise UserError(
             f"{name} must be {size} x {size} pixels; got {shape[2]} x {shape[3]}. "
             f"Load them with size={size}."
         )
@@ -61,7 +63,7 @@ def check_images(x: Tensor, name: str = "images", size: int | None = None) -> Te
 def _check_values(x: Tensor, name: str) -> None:
     low, high = x.min().item(), x.max().item()  # a NaN anywhere makes both NaN
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(
+        raise UserError(
             f"{name} must be finite; got NaN or infinity. Look at the step that made them "
             "(a too large learning rate, or half precision)."
         )
@@ -72,6 +74,6 @@ def _check_values(x: Tensor, name: str) -> None:
             hint = "(looks like [-1, 1]). Call (x + 1) / 2 first."
         else:
             hint = "Call x.clamp(0, 1) first."
-        raise ValueError(
+        raise UserError(
             f"{name} must be in [0, 1]; got min {low:.2f}, max {high:.2f} {hint}".strip()
         )

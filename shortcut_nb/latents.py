@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from .diffusion import Diffusion
+from .picture_files import list_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,3 +33,14 @@ def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
     """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps."""
     parts = [model.posterior(part) for part in images.split(batch)]
     return Latents(torch.cat([m for m, _ in parts]), torch.cat([s for _, s in parts]))
+
+
+def class_digest(class_images: int | str) -> str:
+    """What stands for class pictures in a name: the content of one's own; "" for sampled ones."""
+    if isinstance(class_images, int):
+        return ""
+    listing = list_folder(class_images)
+    digest = hashlib.sha256()
+    for name in listing.names:
+        digest.update(name.encode() + (listing.folder / name).read_bytes())
+    return digest.hexdigest()

@@ -129,6 +129,19 @@ class Models:
         sets = (found.a, found.b, found.c)
         return Subject(str(source), *sets, who, rare, instance, plain, files=found.files)
 
+    def pictures(self, images: Any) -> Tensor:
+        """Pictures (n, 3, H, W), checked; a folder's are read at the profile's resolution.
+
+        Raises:
+            UserError: something else, or pictures that cannot be read.
+        """
+        from .checks import check_images
+        from .images import load_folder
+
+        if isinstance(images, (str, Path)):
+            return load_folder(images, self.profile.resolution)[0]
+        return check_images(images)
+
     @classmethod
     def from_pipeline(
         cls,
@@ -299,37 +312,59 @@ class Models:
         ref = self._checked("purifier:upscaler")
         return opening.open_upscaler(ref, self.device, self.diffusion)
 
-    def prior_latents(self, class_prompt: str, n: int, model: Diffusion | None = None) -> Latents:
-        """Latents of n class pictures sampled from the model itself, drawn once per lab.
+    def prior_latents(
+        self,
+        class_prompt: str,
+        class_images: int | str,
+        model: Diffusion | None = None,
+        *,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> Latents:
+        """Latents of class pictures, made once: sampled from the model itself, or one's own.
 
-        They are never decoded: prior preservation trains on latents. ``model`` None is the
-        profile's text-to-image model; otherwise one of :attr:`ensemble`.
+        Sampled ones are never decoded: prior preservation trains on latents.
+
+        Args:
+            class_images: how many to sample, or a folder of pictures.
+            model: None is the profile's text-to-image model; otherwise one of :attr:`ensemble`.
+            steps, guidance_scale: of the sampling; None are the profile's.
 
         Raises:
+            UserError: a folder without pictures.
             ValueError: another model, where class pictures are kept between processes.
         """
+        model = model or self.diffusion
+        profile = self.profile
+        how = {
+            "prompt": class_prompt,
+            "n": class_images,
+            "seed": 777,
+            "steps": profile.sampling.steps if steps is None else steps,
+            "guidance_scale": profile.prior_guidance_scale
+            if guidance_scale is None
+            else guidance_scale,
+        }
+        key = (*how.values(), id(model))
+        if key not in self._priors:
+            self._priors[key] = self._class_latents(model, how)
+        return self._priors[key]
+
+    def _class_latents(self, model: Diffusion, how: dict[str, Any]) -> Latents:
         import torch
 
-        from .latents import Latents
+        from .images import load_folder
+        from .latents import Latents, latents_of
 
-        model = model or self.diffusion
-        key = (class_prompt, n, id(model))
-        if key not in self._priors:
-            how = {
-                "prompt": class_prompt,
-                "n": n,
-                "seed": 777,
-                "steps": self.profile.sampling.steps,
-                "guidance_scale": self.profile.prior_guidance_scale,
-            }
+        if isinstance(how["n"], str):
+            return latents_of(model, load_folder(how["n"], model.resolution)[0])
 
-            def draw() -> Tensor:
-                return model.sample_latents(**how).clone()
+        def draw() -> Tensor:
+            return model.sample_latents(**how).clone()
 
-            keep = self.keep_prior
-            drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()
-            self._priors[key] = Latents(drawn, torch.zeros_like(drawn))
-        return self._priors[key]
+        keep = self.keep_prior
+        drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()
+        return Latents(drawn, torch.zeros_like(drawn))
 
     def _role_of(self, model: Diffusion) -> str:
         if model is self.diffusion:

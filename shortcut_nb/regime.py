@@ -25,6 +25,8 @@ Schedule = Literal[
     "polynomial",
 ]
 
+SnrGamma = Annotated[float, Gt(0), Le(1000)] | None
+
 
 def _class_images(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, str, Path)):
@@ -59,7 +61,7 @@ class Regime(Settings):
 
     lr_scheduler: Schedule = field(default="constant", metadata=ADDED)
     warmup: Whole | Annotated[float, Ge(0), Lt(1)] = field(default=0, metadata=ADDED)
-    snr_gamma: Annotated[float, Gt(0), Le(1000)] | None = field(default=None, metadata=ADDED)
+    snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
     fused: bool = field(default=False, metadata=ADDED)
     prior_guidance: Guidance | None = field(default=None, metadata=ADDED)
     prior_steps: Count | None = field(default=None, metadata=ADDED)

@@ -29,6 +29,10 @@ class Registry(dict[str, T]):
         self.what = what
         self.taken_elsewhere: dict[str, object] = {}
 
+    def __getitem__(self, name: object) -> T:
+        """An entry by name; see :meth:`__missing__`."""
+        return super().__getitem__(name) if isinstance(name, str) else self.__missing__(name)
+
     def __missing__(self, name: object) -> T:
         """Refuse an unknown name.
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, 
 from typing import get_type_hints as type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from .budget import Budget
 from .errors import UserError
@@ -62,9 +62,9 @@ def parse_alpha(alpha: str | int) -> float:
             raise ValueError
         value = float(head)
     except ValueError:
-        raise ValueError(f"a step size reads 'k/255', for example '1/255'; got {alpha!r}") from None
+        raise UserError(f"a step size reads 'k/255', for example '1/255'; got {alpha!r}") from None
     if not 0 <= value <= 255:
-        raise ValueError(f"a step size lies between '0/255' and '255/255'; got {alpha!r}")
+        raise UserError(f"a step size lies between '0/255' and '255/255'; got {alpha!r}")
     return value / 255
 
 
@@ -133,9 +133,19 @@ def read(value: Any, hint: Any, name: str, owner: str = "") -> Any:
             except (ValueError, TypeError) as error:
                 raise UserError(f"{where}{name} must be {part.allowed}: {error}") from None
     try:
+        if isinstance(value, bool) and not _takes_truth(hint):  # True == 1, and is not meant
+            raise ValueError
         return _adapter(hint).validate_python(value, strict=True)
-    except ValidationError:
+    except ValueError:
         raise UserError(f"{where}{name} must be {allowed(hint)}; got {value!r}") from None
+
+
+@cache
+def _takes_truth(hint: Any) -> bool:
+    """Whether an annotation takes True and False."""
+    if hint in (bool, Any):
+        return True
+    return get_origin(hint) is not Literal and any(map(_takes_truth, get_args(hint)))
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import shortcut_nb.clip
-import shortcut_nb.diffusion
+import shortcut_nb.diffusion.backbone
 from shortcut_nb import Lab
 from shortcut_nb.attacks.objectives import DenoisingLoss, LatentDistance, OnLatents
 from shortcut_nb.attacks.photoguard import EditDistance
@@ -32,7 +32,7 @@ def lab():
     with pytest.MonkeyPatch.context() as patch, frozen(*exact.diffusion.modules):
         patch.setattr(Diffusion, "posterior", lambda self, x: encode(self, x.double()))
         patch.setattr(Clip, "prepare", lambda self, x: prepare(self, x.double()).double())
-        for where in (shortcut_nb.diffusion, shortcut_nb.clip):
+        for where in (shortcut_nb.diffusion.backbone, shortcut_nb.clip):
             patch.setattr(where, "check_images", lambda images, *_, **__: images)
         yield exact
 

@@ -1,5 +1,8 @@
 """Purifiers against closed forms."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from shortcut_nb.diffusion import generators
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 from shortcut_nb.purify import bound, build
 from shortcut_nb.purify.tvm import TVM
-from shortcut_nb.purify.windows import boxes, overlap, starts
+from shortcut_nb.purify.windows import boxes, in_windows, shares, starts
 
 from .tiny_lab import TinyLab
 
@@ -87,13 +90,64 @@ def test_ddspure_takes_the_timestep_of_its_sigma():
 
 
 @pytest.mark.parametrize("high,wide", [(16, 16), (17, 40), (33, 29)])
-def test_overlap_weights_sum_to_one_and_windows_cover(high, wide):
-    weight = overlap(high, wide, 16, 8)
-    assert len(weight) == len(boxes(high, wide, 16, 8))
-    torch.testing.assert_close(weight.sum(0), torch.ones(high, wide))
+def test_shares_of_windows_sum_to_one_and_windows_cover(high, wide):
+    share, total = shares(high, wide, 16, 8), torch.zeros(high, wide)
+    for top, left in boxes(high, wide, 16, 8):
+        total[top : top + 16, left : left + 16] += share[top : top + 16, left : left + 16]
+    torch.testing.assert_close(total, torch.ones(high, wide))
     assert starts(wide, 16, 8)[-1] == wide - 16
     with pytest.raises(ValueError, match="smaller"):
         starts(15, 16, 8)
+
+
+@pytest.mark.parametrize("size", [(50, 70), (33, 32), (20, 90)])
+def test_work_in_windows_is_the_work_itself_where_it_is_local(size):
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def work(part):
+        seen.append(part.shape[-2:])
+        return part * 0.5 + 0.1
+
+    torch.testing.assert_close(in_windows(work, x, window=32, overlap=8), x * 0.5 + 0.1)
+    assert len(seen) > 1 and all(max(shape) <= 32 for shape in seen)
+    assert torch.equal(in_windows(work, x, window=90, overlap=8), work(x))
+
+
+def test_windows_fade_into_each_other():
+    """A seam between windows that disagree by 1 is spread over the overlap."""
+    x, level = torch.zeros(1, 3, 32, 56), iter([0.0, 1.0])
+    out = in_windows(lambda part: part + next(level), x, window=32, overlap=8)
+    row = out[0, 0, 0]
+    assert row[:24].max() == 0 and row[32:].min() == 1
+    assert (row[24:32].diff() > 0).all() and row.diff().max() < 0.2
+
+
+@pytest.mark.parametrize("name", ["restorer", "vae", "sr", "eldiffpure", "impress"])
+def test_network_purifiers_take_large_pictures_in_windows(name, monkeypatch):
+    """Windows of 64 pixels stand for those of a photograph."""
+    monkeypatch.setattr("shortcut_nb.purify.windows.WINDOW", 64)
+    monkeypatch.setattr("shortcut_nb.purify.windows.in_windows.__defaults__", (64, 16))
+    few = {} if name in ("restorer", "vae") else {"steps": 2}
+    x = torch.rand(2, 3, 100, 70, generator=torch.Generator().manual_seed(1))
+    out = bound(name, LAB, **few)(x)
+    assert out.shape == x.shape and torch.isfinite(out).all()
+    assert torch.equal(out, bound(name, LAB, **few)(x))
+
+
+@pytest.mark.slow
+def test_a_photograph_of_twelve_megapixels_fits_in_memory():
+    code = (
+        "import resource, torch\n"
+        "from shortcut_nb import Lab\n"
+        "lab = Lab('mini', device='cpu', autocast=torch.float32)\n"
+        "x = torch.rand(1, 3, 3000, 4000)\n"
+        "assert lab.purifier('restorer')(x).shape == x.shape\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) < 4096  # MiB; one pass over the whole took more than 12 GB
 
 
 def test_windows_leave_a_picture_whole_when_the_model_does():

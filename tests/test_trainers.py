@@ -114,7 +114,7 @@ def test_diffusers_reads_what_was_saved(lab, fitted, name, tmp_path):
         assert torch.load(folder / held, weights_only=True)
         pipe.unet.load_attn_procs(folder, weight_name=held, use_safetensors=False, _pipeline=pipe)
         pipe.load_textual_inversion(folder / "new_word.safetensors")
-    again = Diffusion(pipe, lab.diffusion.noise_schedule)
+    again = Diffusion.open(pipe, autocast=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     how = {"seed": 0, "steps": 3, "guidance_scale": 3.0}
     drawn = again.sample(one.prompts.sample, 1, **how)
@@ -155,7 +155,7 @@ def test_cdl_without_a_noise_phrase_is_plain_dreambooth(subject):
 def test_cdl_without_a_noise_phrase_trains_as_plain_dreambooth_does(
     lab, subject, fitted, monkeypatch
 ):
-    monkeypatch.setattr(Trainer, "phrase", lambda self: "")
+    monkeypatch.setattr(Trainer, "phrase", lambda self, profile: "")
     same_training(make(lab, "dreambooth", prompts="cdl").fit(subject), fitted["dreambooth"])
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..models import Models
 from ..personalize.prompts import PROMPTS, known_prompts
 from ..purify import BoundPurifier, Chain, Purifier, bound, build, roles
-from ..settings import Rate
 from .aspl import ASPL
 from .base import register
 from .objectives import ALL, Objective
@@ -63,6 +63,14 @@ def reseeded(purifier: BoundPurifier | Purifier, seed: int) -> Any:
     return replace(purifier, seed=seed) if has_seed else purifier
 
 
+def _known(spec: str) -> Purifier:
+    """A purifier with its own defaults; a wrong name is told to be the parameter's."""
+    try:
+        return build(spec)
+    except UserError as error:
+        raise UserError(f"adaptive-aspl: purifier: {error}") from None
+
+
 @register("adaptive-aspl")
 @dataclass(frozen=True)
 class AdaptiveASPL(ASPL):
@@ -73,20 +81,18 @@ class AdaptiveASPL(ASPL):
         gradient: "straight-through" (BPDA), or "full" through the purifier's network.
         prompts: the defender's training prompts, "plain" or "cdl".
         repeats: draws of a random purifier averaged in each step (EOT).
-        surrogate_text_lr: learning rate of the surrogates' text encoders; None is
-            ``surrogate_lr``, 0 freezes them, as a defender may who holds the prompts' words.
     """
 
     purifier: str = "none"
     gradient: Literal["straight-through", "full"] = "straight-through"
     prompts: str = "plain"
-    surrogate_text_lr: Rate | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         known_prompts(self.prompts)
-        if self.gradient == "full" and not hasattr(build(self.purifier), "differentiable"):
-            raise ValueError(
+        purifier = _known(self.purifier)
+        if self.gradient == "full" and not hasattr(purifier, "differentiable"):
+            raise UserError(
                 f"the purifier {self.purifier!r} has no gradient of its own: use "
                 'gradient="straight-through"'
             )
@@ -100,11 +106,6 @@ class AdaptiveASPL(ASPL):
 
     def inputs(self, models: Models) -> dict[str, Any]:
         return super().inputs(models) | {"purifier": repr(self.defender(models))}
-
-    @property
-    def training(self) -> dict[str, Any]:
-        rate = self.surrogate_text_lr
-        return super().training | ({} if rate is None else {"text_lr": rate})
 
     def words(self, run: Run) -> tuple[str, str]:
         default = run.models.profile.prompts

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..settings import Sign
+from ..regime import SnrGamma
+from ..settings import ADDED, Sign
 from .base import register
 from .objectives import DenoisingLoss
 from .pgd_attack import PGDAttack
@@ -19,13 +20,15 @@ class AdvDM(PGDAttack):
     Args:
         direction: +1 as published; −1 descends the loss (AdvDM−).
         prompt: None is the subject's class prompt.
+        snr_gamma: weigh the denoising loss by min-SNR with this γ; None does not.
     """
 
     direction: Sign = 1
     prompt: str | None = None
+    snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
     def objective(self, run: Run) -> DenoisingLoss:
         model = run.models.diffusion
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])
-        return DenoisingLoss(model, context, self.direction)
+        return DenoisingLoss(model, context, self.direction, snr_gamma=self.snr_gamma)

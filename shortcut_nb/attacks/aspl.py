@@ -38,6 +38,10 @@ class ASPL(SurrogateAttack):
     paper = {"eps": "6/255", "alpha": "0.6375/255"}  # 5e-2 and 5e-3 of [-1, 1]
 
     @property
+    def planned(self) -> int:
+        return self.rounds * self.perturbed_steps
+
+    @property
     def total(self) -> int:
         return self.rounds
 
@@ -58,11 +62,14 @@ class ASPL(SurrogateAttack):
     def _turn(self, run: Run, name: str, number: int) -> tuple[Tensor, Tensor]:
         """One base model's part of a round: its pictures and its losses."""
         draw, surrogate = self.generator(number), run.surrogates[name]
+        behind = number * self.perturbed_steps
         lookahead = surrogate.clone()
-        self.trainee(run, name, lookahead).run(run.made["clean"][name], self.clean_steps, draw)
+        self.trainee(run, name, lookahead, behind).run(
+            run.made["clean"][name], self.clean_steps, draw
+        )
         x, values = self._climb(run, lookahead)
         del lookahead  # one surrogate's gradients at a time in memory
-        self.trainee(run, name, surrogate).run(
+        self.trainee(run, name, surrogate, behind).run(
             latents_of(self.bases(run.models)[name], self.seen(run, x)), self.perturbed_steps, draw
         )
         return x, values

@@ -18,7 +18,7 @@ from ..models import Models, need_models, need_subject
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry
-from ..settings import Eps, Seed, Settings, make, omitted, parse_alpha
+from ..settings import Count, Eps, Seed, Settings, make, omitted, parse_alpha, read
 from ..subjects import Subject
 from .result import AttackResult
 from .run import Run
@@ -127,7 +127,7 @@ class Attack(Settings):
         """
         started = time.monotonic()
         models = need_models(models, self.name)
-        subject = need_subject(models, subject)
+        subject, every = need_subject(models, subject), read(every, Count, "every")
         run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""

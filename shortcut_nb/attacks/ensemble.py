@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..models import Models
 from ..settings import Count
 from .aspl import ASPL
@@ -20,7 +21,7 @@ def _ensemble(models: Models, count: int | None) -> dict[str, Diffusion]:
     """
     found = models.ensemble
     if count is None and len(found) == 1 or (count or 0) > len(found):
-        raise ValueError(
+        raise UserError(
             f"profile {models.profile.name} names {len(found)} text-to-image model(s): add some "
             "under ensemble:, or ask for models=1"
         )

@@ -43,6 +43,10 @@ class FSMG(SurrogateAttack):
         return {}
 
     @property
+    def planned(self) -> int:
+        return self.surrogate_steps
+
+    @property
     def total(self) -> int:
         return self.steps
 

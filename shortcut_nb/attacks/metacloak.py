@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.functional import gaussian_blur, hflip
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..latents import Latents, latents_of
 from ..models import Models
 from ..modes import frozen
@@ -80,7 +81,7 @@ class MetaCloak(SurrogateAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.interval > self.pool_steps:
-            raise ValueError(
+            raise UserError(
                 f"interval must not exceed pool_steps; got {self.interval} and {self.pool_steps}"
             )
 
@@ -93,6 +94,10 @@ class MetaCloak(SurrogateAttack):
     def stages(self) -> list[int]:
         """The steps at whose beginning a state is kept: 0, and the last of each interval."""
         return sorted({0, *range(self.interval - 1, self.pool_steps, self.interval)})
+
+    @property
+    def planned(self) -> int:
+        return self.pool_steps
 
     @property
     def total(self) -> int:
@@ -119,7 +124,8 @@ class MetaCloak(SurrogateAttack):
                 objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
                 steps=self.pgd_steps, source=run.source, repeats=self.repeats, chunk=self.chunk,
             )  # fmt: skip
-        self.trainee(run, "diffusion", model).run(
+        behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
+        self.trainee(run, "diffusion", model, behind).run(
             self._latents(run.models, run.x), self.advance, self.generator(1 + number)
         )
         return values

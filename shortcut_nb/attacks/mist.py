@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from ..settings import Weight
+from ..regime import SnrGamma
+from ..settings import ADDED, Weight
 from .base import register
 from .objectives import DenoisingLoss, LatentDistance, OnLatents
 from .pgd_attack import PGDAttack
@@ -23,11 +24,13 @@ class Mist(PGDAttack):
         rate: weight of L_ldm (a mean) against the sum of squares; 1e4 for 512-pixel latents with
             16,384 entries. None is 1e4 scaled to the number of latent entries at hand.
         prompt: None is the subject's class prompt.
+        snr_gamma: weigh the denoising loss by min-SNR with this γ; None does not.
     """
 
     mode: Literal["semantic", "textural", "fused"] = "fused"
     rate: Weight | None = None
     prompt: str | None = None
+    snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
@@ -35,7 +38,10 @@ class Mist(PGDAttack):
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])
         rate = 1e4 * goal.numel() / 16_384 if self.rate is None else self.rate
-        semantic, textural = DenoisingLoss(model, context), LatentDistance(goal)
+        semantic, textural = (
+            DenoisingLoss(model, context, snr_gamma=self.snr_gamma),
+            LatentDistance(goal),
+        )
         terms = {
             "semantic": [(-1.0, semantic)],
             "textural": [(1.0, textural)],

@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion, draw_normal
+from ..weighting import min_snr_weight
 
 ALL = slice(None)
 
@@ -52,19 +53,29 @@ class DenoisingLoss:
     Args:
         context: the prompt's text state, (1, length, width).
         timesteps: for each picture the timesteps to draw from; None is all of them.
+        snr_gamma: weigh by min-SNR with this γ; None does not.
     """
 
     model: Diffusion
     context: Tensor
     direction: int = 1
     timesteps: Sequence[Tensor] | None = None
+    snr_gamma: float | None = None
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         return self.on(self.model.encode(x, source), source, rows)
 
     def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         noise, t = self.draw(z, source, rows)
-        return self.model.denoising_loss(z, t, noise, self.context.expand(len(z), -1, -1))
+        context = self.context.expand(len(z), -1, -1)
+        return self.weighted(self.model.denoising_loss(z, t, noise, context), t)
+
+    def weighted(self, loss: Tensor, t: Tensor) -> Tensor:
+        """Losses (n,) at timesteps (n,), weighed as ``snr_gamma`` says."""
+        if self.snr_gamma is None:
+            return loss
+        t = t.to(loss.device)
+        return loss * min_snr_weight(self.model.noise_schedule, t, self.snr_gamma)
 
     def draw(self, z: Tensor, source: Sequence[Generator], rows: slice) -> tuple[Tensor, Tensor]:
         """Noise like z, and timesteps (n,)."""
@@ -106,7 +117,7 @@ class TargetedDenoisingLoss(DenoisingLoss):
             .prev_sample for i in range(len(z))
         ])  # fmt: skip
         goal = schedule.add_noise(self.target.expand_as(z), noise, (t - 1).to(z.device))
-        away = (guess - truth).square().flatten(1).mean(1)
+        away = self.weighted((guess - truth).square().flatten(1).mean(1), t)
         return away - (previous - goal).square().flatten(1).mean(1)
 
 
@@ -138,11 +149,11 @@ class ScoreDistillation:
             context = self.loss.context.expand(len(z), -1, -1)
             guess, truth, _ = model.predict(z, t, noise.to(z.device), context)
             slope = guess - truth
-            value = slope.square().flatten(1).mean(1)
+            value = self.loss.weighted(slope.square().flatten(1).mean(1), t)
             if model.noise_schedule.config.prediction_type == "v_prediction":
                 kept = model.noise_schedule.alphas_cumprod.to(z.device)[t.to(z.device)]
                 slope = slope * kept.sqrt().view(-1, 1, 1, 1)  # a velocity's error as noise's
-        through = (slope * z).flatten(1).sum(1)
+        through = self.loss.weighted((slope * z).flatten(1).sum(1), t)
         return through - through.detach() + value
 
 

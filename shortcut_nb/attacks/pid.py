@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..settings import Weight
 from .base import register
 from .objectives import ALL, pick
@@ -47,7 +48,7 @@ class PID(PGDAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.start == "zero":
-            raise ValueError("at the clean picture PID's gradient is zero: use start='uniform'")
+            raise UserError("at the clean picture PID's gradient is zero: use start='uniform'")
 
     def objective(self, run: Run) -> PosteriorShift:
         model = run.models.diffusion

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..settings import Sign, Weight
+from ..regime import SnrGamma
+from ..settings import ADDED, Sign, Weight
 from .base import register
 from .objectives import DenoisingLoss, LatentDistance, OnLatents, ScoreDistillation
 from .pgd_attack import PGDAttack, Start
@@ -22,6 +23,7 @@ class SDS(PGDAttack):
         targeted: also descend ‖z − z_target‖² (SDST).
         rate: weight of the SDS term beside the target's.
         prompt: None is the subject's class prompt.
+        snr_gamma: weigh the denoising loss by min-SNR with this γ; None does not.
     """
 
     start: Start = "zero"
@@ -29,12 +31,13 @@ class SDS(PGDAttack):
     targeted: bool = False
     rate: Weight = 5.0
     prompt: str | None = None
+    snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
         said = run.subject.class_prompt if self.prompt is None else self.prompt
         context = model.embed([said])
-        term = ScoreDistillation(DenoisingLoss(model, context))
+        term = ScoreDistillation(DenoisingLoss(model, context, snr_gamma=self.snr_gamma))
         if not self.targeted:
             return OnLatents(model, [(1.0, term)], direction=self.direction)
         goal = LatentDistance(target_latents(model, run.clean.shape[-1]))

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..latents import latents_of
 from ..settings import Count, Weight, parse_alpha
 from .aspl import ASPL
@@ -63,7 +64,7 @@ class FeatureInterference(DenoisingLoss):
             still = pick(self.still, rows)
             _, reference = features.of(lambda: self.model.predict(still, t, noise, context))
         (guess, truth, _), seen = features.of(lambda: self.model.predict(z, t, noise, context))
-        loss = (guess - truth).square().flatten(1).mean(1)
+        loss = self.weighted((guess - truth).square().flatten(1).mean(1), t)
         for a, b in zip(seen, reference, strict=True):
             loss = loss + self.weight * (a - b).float().square().flatten(1).mean(1)
         return loss
@@ -92,9 +93,9 @@ class SimAC(ASPL):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.targeted:
-            raise ValueError("SimAC has no targeted form: use t-aspl")
+            raise UserError("SimAC has no targeted form: use t-aspl")
         if self.keep < 2 * WINDOW:
-            raise ValueError(
+            raise UserError(
                 f"keep must be at least {2 * WINDOW}, what one round may remove; got {self.keep}"
             )
 
@@ -118,9 +119,14 @@ class SimAC(ASPL):
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]
         if not self.interferes:
-            return DenoisingLoss(model, context, timesteps=chosen)
+            return DenoisingLoss(model, context, timesteps=chosen, snr_gamma=self.snr_gamma)
         return FeatureInterference(
-            model, context, timesteps=chosen, still=run.made["still"], weight=self.feature_weight
+            model,
+            context,
+            timesteps=chosen,
+            still=run.made["still"],
+            weight=self.feature_weight,
+            snr_gamma=self.snr_gamma,
         )
 
     def _select(self, run: Run, model: Diffusion, context: Tensor, i: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from ..latents import class_digest
+from ..models import Models
 from ..personalize.training import Trainee
-from ..settings import Count, Rate, Share, StepSize, Weight, Whole
+from ..regime import ClassImages, Regime
+from ..settings import ADDED, Count, Rate, Share, StepSize, Weight
 from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
 from .run import Run
@@ -18,7 +21,7 @@ from .target import target_latents
 
 
 @dataclass(frozen=True)
-class SurrogateAttack(Attack):
+class SurrogateAttack(Attack, Regime):
     """PGD against models that are themselves fine-tuned, as the adversary will fine-tune.
 
     Args:
@@ -26,6 +29,10 @@ class SurrogateAttack(Attack):
         surrogate_lr: AdamW learning rate of a surrogate; the papers' 5e-7 is for SD 2.1.
         batch_size: instance pictures (and as many class pictures) in a surrogate step.
         prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
+        surrogate_text_lr: learning rate of the surrogates' text encoders; None is
+            ``surrogate_lr``, 0 freezes them, as a trainer may that holds the prompts' words.
+        snr_gamma: min-SNR weights (Hang et al. 2023) with this γ, for the surrogates' training and
+            for the loss that is climbed.
         repeats: draws whose gradients are averaged in each PGD step.
         targeted: draw the denoised step towards a target picture as well (T-FSMG, T-ASPL).
         variant: "corrected", or "released". Released surrogates are kept in bfloat16 without
@@ -39,11 +46,12 @@ class SurrogateAttack(Attack):
     surrogate_lr: Rate = 5e-7
     batch_size: Count = 1
     prior_weight: Weight = 1.0
-    class_images: Whole = 200
+    class_images: ClassImages = 200
     prior_dropout: Share = 0.0
     repeats: Count = 1
     targeted: bool = False
     variant: Literal["corrected", "released"] = "corrected"
+    surrogate_text_lr: Rate | None = field(default=None, metadata=ADDED)
 
     @property
     def released(self) -> bool:
@@ -64,26 +72,52 @@ class SurrogateAttack(Attack):
         """The pictures as a surrogate's training sees them; here as they are."""
         return images
 
-    def trainee(self, run: Run, base: str, model: Diffusion) -> Trainee:
-        """A fresh optimiser over a surrogate of a base model, which it will change."""
+    def inputs(self, models: Models) -> dict[str, Any]:
+        own = class_digest(self.class_images)
+        return super().inputs(models) | ({"class_images": own} if own else {})
+
+    @property
+    def planned(self) -> int:
+        """Steps of the longest training of a surrogate, over which its learning rate moves."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how long surrogates train")
+
+    def trainee(self, run: Run, base: str, model: Diffusion, behind: int = 0) -> Trainee:
+        """A fresh optimiser over a surrogate of a base model, which it will change.
+
+        Args:
+            behind: steps that the surrogate has behind it.
+        """
         prior = None
         if self.prior_weight > 0:
             prior = run.models.prior_latents(
-                run.subject.class_prompt, self.class_images, self.bases(run.models)[base]
+                run.subject.class_prompt,
+                self.class_images,
+                self.bases(run.models)[base],
+                steps=self.prior_steps,
+                guidance_scale=self.prior_guidance,
             )
         return Trainee(
-            model, self.words(run), prior, lr=self.surrogate_lr,
-            batch_size=self.batch_size, prior_weight=self.prior_weight,
-            prior_dropout=self.prior_dropout, **self.training,
-        )  # fmt: skip
+            model,
+            self.words(run),
+            prior,
+            lr=self.surrogate_lr,
+            text_lr=self.surrogate_text_lr,
+            batch_size=self.batch_size,
+            prior_weight=self.prior_weight,
+            prior_dropout=self.prior_dropout,
+            **self.regime(self.planned, behind),
+            **self.training,
+        )
 
     def objective(self, model: Diffusion, run: Run) -> Objective:
         """The denoising loss of a surrogate under the instance prompt."""
         context = model.embed([self.words(run)[0]])
         if not self.targeted:
-            return DenoisingLoss(model, context)
+            return DenoisingLoss(model, context, snr_gamma=self.snr_gamma)
         target = target_latents(model, run.clean.shape[-1])
-        return TargetedDenoisingLoss(model, context, target=target, from_zero=self.released)
+        return TargetedDenoisingLoss(
+            model, context, target=target, from_zero=self.released, snr_gamma=self.snr_gamma
+        )
 
     def generator(self, number: int) -> torch.Generator:
         """What a round's surrogate training draws from."""

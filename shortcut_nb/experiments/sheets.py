@@ -51,8 +51,13 @@ def fit_through(
     with tempfile.TemporaryDirectory(prefix="shortcut_nb-") as folder:
         state = Path(folder) / "state.pt" if len(steps) > 1 else None
         for step in steps:
-            fitted = trainer.changed(steps=step).fit(
-                subject, images, on_step=progress(label), checkpoint=state, every=max(1, step)
+            fitted = trainer.fit(
+                subject,
+                images,
+                on_step=progress(label),
+                checkpoint=state,
+                every=max(1, step),
+                until=step,
             )
             yield step, fitted
 

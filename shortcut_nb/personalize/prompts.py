@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..errors import UserError
 from ..registry import Registry
 from ..subjects import Subject
 
@@ -106,7 +107,7 @@ def noise_tokens(noise_token: str, count: int) -> list[str]:
     first, _, rest = noise_token.partition(" ")
     heads = [first, *(word for word in FURTHER if word != first)]
     if not first or not 1 <= count <= len(heads):
-        raise ValueError(
+        raise UserError(
             f"expected a noise token, and 1 to {len(heads)} of its form; got {noise_token!r}, "
             f"{count}"
         )

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from torch import Generator, Tensor
 
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
 from ..files import writing
-from ..images import check_images
-from ..latents import Latents, latents_of
+from ..latents import Latents, class_digest, latents_of
+from ..lengths import check_lengths
 from ..models import Models, check_size, need_models, need_subject
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
+from ..regime import ClassImages, Regime
 from ..registry import Registry
-from ..settings import ADDED, Count, Rate, Seed, Settings, Share, Weight, Whole, omitted
+from ..settings import ADDED, Count, Guidance, Rate, Seed, Share, Weight, Whole, omitted, read
 from ..subjects import Subject
 from .methods import Method
 from .prompts import PROMPTS, Prompts, known_prompts
@@ -32,6 +33,7 @@ from .training import Trainee
 
 TRAINERS: Registry[type[Trainer]] = Registry("trainer")
 register = TRAINERS.register
+SampleSteps = Annotated[int, Ge(1), Le(1000)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,21 +49,44 @@ class Personalized:
     method: Method
     identifier: str
 
-    def sample(self, n: int = 16, seed: int = 0, prompt: str | None = None, **how: Any) -> Tensor:
+    def sample(
+        self,
+        n: int = 16,
+        seed: int = 0,
+        prompt: str | None = None,
+        *,
+        negative: str | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        batch: int = 16,
+    ) -> Tensor:
         """n pictures (n, 3, H, W) in [0, 1]; ``prompt`` None is the subject's own.
 
         Write prompts with the identifier: methods that train a new word put it there.
 
-        ``negative``, ``steps`` and ``guidance_scale`` may be given; their defaults belong to the
-        training prompts (CDL samples with its negation and negative prompt) and the profile.
+        Args:
+            negative, steps, guidance_scale: None are those that belong to the training prompts (CDL
+                samples with its negation and negative prompt) and to the profile.
+            batch: pictures drawn at once; it does not change them.
+
+        Raises:
+            UserError: a parameter of another type or out of its range.
         """
-        how = {"steps": self.steps, "guidance_scale": self.guidance_scale,
-               "negative": self.prompts.negative} | how  # fmt: skip
-        if prompt is None:
-            said = self.prompts.sample
-        else:
-            said = self.method.rename(prompt, self.identifier)
-        return self.model.sample(said, n, seed=seed, **how)
+        steps = self.steps if steps is None else steps
+        guidance = self.guidance_scale if guidance_scale is None else guidance_scale
+        without = self.prompts.negative if negative is None else negative
+        how = {
+            "seed": read(seed, Seed, "seed"),
+            "steps": read(steps, SampleSteps, "steps"),
+            "guidance_scale": read(guidance, Guidance, "guidance_scale"),
+            "negative": read(without, str, "negative"),
+            "batch": read(batch, Count, "batch"),
+        }
+        said = self.prompts.sample
+        if prompt is not None:
+            said = self.method.rename(read(prompt, str, "prompt"), self.identifier)
+            check_lengths(self.model, [said])
+        return self.model.sample(said, read(n, Count, "n"), **how)
 
     def save(self, folder: str | Path) -> Path:
         """Write diffusers' own format for the method, under a temporary name first."""
@@ -74,7 +99,7 @@ class Personalized:
 
 
 @dataclass(frozen=True)
-class Trainer(Settings):
+class Trainer(Regime):
     """Hyperparameters that every method has; defaults are Anti-DreamBooth's for SD 2.1.
 
     A subclass names its :meth:`method`.
@@ -84,7 +109,9 @@ class Trainer(Settings):
         text_lr: None trains what the method trains of the text encoder at ``lr``; 0 freezes it.
         batch_size: instance pictures a step, and as many class pictures.
         prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
-        class_images: how many class pictures are sampled from the model itself.
+        steps: 0 leaves the model as it is.
+        class_images: how many class pictures are sampled from the model itself; or a folder of
+            your own.
         gradient_accumulation: batches to a step, each drawn anew; the step takes the mean of their
             gradients.
         gradient_checkpointing: less memory for more time, the same result.
@@ -101,7 +128,7 @@ class Trainer(Settings):
     text_lr: Rate | None = None
     batch_size: Count = 1
     prior_weight: Weight = 1.0
-    class_images: Whole = 200
+    class_images: ClassImages = 200
     prior_dropout: Share = 0.0
     weight_decay: Weight = 1e-2
     gradient_accumulation: Count = field(default=1, metadata=ADDED)
@@ -153,7 +180,7 @@ class Trainer(Settings):
             "prior_dropout": self.prior_dropout, "weight_decay": self.weight_decay,
             "accumulation": self.gradient_accumulation,
             "checkpointing": self.gradient_checkpointing,
-            "ema_decay": self.ema_decay, "adam_8bit": self.adam_8bit,
+            "ema_decay": self.ema_decay, "adam_8bit": self.adam_8bit, **self.regime(self.steps),
         }  # fmt: skip
 
     def fit(
@@ -164,6 +191,7 @@ class Trainer(Settings):
         on_step: OnStep | None = None,
         checkpoint: str | Path | None = None,
         every: int = 50,
+        until: int | None = None,
     ) -> Personalized:
         """Fine-tune a copy of the text-to-image model on pictures (n, 3, H, W) in [0, 1].
 
@@ -172,6 +200,7 @@ class Trainer(Settings):
             images: None is the subject's set B.
             checkpoint: a file to save to every ``every`` steps and to go on from. A resumed run
                 ends with the same weights as an uninterrupted one.
+            until: stop after this many of the ``steps``, for a look on the way; None takes all.
 
         Raises:
             UserError: wrong pictures, no models, or a checkpoint of another run.
@@ -180,17 +209,25 @@ class Trainer(Settings):
         started = time.monotonic()
         models = need_models(models, self.name)
         subject = need_subject(models, subject)
-        images = check_size(models, check_images(subject.images if images is None else images))
+        images = check_size(models, subject.images if images is None else models.pictures(images))
+        every = read(every, Count, "every")
+        last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)
         self.admit(models.profile)
+        self._check_words(subject, models)
         prior = None
         if self.prior_weight > 0:
-            prior = models.prior_latents(subject.class_prompt, self.class_images)
+            prior = models.prior_latents(
+                subject.class_prompt,
+                self.class_images,
+                steps=self.prior_steps,
+                guidance_scale=self.prior_guidance,
+            )
         model, method, words = self._prepared(subject, models)
         data = latents_of(model, images)
         trainee = self.trainee(models, model, method, words, prior, subject)
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(models, words, images) if path else ""
-        losses = self._train(trainee, data, on_step, path, mark, every)
+        losses = self._train(trainee, data, on_step, path, mark, every, last)
         seconds = time.monotonic() - started
         return self._personalized(subject, models, model, method, words, seconds, losses)
 
@@ -248,6 +285,12 @@ class Trainer(Settings):
             subject.identifier,
         )
 
+    def _check_words(self, subject: Subject, models: Models) -> None:
+        """Warn of prompts that are cut off; refuse when the noise token is."""
+        words = self.words(subject, models.profile)
+        prompts = [getattr(words, field.name) for field in fields(words)]
+        check_lengths(models.diffusion, prompts, vital=self.phrase(models.profile))
+
     def _train(
         self,
         trainee: Trainee,
@@ -256,18 +299,19 @@ class Trainer(Settings):
         path: Path | None,
         mark: str,
         every: int,
+        last: int,
     ) -> list[float]:
         """All steps that a checkpoint leaves to do; every step's loss, earlier ones included."""
         losses = _load(path, trainee, mark) if path and path.exists() else []
-        if trainee.taken > self.steps:
+        if trainee.taken > last:
             raise UserError(
-                f"{path} is at step {trainee.taken}, more than the {self.steps} asked for: "
+                f"{path} is at step {trainee.taken}, more than the {last} asked for: "
                 "name another file"
             )
-        for step in range(trainee.taken, self.steps):
+        for step in range(trainee.taken, last):
             losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
             if on_step:
-                on_step(StepInfo(step + 1, self.steps, {"loss": losses[-1]}))
+                on_step(StepInfo(step + 1, last, {"loss": losses[-1]}))
             if path and (step + 1) % every == 0:
                 _save(path, trainee, mark, losses)
         trainee.release()
@@ -280,10 +324,11 @@ class Trainer(Settings):
             if f.compare and not omitted(f, self)
         }
         held = {"trainer": self.name} | held
-        held.pop("steps")
+        if not self.scheduled:  # a constant rate does not know where it ends
+            held.pop("steps")
         profile = models.profile
         drawn = (profile.sampling, profile.prior_guidance_scale, models.autocast)
-        about = (sorted(held.items(), key=str), words, drawn)
+        about = (sorted(held.items(), key=str), words, drawn, class_digest(self.class_images))
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -308,9 +353,10 @@ class BoundTrainer:
         on_step: OnStep | None = None,
         checkpoint: str | Path | None = None,
         every: int = 50,
+        until: int | None = None,
     ) -> Personalized:
         """Fine-tune on pictures; see :meth:`Trainer.fit`."""
-        return self.settings.fit(subject, self.models, images, on_step, checkpoint, every)
+        return self.settings.fit(subject, self.models, images, on_step, checkpoint, every, until)
 
     def pack(self, subject: Subject, fitted: Personalized) -> dict[str, Tensor]:
         """What the training changed; see :meth:`Trainer.pack`."""
@@ -382,5 +428,5 @@ def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
     if trainee.ema is not None:
         trainee.ema.load_state_dict(state["ema"])
         trainee.ema.to(device=trainee.parameters[0].device)
-    trainee.taken = state["step"]
+    trainee.go_on(state["step"])
     return state["losses"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from diffusers.training_utils import EMAModel
@@ -10,6 +11,8 @@ from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
 from ..latents import Latents, latents_of
+from ..regime import schedule_at
+from ..weighting import min_snr_weight
 from .methods import FullFineTuning, Method
 
 __all__ = ["Latents", "Rows", "Trainee", "latents_of"]
@@ -53,6 +56,9 @@ class Trainee:
         ema_decay: keep an exponential moving average of what is trained, with diffusers' warm-up,
             and end with it; None keeps none.
         adam_8bit: bitsandbytes' AdamW with 8-bit states, a quarter of the optimiser's memory.
+        lr_scheduler, warmup, snr_gamma, fused: see :class:`shortcut_nb.regime.Regime`.
+        planned: steps of the whole training, over which the learning rate moves.
+        behind: steps of it that the model has behind it already.
         method: what is trained; the model has been prepared for it.
 
     Raises:
@@ -75,6 +81,12 @@ class Trainee:
     checkpointing: bool = False
     ema_decay: float | None = None
     adam_8bit: bool = False
+    lr_scheduler: str = "constant"
+    warmup: int | float = 0
+    planned: int = 0
+    behind: int = 0
+    snr_gamma: float | None = None
+    fused: bool = False
     method: Method = field(default_factory=FullFineTuning)
     ema: EMAModel | None = field(default=None, init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
@@ -94,8 +106,24 @@ class Trainee:
                 encoder.gradient_checkpointing_enable()
         if self.ema_decay is not None:
             self.ema = EMAModel(self.parameters, decay=self.ema_decay)
-        adam = _adam_8bit() if self.adam_8bit else torch.optim.AdamW
-        self.optimiser = adam(groups, weight_decay=self.weight_decay)
+        self.optimiser = self._adam(groups)
+        self.schedule = schedule_at(
+            self.optimiser, self.lr_scheduler, self.warmup, self.planned, self.behind
+        )
+
+    def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        if self.adam_8bit:
+            return _adam_8bit()(groups, weight_decay=self.weight_decay)
+        if self.fused:
+            return torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
+        return torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
+
+    def go_on(self, taken: int) -> None:
+        """Continue after ``taken`` steps, whose weights and optimiser state are in place."""
+        self.taken = taken
+        self.schedule = schedule_at(
+            self.optimiser, self.lr_scheduler, self.warmup, self.planned, self.behind + taken
+        )
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
         """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
@@ -144,6 +172,9 @@ class Trainee:
         context = self.model.embed(said).repeat_interleave(repeats, 0)
         t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
         each = self.model.denoising_loss(latents, t, noise, context)
+        if self.snr_gamma is not None:
+            weight = min_snr_weight(self.model.noise_schedule, t.to(each.device), self.snr_gamma)
+            each = each * weight
         return list(each.split([len(part.latents) for part in parts]))
 
     def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
@@ -172,6 +203,8 @@ class Trainee:
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.optimiser.step()
+        if self.schedule is not None:
+            self.schedule.step()
         self.method.constrain(self.model)
         if self.round_weights is not None:
             with torch.no_grad():

@@ -14,7 +14,7 @@ from ..networks import PixelDiffusion
 from ..progress import OnStep
 from ..settings import Count, Seed, Share
 from .base import Purifier, register
-from .windows import boxes, overlap, padded
+from .windows import boxes, padded, shares
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class PixelPurifier(Purifier):
         """Clean every window once and average where they overlap."""
         high, wide = x.shape[-2:]
         stride = model.window // 2
-        weight = overlap(high, wide, model.window, stride)
+        share = shares(high, wide, model.window, stride).to(x)
         total = torch.zeros_like(x)
-        for share, (top, left) in zip(weight, boxes(high, wide, model.window, stride), strict=True):
+        for top, left in boxes(high, wide, model.window, stride):
             rows = slice(top, top + model.window)
             columns = slice(left, left + model.window)
             cleaned = self.clean(model, x[..., rows, columns], source)
-            total[..., rows, columns] += share[rows, columns].to(x) * cleaned
+            total[..., rows, columns] += share[rows, columns] * cleaned
         return total
 
     def clean(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:

@@ -15,7 +15,7 @@ from ..modes import frozen
 from ..progress import OnStep, StepInfo
 from ..settings import Seed, Share, Weight, Whole
 from .base import Purifier, register
-from .windows import padded
+from .windows import in_windows, padded
 
 
 @register("impress")
@@ -49,7 +49,9 @@ class Impress(Purifier):
             return images.clone()
         with frozen(models.diffusion.pipe.vae), torch.enable_grad():
             unit = models.diffusion.latent_unit
-            found = padded(lambda x: self._search(models, x, on_step), images, unit)
+            found = in_windows(
+                lambda x: padded(lambda y: self._search(models, y, on_step), x, unit), images
+            )
         return found.clamp(0, 1).to(images)
 
     def objective(self, models: Models, x: Tensor, given: list[Tensor]) -> Tensor:

@@ -11,9 +11,9 @@ from ..diffusion import Diffusion, generators
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, Seed, Share
-from ..templates import fill
+from ..templates import Template, fill
 from .base import Purifier, by_batches, register
-from .windows import padded
+from .windows import at_once, in_windows, padded
 
 
 @register("ldiffpure")
@@ -34,7 +34,7 @@ class LatentDiffPure(Purifier):
     strength: Share = 0.3
     steps: Count = 300
     guidance_scale: Guidance = 7.5
-    prompt: str = "a photo of a {class_name}, clear, high resolution, high quality, noise-free"
+    prompt: Template = "a photo of a {class_name}, clear, high resolution, high quality, noise-free"
     eta: Share = 1.0
     seed: Seed = 0
     batch: Count = field(default=8, compare=False, repr=False)
@@ -59,9 +59,10 @@ class LatentDiffPure(Purifier):
                     steps=self.steps, guidance_scale=self.guidance_scale, eta=self.eta,
                 )  # fmt: skip
 
-            return by_batches(len(x), self.batch, edited, on_step)
+            return by_batches(len(x), at_once(self.batch, images), edited, on_step)
 
-        return padded(work, images, model.unit).clamp(0, 1).to(images)
+        drawn = in_windows(lambda x: padded(work, x, model.unit), images)
+        return drawn.clamp(0, 1).to(images)
 
 
 @register("eldiffpure")
@@ -69,4 +70,4 @@ class LatentDiffPure(Purifier):
 class EmptyLatentDiffPure(LatentDiffPure):
     """The same under the empty prompt (DiffShortcut's "eldiffp"): no guidance, half the cost."""
 
-    prompt: str = ""
+    prompt: Template = ""

@@ -13,7 +13,7 @@ from ..networks import PixelDiffusion
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, Share
-from ..templates import fill
+from ..templates import Template, fill
 from .base import register
 from .diffpure import DiffPure
 from .sr import SuperResolution
@@ -47,7 +47,7 @@ class PDMPure(DiffPure):
     upscale_steps: Count = 50
     guidance_scale: Guidance = 4.0
     noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
-    prompt: str = "a picture"
+    prompt: Template = "a picture"
 
     @property
     def roles(self) -> tuple[str, ...]:

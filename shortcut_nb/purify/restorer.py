@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from ..modes import frozen
 from ..progress import OnStep
 from ..settings import Count, Share
 from .base import Purifier, by_batches, register
+from .windows import at_once, in_windows
 
 
 @register("restorer")
@@ -44,7 +46,10 @@ class Restorer(Purifier):
         network = models.purifier_model(self.name)
         with frozen(network):
             restored = by_batches(
-                len(images), self.batch, lambda rows: restore(network, images[rows]), on_step
+                len(images),
+                at_once(self.batch, images),
+                lambda rows: in_windows(partial(restore, network), images[rows]),
+                on_step,
             )
         return torch.lerp(images, restored, self.strength).clamp(0, 1)
 

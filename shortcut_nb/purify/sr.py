@@ -15,9 +15,9 @@ from ..diffusion import generators
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, Seed
-from ..templates import fill
+from ..templates import Template, fill
 from .base import Purifier, by_batches, register
-from .windows import padded
+from .windows import at_once, in_windows, padded
 
 
 @register("sr")
@@ -34,7 +34,7 @@ class SuperResolution(Purifier):
     steps: Count = 75
     guidance_scale: Guidance = 9.0
     noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
-    prompt: str = "A photo of a {class_name}"
+    prompt: Template = "A photo of a {class_name}"
     seed: Seed = 0
     batch: Count = field(default=8, compare=False, repr=False)
 
@@ -65,9 +65,10 @@ class SuperResolution(Purifier):
                     ).images  # fmt: skip
                 return drawn.float().cpu().clone()
 
-            return by_batches(len(x), self.batch, enlarged, on_step)
+            return by_batches(len(x), at_once(self.batch, images), enlarged, on_step)
 
         # The pipeline rounds the small picture's sides down to its VAE's factor.
         depth = len(pipe.unet.config.block_out_channels) - 1
         unit = max(2**depth, pipe.vae_scale_factor)
-        return padded(work, images, 4 * unit).clamp(0, 1).to(images)
+        drawn = in_windows(lambda x: padded(work, x, 4 * unit), images)
+        return drawn.clamp(0, 1).to(images)

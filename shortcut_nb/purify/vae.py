@@ -12,7 +12,7 @@ from ..diffusion import Diffusion
 from ..progress import OnStep
 from ..settings import Share
 from .base import Purifier, register
-from .windows import padded
+from .windows import at_once, in_windows, padded
 
 
 @register("vae")
@@ -37,7 +37,8 @@ class VaeRoundTrip(Purifier):
         model: Diffusion = models.diffusion
 
         def round_trip(x: Tensor) -> Tensor:
-            return torch.cat([model.decode(model.posterior(part)[0]) for part in x.split(16)])
+            parts = x.split(at_once(16, images))
+            return torch.cat([model.decode(model.posterior(part)[0]) for part in parts])
 
-        drawn = padded(round_trip, images, model.latent_unit).to(images)
+        drawn = in_windows(lambda x: padded(round_trip, x, model.latent_unit), images).to(images)
         return torch.lerp(images, drawn, self.strength).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Fixed-size networks on pictures of any size: padding, and overlapping windows."""
+"""Networks on pictures of any size: padding, and overlapping windows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from ..errors import UserError
+
+WINDOW = 768
+"""Side of the windows of networks that take any size, in pixels; smaller pictures are whole."""
+OVERLAP = 64
 
 
 def padded(work: Callable[[Tensor], Tensor], images: Tensor, unit: int, least: int = 0) -> Tensor:
@@ -30,21 +36,62 @@ def starts(length: int, window: int, stride: int) -> list[int]:
         ValueError: when the length is smaller than a window.
     """
     if length < window:
-        raise ValueError(f"a side of {length} pixels is smaller than the window of {window}")
+        raise UserError(f"a side of {length} pixels is smaller than the window of {window}")
     found = list(range(0, length - window + 1, stride))
     return found if found[-1] == length - window else [*found, length - window]
 
 
 def boxes(high: int, wide: int, window: int, stride: int) -> list[tuple[int, int]]:
     """The (top, left) corners of all windows."""
-    return [(top, left) for top in starts(high, window, stride)
-            for left in starts(wide, window, stride)]  # fmt: skip
+    return [
+        (top, left) for top in starts(high, window, stride) for left in starts(wide, window, stride)
+    ]
 
 
-def overlap(high: int, wide: int, window: int, stride: int) -> Tensor:
-    """How much each window counts at each pixel, (k, high, wide); sums to one over windows."""
-    places = boxes(high, wide, window, stride)
-    weight = torch.zeros(len(places), high, wide)
-    for i, (top, left) in enumerate(places):
-        weight[i, top : top + window, left : left + window] = 1
-    return weight / weight.sum(0)
+def shares(high: int, wide: int, window: int, stride: int) -> Tensor:
+    """How much each of the windows that cover a pixel counts there, (high, wide)."""
+    count = torch.zeros(high, wide)
+    for top, left in boxes(high, wide, window, stride):
+        count[top : top + window, left : left + window] += 1
+    return 1 / count
+
+
+def at_once(batch: int, images: Tensor) -> int:
+    """Pictures in a pass: ``batch``, or one where pictures are so large that windows are used."""
+    return batch if max(images.shape[-2:]) <= WINDOW else 1
+
+
+def in_windows(
+    work: Callable[[Tensor], Tensor], images: Tensor, window: int = WINDOW, overlap: int = OVERLAP
+) -> Tensor:
+    """Apply ``work`` to overlapping windows, one at a time, so that memory does not grow.
+
+    Windows fade into each other over ``overlap`` pixels. Pictures whose sides are at most a
+    window's are given to ``work`` whole.
+
+    Args:
+        work: from pictures (n, 3, h, w) with sides of at most ``window`` to as many of that size.
+        images: (n, 3, H, W).
+        window, overlap: sides in pixels.
+    """
+    high, wide = images.shape[-2:]
+    if high <= window and wide <= window:
+        return work(images)
+    tall, broad = min(window, high), min(window, wide)
+    total, weights = torch.zeros_like(images), torch.zeros(high, wide)
+    for top in starts(high, tall, max(1, tall - overlap)):
+        for left in starts(wide, broad, max(1, broad - overlap)):
+            rows, columns = slice(top, top + tall), slice(left, left + broad)
+            fade = torch.outer(_ramp(top, tall, high, overlap), _ramp(left, broad, wide, overlap))
+            done = work(images[..., rows, columns]).to(images)
+            total[..., rows, columns] += done * fade.to(images)
+            weights[rows, columns] += fade
+    return total / weights.to(images)
+
+
+def _ramp(start: int, window: int, length: int, overlap: int) -> Tensor:
+    """Weights along a side: they rise and fall over the overlap, but not at a picture's edge."""
+    along = torch.arange(window, dtype=torch.float32) + 1
+    rise = along if start > 0 else torch.full_like(along, float("inf"))
+    fall = along.flip(0) if start + window < length else torch.full_like(along, float("inf"))
+    return torch.minimum(rise, fall).clamp(max=overlap + 1) / (overlap + 1)

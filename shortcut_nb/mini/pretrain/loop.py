@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.training_utils import compute_snr
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from ...weighting import min_snr_weight
 from .machine import Machine
 
 log = logging.getLogger(__name__)
@@ -214,9 +214,7 @@ def min_snr_loss(
 
     ``target`` is the noise, or the velocity where the schedule says "v_prediction".
     """
-    snr = compute_snr(schedule, t)
-    velocity = schedule.config.prediction_type == "v_prediction"
-    weight = snr.clamp(max=5.0) / (snr + 1 if velocity else snr)
+    weight = min_snr_weight(schedule, t, 5.0)
     return (weight * (guess.float() - target).square().flatten(1).mean(1)).mean()
 
 
