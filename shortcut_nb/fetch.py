@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .profile import Profile
-from .weights import ModelRef, check_weights, expected_digests, resolve, verify
+from .weights import ModelRef, check_weights, resolve, verify
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,5 @@ def _one(role: str, ref: ModelRef, on_model: Callable[[str, str], None] | None) 
     if on_model:
         on_model(role, ref.id)
     path = resolve(ref, download=True)
-    check_weights(path, ref.loader)
-    return Fetched(role, path, verify(ref) if expected_digests(ref, path) else 0)
+    check_weights(path, ref.loader, ref.sha256 or None)
+    return Fetched(role, path, verify(ref))

@@ -20,7 +20,7 @@ def announce(profile: Profile) -> None:
     try:
         resolve(profile.diffusion)
     except UserError as error:
-        _once(f"profile {profile.name}: {error}")
+        _once(f"profile {profile.name}: {error} `shortcut-nb fetch` brings all of a profile's.")
 
 
 def _once(text: str) -> None:

@@ -12,6 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from shortcut_nb.clip import Clip
+from shortcut_nb.diffusion import open_pipeline
+from shortcut_nb.metrics import Detector, IdentityEncoder
 from shortcut_nb.profile import load_profile
 from shortcut_nb.weights import (
     PACKAGE,
@@ -261,6 +264,24 @@ def test_an_opener_notices_weights_that_were_changed(role, tmp_path):
     file.write_bytes(content)
     with pytest.raises(BadWeights, match="expected sha256"):
         checked(ref.model_copy(update={"id": str(folder)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "open_it"),
+    [
+        ("diffusion", open_pipeline),
+        ("clip", Clip.open),
+        ("identity", IdentityEncoder.from_folder),
+        ("detector", Detector.from_folder),
+    ],
+)
+def test_an_opener_that_is_called_by_itself_notices_too(name, open_it, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(MINI / name, folder)
+    listed = json.loads((folder / "sha256.json").read_text())
+    (folder / "sha256.json").write_text(json.dumps(dict.fromkeys(listed, "0" * 64)))
+    with pytest.raises(BadWeights, match="expected sha256 000"):
+        open_it(folder)
 
 
 def old(path, seconds=100):

@@ -4,18 +4,10 @@ No torch here: profiles and the command line read this, and they start fast.
 """
 
 from .digests import file_digests, file_sha256, known_sha256
-from .files import BadWeights, TensorInfo, inspect_file
+from .expected import check_digests, known_digests
+from .files import BadWeights, MissingWeights, TensorInfo, inspect_file
 from .folders import check_weights
-from .refs import (
-    PACKAGE,
-    MissingWeights,
-    ModelRef,
-    Strict,
-    checked,
-    expected_digests,
-    resolve,
-    verify,
-)
+from .refs import PACKAGE, ModelRef, Strict, checked, resolve, verify
 
 __all__ = [
     "PACKAGE",
@@ -25,11 +17,12 @@ __all__ = [
     "Strict",
     "TensorInfo",
     "check_weights",
+    "check_digests",
     "checked",
-    "expected_digests",
     "file_digests",
     "file_sha256",
     "inspect_file",
+    "known_digests",
     "known_sha256",
     "resolve",
     "verify",

@@ -25,9 +25,9 @@ def file_sha256(path: str | Path) -> str:
 def file_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file."""
     if folder.is_file():
-        return {folder.name: file_sha256(folder)}
+        return {folder.name: known_sha256(folder)}
     return {
-        path.relative_to(folder).as_posix(): file_sha256(path)
+        path.relative_to(folder).as_posix(): known_sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import MissingFile, UserError
 
 _LARGEST_HEADER = 100_000_000  # bytes; safetensors' own limit
 _FETCH = "delete it and fetch the weights again"
@@ -34,6 +34,13 @@ _KINDS: list[tuple[bytes, str, str]] = [
 
 class BadWeights(UserError):
     """Weights that cannot be used; one line: where they are, what they are, what to do."""
+
+
+class MissingWeights(MissingFile):
+    """Weights that are not on this machine; the message says how to get them."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 @dataclass(frozen=True)

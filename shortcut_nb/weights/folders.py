@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .expected import check_digests
 from .files import BadWeights, TensorInfo, inspect_file
 from .pipelines import check_fit, check_supported
 
@@ -24,15 +26,25 @@ _CLASSES = {
 }
 
 
-def check_weights(path: str | Path, loader: str) -> None:
-    """Make sure that a folder (or file) is what a loader opens, whole and readable.
+def check_weights(path: str | Path, loader: str, sha256: Mapping[str, str] | None = None) -> None:
+    """Make sure that a folder (or file) is what a loader opens, whole, and has its SHA-256.
 
-    Configurations and headers of weights are read, and nothing else: no torch, no tensor.
+    Configurations and headers of weights are read, and files are hashed once per machine: no torch,
+    no tensor. Every opener begins with this.
+
+    Args:
+        sha256: digests by file name; None is those known beside the weights.
 
     Raises:
         BadWeights: in one line, what is there instead and what to do.
+        MissingWeights: a file with a digest is not there.
     """
     path = Path(path)
+    _check_kind(path, loader)
+    check_digests(path, sha256)
+
+
+def _check_kind(path: Path, loader: str) -> None:
     if path.is_file():
         _check_file(path, loader)
     elif not path.is_dir():

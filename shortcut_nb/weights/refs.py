@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import MissingFile
-from .digests import known_sha256
-from .files import BadWeights
-from .folders import check_weights, read_json
+from .expected import check_digests
+from .files import MissingWeights
+from .folders import check_weights
 
 PACKAGE = Path(__file__).resolve().parents[1]
-DIGESTS = "sha256.json"
 
 Loader = Literal[
     "stable-diffusion",
@@ -72,13 +68,6 @@ class ModelRef(Strict):
         return self
 
 
-class MissingWeights(MissingFile):
-    """Weights that a profile names are not on this machine; the message says how to get them."""
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
-
 def resolve(ref: ModelRef, *, download: bool = False) -> Path:
     """The local folder (or file) that holds the weights of `ref`.
 
@@ -133,37 +122,8 @@ def _snapshot(ref: ModelRef, download: bool) -> Path:
     return Path(folder)
 
 
-def expected_digests(ref: ModelRef, folder: Path) -> dict[str, str]:
-    """The digests to hold the weights against.
-
-    The profile's; else a sha256.json beside the weights, or in the folder above them, where names
-    start with the folder's own name ("diffusion/unet/model.safetensors"); else the hub's, whose
-    cache names large files by their SHA-256.
-    """
-    if ref.sha256:
-        return dict(ref.sha256)
-    home = folder if folder.is_dir() else folder.parent
-    if (home / DIGESTS).is_file():
-        return read_json(home / DIGESTS)
-    if (home.parent / DIGESTS).is_file():
-        every = read_json(home.parent / DIGESTS)
-        start = f"{home.name}/"
-        return {n.removeprefix(start): d for n, d in every.items() if n.startswith(start)}
-    return _hub_digests(home)
-
-
-def _hub_digests(folder: Path) -> dict[str, str]:
-    """What the hub's cache says of a snapshot's large files: their blobs are named by SHA-256."""
-    found = {}
-    for path in folder.rglob("*.safetensors"):
-        blob = Path(os.path.realpath(path))
-        if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-            found[path.relative_to(folder).as_posix()] = blob.name
-    return found
-
-
 def verify(ref: ModelRef) -> int:
-    """Check every listed file of `ref` against its SHA-256, worked out once per file and machine.
+    """Hold the files of `ref` against their SHA-256: the profile's, else those known beside them.
 
     Returns:
         How many files were checked (0 when no digests are known).
@@ -172,22 +132,7 @@ def verify(ref: ModelRef) -> int:
         MissingWeights: when the weights, or one listed file, are not there.
         BadWeights: when a file has another digest; names the file and both digests.
     """
-    folder = resolve(ref)
-    home = folder if folder.is_dir() else folder.parent
-    wanted = expected_digests(ref, folder)
-    for name, digest in sorted(wanted.items()):
-        path = home / name
-        if not path.is_file():
-            raise MissingWeights(
-                f"{name!r} is missing from the weights {ref.id!r}: fetch the weights again."
-            )
-        found = known_sha256(path)
-        if found != digest:
-            raise BadWeights(
-                f"{path} is not the file that the profile names: expected sha256 {digest}, got "
-                f"{found}. Delete it and fetch it again, or correct the digest."
-            )
-    return len(wanted)
+    return check_digests(resolve(ref), ref.sha256 or None)
 
 
 def checked(ref: ModelRef) -> Path:
@@ -198,7 +143,6 @@ def checked(ref: ModelRef) -> Path:
     Raises:
         MissingWeights, BadWeights: in one line, what is wrong and what to do.
     """
-    folder = resolve(ref)
-    check_weights(folder, ref.loader)
-    verify(ref)
-    return folder
+    path = resolve(ref)
+    check_weights(path, ref.loader, ref.sha256 or None)
+    return path
