@@ -144,6 +144,7 @@ def personalize(
             f"finished: wrote {output.folder / 'model'}, and {samples} pictures to "
             f"{output.folder / 'samples'} ({trainer}, {model.seconds:.0f} s)"
         )
+        typer.echo(f"to load it elsewhere:\n{model.how_to_load(output.folder / 'model')}")
 
 
 def score(

@@ -129,6 +129,12 @@ class Models:
         sets = (found.a, found.b, found.c)
         return Subject(str(source), *sets, who, rare, instance, plain, files=found.files)
 
+    @property
+    def base(self) -> str:
+        """What diffusers opens the text-to-image model from: a folder, or a hub id."""
+        ref = self.profile.diffusion
+        return str(resolve(ref)) if ref.id.startswith("package:") else ref.id
+
     def pictures(self, images: Any) -> Tensor:
         """Pictures (n, 3, H, W), checked; a folder's are read at the profile's resolution.
 

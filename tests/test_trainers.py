@@ -1,11 +1,10 @@
 """What each trainer changes and what it leaves alone, and that diffusers reads what it writes."""
 
-import copy
+import dataclasses
 import importlib.util
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
 
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.personalize import PROMPTS, TRAINERS, Trainer
@@ -96,31 +95,55 @@ def test_resume_is_bit_for_bit(lab, subject, fitted, name, tmp_path):
             make(lab, "dreambooth").fit(subject, checkpoint=path)
 
 
-def test_diffusers_reads_what_was_saved(lab, fitted, name, tmp_path):
+def loaded(one, folder):
+    """The pipeline that ``how_to_load`` makes in plain diffusers; its lines are run as they are."""
+    *lines, last = one.how_to_load(folder).splitlines()
+    assert last.endswith(f"# the word is {one.word}")
+    names = {}
+    exec("\n".join(lines), names)
+    names["pipe"].set_progress_bar_config(disable=True)
+    return names["pipe"]
+
+
+def test_diffusers_loads_what_was_saved_by_the_lines_that_are_given(lab, fitted, name, tmp_path):
     one = fitted[name]
-    folder = one.save(tmp_path / "out")
-    if name in ("dreambooth", "cdl-dreambooth"):
-        pipe = StableDiffusionPipeline.from_pretrained(folder)
-    else:
-        parts = dict(lab.diffusion.pipe.components)
-        parts |= {k: copy.deepcopy(parts[k]) for k in ("unet", "text_encoder", "tokenizer")}
-        pipe = StableDiffusionPipeline(**parts, requires_safety_checker=False)
-    if name == "dreambooth-lora":
-        pipe.load_lora_weights(folder)
-    if name == "textual-inversion":
-        pipe.load_textual_inversion(folder / "learned_embeds.safetensors")
-    if name == "custom-diffusion":
-        held = "pytorch_custom_diffusion_weights.bin"
-        assert torch.load(folder / held, weights_only=True)
-        pipe.unet.load_attn_procs(folder, weight_name=held, use_safetensors=False, _pipeline=pipe)
-        pipe.load_textual_inversion(folder / "new_word.safetensors")
-    again = Diffusion.open(pipe, autocast=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
+    again = Diffusion.open(loaded(one, one.save(tmp_path / "out")), autocast=torch.float32)
     how = {"seed": 0, "steps": 3, "guidance_scale": 3.0}
     drawn = again.sample(one.prompts.sample, 1, **how)
-    torch.testing.assert_close(drawn, one.model.sample(one.prompts.sample, 1, **how),
-                               atol=2e-3, rtol=0)  # fmt: skip
+    torch.testing.assert_close(
+        drawn, one.model.sample(one.prompts.sample, 1, **how), atol=2e-3, rtol=0
+    )
     assert not torch.equal(drawn, lab.diffusion.sample(one.prompts.sample, 1, **how))
+
+
+def test_the_line_that_samples_runs(fitted, tmp_path):
+    one = fitted["textual-inversion"]
+    short = dataclasses.replace(one, steps=1)
+    names = {}
+    exec(short.how_to_load(short.save(tmp_path / "out")), names)
+    assert names["image"].size == (64, 64)
+
+
+@pytest.mark.parametrize("name", ["textual-inversion", "custom-diffusion"])
+def test_an_identifier_in_brackets_keeps_its_own(lab, name, tmp_path):
+    toy = lab.subject("mini:held-out/0", identifier="<cat-toy>")
+    one = make(lab, name, steps=1).fit(toy)
+    assert one.word == "<cat-toy>" and one.prompts.instance == "a photo of <cat-toy> person"
+    pipe = loaded(one, one.save(tmp_path / "out"))
+    assert "<cat-toy>" in pipe.tokenizer.get_vocab()
+    assert "<<cat-toy>>" not in pipe.tokenizer.get_vocab()
+
+
+def test_prompts_that_are_too_long_are_said_and_noise_words_never_lost(lab, subject, caplog):
+    long = dataclasses.replace(subject, instance_prompt="a photo of sks person " + "hat " * 40)
+    with caplog.at_level("WARNING", logger="shortcut_nb"):
+        make(lab, "dreambooth", steps=0).fit(long)
+    assert "cut off" in caplog.text and "hat" in caplog.text
+    with pytest.raises(ValueError, match="noisy pattern.*would be cut off"):
+        make(lab, "dreambooth", steps=0, prompts="cdl").fit(long)
+    caplog.clear()
+    make(lab, "dreambooth", steps=0, prompts="cdl").fit(subject)
+    assert "cut off" not in caplog.text
 
 
 def test_lora_merged_equals_lora_active(fitted):

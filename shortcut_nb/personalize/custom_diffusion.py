@@ -19,6 +19,7 @@ from .token import row_of, table_of
 from .trainer import Trainer, register
 
 WORD = "new_word.safetensors"
+PROCESSORS = "pytorch_custom_diffusion_weights.bin"  # diffusers' own name
 
 
 class KeysAndValues(NewWord):
@@ -64,6 +65,13 @@ class KeysAndValues(NewWord):
         model.pipe.unet.save_attn_procs(folder, safe_serialization=False)
         row = table_of(model)[row_of(model, self.token)].detach().cpu().contiguous()
         save_file({self.token: row}, folder / WORD)
+
+    def loading(self, folder: str) -> list[str]:
+        return [
+            f"pipe.unet.load_attn_procs({folder!r}, weight_name={PROCESSORS!r}, "
+            "use_safetensors=False, _pipeline=pipe)",
+            f"pipe.load_textual_inversion({f'{folder}/{WORD}'!r})",
+        ]
 
     def _parts(self, model: Diffusion) -> dict[str, Parameter]:
         _, unet, _ = model.modules

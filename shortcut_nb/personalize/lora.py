@@ -65,6 +65,9 @@ class LowRank:
         }
         model.pipe.save_lora_weights(folder, **layers)
 
+    def loading(self, folder: str) -> list[str]:
+        return [f"pipe.load_lora_weights({folder!r})"]
+
     def _encoders(self, model: Diffusion) -> dict[str, Module]:
         return model.encoders if self.text else {}
 

@@ -39,6 +39,10 @@ class Method(Protocol):
     def save(self, model: Diffusion, folder: Path) -> None:
         """Write the result in diffusers' own format for this method."""
 
+    def loading(self, folder: str) -> list[str]:
+        """Lines of Python that put what was saved into ``pipe``, the model that was trained."""
+        ...
+
 
 @dataclass(frozen=True)
 class FullFineTuning:
@@ -67,6 +71,9 @@ class FullFineTuning:
 
     def save(self, model: Diffusion, folder: Path) -> None:
         model.pipe.save_pretrained(folder)
+
+    def loading(self, folder: str) -> list[str]:
+        return []  # the folder is a pipeline of its own
 
 
 def named(model: Diffusion, part: str = "") -> dict[str, Parameter]:

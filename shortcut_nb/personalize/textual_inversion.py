@@ -15,6 +15,8 @@ from ..subjects import Subject
 from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
 from .trainer import Trainer, register
 
+EMBEDDING = "learned_embeds.safetensors"
+
 
 @dataclass(eq=False)
 class NewWord:
@@ -55,7 +57,10 @@ class NewWord:
         """Write learned_embeds.safetensors, which ``load_textual_inversion`` reads."""
         folder.mkdir(parents=True)
         row = table_of(model)[row_of(model, self.token)].detach().cpu().contiguous()
-        save_file({self.token: row}, folder / "learned_embeds.safetensors")
+        save_file({self.token: row}, folder / EMBEDDING)
+
+    def loading(self, folder: str) -> list[str]:
+        return [f"pipe.load_textual_inversion({f'{folder}/{EMBEDDING}'!r})"]
 
 
 @register("textual-inversion")

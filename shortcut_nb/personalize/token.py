@@ -14,8 +14,8 @@ from ..errors import UserError
 
 
 def placeholder(identifier: str) -> str:
-    """The token that stands for an identifier: "sks" becomes "<sks>"."""
-    return f"<{identifier}>"
+    """The token that stands for an identifier: "sks" becomes "<sks>"; "<sks>" stays."""
+    return identifier if re.fullmatch(r"<.+>", identifier) else f"<{identifier}>"
 
 
 def replace_word(text: str, word: str, token: str) -> str:

@@ -48,6 +48,7 @@ class Personalized:
     losses: list[float]
     method: Method
     identifier: str
+    base: str = ""
 
     def sample(
         self,
@@ -87,6 +88,31 @@ class Personalized:
             said = self.method.rename(read(prompt, str, "prompt"), self.identifier)
             check_lengths(self.model, [said])
         return self.model.sample(said, read(n, Count, "n"), **how)
+
+    @property
+    def word(self) -> str:
+        """The word that stands for the subject in prompts of a pipeline that loads the result."""
+        return self.method.rename(self.identifier, self.identifier)
+
+    def how_to_load(self, folder: str | Path) -> str:
+        """Lines of Python that load what :meth:`save` wrote, in plain diffusers, and draw with it.
+
+        Args:
+            folder: where it was saved.
+        """
+        kind, place = type(self.model.pipe).__name__, str(folder)
+        lines = self.method.loading(place)
+        source = self.base if lines else place
+        sample = f"pipe({self.prompts.sample!r}, negative_prompt={self.prompts.negative!r}, "
+        sample += f"num_inference_steps={self.steps}, guidance_scale={self.guidance_scale})"
+        return "\n".join(
+            [
+                f"from diffusers import {kind}",
+                f"pipe = {kind}.from_pretrained({source!r})",
+                *lines,
+                f"image = {sample}.images[0]  # the word is {self.word}",
+            ]
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write diffusers' own format for the method, under a temporary name first."""
@@ -283,6 +309,7 @@ class Trainer(Regime):
             losses,
             method,
             subject.identifier,
+            models.base,
         )
 
     def _check_words(self, subject: Subject, models: Models) -> None:
