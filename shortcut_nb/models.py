@@ -424,17 +424,6 @@ def device_of(device: str | torch.device | None) -> torch.device:
     return found
 
 
-def need_subject(models: Models, subject: Any) -> Subject:
-    """The subject that an attack or a trainer was given; a folder or pictures become one.
-
-    Raises:
-        UserError: something else, or pictures of a size that the model cannot take.
-    """
-    found = models.subject(subject)
-    check_size(models, found.images)
-    return found
-
-
 def check_dtype(autocast: Any) -> torch.dtype:
     """A dtype that UNet and VAE can run in.
 
@@ -449,15 +438,14 @@ def check_dtype(autocast: Any) -> torch.dtype:
     return autocast
 
 
-def check_size(models: Models, images: Tensor) -> Tensor:
-    """Make sure that the text-to-image model can take pictures of this size; hand them back.
+def check_size(model: Diffusion, images: Tensor) -> Tensor:
+    """Make sure that a text-to-image model can take pictures of this size; hand them back.
 
     Raises:
         UserError: sides that the VAE and the UNet cannot halve as often as they must.
     """
-    unit, (high, wide) = models.diffusion.unit, images.shape[-2:]
+    unit, side, (high, wide) = model.unit, model.resolution, images.shape[-2:]
     if high % unit or wide % unit:
-        side = models.diffusion.resolution
         raise UserError(
             f"the model takes pictures whose sides are multiples of {unit} pixels, best {side} x "
             f"{side}; got {high} x {wide}. Load them with size={side}."

@@ -48,7 +48,7 @@ def quiet_libraries() -> None:
 def progress(label: str) -> Progress:
     """An `on_step` callback that shows progress under `label`.
 
-    Call it with a StepInfo, or with (done, total). A bar, or with SHORTCUT_NB_HEADLESS=1 one log
+    A bar, or with SHORTCUT_NB_HEADLESS=1 one log
     line per 30 seconds or 10 %, whichever comes first.
     """
     return LogProgress(label) if headless() else BarProgress(label)
@@ -60,16 +60,8 @@ class Progress:
     def __init__(self, label: str) -> None:
         self.label = label
 
-    def __call__(self, info: StepInfo | int, total: int | None = None) -> None:
-        """Show one step.
-
-        Raises:
-            ValueError: when a bare step comes without its total.
-        """
-        if not isinstance(info, StepInfo):
-            if total is None:
-                raise ValueError(f"expected a StepInfo or (done, total); got {info!r} alone.")
-            info = StepInfo(info, total)
+    def __call__(self, info: StepInfo) -> None:
+        """Show one step."""
         self.show(info)
 
     def show(self, info: StepInfo) -> None:

@@ -2,8 +2,6 @@
 
 import logging
 
-import pytest
-
 from shortcut_nb.progress import BarProgress, LogProgress, StepInfo, progress
 
 
@@ -29,18 +27,13 @@ def test_slow_work_is_logged_by_time(caplog, monkeypatch):
     show = LogProgress("train")
     with caplog.at_level(logging.INFO, logger="shortcut_nb"):
         for i in range(1, 7):
-            show(i, 1000)
+            show(StepInfo(i, 1000))
     assert [m.split(" (")[0] for m in caplog.messages] == [f"train: {i}/1000" for i in (2, 4, 6)]
 
 
 def test_a_bar_follows_the_steps_and_closes(capsys):
     show = BarProgress("draw")
-    show(1, 2)
+    show(StepInfo(1, 2))
     assert show._bar is not None and show._bar.n == 1
     show(StepInfo(2, 2, {"loss": 1.0}))
     assert show._bar is None and "draw" in capsys.readouterr().err
-
-
-def test_a_bare_step_needs_its_total():
-    with pytest.raises(ValueError, match="total"):
-        progress("x")(3)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.images import save_folder
 from shortcut_nb.personalize import PROMPTS, TRAINERS, Trainer
 from shortcut_nb.personalize.token import replace_word
 from shortcut_nb.personalize.training import Trainee
@@ -299,6 +300,39 @@ def test_prompts_are_said_in_the_words_that_were_trained(fitted):
     assert torch.equal(said, one.sample(1, seed=1, steps=2))
     assert torch.equal(said, one.sample(1, seed=1, prompt=one.prompts.sample, steps=2))
     assert not torch.equal(said, one.sample(1, seed=1, prompt="", steps=2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n": 0}, {"n": 1.5}, {"n": True}, {"seed": None}, {"seed": -1}, {"seed": "0"},
+        {"steps": 0}, {"steps": 2.5}, {"guidance_scale": float("nan")}, {"guidance_scale": -1},
+        {"negative": 3}, {"prompt": 3}, {"batch": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_samples_are_asked_for_at_a_door(fitted, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        fitted["dreambooth"].sample(**wrong)
+
+
+def test_what_can_be_trained_on_is_taken(lab, subject, tmp_path):
+    """Pictures in memory or in a folder, as a subject and as what is trained on."""
+    save_folder(subject.b, tmp_path)
+    want = make(lab, "dreambooth", steps=1).fit(subject).losses
+    train = make(lab, "dreambooth", steps=1)
+    for who, images in ((subject, tmp_path), (subject, str(tmp_path)), (subject.b, None)):
+        assert train.fit(who, images).losses == pytest.approx(want, rel=1e-3)
+    assert train.fit(tmp_path).losses == pytest.approx(want, rel=1e-3)
+    with pytest.raises(ValueError, match="multiples of 16 pixels, best 64 x 64; got 64 x 40"):
+        train.fit(subject, subject.b[..., :40])
+    with pytest.raises(ValueError, match="a subject is"):
+        train.fit(3)
+    with pytest.raises(ValueError, match="every"):
+        train.fit(subject, checkpoint=tmp_path / "x.ckpt", every=0)
+    noise = lab.attack("noise", eps="8/255")
+    assert torch.equal(noise(tmp_path).images, noise(subject).images)
+    assert noise(subject.b[..., :40]).images.shape == (4, 3, 64, 40)  # no model, any size
 
 
 def test_only_whole_words_are_replaced():

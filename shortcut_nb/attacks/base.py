@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..budget import Budget
 from ..diffusion import Diffusion
-from ..models import Models, need_models, need_subject
+from ..models import Models, check_size, need_models
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry
@@ -127,12 +127,14 @@ class Attack(Settings):
         """
         started = time.monotonic()
         models = need_models(models, self.name)
-        subject, every = need_subject(models, subject), read(every, Count, "every")
+        subject, every = models.subject(subject), read(every, Count, "every")
         run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""
         with ExitStack() as borrowed:
             bases = self.bases(models)
+            for model in bases.values():
+                check_size(model, subject.images)
             modules = [module for model in bases.values() for module in model.modules]
             borrowed.enter_context(frozen(*modules))
             if self.low_memory:

@@ -19,7 +19,7 @@ from ..errors import AlreadyThere, UserError
 from ..files import writing
 from ..latents import Latents, class_digest, latents_of
 from ..lengths import check_lengths
-from ..models import Models, check_size, need_models, need_subject
+from ..models import Models, check_size, need_models
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
 from ..regime import ClassImages, Regime
@@ -234,8 +234,9 @@ class Trainer(Regime):
         """
         started = time.monotonic()
         models = need_models(models, self.name)
-        subject = need_subject(models, subject)
-        images = check_size(models, subject.images if images is None else models.pictures(images))
+        subject = models.subject(subject)
+        images = subject.images if images is None else models.pictures(images)
+        check_size(models.diffusion, images)
         every = read(every, Count, "every")
         last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)
         self.admit(models.profile)

@@ -14,6 +14,8 @@ import typer
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from torch import Tensor
 
+from ..errors import AlreadyThere
+from ..files import writing
 from ..networks.face_network import read_weights
 
 GROUPS = 32
@@ -192,13 +194,11 @@ def main(
 ) -> None:
     """Convert a checkpoint. Betas are linear, as for all of guided-diffusion's 256-pixel models."""
     if folder.exists():
-        raise FileExistsError(f"{folder} exists already. Name a new folder.")
+        raise AlreadyThere(f"{folder} exists already. Name a new folder.")
     unet = convert(read_weights(source), size, head_channels, new_order)
-    fresh = folder.with_name(f".{folder.name}.tmp")
-    DDPMPipeline(unet=unet, scheduler=DDPMScheduler(num_train_timesteps=1000)).save_pretrained(
-        fresh
-    )
-    fresh.rename(folder)
+    pipe = DDPMPipeline(unet=unet, scheduler=DDPMScheduler(num_train_timesteps=1000))
+    with writing(folder) as fresh:
+        pipe.save_pretrained(fresh)
 
 
 if __name__ == "__main__":
