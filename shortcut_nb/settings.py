@@ -22,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter
 from .budget import Budget
 from .errors import UserError
 from .registry import nearest
+from .templates import check_template
 
 ADDED = {"omit": True}
 """Metadata of a field that came later: left out of the names of stored work at its default."""
@@ -81,6 +82,15 @@ def _levels(text: Any) -> Any:
 Eps = Annotated[Budget | str, Words('"k/255" with a whole number k from 0 to 255', Budget.parse)]
 StepSize = Annotated[str, Words('"k/255", k a number from 0 to 255', _step_size)]
 Levels = Annotated[str, Words('"k/255" with a whole number k from 0 to 255', _levels)]
+
+
+def _of_a_class(template: Any) -> str:
+    if not isinstance(template, str):
+        raise UserError(f"got {template!r}")
+    return check_template(template, ("class_name",))
+
+
+Template = Annotated[str, Words("a prompt, which may use {class_name}", _of_a_class)]
 
 
 @dataclass(frozen=True)

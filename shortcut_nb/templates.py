@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from string import Formatter
-from typing import Annotated, Any
 
 from .errors import UserError
-from .settings import Words
 
 ALLOWED = ("identifier", "class_name")
 _ARTICLE = re.compile(r"\b([Aa])(?= \{class_name\})")
@@ -41,12 +39,3 @@ def fill(template: str, class_name: str, identifier: str = "") -> str:
     if class_name.startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
     return template.format(class_name=class_name, identifier=identifier)
-
-
-def _of_a_class(template: Any) -> str:
-    if not isinstance(template, str):
-        raise UserError(f"got {template!r}")
-    return check_template(template, ("class_name",))
-
-
-Template = Annotated[str, Words("a prompt, which may use {class_name}", _of_a_class)]

@@ -10,8 +10,8 @@ from torch import Tensor
 from ..diffusion import Diffusion, generators
 from ..profile import Profile
 from ..progress import OnStep
-from ..settings import Count, Guidance, Seed, Share
-from ..templates import Template, fill
+from ..settings import Count, Guidance, Seed, Share, Template
+from ..templates import fill
 from .base import Purifier, by_batches, register
 from .windows import at_once, in_windows, padded
 

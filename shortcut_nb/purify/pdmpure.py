@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 from ..networks import PixelDiffusion
 from ..profile import Profile
 from ..progress import OnStep
-from ..settings import Count, Guidance, Share
-from ..templates import Template, fill
+from ..settings import Count, Guidance, Share, Template
+from ..templates import fill
 from .base import register
 from .diffpure import DiffPure
 from .sr import SuperResolution

@@ -14,8 +14,8 @@ from torch.nn.functional import interpolate
 from ..diffusion import generators
 from ..profile import Profile
 from ..progress import OnStep
-from ..settings import Count, Guidance, Seed
-from ..templates import Template, fill
+from ..settings import Count, Guidance, Seed, Template
+from ..templates import fill
 from .base import Purifier, by_batches, register
 from .windows import at_once, in_windows, padded
 
