@@ -12,6 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 DECORATORS = ("register", "trainer")
+WITHOUT_MODELS = ("noise", "noise-uniform")  # attacks that open none
 FOLDERS = {
     "attacks": "attacks",
     "purifiers": "purify",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .catalogue import WITHOUT_MODELS
 from .cli_doors import doors, parse_params
 
 Profile = Annotated[str, typer.Option(help="Profile name, or the path of a YAML file.")]
@@ -53,7 +54,7 @@ def protect(
     with doors() as work:
         params = parse_params(param, eps=eps, class_images=_folder(class_images))
         output = _output(out, "attack.json", source, force)
-        lab = _lab(profile)
+        lab = _lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
         chosen = lab.attack(attack, **params)
         subject = lab.subject(_source(source), class_name, identifier)
         from .kept import kept, key_of
@@ -127,7 +128,7 @@ def personalize(
     with doors() as work:
         params = parse_params(param, prompts=prompts, class_images=_folder(class_images))
         output = _output(out, "personalize.json", source, force)
-        lab = _lab(profile)
+        lab = _lab(profile, "diffusion")
         training = lab.personalize(trainer, **params)
         subject = lab.subject(_source(source), class_name, identifier)
         from .kept import kept, key_of
@@ -224,12 +225,15 @@ def _score_file(out: str | None, force: bool) -> Path | None:
     return target
 
 
-def _lab(profile: str) -> Any:
+def _lab(profile: str, *roles: str) -> Any:
+    """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
     from . import Lab
     from .progress import quiet_libraries
 
+    lab = Lab(profile)
+    lab.look_at(*roles)
     quiet_libraries()
-    return Lab(profile)
+    return lab
 
 
 def _pictures(lab: Any, source: str) -> tuple[Any, list[str]]:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import UserError
 from .profile import Profile
-from .weights import ModelRef, check_weights, resolve, verify
+from .weights import ModelRef, check_weights, checked, resolve, verify
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,16 @@ class Fetched:
 
 
 def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) -> list[Fetched]:
-    """Fetch every model of a profile that names a hub, and check all of them.
+    """Fetch every model of a profile that is not here whole, and check all of them.
 
-    What is here already is not fetched again, and a file that was cut off goes on where it
-    stopped (huggingface_hub). Models in the package or in a folder are only checked.
+    A file that was cut off goes on where it stopped (huggingface_hub).
 
     Args:
         on_model: called with role and id before each.
 
     Raises:
         MissingWeights: no network, or no such model; in one sentence.
-        BadWeights: what arrived is not what the profile names.
+        BadWeights: what is here, or what arrived, is not what the profile names.
     """
     return [_one(role, ref, on_model) for role, ref in profile.models().items()]
 
@@ -44,6 +44,9 @@ def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) 
 def _one(role: str, ref: ModelRef, on_model: Callable[[str, str], None] | None) -> Fetched:
     if on_model:
         on_model(role, ref.id)
-    path = resolve(ref, download=True)
-    check_weights(path, ref.loader, ref.sha256 or None)
+    try:
+        path = checked(ref)
+    except UserError:  # not here, or not whole
+        path = resolve(ref, download=True)
+        check_weights(path, ref.loader, ref.sha256 or None)
     return Fetched(role, path, verify(ref))

@@ -241,6 +241,16 @@ class Models:
             )
         return self._digests[role]
 
+    def look_at(self, *roles: str) -> None:
+        """Look at the weights of roles now, before any library is loaded: kind, wholeness, digests.
+
+        Raises:
+            MissingWeights, BadWeights: in one line, what is wrong and what to do.
+        """
+        for role in roles:
+            if role not in self._given:
+                self._checked(role)
+
     def _checked(self, role: str) -> ModelRef:
         """A role's reference, its weights looked at before torch is loaded to find the device."""
         ref = self._ref(role)

@@ -9,6 +9,7 @@ from .profile import Profile
 from .versions import outside
 from .weights import resolve
 
+IN_MEMORY = "memory:"  # what Lab.from_pipeline calls a model that it was given
 log = logging.getLogger("shortcut_nb")
 _SAID: set[str] = set()
 
@@ -19,10 +20,15 @@ def announce(profile: Profile) -> None:
         _once(f"not tested with {', '.join(untested)}: pip install -c constraints.txt")
     if profile.diffusion.id.startswith("memory:"):
         return
+    if profile.diffusion.id.startswith(IN_MEMORY):
+        return
     try:
         resolve(profile.diffusion)
-    except UserError as error:
-        _once(f"profile {profile.name}: {error} `shortcut-nb fetch` brings all of a profile's.")
+    except UserError:
+        _once(
+            f"profile {profile.name}: its text-to-image model {profile.diffusion.id!r} is not on "
+            f"this machine; `shortcut-nb fetch {profile.name}` brings it."
+        )
 
 
 def _once(text: str) -> None:

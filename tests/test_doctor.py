@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from diffusers import StableDiffusionPipeline
+from PIL import Image
 from typer.testing import CliRunner
 
 from shortcut_nb import notices, versions
+from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.catalogue import WITHOUT_MODELS
 from shortcut_nb.cli import app
 from shortcut_nb.doctor import diagnose, lacks
 from shortcut_nb.fetch import fetch
@@ -133,7 +137,7 @@ def test_offline_and_uncached_is_said_at_once(tmp_path):
     )  # fmt: skip
     assert time.monotonic() - started < 3
     (line,) = done.stderr.strip().splitlines()
-    assert "sd15" in line and "hf download stable-diffusion-v1-5" in line
+    assert "sd15" in line and "shortcut-nb fetch sd15" in line
 
 
 def test_fetch_checks_what_is_here():
@@ -154,6 +158,68 @@ def test_fetch_without_a_network_is_one_line(tmp_path):
     *progress, line = done.stderr.strip().splitlines()
     assert progress == ["diffusion: stable-diffusion-v1-5/stable-diffusion-v1-5"]
     assert "could not be fetched" in line and "is kept" in line
+
+
+def test_fetch_without_a_hub_says_so_soon_and_once(tmp_path):
+    """The network is there, and nobody answers: no five noisy retries."""
+    started = time.monotonic()
+    env = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "HTTPS_PROXY")}
+    done = subprocess.run(
+        [sys.executable, "-m", "shortcut_nb", "fetch", "sd15"], capture_output=True, text=True,
+        env=env | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert done.returncode == 2 and time.monotonic() - started < 10
+    assert len(done.stderr.strip().splitlines()) == 2 and "could not be fetched" in done.stderr
+
+
+def test_fetch_takes_what_is_whole_in_the_cache_without_a_network(pipelines, profile, tmp_path):
+    path = profile("sd")
+    home = tmp_path / "hub" / "models--someone--a-model"
+    shutil.move(tmp_path / "model", home / "snapshots" / ("a" * 40))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("a" * 40)
+    content = yaml.safe_load(path.read_text())
+    content["diffusion"]["id"] = "someone/a-model"
+    path.write_text(yaml.safe_dump(content))
+    env = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    words = [sys.executable, "-m", "shortcut_nb", "fetch", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert done.returncode == 0 and "diffusion: whole" in done.stdout
+    (home / "snapshots" / ("a" * 40) / "unet" / "config.json").unlink()
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert done.returncode == 2 and "could not be fetched" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("protect", "--attack", "advdm"), ("personalize", "--trainer", "dreambooth")]
+)
+def test_commands_say_at_once_that_the_model_is_not_here(words, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        Image.new("RGB", (64, 64), (i * 60, 0, 0)).save(tmp_path / "photos" / f"{i}.png")
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "shortcut_nb", words[0], str(tmp_path / "photos"),
+         str(tmp_path / "out"), *words[1:], "--profile", "sd15"],
+        capture_output=True, text=True,
+        env=os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 2 and "hf download" in done.stderr
+    assert time.monotonic() - started < 3
+
+
+def test_attacks_that_open_no_model_are_known():
+    lab = Lab("mini")
+    found = {name for name, cls in ATTACKS.items() if cls().roles(lab) == ()}
+    assert found == set(WITHOUT_MODELS)
+
+
+def test_a_lab_around_an_open_pipeline_says_nothing_of_missing_weights(pipelines, caplog):
+    pipe = StableDiffusionPipeline.from_pretrained(pipelines["sd"])
+    with caplog.at_level(logging.WARNING, logger="shortcut_nb"):
+        lab = Lab.from_pipeline(pipe)
+    assert "machine" not in caplog.text and lab.diffusion.pipe.unet is pipe.unet
+    lab.look_at("diffusion")
 
 
 def test_fetch_says_when_what_is_here_is_wrong(profile):

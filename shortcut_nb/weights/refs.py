@@ -11,6 +11,7 @@ from .expected import check_digests
 from .files import MissingWeights
 from .folders import check_weights
 
+_TIMEOUT = 10.0  # seconds that the hub may take to answer
 PACKAGE = Path(__file__).resolve().parents[1]
 
 Loader = Literal[
@@ -97,11 +98,18 @@ def resolve(ref: ModelRef, *, download: bool = False) -> Path:
 
 
 def _snapshot(ref: ModelRef, download: bool) -> Path:
-    from huggingface_hub import snapshot_download
+    """The folder of a hub's model in the local cache; a download is announced by a short question.
+
+    The question fails at once where there is no network or no such model; a download by itself
+    tries five times, and logs each.
+    """
+    from huggingface_hub import HfApi, snapshot_download
 
     command = f"hf download {ref.id}" + (f" --revision {ref.revision}" if ref.revision else "")
     command += "".join(f" --include '{pattern}'" for pattern in ref.files)
     try:
+        if download:
+            HfApi().model_info(ref.id, revision=ref.revision, timeout=_TIMEOUT)
         folder = snapshot_download(
             ref.id,
             revision=ref.revision,
