@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from .clip import Clip
     from .diffusion import Diffusion
     from .latents import Latents
-    from .metrics import Detector, IdentityEncoder
+    from .metrics import Detector, FaceEncoder, IdentityEncoder
     from .metrics.perceptual import ClipPerceptualDistance
     from .networks import FaceNetwork, PixelDiffusion
     from .subjects import Subject
@@ -300,6 +300,12 @@ class Models:
         """The identity encoder of the metrics."""
         ref = self._checked("identity")
         return opening.open_identity(ref, self.device)
+
+    @cached_property
+    def faces(self) -> FaceEncoder:
+        """The face recogniser of the metrics."""
+        ref = self._checked("faces")
+        return opening.open_faces(ref)
 
     def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
         """The network of a purifier, in evaluation mode; the profile's loader says of which kind.

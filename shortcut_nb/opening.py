@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .clip import Clip
     from .diffusion import Diffusion
-    from .metrics import Detector, IdentityEncoder
+    from .metrics import Detector, FaceEncoder, IdentityEncoder
     from .networks import FaceNetwork, PixelDiffusion
 
     Device = str | torch.device
@@ -62,6 +62,14 @@ def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
     from .metrics import IdentityEncoder
 
     return IdentityEncoder.from_folder(path, device, **ref.options)
+
+
+def open_faces(ref: ModelRef) -> FaceEncoder:
+    """What finds faces in photographs and says whose they are; it works on the CPU."""
+    path = checked(ref)
+    from .metrics import FaceEncoder
+
+    return FaceEncoder.open(path, **ref.options)
 
 
 def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:

@@ -16,6 +16,7 @@ from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
 
 PROFILES = PACKAGE / "profiles"
+MAIN = ("diffusion", "clip", "identity", "detector", "faces")
 
 __all__ = [
     "MissingWeights",
@@ -82,6 +83,7 @@ class Profile(Strict):
     clip: ModelRef | None
     identity: ModelRef | None
     detector: ModelRef | None
+    faces: ModelRef | None = None
     ensemble: list[ModelRef] = Field(default_factory=list)
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
     purifier: str = "jpeg"
@@ -94,7 +96,7 @@ class Profile(Strict):
 
     def models(self) -> dict[str, ModelRef]:
         """Every model that is named, by role; further ones are "ensemble:0", "purifier:<name>"."""
-        main = {role: getattr(self, role) for role in ("diffusion", "clip", "identity", "detector")}
+        main = {role: getattr(self, role) for role in MAIN}
         main = {role: ref for role, ref in main.items() if ref is not None}
         main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
         return main | {f"purifier:{name}": ref for name, ref in self.purifiers.items()}

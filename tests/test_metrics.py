@@ -94,7 +94,8 @@ def bright_and_dark():
 
 def test_registry_names_are_the_classes_names():
     assert set(METRICS) == {
-        "identity", "detection", "quality", "texture", "coarse_texture", "faithfulness"
+        "identity", "detection", "quality", "texture", "coarse_texture", "faithfulness",
+        "faces",
     }  # fmt: skip
     assert all(cls.name == name for name, cls in METRICS.items())
 

@@ -8,6 +8,8 @@ from torch import Tensor
 from ..registry import Registry
 from .base import Column, Metric
 from .detection import Detection, Detector, ObjectDetector
+from .face_match import FaceMatch
+from .faces import FaceEncoder, HogFinder, LbpFinder
 from .faithfulness import Faithfulness, psnr, ssim
 from .frame import describe_column, score_pictures
 from .identity import IdentityEncoder, IdentityMatch, summarise
@@ -15,8 +17,17 @@ from .quality import ClipQuality
 from .stats import Interval, bootstrap_difference, bootstrap_mean, holm, t_mean
 from .texture import CoarseTexture, Texture
 
+_ALL: tuple[type[Metric], ...] = (
+    IdentityMatch,
+    Detection,
+    ClipQuality,
+    Texture,
+    CoarseTexture,
+    Faithfulness,
+    FaceMatch,
+)
 METRICS: Registry[type[Metric]] = Registry("metric")
-for _metric in (IdentityMatch, Detection, ClipQuality, Texture, CoarseTexture, Faithfulness):
+for _metric in _ALL:
     METRICS.add(_metric.name, _metric)
 
 
@@ -38,7 +49,11 @@ __all__ = [
     "Detection",
     "Detector",
     "ObjectDetector",
+    "FaceEncoder",
+    "FaceMatch",
     "Faithfulness",
+    "HogFinder",
+    "LbpFinder",
     "IdentityEncoder",
     "IdentityMatch",
     "Interval",

@@ -36,7 +36,7 @@ def score_pictures(
     """
     columns: dict[str, Any] = {"image": range(len(images))}
     for name, metric in metrics.items():
-        if metric.needs == "originals":
+        if metric.needs == "originals" or not _available(metric, models):
             continue
         scores = metric.open(models)(images, references if metric.needs == "subject" else None)
         if set(scores) != set(metric.columns):
@@ -46,6 +46,12 @@ def score_pictures(
             )
         columns |= scores
     return pd.DataFrame(columns)
+
+
+def _available(metric: type[Metric], models: Any) -> bool:
+    """Whether a metric can be had here; one that needs no extra says nothing and always can."""
+    ask = getattr(metric, "available", None)
+    return ask is None or ask(models)
 
 
 def describe_column(metrics: Mapping[str, type[Metric]], name: str) -> Column:

@@ -17,6 +17,7 @@ CLIP_CONFIG = "open_clip_config.json"
 TRANSFORMERS_LOADERS = ("image-embedder", "image-classifier", "object-detector")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # never opened here
+DLIB_FILES = ("shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")
 CHECKPOINTS = (".safetensors", ".pth", ".pt")
 # By the class in model_index.json or config.json that a loader opens.
 _CLASSES = {
@@ -59,9 +60,19 @@ def _check_kind(path: Path, loader: str) -> None:
         _check_open_clip(path)
     elif loader in TRANSFORMERS_LOADERS:
         check_part(path)
+    elif loader == "dlib":
+        _check_dlib(path)
     else:
         for file in sorted(p for p in path.iterdir() if p.suffix in CHECKPOINTS):
             inspect_file(file, pickles=file.suffix != ".safetensors")
+
+
+def _check_dlib(folder: Path) -> None:
+    for name in DLIB_FILES:
+        if not (folder / name).is_file():
+            raise BadWeights(
+                f"{folder} has no {name}, which dlib needs: install face-recognition-models again."
+            )
 
 
 def _check_file(path: Path, loader: str) -> None:

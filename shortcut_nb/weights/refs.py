@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ Loader = Literal[
     "ddpm",
     "upscaler",
     "spandrel",
+    "dlib",
 ]
 _PIXELS = ("size", "pixel_mean", "pixel_std", "batch")
 # What `options` of a reference may name, by loader.
@@ -33,6 +35,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "image-classifier": (*_PIXELS, "threshold"),
     "object-detector": (*_PIXELS, "threshold"),
     "spandrel": ("file",),
+    "dlib": ("threshold", "least"),
 }
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -46,9 +49,11 @@ class Strict(BaseModel):
 class ModelRef(Strict):
     """One model: where its weights are, who loads them, and what they must hash to.
 
-    `id` is "package:mini/weights/..." (inside this package), a local folder, or a hub id.
+    `id` is "package:mini/weights/..." (inside this package), "module:name/folder" (inside another
+    installed package, which is not imported), a local folder, or a hub id.
     `files` are patterns of what to fetch from a hub (empty: everything). `sha256` maps file names,
-    relative to the folder, to digests in hex. `options` go to the loader: "config" (the folder that
+    relative to the folder, to digests in hex. `url` is where a single local file is published.
+    `options` go to the loader: "config" (the folder that
     a single file takes its configuration from), "size", "pixel_mean", "pixel_std", "batch" and
     "threshold" of picture networks, "file" of a folder with several checkpoints.
     """
@@ -56,6 +61,7 @@ class ModelRef(Strict):
     id: str = Field(min_length=1)
     loader: Loader
     revision: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https://")
     files: list[str] = Field(default_factory=list)
     sha256: dict[str, Sha256] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
@@ -86,15 +92,52 @@ def resolve(ref: ModelRef, *, download: bool = False) -> Path:
                 "repository, or install the package again."
             )
         return path
+    if ref.id.startswith("module:"):
+        return _in_module(ref.id.removeprefix("module:"))
     local = Path(ref.id).expanduser()
     if local.exists():
         return local
+    if ref.url:
+        return _from_url(ref.url, local, next(iter(ref.sha256.values()), None), download)
     if ref.id.startswith((".", "/", "~")) or ref.id.count("/") > 1:
         raise MissingWeights(
             f"there are no weights at {ref.id!r}: put the model's folder there, or name a hub id "
             "in the profile."
         )
     return _snapshot(ref, download)
+
+
+def _in_module(name: str) -> Path:
+    """A folder inside an installed package, found without importing it."""
+    package, _, inner = name.partition("/")
+    spec = find_spec(package)
+    for home in (spec and spec.submodule_search_locations) or ():
+        if (Path(home) / inner).exists():
+            return Path(home) / inner
+    raise MissingWeights(
+        f"the weights {name!r} come with the package {package}, which is not installed: "
+        f"pip install {package.replace('_', '-')}"
+    )
+
+
+def _from_url(url: str, file: Path, sha256: str | None, download: bool) -> Path:
+    """A single published file; it appears whole, with the right digest, or not at all."""
+    if not download:
+        raise MissingWeights(
+            f"there are no weights at {file}: fetch them once, with `shortcut-nb fetch PROFILE` or "
+            f"`curl -L --create-dirs -o {file} {url}`."
+        )
+    from torch.hub import download_url_to_file
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        download_url_to_file(url, str(file), hash_prefix=sha256)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise MissingWeights(
+            f"{url} could not be fetched ({reason}): look at the network, and try again."
+        ) from None
+    return file
 
 
 def _snapshot(ref: ModelRef, download: bool) -> Path:
