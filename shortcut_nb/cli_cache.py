@@ -6,12 +6,13 @@ No command here loads torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .cli_doors import doors
+from .errors import UserError
 
 if TYPE_CHECKING:
     from .store import Store
@@ -29,20 +30,8 @@ def parse_size(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper())
     if match is None:
-        raise ValueError(f"a size reads like 500MB or 2GB; got {text!r}.")
+        raise UserError(f"a size reads like 500MB or 2GB; got {text!r}.")
     return int(float(match.group(1)) * UNITS[match.group(2)])
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Print what the user can mend as one red line, and exit with 2."""
-    from .store import StoreError
-
-    try:
-        yield
-    except (ValueError, StoreError) as error:
-        typer.secho(str(error), fg="red", err=True)
-        raise typer.Exit(2) from None
 
 
 def _store() -> Store:
@@ -57,7 +46,7 @@ def ls(stage: Stage = None) -> None:
 
     Example: shortcut-nb cache ls --stage train
     """
-    with _one_line():
+    with doors():
         store, total, count = _store(), 0, 0
         for entry in store.ls(stage):
             size = entry.bytes
@@ -75,7 +64,7 @@ def verify(stage: Stage = None) -> None:
 
     A damaged output is made again when it is next asked for. Example: shortcut-nb cache verify
     """
-    with _one_line():
+    with doors():
         store, damaged, count = _store(), 0, 0
         for folder, problem in store.verify(stage):
             count += 1
@@ -101,7 +90,7 @@ def prune(
 
     Example: shortcut-nb cache prune --keep 2GB
     """
-    with _one_line():
+    with doors():
         store = _store()
         size = None if keep is None else parse_size(keep)
         age = 30.0 if days is None and size is None else days
@@ -118,6 +107,6 @@ def export(
 
     Example: shortcut-nb cache export /media/stick/store --stage protect
     """
-    with _one_line():
+    with doors():
         copied = _store().export(target, stage)
         typer.echo(f"copied {len(copied)} outputs to {target}")

@@ -30,8 +30,8 @@ def doors() -> Iterator[Work]:
     work = Work()
     try:
         yield work
-    except (ValueError, KeyError, FileNotFoundError) as error:  # until every door says UserError
-        raise stop(str(error.args[0]), 2) from None
+    except UserError as error:
+        raise stop(str(error), 2) from None
     except KeyboardInterrupt as error:
         raise stop(f"interrupted: {str(error) or work.kept}", INTERRUPTED) from None
 

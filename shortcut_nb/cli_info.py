@@ -36,22 +36,43 @@ def names(kind: Kind) -> dict[str, str]:
 
 def list_names(
     what: Annotated[Kind, typer.Argument(help="What to list.")],
+    name: Annotated[str | None, typer.Argument(help="One of them: its parameters.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Names and descriptions, as JSON.")
     ] = False,
 ) -> None:
-    """List what is registered, with one line each.
+    """List what is registered, with one line each; or the parameters of one.
 
-    Example: shortcut-nb list attacks
+    Example: shortcut-nb list attacks, or: shortcut-nb list attacks aspl
     """
     with doors():
+        if name is not None:
+            _show_one(what, name, as_json)
+            return
         found = names(what)
         if as_json:
             typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
             return
         width = max(map(len, found), default=0)
-        for name, line in found.items():
-            typer.echo(f"{name:<{width}}  {line}")
+        for key, line in found.items():
+            typer.echo(f"{key:<{width}}  {line}")
+
+
+def _show_one(kind: Kind, name: str, as_json: bool) -> None:
+    """Print what one thing is and its parameters: default, what is allowed, source."""
+    from shortcut_nb.details import details
+
+    found = details(kind.value, name)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+        return
+    typer.echo(f"{name}: {found['description']}")
+    for row in found["parameters"]:
+        more = f"; the paper's {row['paper']!r}" if "paper" in row else ""
+        typer.echo(f"  {row['name']} = {row['default']!r}  ({row['allowed']}{more})")
+        if row["description"]:
+            typer.echo(f"      {row['description']}")
+    typer.echo(f"source: {found['source']}")
 
 
 @mini.command()

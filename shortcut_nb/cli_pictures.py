@@ -61,7 +61,7 @@ def protect(
 
         key = key_of(chosen.inputs(), subject)
         with kept("protect", key, attack, every=10) as work.kept:
-            result = chosen(subject, on_step=work.kept.on_step, checkpoint=work.kept.path)
+            result = chosen(subject, work.kept.on_step, work.kept.path, keep=True)
             result.save(output.folder, list(subject.files) or None, force)
         typer.echo(
             f"finished: wrote {len(result.images)} protected pictures to {output.folder} "

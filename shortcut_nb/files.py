@@ -78,10 +78,12 @@ def reason(error: BaseException) -> str:
 
 
 def cannot_write(path: Path, error: BaseException) -> CannotWrite:
-    """The error for a place that cannot be written."""
-    return CannotWrite(
+    """The error for a place that cannot be written; it keeps the system's number."""
+    found = CannotWrite(
         f"{path} cannot be written: {reason(error)}. Name another place, or make room there."
     )
+    found.errno = getattr(error, "errno", None)
+    return found
 
 
 def temporary(folder: Path) -> Path:

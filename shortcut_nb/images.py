@@ -54,7 +54,7 @@ def from_u8(x: Tensor) -> Tensor:
         ValueError: when `x` is not uint8.
     """
     if x.dtype != torch.uint8:
-        raise ValueError(f"expected uint8 grey levels; got {x.dtype}. Call to_u8 for floats.")
+        raise UserError(f"expected uint8 grey levels; got {x.dtype}. Call to_u8 for floats.")
     return x.to(torch.float32) / 255
 
 
@@ -135,7 +135,7 @@ def _grey_to_rgb(levels: np.ndarray, mode: str) -> Image.Image:
         ValueError: NaN, infinity, or floats below 0.
     """
     if not np.isfinite(levels).all() or levels.min() < 0:
-        raise ValueError("its levels are negative or not finite")
+        raise UserError("its levels are negative or not finite")
     if mode.startswith("I;16"):
         top = 65535.0
     else:
@@ -223,7 +223,7 @@ def contact_sheet(images: Tensor, columns: int = 4, gap: int = 2) -> Image.Image
     """
     check_images(images)
     if columns < 1:
-        raise ValueError(f"expected at least 1 column; got {columns}.")
+        raise UserError(f"expected at least 1 column; got {columns}.")
     n, _, height, width = images.shape
     columns = min(columns, n)
     rows = math.ceil(n / columns)

@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, field_validator
 from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
 
+from .errors import MissingFile, UserError
+
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")
 
@@ -119,16 +121,16 @@ def load_profile(name_or_path: str | Path | Profile) -> Profile:
     text = str(name_or_path)
     path = PROFILES / f"{text}.yaml" if text in available_profiles() else Path(text).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"expected a profile name ({', '.join(available_profiles())}) or the path of a YAML "
             f"file; got {text!r}."
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}. Correct the file.") from error
+        raise UserError(f"{path} is not valid YAML: {error}. Correct the file.") from error
     if not isinstance(content, dict):
-        raise ValueError(
+        raise UserError(
             f"{path} must hold keys and values; got {type(content).__name__}. "
             f"Start from a copy of {PROFILES.name}/mini.yaml."
         )
@@ -136,6 +138,6 @@ def load_profile(name_or_path: str | Path | Profile) -> Profile:
         return Profile.model_validate(content)
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ValueError(
+        raise UserError(
             f"{path} is not a valid profile:\n" + "\n".join(lines) + "\nCorrect these keys."
         ) from error

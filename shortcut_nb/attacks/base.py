@@ -113,6 +113,7 @@ class Attack(Settings):
         on_step: OnStep | None = None,
         checkpoint: str | Path | None = None,
         every: int = 10,
+        keep: bool = False,
     ) -> AttackResult:
         """Protect the subject's set B.
 
@@ -120,6 +121,8 @@ class Attack(Settings):
             models: what a profile names; see :class:`shortcut_nb.models.Models`.
             checkpoint: a file to save to every ``every`` rounds and to go on from; a resumed run
                 ends with the same pictures as an uninterrupted one. Deleted at the end.
+            keep: leave the checkpoint, with the last round in it, for the caller to delete once
+                the result is written.
 
         Raises:
             ValueError: no subject, no models, or a checkpoint of another run.
@@ -152,10 +155,10 @@ class Attack(Settings):
                 if on_step:
                     seen = {"loss": values.mean().item()} if values.numel() else {}
                     on_step(StepInfo(run.done, self.total, seen))
-                if path and run.done % every == 0:
+                if path and (run.done % every == 0 or (keep and run.done == self.total)):
                     run.save(path, mark)
         images = self.budget.project_grid(run.x, run.clean)
-        if path:
+        if path and not keep:
             run.forget(path)
         return AttackResult(
             images, run.clean, self.budget, self.budget.linf_pixels(images, run.clean),
@@ -197,9 +200,10 @@ class BoundAttack:
         on_step: OnStep | None = None,
         checkpoint: str | Path | None = None,
         every: int = 10,
+        keep: bool = False,
     ) -> AttackResult:
         """Protect the subject's set B; see :meth:`Attack.__call__`."""
-        return self.settings(subject, self.models, on_step, checkpoint, every)
+        return self.settings(subject, self.models, on_step, checkpoint, every, keep)
 
     def inputs(self) -> dict[str, Any]:
         """All that the result depends on beside the pictures."""

@@ -19,6 +19,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline
 from torch import Generator, Tensor
 from torch.nn import Module
 
+from ..errors import UserError
 from ..images import check_images
 from ..weights.folders import read_index
 from .random import draw_normal, generators
@@ -209,9 +210,7 @@ class Diffusion:
         elif kind == "v_prediction":
             target = self.noise_schedule.get_velocity(latents, noise, t)
         else:
-            raise ValueError(
-                f"expected an epsilon or v_prediction model; its scheduler says {kind}"
-            )
+            raise UserError(f"expected an epsilon or v_prediction model; its scheduler says {kind}")
         return guess, target, noisy
 
     @torch.inference_mode()
@@ -256,7 +255,7 @@ class Diffusion:
             Pictures in [0, 1] on the CPU, the same shape; row i depends on generator i alone.
         """
         if not 0 < strength <= 1:
-            raise ValueError(f"strength must lie in (0, 1], got {strength}")
+            raise UserError(f"strength must lie in (0, 1], got {strength}")
         parts = parts_of(self.pipe)
         parts["scheduler"] = DDIMScheduler.from_config(self.noise_schedule.config)
         pipe = assembled(self.editor, parts)

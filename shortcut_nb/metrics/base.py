@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from ..errors import UserError
+
 Needs = Literal["nothing", "subject", "originals"]
 
 
@@ -57,5 +59,5 @@ class Metric(Protocol):
 def need_references(name: str, what: str, references: Tensor | None) -> Tensor:
     """Return the references, or raise ValueError that says what was missing."""
     if references is None or len(references) == 0:
-        raise ValueError(f"{name} needs {what}: pass references=, got none")
+        raise UserError(f"{name} needs {what}: pass references=, got none")
     return references

@@ -9,6 +9,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from ..errors import UserError
 from ..images import check_images
 from .base import Column, Needs, need_references
 
@@ -38,7 +39,7 @@ def ssim(images: Tensor, originals: Tensor) -> np.ndarray:
     _check_pair(images, originals)
     if min(images.shape[-2:]) < WINDOW:
         size = tuple(images.shape[-2:])
-        raise ValueError(f"SSIM needs pictures of at least {WINDOW} pixels a side, got {size}")
+        raise UserError(f"SSIM needs pictures of at least {WINDOW} pixels a side, got {size}")
     left = images.detach().cpu().numpy().astype(np.float64)
     right = originals.detach().cpu().numpy().astype(np.float64)
     return np.array([_ssim(a, b) for a, b in zip(left, right, strict=True)])
@@ -60,7 +61,7 @@ def _check_pair(images: Tensor, originals: Tensor) -> None:
     check_images(images)
     check_images(originals, name="originals")
     if images.shape != originals.shape:
-        raise ValueError(
+        raise UserError(
             f"expected one original for each picture, of the same shape {tuple(images.shape)}, "
             f"got {tuple(originals.shape)}: match and resize them first"
         )

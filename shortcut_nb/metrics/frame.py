@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from ..errors import UserError
 from .base import Column, Metric
 
 COSTS: dict[str, Column] = {
@@ -40,7 +41,7 @@ def score_pictures(
             continue
         scores = metric.open(models)(images, references if metric.needs == "subject" else None)
         if set(scores) != set(metric.columns):
-            raise ValueError(
+            raise UserError(
                 f"metric {name!r} describes the columns {sorted(metric.columns)} and gave "
                 f"{sorted(scores)}: make them the same"
             )

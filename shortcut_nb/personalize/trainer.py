@@ -224,8 +224,8 @@ class Trainer(Regime):
         Args:
             models: what a profile names; see :class:`shortcut_nb.models.Models`.
             images: None is the subject's set B.
-            checkpoint: a file to save to every ``every`` steps and to go on from. A resumed run
-                ends with the same weights as an uninterrupted one.
+            checkpoint: a file to save to every ``every`` steps and at the end, and to go on from.
+                A resumed run ends with the same weights as an uninterrupted one.
             until: stop after this many of the ``steps``, for a look on the way; None takes all.
 
         Raises:
@@ -340,7 +340,7 @@ class Trainer(Regime):
             losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
             if on_step:
                 on_step(StepInfo(step + 1, last, {"loss": losses[-1]}))
-            if path and (step + 1) % every == 0:
+            if path and ((step + 1) % every == 0 or step + 1 == last):
                 _save(path, trainee, mark, losses)
         trainee.release()
         return losses

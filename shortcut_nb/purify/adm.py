@@ -14,7 +14,7 @@ import typer
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from torch import Tensor
 
-from ..errors import AlreadyThere
+from ..errors import AlreadyThere, UserError
 from ..files import writing
 from ..networks.face_network import read_weights
 
@@ -41,11 +41,11 @@ class Layout:
             "input_blocks.0.0.weight" not in state
             or "output_blocks.0.0.in_layers.0.weight" not in state
         ):
-            raise ValueError(
+            raise UserError(
                 "expected a guided-diffusion UNet: there are no input_blocks in the file"
             )
         if "label_emb.weight" in state:
-            raise ValueError(
+            raise UserError(
                 "this checkpoint wants a class with every picture, and a purifier has none: take "
                 "the unconditional one (256x256_diffusion_uncond.pt)"
             )
@@ -61,7 +61,7 @@ class Layout:
         self.scale_shift = rows == 2 * self.widths[-1]
         begin = (len(state["input_blocks.0.0.weight"]), state["time_embed.0.weight"].shape[1])
         if begin != (self.widths[0], self.widths[0]):
-            raise ValueError(
+            raise UserError(
                 f"UNet2DModel needs the first level as wide as the input and the time embedding; "
                 f"got {self.widths[0]} and {begin}. The 512-pixel checkpoint is not representable"
             )
@@ -159,7 +159,7 @@ def convert(
     unet = UNet2DModel(**layout.config(size, head_channels))
     missing = sorted(set(unet.state_dict()) - set(made))
     if left or missing:
-        raise ValueError(
+        raise UserError(
             f"this checkpoint has another layout than ADM's: left over {sorted(left)[:3]}, missing "
             f"{missing[:3]}"
         )
@@ -178,7 +178,7 @@ def split_qkv(joined: Tensor, head_channels: int, new_order: bool) -> tuple[Tens
     flat = joined.flatten(1) if joined.dim() > 1 else joined
     width = len(flat) // 3
     if width % head_channels:
-        raise ValueError(f"heads of {head_channels} channels do not divide a width of {width}")
+        raise UserError(f"heads of {head_channels} channels do not divide a width of {width}")
     heads = width // head_channels
     order = (3, heads, head_channels) if new_order else (heads, 3, head_channels)
     parts = flat.unflatten(0, order).unbind(0 if new_order else 1)

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
+
 HEX = frozenset("0123456789abcdef")
 
 
@@ -85,7 +87,7 @@ def check_name(name: Any, what: str) -> str:
         ValueError: for any other.
     """
     if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
-        raise ValueError(f"{what} has a plain name (letters, digits, '-', '_'); got {name!r}.")
+        raise UserError(f"{what} has a plain name (letters, digits, '-', '_'); got {name!r}.")
     return name
 
 
@@ -109,7 +111,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"expected a finite number in a recipe; got {value}.")
+            raise UserError(f"expected a finite number in a recipe; got {value}.")
         return value
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):

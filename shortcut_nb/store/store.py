@@ -24,6 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from ..errors import UserError
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -35,7 +36,7 @@ OWN = ("locks", "tmp")  # folders beside the stages
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class StoreError(RuntimeError):
+class StoreError(UserError, RuntimeError):
     """The store cannot be written; the message is one line and says what to do."""
 
 

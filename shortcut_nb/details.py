@@ -1,0 +1,88 @@
+"""All about one registered thing: what it is, its parameters, and where it is written."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from .catalogue import PACKAGE, names
+from .errors import UserError
+from .registry import nearest
+
+
+def details(kind: str, name: str) -> dict[str, Any]:
+    """What is known of a registered thing.
+
+    Args:
+        kind: "attacks", "purifiers", "trainers", "metrics" or "profiles".
+
+    Returns:
+        ``name``, ``description`` (all of it), ``source`` (file), and ``parameters``: records of
+        :func:`shortcut_nb.settings.describe`, with ``paper`` where the publication has another
+        value.
+
+    Raises:
+        UserError: an unknown name; the nearest are listed.
+    """
+    if kind == "profiles":
+        return _profile(name)
+    known = names(kind)
+    if name not in known:
+        raise UserError(
+            f"there is no {name!r} among the {kind}: the nearest are {nearest(name, known)}."
+        )
+    thing = _thing(kind, name)
+    return {
+        "name": name,
+        "description": (inspect.getdoc(thing) or "").split("\n\nArgs:\n")[0],
+        "source": _source(thing),
+        "parameters": _parameters(thing),
+    }
+
+
+def _thing(kind: str, name: str) -> Any:
+    from .attacks import ATTACKS
+    from .metrics import METRICS
+    from .personalize import TRAINERS
+    from .purify import ALIASES, PURIFIERS
+
+    registries: dict[str, Any] = {
+        "attacks": ATTACKS,
+        "purifiers": PURIFIERS | ALIASES,
+        "trainers": TRAINERS,
+        "metrics": METRICS,
+    }
+    return registries[kind][name]
+
+
+def _parameters(thing: Any) -> list[dict[str, Any]]:
+    from .settings import Settings, describe
+
+    if not (inspect.isclass(thing) and issubclass(thing, Settings)):
+        return []
+    paper = getattr(thing, "paper", {})
+    rows = describe(thing)
+    return [row | ({"paper": paper[row["name"]]} if row["name"] in paper else {}) for row in rows]
+
+
+def _source(thing: Any) -> str:
+    path = Path(inspect.getsourcefile(thing) or "")
+    return path.relative_to(PACKAGE.parent).as_posix() if PACKAGE in path.parents else str(path)
+
+
+def _profile(name: str) -> dict[str, Any]:
+    from .profile import PROFILES, load_profile
+
+    profile = load_profile(name)
+    shown = profile.model_dump(exclude={"name", "description", "defaults"}, exclude_none=True)
+    rows = [
+        {"name": key, "default": value, "allowed": "see docs/models.md", "description": ""}
+        for key, value in shown.items()
+    ]
+    return {
+        "name": name,
+        "description": profile.description,
+        "source": (PROFILES / f"{name}.yaml").relative_to(PACKAGE.parent).as_posix(),
+        "parameters": rows,
+    }
