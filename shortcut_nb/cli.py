@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shortcut_nb import cli_cache, cli_fetch, cli_info, cli_pictures, cli_run
+from shortcut_nb import cli_cache, cli_fetch, cli_info, cli_pictures, cli_report, cli_run
 
 app = typer.Typer(
     help="Protective perturbations, shortcut learning, and what undoes them.\n\n"
@@ -22,6 +22,7 @@ app.command()(cli_pictures.protect)
 app.command()(cli_pictures.purify)
 app.command()(cli_pictures.personalize)
 app.command()(cli_pictures.score)
+app.command()(cli_report.report)
 app.command("list")(cli_info.list_names)
 app.command()(cli_info.doctor)
 app.command()(cli_fetch.fetch)

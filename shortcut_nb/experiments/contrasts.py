@@ -183,17 +183,36 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
 
 
 COLUMNS = [
-    "contrast", "metric", "sheet", "expect", "role", "mean", "low", "high", "interval", "n",
-    "agreeing", "weakest", "p", "p_holm", "margin", "verdict",
-]  # fmt: skip
+    "contrast",
+    "metric",
+    "sheet",
+    "expect",
+    "role",
+    "mean",
+    "low",
+    "high",
+    "interval",
+    "n",
+    "agreeing",
+    "weakest",
+    "p",
+    "p_holm",
+    "margin",
+    "verdict",
+]
 
 
 def _judged(contrast: Contrast, each: np.ndarray) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS, np.nan) | {
-        "contrast": contrast.name, "metric": contrast.metric, "sheet": contrast.sheet,
-        "expect": contrast.expect, "role": "primary" if contrast.primary else "exploratory",
-        "interval": "t", "n": len(each), "verdict": "not measured",
-    }  # fmt: skip
+        "contrast": contrast.name,
+        "metric": contrast.metric,
+        "sheet": contrast.sheet,
+        "expect": contrast.expect,
+        "role": "primary" if contrast.primary else "exploratory",
+        "interval": "t",
+        "n": len(each),
+        "verdict": "not measured",
+    }
     if contrast.margin is not None:
         row["margin"] = contrast.margin
     if len(each) == 0:

@@ -11,14 +11,21 @@ from torch import Tensor
 from ..errors import UserError
 from .base import Column, Metric
 
-COSTS: dict[str, Column] = {
+FURTHER: dict[str, Column] = {
+    "noise": Column("probability of noise, CLIP", better="lower"),
+    "linf": Column("largest change", "grey levels", "lower"),
+    "l2": Column("typical change", "grey levels", "lower"),
+    "perceptual": Column("perceptual distance to the clean pictures", better="lower"),
+    "likeness": Column("identity match of the pictures trained on", better="higher"),
+    "shift": Column("shift in CLIP space", better="lower"),
+    "shift_projection": Column("shift towards noise in CLIP space", better="lower"),
     "seconds": Column("time", "s", "lower"),
     "attack_seconds": Column("time to protect", "s", "lower"),
-    "purify_seconds": Column("time to purify", "s", "lower"),
+    "purify_seconds": Column("time to purify", "s a picture", "lower"),
     "train_seconds": Column("time to train", "s", "lower"),
     "memory_mib": Column("memory", "MiB", "lower"),
 }
-"""Columns that no metric gives: what work cost."""
+"""Columns that no registered metric gives: how far pictures moved, and what work cost."""
 
 
 def score_pictures(
@@ -56,8 +63,8 @@ def _available(metric: type[Metric], models: Any) -> bool:
 
 
 def describe_column(metrics: Mapping[str, type[Metric]], name: str) -> Column:
-    """What a column is called: its metric's words, a cost's, else its own name without "_"."""
+    """What a column is called: its metric says it, or :data:`FURTHER`; else its own name."""
     for metric in metrics.values():
         if name in metric.columns:
             return metric.columns[name]
-    return COSTS.get(name, Column(name.replace("_", " ")))
+    return FURTHER.get(name, Column(name.replace("_", " ")))

@@ -1,0 +1,147 @@
+"""Figures of a measurement: predictions, bars by attack, and what each defence gives and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..analysis.pareto import pareto
+from ..metrics import describe
+from ..plots import interval_plot
+from ..plots.pareto import pareto_plot
+from ..plots.style import LOOKS
+from .measured import Measurement
+from .tables import SAYS, measures
+
+PITCH = 0.2
+FAITHFUL = ("perceptual", "psnr", "ssim")  # the first that was measured
+LINES = 60  # rows of one figure; the table has them all
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A figure, the numbers in it, and words for those who cannot see it."""
+
+    name: str
+    title: str
+    figure: Figure
+    data: pd.DataFrame
+    alt: str
+
+
+def all_charts(measured: Measurement) -> list[Chart]:
+    """Predictions by metric, then the defences, then every score."""
+    charts = [*predictions(measured), defences(measured), *bars(measured)]
+    return [chart for chart in charts if chart is not None]
+
+
+def predictions(measured: Measurement) -> Iterator[Chart]:
+    """The contrasts of each metric with their intervals, coloured by verdict."""
+    if not measured.contrasts:
+        return
+    judged = measured.verdicts()
+    judged = judged[judged["n"] > 0]
+    for metric, part in judged.groupby("metric", sort=False):
+        column = describe(str(metric))
+        figure = interval_plot(
+            part, by="verdict", group="contrast", xlabel=f"difference in {column}", reference=0.0
+        )
+        alt = f"Differences in {column.label} with 95 % t intervals, coloured by verdict."
+        yield Chart(f"predictions_{metric}", f"Predictions: {column.label}", figure, part, alt)
+
+
+def bars(measured: Measurement) -> Iterator[Chart]:
+    """Each score of each cell: a row per attack (or cell), a colour for what else varies."""
+    scores, _ = measures(measured)
+    group, by = _places(measured)
+    data = measured.means(scores, by=[*measured.varying, "sheet"])
+    data = data[data["sheet"] == "instance"] if by != "sheet" else data
+    data = data.assign(sheet=[SAYS.get(name, name) for name in data["sheet"]])
+    data["cell"] = _joined(data, [axis for axis in measured.varying if axis != group])
+    for metric, part in data.groupby("metric", sort=False):
+        if len(part) > LINES or part[by].nunique() > len(LOOKS):
+            continue
+        column = describe(str(metric))
+        figure = interval_plot(part, by=by, group=group, xlabel=str(column), pitch=PITCH)
+        alt = f"Mean {column.label} of each {group}, with 95 % t intervals over people."
+        yield Chart(f"bars_{metric}", _upper(column.label), figure, part, alt)
+
+
+def defences(measured: Measurement) -> Chart | None:
+    """What each defence gives back, how faithful it is, and its seconds: a panel per attack.
+
+    None where no purifier was compared with none, or nothing says how faithful pictures are.
+    """
+    metric, faithful = recovered_metric(measured), faithful_metric(measured)
+    if metric is None or faithful is None or "purifier" not in measured.varying:
+        return None
+    if "none" not in set(measured.frame["purifier"]):
+        return None
+    within = [axis for axis in measured.varying if axis in ("attack", "eps")]
+    others = [axis for axis in measured.varying if axis not in within]
+    first = {axis: str(measured.frame[axis].iloc[0]) for axis in others}
+    rise = measured.against(metric, first | {"purifier": "none"}, within)
+    table = rise.rename(columns={"mean": "rise", "low": "rise_low", "high": "rise_high"})
+    seconds = [c for c in ("purify_seconds",) if c in measured.frame]
+    kept = measured.frame.groupby(measured.varying)[[faithful, *seconds]].mean().reset_index()
+    table = table.merge(kept, on=measured.varying)
+    table["label"] = _joined(table, others)
+    table["panel"] = _joined(table, within) if within else ""
+    table = table[table["panel"] != "none"] if within else table
+    if table.empty:
+        return None
+    return _defence_chart(table, metric, faithful, seconds)
+
+
+def _defence_chart(table: pd.DataFrame, metric: str, faithful: str, seconds: list[str]) -> Chart:
+    near = describe(faithful).better == "lower"
+    more, less = ["rise", *[faithful] * (not near)], [*[faithful] * near, *seconds]
+    fronts = [pareto(part, more, less) for _, part in table.groupby("panel", sort=False)]
+    table = table.assign(front=pd.concat(fronts))
+    recovered, kept = describe(metric), describe(faithful)
+    figure = pareto_plot(
+        table,
+        faithful,
+        "rise",
+        "panel",
+        xlabel=str(kept),
+        seconds=seconds[0] if seconds else None,
+        ylabel=f"recovered: rise of {recovered.label}",
+    )
+    alt = (
+        f"For each attack, the {recovered.label} that each defence gives back against its "
+        f"{kept.label}; larger points take longer. Green: no other is better in all three."
+    )
+    return Chart("defences", "What each defence gives back, keeps and costs", figure, table, alt)
+
+
+def recovered_metric(measured: Measurement) -> str | None:
+    """The score by which recovery is read: the primary contrast's, else quality, else any."""
+    scores, _ = measures(measured)
+    rising = [name for name in scores if describe(name).better == "higher"]
+    primary = [contrast.metric for contrast in measured.contrasts if contrast.primary]
+    return next((m for m in [*primary, "quality", *rising] if m in rising), None)
+
+
+def faithful_metric(measured: Measurement) -> str | None:
+    """How close pictures are to the clean ones: the first of :data:`FAITHFUL` measured."""
+    return next((name for name in FAITHFUL if name in measured.frame), None)
+
+
+def _places(measured: Measurement) -> tuple[str, str]:
+    """The column of a figure's rows, and that of its colours."""
+    varying = measured.varying
+    if len(varying) == 1:
+        return varying[0], "sheet"
+    return ("attack" if "attack" in varying else varying[0]), "cell"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _joined(table: pd.DataFrame, columns: list[str]) -> list[str]:
+    return [" | ".join(map(str, row)) for row in table[columns].to_numpy()]

@@ -1,0 +1,242 @@
+"""What an experiment measured, small enough to ship: one row per cell, person, seed and sheet.
+
+Pictures of a row are averaged, which is all that contrasts, tables and plots ask for. It is kept as
+``results/PROFILE/NAME.json``; verdicts are not, they are computed from it whenever it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import CannotRead, UserError
+from ..metrics import METRICS, t_mean
+from ..results import read_result, write_result
+from .contrasts import NAMED, Contrast, judge, load
+
+FORMAT = 2
+UNITS = ("subject", "seed", "sheet")
+DIGITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A frame of means with what was asked of it.
+
+    Attributes:
+        name: of the experiment.
+        frame: one row per cell, subject, seed and sheet: the axes' columns, ``subject``, ``seed``,
+            ``sheet``, then a column per metric or cost (means over the row's pictures).
+        axes: columns that tell cells apart; the first is ``condition``.
+        contrasts: the question's predictions.
+        question: what was asked, in a sentence.
+        profile: whose models were measured.
+        samples: pictures behind a row.
+        failures: what could not be measured, a line each.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    axes: tuple[str, ...]
+    contrasts: tuple[Contrast, ...] = ()
+    question: str = ""
+    profile: str = "mini"
+    samples: int = 0
+    failures: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, name: str, pictures: pd.DataFrame, **about: Any) -> Measurement:
+        """From a frame with one row per sampled picture; ``about`` are further attributes.
+
+        Raises:
+            UserError: the frame has no rows, or lacks ``condition``, ``subject`` or a metric.
+        """
+        for column in (NAMED, "subject"):
+            if column not in pictures:
+                there = ", ".join(map(str, pictures.columns))
+                raise UserError(f"{name}: expected a column {column!r} in the frame; got {there}")
+        if pictures.empty:
+            raise UserError(f"{name}: nothing was measured, the frame has no rows")
+        axes = tuple(about.pop("axes", None) or axes_of(pictures))
+        filled = pictures.assign(
+            **{axis: _text(pictures[axis]) for axis in axes},
+            seed=pictures.get("seed", 0),
+            sheet=pictures.get("sheet", "instance"),
+        )
+        metrics = [
+            column
+            for column in pictures.select_dtypes(["number", "bool"])
+            if column not in (*axes, *UNITS, "image")
+        ]
+        if not metrics:
+            raise UserError(f"{name}: the frame has no column of numbers to report")
+        groups = filled.groupby([*axes, *UNITS], sort=False, dropna=False)
+        samples = about.pop("samples", None) or int(groups.size().max())
+        frame = groups[metrics].mean().reset_index()
+        return cls(name, frame, axes, samples=samples, **about)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Columns of numbers: registered metrics first, in the registry's order."""
+        own = [c for c in self.frame.columns if c not in (*self.axes, *UNITS)]
+        known = [column for metric in METRICS.values() for column in metric.columns]
+        return sorted(own, key=lambda c: known.index(c) if c in known else len(known))
+
+    @property
+    def varying(self) -> list[str]:
+        """Axes of which more than one value was measured; ``condition`` where there is none."""
+        rest = [a for a in self.axes if a != NAMED and self.frame[a].nunique() > 1]
+        whole = self.frame[NAMED].nunique()
+        told = self.frame[rest].drop_duplicates().shape[0] if rest else 1
+        return rest if told == whole else [NAMED]
+
+    def verdicts(self) -> pd.DataFrame:
+        """Every contrast, judged; see :func:`.contrasts.judge`."""
+        return judge(self.frame, self.contrasts, strict=False)
+
+    def means(
+        self, metrics: Sequence[str], by: Sequence[str] | None = None, sheet: str | None = None
+    ) -> pd.DataFrame:
+        """Means over people with Student's t interval, one row per group and metric.
+
+        Args:
+            by: columns of the groups; None are the varying axes.
+            sheet: whose samples; None is every sheet.
+
+        Returns:
+            ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
+        """
+        by, rows = list(by or self.varying), []
+        frame = self.frame if sheet is None else self.frame[self.frame["sheet"] == sheet]
+        for key, part in frame.groupby(by, sort=False):
+            people = part.groupby(["subject", "seed"])[list(metrics)].mean()
+            each = people.groupby(level="subject").mean()
+            for metric in metrics:
+                if each[metric].notna().any():
+                    place = dict(zip(by, key, strict=True))
+                    rows.append(place | {"metric": metric} | t_mean(each[metric])._asdict())
+        return pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "n"])
+
+    def against(self, metric: str, base: dict[str, str], within: Sequence[str]) -> pd.DataFrame:
+        """How far each group lies above its base, person by person, with t intervals.
+
+        Args:
+            base: the values of axes that make a group the base, such as ``{"purifier": "none"}``.
+            within: axes whose values a group and its base share.
+
+        Returns:
+            The varying axes, ``mean, low, high, n``; groups without a base are left out.
+        """
+        own = self.frame[self.frame["sheet"] == "instance"]
+        keys = [*self.varying, "subject", "seed"]
+        each = own.groupby(keys, sort=False)[metric].mean().reset_index()
+        chosen = (each[list(base)] == pd.Series(base)).all(axis=1)
+        floor = each[chosen].set_index([*within, "subject", "seed"])[metric]
+        pairs = pd.MultiIndex.from_frame(each[[*within, "subject", "seed"]])
+        each["rise"] = each[metric].to_numpy() - floor.reindex(pairs).to_numpy()
+        people = each.groupby([*self.varying, "subject"], sort=False)["rise"].mean()
+        rows = [
+            dict(zip(self.varying, _tuple(key), strict=True)) | t_mean(part)._asdict()
+            for key, part in people.dropna().groupby(level=self.varying, sort=False)
+        ]
+        return pd.DataFrame(rows, columns=[*self.varying, "mean", "low", "high", "n"])
+
+    def write(self, folder: str | Path | None = None) -> Path:
+        """Keep it, as the profile's result of its name (or in a folder)."""
+        columns = {
+            column: [_short(value) for value in values]
+            for column, values in self.frame.to_dict("list").items()
+        }
+        content = {
+            "format": FORMAT,
+            "question": self.question,
+            "profile": self.profile,
+            "subjects": sorted(self.frame["subject"].unique()),
+            "seeds": sorted(int(seed) for seed in self.frame["seed"].unique()),
+            "samples": self.samples,
+            "axes": list(self.axes),
+            "contrasts": [contrast.to_dict() for contrast in self.contrasts],
+            "failures": list(self.failures),
+            "frame": columns,
+        }
+        return write_result(self.name, content, self.profile, folder)
+
+    @classmethod
+    def read(
+        cls, name: str, profile: str = "mini", folder: str | Path | None = None
+    ) -> Measurement:
+        """What was kept.
+
+        Raises:
+            MissingFile: there is no such result.
+            CannotRead: it was written by another program, or in another format.
+        """
+        content = read_result(name, profile, folder)
+        if content.get("format") != FORMAT:
+            raise CannotRead(
+                f"the result {name!r} of profile {profile} has no frame of measurements (format "
+                f"{content.get('format')}, expected {FORMAT}): measure it with `shortcut-nb bench`"
+            )
+        return cls(
+            name,
+            pd.DataFrame(content["frame"]),
+            tuple(content["axes"]),
+            tuple(load(content["contrasts"])),
+            content["question"],
+            content["profile"],
+            content["samples"],
+            tuple(content["failures"]),
+        )
+
+
+def axes_of(pictures: pd.DataFrame) -> list[str]:
+    """The columns of a frame that tell its cells apart: ``condition`` and those of text."""
+    text = pictures.select_dtypes(exclude=["number", "bool"]).columns
+    return [NAMED, *(c for c in text if c not in (NAMED, *UNITS))]
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A frame from a CSV or Parquet file.
+
+    Raises:
+        UserError: no such file, another kind of file, or no pyarrow to read Parquet with.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"expected a CSV or Parquet file; there is none at {path}")
+    if path.suffix == ".parquet":
+        need_pyarrow()
+        return pd.read_parquet(path)
+    if path.suffix != ".csv":
+        raise UserError(f"expected a name ending in .csv or .parquet; got {path.name}")
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (ValueError, pd.errors.ParserError) as error:
+        raise CannotRead(f"{path} is no CSV table: {error}") from None
+
+
+def need_pyarrow() -> None:
+    """Raise a UserError where Parquet can neither be read nor written."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "Parquet needs pyarrow: pip install 'shortcut-nb[parquet]', or use CSV"
+        ) from None
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """An axis as text; what is missing reads "none"."""
+    return column.astype(object).where(column.notna(), "none").map(str)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _tuple(key: Any) -> tuple:
+    return key if isinstance(key, tuple) else (key,)

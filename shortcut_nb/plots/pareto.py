@@ -1,0 +1,88 @@
+"""What comes back against what is kept: candidates, the front of those none beats, and seconds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .style import OKABE_ITO, theme
+
+COLUMNS = 3
+
+
+def pareto_plot(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    panel: str | None = None,
+    label: str = "label",
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    seconds: str | None = None,
+) -> Figure:
+    """One panel per group: a named point per candidate with its interval, and the front as a line.
+
+    Args:
+        table: one row per candidate and panel: ``x``, ``y``, ``y_low``, ``y_high``, ``front``
+            (whether none beats it) and ``label``.
+        panel: column of the panels; None draws one.
+        seconds: column of costs, which the points' areas show on a logarithmic scale.
+
+    Raises:
+        KeyError: a column that is not there. ValueError: no row has both numbers.
+    """
+    need = [x, y, f"{y}_low", f"{y}_high", "front", label, *filter(None, (panel, seconds))]
+    if missing := [column for column in need if column not in table]:
+        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    shown = table.dropna(subset=[x, y])
+    if shown.empty:
+        raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
+    groups = [(None, shown)] if panel is None else list(shown.groupby(panel, sort=False))
+    wide = min(COLUMNS, len(groups))
+    high = math.ceil(len(groups) / wide)
+    with theme():
+        fig = Figure((4.4 * wide, 3.8 * high), layout="constrained")
+        axes = fig.subplots(high, wide, squeeze=False, sharey=True)
+        for ax, (name, part) in zip(axes.flat, groups, strict=False):
+            _panel(ax, part, x, y, label, seconds)
+            ax.set_xlabel(xlabel or x)
+            ax.margins(x=0.12)
+            ax.set_title(str(name) if name is not None else "")
+        for ax in axes.flat[len(groups) :]:
+            ax.set_axis_off()
+        for ax in axes[:, 0]:
+            ax.set_ylabel(ylabel or y)
+    return fig
+
+
+def _panel(ax: Axes, part: pd.DataFrame, x: str, y: str, label: str, seconds: str | None) -> None:
+    ax.axhline(0, color="0.6", linewidth=1, linestyle="--", zorder=0)
+    front = part[part["front"]].sort_values(x)
+    ax.plot(front[x], front[y], color=OKABE_ITO["green"], linewidth=2, alpha=0.5, zorder=1)
+    middle = (part[x].min() + part[x].max()) / 2
+    for row in part.to_dict("records"):
+        color = OKABE_ITO["green"] if row["front"] else OKABE_ITO["blue"]
+        ax.plot([row[x]] * 2, [row[f"{y}_low"], row[f"{y}_high"]], color=color, alpha=0.45)
+        area = _area(row[seconds]) if seconds else 40.0
+        ax.scatter([row[x]], [row[y]], s=area, color=color, edgecolors="white", zorder=3)
+        name = str(row[label])
+        if seconds and row[seconds] > 0:
+            name += f" ({row[seconds]:.2g} s)"
+        left = row[x] > middle  # written towards the middle, so that it stays inside
+        ax.annotate(
+            name,
+            (row[x], row[y]),
+            (-7 if left else 7, 4),
+            textcoords="offset points",
+            fontsize=8,
+            ha="right" if left else "left",
+        )
+
+
+def _area(seconds: float) -> float:
+    """Square points: 25 at a millisecond or less, 40 more for each factor of ten."""
+    return 25 + 40 * max(0.0, np.log10(max(seconds, 1e-9) * 1000))

@@ -1,0 +1,274 @@
+"""Reports say what was measured, whole and offline, from known effects."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp
+from typer.testing import CliRunner
+
+from shortcut_nb.cli import app
+from shortcut_nb.errors import CannotRead, UserError
+from shortcut_nb.experiments.charts import all_charts, defences
+from shortcut_nb.experiments.contrasts import Contrast, judge
+from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
+from shortcut_nb.experiments.page import html_of, markdown_of, page_of, shown_cell, write_page
+from shortcut_nb.experiments.sources import old_table, report_of
+from shortcut_nb.experiments.tables import all_tables, digits_for, number, probability
+from shortcut_nb.results import available
+
+from .frames import benchmark_frame
+
+PLAIN, CLEAN = "aspl | none | plain", "none | none | plain"
+BOTH = "aspl | restorer | cdl"
+CONTRASTS = (
+    Contrast("both give quality back", "quality", {BOTH: 1, PLAIN: -1}, primary=True),
+    Contrast("ASPL lowers quality", "quality", {PLAIN: 1, CLEAN: -1}, expect="-"),
+    Contrast("ASPL raises <quality>", "quality", {PLAIN: 1, CLEAN: -1}),
+    Contrast("Glaze harms", "quality", {"glaze": 1, CLEAN: -1}, expect="-"),
+)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return benchmark_frame()
+
+
+@pytest.fixture(scope="module")
+def measured(pictures):
+    return Measurement.of(
+        "benchmark", pictures, contrasts=CONTRASTS, question="Which defence withstands?",
+        failures=("train glaze: out of memory",),
+    )  # fmt: skip
+
+
+def test_verdicts_of_means_are_those_of_pictures(pictures, measured):
+    whole = judge(pictures, CONTRASTS, strict=False)
+    pd.testing.assert_frame_equal(measured.verdicts(), whole, rtol=1e-9)
+    assert list(whole["verdict"]) == ["confirmed", "confirmed", "refuted", "not measured"]
+
+
+def test_what_is_written_is_read_and_judged_the_same(measured, tmp_path):
+    path = measured.write(tmp_path)
+    again = Measurement.read("benchmark", folder=tmp_path)
+    assert path.name == "benchmark.json" and path.stat().st_size < 150_000
+    assert again.contrasts == CONTRASTS and again.failures == measured.failures
+    assert (again.axes, again.samples, again.question) == (
+        measured.axes, 3, "Which defence withstands?"
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(again.verdicts(), measured.verdicts(), rtol=1e-4)
+
+
+def test_means_are_over_people_with_students_interval(pictures, measured):
+    found = measured.means(["quality"], sheet="instance")
+    row = found[(found["attack"] == "aspl") & (found["purifier"] == "jpeg")].iloc[1]
+    own = pictures[(pictures["condition"] == "aspl | jpeg | cdl")]
+    own = own[own["sheet"] == "instance"]
+    each = own.groupby("subject")["quality"].mean()
+    low, high = ttest_1samp(each, 0).confidence_interval()
+    assert row["prompts"] == "cdl" and row["n"] == 6
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx((each.mean(), low, high))
+
+
+def test_recovery_is_a_difference_within_a_person(measured):
+    rise = measured.against("quality", {"purifier": "none", "prompts": "plain"}, ["attack"])
+    rise = rise.set_index(["attack", "purifier", "prompts"])
+    assert rise.loc[("aspl", "restorer", "plain"), "mean"] == pytest.approx(0.9 * 0.35, abs=0.02)
+    assert rise.loc[("aspl", "none", "plain"), ["mean", "low", "high"]].tolist() == [0, 0, 0]
+    width = rise["high"] - rise["low"]
+    assert width.max() < 0.1  # people differ by more than that
+
+
+def test_the_front_has_what_nothing_beats(measured):
+    chart = defences(measured)
+    table = chart.data
+    own = table[table["attack"] == "aspl"].set_index(["purifier", "prompts"])["front"]
+    assert own[("restorer", "cdl")] and own[("none", "cdl")] and own[("jpeg", "cdl")]
+    assert not own[("none", "plain")] and not own[("restorer", "plain")]
+    assert "none" not in set(table["attack"])  # clean pictures need no defence
+
+
+def test_without_a_purifier_there_is_no_chart_of_defences(pictures):
+    alone = pictures[pictures["purifier"] == "none"]
+    assert defences(Measurement.of("x", alone)) is None
+
+
+class Reader(HTMLParser):
+    """Addresses, cells and marked rows of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses, self.cells, self.marked, self.images = [], 0, 0, []
+
+    def handle_starttag(self, tag, attrs):
+        about = dict(attrs)
+        self.addresses += [about[key] for key in ("src", "href") if key in about]
+        self.cells += tag == "td"
+        self.marked += tag == "tr" and about.get("class") == "mark"
+        self.images += [about["alt"]] if tag == "img" else []
+
+
+def test_the_page_is_whole_and_needs_no_network(measured):
+    text = html_of(page_of(measured))
+    reader = Reader()
+    reader.feed(text)
+    assert all(address.startswith(("data:", "#")) for address in reader.addresses)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert reader.cells > 24 * 5 and reader.marked >= 3 and all(reader.images)
+    assert "ASPL raises &lt;quality&gt;" in text and "ASPL raises <quality>" not in text
+    assert "out of memory" in text and "Which defence withstands?" in text
+    inside = next(a for a in reader.addresses if a.startswith("data:text/csv"))
+    table = base64.b64decode(inside.partition(",")[2]).decode()
+    assert table.startswith("contrast,metric,") and "both give quality back" in table
+
+
+def test_files_beside_the_page_hold_the_numbers(measured, tmp_path):
+    path = write_page(page_of(measured), tmp_path, measured.frame)
+    assert path == tmp_path / "benchmark.html"
+    text = (tmp_path / "benchmark.md").read_text()
+    for image in re.findall(r"\]\((figures/.*?)\)", text):
+        assert (tmp_path / image).read_bytes().startswith(b"\x89PNG"), image
+    kept = pd.read_csv(tmp_path / "data" / "benchmark.csv")
+    np.testing.assert_allclose(kept["quality"], measured.frame["quality"], rtol=1e-5)
+    assert {p.stem for p in (tmp_path / "data").glob("*.csv")} >= {"verdicts", "scores_instance"}
+
+
+def test_markdown_marks_the_primary_row_and_keeps_its_columns(measured):
+    text = markdown_of(page_of(measured))
+    (line,) = [line for line in text.splitlines() if "both give quality back" in line]
+    assert line.startswith("| **both give quality back** |") and "**confirmed**" in line
+    for table in all_tables(measured):
+        lines = table.markdown().splitlines()
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, table.name
+
+
+def test_every_chart_has_words_and_numbers(measured):
+    for chart in all_charts(measured):
+        assert len(chart.alt) > 40 and len(chart.data) > 0, chart.name
+    names = [chart.name for chart in all_charts(measured)]
+    assert len(names) == len(set(names)) and "defences" in names and "bars_quality" in names
+
+
+def test_digits_follow_the_interval():
+    assert digits_for([0.4], [0.5], [0.45]) == 2
+    assert digits_for([10], [70], [40]) == 0
+    assert digits_for([np.nan], [np.nan], [14.0]) == 1
+    assert digits_for([1], [1], [1]) == 2
+    assert number(0.4, 0.3, 0.5, 2, sign=True) == "+0.40 [+0.30, +0.50]"
+    assert number(float("nan"), 0, 1, 2) == "" and number(3, np.nan, np.nan, 0) == "3"
+    assert probability(0.0004) == "< 0.001" and probability(float("nan")) == ""
+
+
+def test_cells_are_shown_safely():
+    assert (shown_cell("refuted")) == '<td><span class="chip refuted">✗ refuted</span></td>'
+    assert "&lt;b&gt;" in shown_cell("<b>") and "<b>" not in shown_cell("<b>")
+    assert 'class="ends">[0.1, 0.3]' in shown_cell("0.2 [0.1, 0.3]")
+
+
+@pytest.mark.parametrize("name", available("mini"))
+def test_every_shipped_result_has_a_report(name, tmp_path):
+    page, frame = report_of(name)
+    assert page.tables and all(table.rows for table in page.tables)
+    for table in page.tables:
+        assert len({len(row) for row in table.rows}) == 1 == len({len(table.header)}), table.name
+        assert not re.search(r"\bnan\b|None", table.markdown())
+    if frame is None:
+        assert "bootstrap" in page.tables[0].note and "first miniature" in page.tables[0].note
+    assert write_page(page, tmp_path).stat().st_size > 5000
+
+
+def test_old_rows_get_their_intervals():
+    rows = [
+        {
+            "piece": "CDL",
+            "mean": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "restored": 0.1,
+            "restored_low": 0.05,
+            "restored_high": 0.15,
+            "restored_holds": True,
+            "n": 6,
+        },
+        {
+            "piece": "none",
+            "mean": 0.4,
+            "low": 0.3,
+            "high": 0.5,
+            "restored": None,
+            "restored_low": None,
+            "restored_high": None,
+            "restored_holds": None,
+            "n": 6,
+        },
+    ]
+    table = old_table("pieces", pd.DataFrame(rows))
+    assert table.header == ("piece", "mean", "restored", "n")
+    assert table.rows == (
+        ("CDL", "0.50 [0.40, 0.60]", "0.10 [0.05, 0.15]", "6"),
+        ("none", "0.40 [0.30, 0.50]", "", "6"),
+    )
+
+
+def test_the_command_reports_a_file_and_a_kept_measurement(
+    pictures, measured, tmp_path, monkeypatch
+):
+    pictures.to_csv(tmp_path / "mine.csv", index=False)
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "mine.csv"), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "scores_class" in (tmp_path / "mine.html").read_text()
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path / "kept"))
+    measured.write()
+    done = CliRunner().invoke(app, ["report", "benchmark", "--out", str(tmp_path / "b")])
+    assert done.exit_code == 0 and (tmp_path / "b" / "benchmark.md").is_file()
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "expected a CSV or Parquet file; there is none at"),
+        ("a,b\n1,2\n", "expected a column 'condition' in the frame; got a, b"),
+        ("condition,subject,quality\n", "the frame has no rows"),
+        ("condition,subject\nclean,a\n", "no column of numbers"),
+    ],
+)
+def test_a_file_that_is_no_frame_is_one_line(content, words, tmp_path):
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_text(content)
+    done = CliRunner().invoke(app, ["report", str(path)])
+    assert done.exit_code == 2 and words in done.output.replace("\n", " ")
+
+
+def test_an_unknown_name_says_what_there_is():
+    done = CliRunner().invoke(app, ["report", "storry"])
+    assert done.exit_code == 2 and "there is no result 'storry'" in done.output.replace("\n", " ")
+    with pytest.raises(CannotRead, match="no frame of measurements"):
+        Measurement.read("story")
+    with pytest.raises(UserError, match="ending in .csv or .parquet"):
+        read_table(__file__)
+
+
+def test_a_frame_of_one_axis_is_reported_by_condition(pictures):
+    some = pictures[(pictures["purifier"] == "none") & (pictures["prompts"] == "plain")]
+    lean = some.drop(columns=["attack", "purifier", "prompts", "eps", "trainer", "seed", "sheet"])
+    measured = Measurement.of("lean", lean)
+    assert measured.varying == ["condition"] and measured.frame["seed"].unique().tolist() == [0]
+    assert len(page_of(measured).tables[0].rows) == 4
+
+
+def test_parquet_where_it_can_be_written(measured, tmp_path):
+    write_page(page_of(measured), tmp_path, measured.frame)
+    path = tmp_path / "data" / "benchmark.parquet"
+    try:
+        need_pyarrow()
+    except UserError:
+        assert not path.exists()
+        path.write_bytes(b"PAR1")
+        with pytest.raises(UserError, match=r"pip install 'shortcut-nb\[parquet\]'"):
+            read_table(path)
+        return
+    pd.testing.assert_frame_equal(read_table(path), measured.frame, check_dtype=False)
