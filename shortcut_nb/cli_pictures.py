@@ -31,6 +31,12 @@ Identifier = Annotated[str | None, typer.Option(help="The rare word for the subj
 ClassImages = Annotated[
     str | None, typer.Option(help="A folder of your own class pictures, for prior preservation.")
 ]
+Square = Annotated[
+    bool,
+    typer.Option(
+        "--square", help="Give back the central square that the model sees, not the whole photo."
+    ),
+]
 
 
 def protect(
@@ -43,9 +49,10 @@ def protect(
     class_name: ClassName = None,
     identifier: Identifier = None,
     class_images: ClassImages = None,
+    square: Square = False,
     force: Force = False,
 ) -> None:
-    """Protect photos with an attack; save PNG and attack.json.
+    """Protect photos with an attack; save PNG at the photos' own size, and attack.json.
 
     Killed or interrupted, the same command goes on where it was.
 
@@ -56,15 +63,26 @@ def protect(
         output = _output(out, "attack.json", source, force)
         lab = _lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
         chosen = lab.attack(attack, **params)
-        subject = lab.subject(_source(source), class_name, identifier)
+        photos = _photos(lab, source, square)
+        if photos is None:
+            subject = lab.subject(_source(source), class_name, identifier)
+        else:
+            from .photos import carried, subject_of
+
+            subject = subject_of(photos, _source(source), lab, class_name, identifier)
         from .kept import kept, key_of
 
         key = key_of(chosen.inputs(), subject)
         with kept("protect", key, attack, every=10) as work.kept:
             result = chosen(subject, work.kept.on_step, work.kept.path, keep=True)
-            result.save(output.folder, list(subject.files) or None, force)
+            if photos is None:
+                result.save(output.folder, list(subject.files) or None, force)
+            else:
+                with output.filling() as folder:
+                    carried(photos, result).save(folder)
+        count = len(result.images) if photos is None else len(photos)
         typer.echo(
-            f"finished: wrote {len(result.images)} protected pictures to {output.folder} "
+            f"finished: wrote {count} protected {_kind(photos)} to {output.folder} "
             f"({attack} {result.budget}, {result.seconds:.0f} s)"
         )
 
@@ -76,9 +94,10 @@ def purify(
     profile: Profile = "mini",
     param: Params = None,
     class_name: ClassName = None,
+    square: Square = False,
     force: Force = False,
 ) -> None:
-    """Purify photos; save PNG under the same names, and purify.json.
+    """Purify photos; save PNG under the same names at the same size, and purify.json.
 
     Example: shortcut-nb purify protected/ clean/ --with jpeg+restorer -p quality=60
     """
@@ -91,16 +110,20 @@ def purify(
         from .images import save_folder
         from .progress import progress
 
-        images, names = _pictures(lab, source)
+        photos = _photos(lab, source, square)
         started = time.monotonic()
-        with progress(using) as bar:
-            purified = chosen(images, on_step=bar)
-        with output.filling() as folder:
-            written = save_folder(purified, folder, names)
-            files = [path.name for path in written]
+        with progress(using) as bar, output.filling() as folder:
+            if photos is None:
+                images, names = _pictures(lab, source)
+                save_folder(chosen(images, on_step=bar), folder, names)
+            else:
+                from .photos import purified
+
+                purified(photos, chosen, lab, bar).save(folder)
+            files = sorted(path.name for path in folder.iterdir())
             write_json(folder / "purify.json", {"purifier": repr(chosen), "files": files})
         typer.echo(
-            f"finished: wrote {len(files)} purified pictures to {output.folder} "
+            f"finished: wrote {len(files)} purified {_kind(photos)} to {output.folder} "
             f"({using}, {time.monotonic() - started:.0f} s)"
         )
 
@@ -177,6 +200,23 @@ def score(
         typer.echo(records if as_json else frame.to_string(index=False))
         if target is not None:
             typer.echo(f"finished: wrote {len(frame)} rows to {target}", err=True)
+
+
+def _photos(lab: Any, source: str, square: bool) -> Any:
+    """The photos of a folder at their own size; None for squares. Says what will be done."""
+    if square or source.startswith("mini:"):
+        return None
+    from .photos import Photos
+
+    photos = Photos.open(_source(source))
+    described = photos.describe(lab.profile.resolution)
+    typer.echo(f"{described}; each comes back at its own size (--square: the square)", err=True)
+    return photos
+
+
+def _kind(photos: Any) -> str:
+    """What was written, in words."""
+    return "squares" if photos is None else "photos at their own size"
 
 
 def _source(text: str) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "from_u8",
     "load_folder",
     "load_picture",
+    "open_rgb",
     "read_folder",
     "save_folder",
     "to_picture",
@@ -74,7 +75,7 @@ def load_picture(path: str | Path, size: int) -> Tensor:
     path = expand(path, "the picture")
     if not path.is_file():
         raise MissingFile(f"expected a picture file; there is none at {path}.")
-    picture = _open_rgb(path)
+    picture = open_rgb(path)
     if min(picture.size) < SMALLEST:
         raise UserError(
             f"{path} is {picture.width} x {picture.height} pixels; at least "
@@ -84,7 +85,12 @@ def load_picture(path: str | Path, size: int) -> Tensor:
     return _to_tensor(fitted)
 
 
-def _open_rgb(path: Path) -> Image.Image:
+def open_rgb(path: Path) -> Image.Image:
+    """A picture at its own size, as RGB, with its EXIF orientation applied.
+
+    Raises:
+        UserError: the file is not a picture that can be read; says what to do.
+    """
     open_heic()
     try:
         with Image.open(path) as opened:

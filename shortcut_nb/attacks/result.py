@@ -51,18 +51,21 @@ class AttackResult:
         output = check_output(folder, "attack.json", force=force)
         with output.filling() as fresh:
             written = save_folder(self.images, fresh, names)
-            card = {
-                "config": self.config,
-                "budget": str(self.budget),
-                "linf_pixels": self.linf_pixels,
-                "seeds": self.seeds,
-                "seconds": round(self.seconds, 2),
-                "loss": [_finite(value) for value in self.loss_trace.mean(1).tolist()],
-                "files": [path.name for path in written],
-                "made_with": {"torch": torch.__version__, "threads": torch.get_num_threads()},
-            }
-            write_json(fresh / "attack.json", card)
+            write_json(fresh / "attack.json", self.card([path.name for path in written]))
         return output.folder
+
+    def card(self, files: list[str]) -> dict[str, Any]:
+        """How the pictures came about, as ``attack.json`` has it, with their file names."""
+        return {
+            "config": self.config,
+            "budget": str(self.budget),
+            "linf_pixels": self.linf_pixels,
+            "seeds": self.seeds,
+            "seconds": round(self.seconds, 2),
+            "loss": [_finite(value) for value in self.loss_trace.mean(1).tolist()],
+            "files": files,
+            "made_with": {"torch": torch.__version__, "threads": torch.get_num_threads()},
+        }
 
 
 def _finite(value: float) -> float | None:

@@ -1,0 +1,19 @@
+"""Photos at their own size: the model sees squares, the whole photo comes back."""
+
+from .carry import carry
+from .photo import Photo, Photos
+from .tiles import in_tiles
+from .work import FullSize, carried, protect_photos, purified, purify_photos, subject_of
+
+__all__ = [
+    "FullSize",
+    "Photo",
+    "Photos",
+    "carried",
+    "carry",
+    "in_tiles",
+    "protect_photos",
+    "purified",
+    "purify_photos",
+    "subject_of",
+]

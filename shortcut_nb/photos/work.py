@@ -1,0 +1,162 @@
+"""Protect and purify photos at their own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from ..attacks import AttackResult, BoundAttack
+from ..budget import Budget
+from ..files import expand, write_json, writing
+from ..lab import Lab
+from ..picture_files import stems_of
+from ..progress import OnStep, StepInfo
+from ..purify import BoundPurifier
+from ..subjects import Subject
+from .carry import carry
+from .photo import Photo, Photos
+from .tiles import in_tiles
+
+
+@dataclass(frozen=True, eq=False)
+class FullSize:
+    """Full-size results of photos; each is worked out when it is asked for, and not kept.
+
+    Args:
+        photos: where they come from.
+        result_of: from a photo and its number to its result, (height, width, 3) uint8.
+        budget: no grey level of any photo changes by more; None for no limit.
+        attack: what the attack did on the squares, for protected photos.
+    """
+
+    photos: Photos
+    result_of: Callable[[Photo, int], np.ndarray]
+    budget: Budget | None = None
+    attack: AttackResult | None = None
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Each photo's result, (height, width, 3) uint8, one at a time."""
+        for number, photo in enumerate(self.photos.photos):
+            yield self.result_of(photo, number)
+
+    def save(self, folder: str | Path, on_step: OnStep | None = None) -> list[int]:
+        """Write each as PNG under the photo's name, one in memory at a time.
+
+        Pixels are upright and EXIF data are not kept: where a photo was taken stays with its owner.
+        Protected photos get an ``attack.json`` beside them.
+
+        Returns:
+            The largest change of each photo, in grey levels.
+
+        Raises:
+            CannotWrite: when the system refuses.
+        """
+        target = expand(folder, "the folder")
+        stems = stems_of(self.photos.names)
+        largest = []
+        for stem, photo, after in zip(stems, self.photos.photos, self, strict=True):
+            largest.append(_largest_change(photo.pixels(), after))
+            with writing(target / f"{stem}.png") as fresh:
+                Image.fromarray(after).save(fresh, format="PNG")
+            if on_step:
+                on_step(StepInfo(len(largest), len(stems)))
+        if self.attack is not None:
+            card = self.attack.card([f"{stem}.png" for stem in stems])
+            sizes = [list(photo.size) for photo in self.photos.photos]
+            write_json(target / "attack.json", card | {"linf_pixels": largest, "sizes": sizes})
+        return largest
+
+
+def _largest_change(before: np.ndarray, after: np.ndarray) -> int:
+    """The largest difference of two uint8 pictures, without a wider copy of them."""
+    return int(max(np.max(np.maximum(before, after) - np.minimum(before, after)), 0))
+
+
+def subject_of(
+    photos: Photos,
+    folder: str | Path,
+    lab: Lab,
+    class_name: str | None = None,
+    identifier: str | None = None,
+) -> Subject:
+    """A folder's subject, with the squares of all its photos for pictures to protect.
+
+    Args:
+        folder: as for :meth:`Lab.subject`; sets A and C are its, cut to central squares.
+    """
+    subject = lab.subject(folder, class_name, identifier)
+    return replace(subject, b=photos.seen(lab.profile.resolution), files=())
+
+
+def carried(photos: Photos, result: AttackResult) -> FullSize:
+    """Protected squares, carried to the photos that they were cut from."""
+    changes = photos.split(result.images - result.clean)
+    return FullSize(
+        photos,
+        lambda photo, number: carry(photo, changes[number], result.budget),
+        result.budget,
+        result,
+    )
+
+
+def protect_photos(
+    folder: str | Path,
+    attack: BoundAttack,
+    lab: Lab,
+    class_name: str | None = None,
+    identifier: str | None = None,
+    on_step: OnStep | None = None,
+) -> FullSize:
+    """Protect photos at their own size.
+
+    The attack works on the squares that the model sees; its perturbation is carried to all pixels
+    of the photos, and its budget holds on every grey level of what is written.
+
+    Args:
+        folder: of photos; see :meth:`Photos.open`.
+        attack: what ``lab.attack(...)`` gave.
+
+    Raises:
+        UserError: see :meth:`Photos.open`, and the attack's own.
+    """
+    photos = Photos.open(folder)
+    subject = subject_of(photos, folder, lab, class_name, identifier)
+    return carried(photos, attack(subject, on_step=on_step))
+
+
+def purify_photos(
+    folder: str | Path, purifier: BoundPurifier, lab: Lab, on_step: OnStep | None = None
+) -> FullSize:
+    """Purify a folder's photos at their own size; see :func:`purified`.
+
+    Raises:
+        UserError: see :meth:`Photos.open`, and the purifier's own.
+    """
+    return purified(Photos.open(folder), purifier, lab, on_step)
+
+
+def purified(
+    photos: Photos, purifier: BoundPurifier, lab: Lab, on_step: OnStep | None = None
+) -> FullSize:
+    """Purify photos at their own size.
+
+    A filter (one without a model) works on the photo's own pixels, in tiles. A network works on the
+    squares that it was made for, and what it changed is carried to the photo: detail finer than its
+    pixels stays as it was, and so does a perturbation that fine. Ask for squares to be rid of it.
+
+    Args:
+        purifier: what ``lab.purifier(...)`` gave.
+    """
+    if not purifier.roles:
+        return FullSize(photos, lambda photo, number: in_tiles(photo.pixels(), purifier))
+    squares = photos.seen(lab.profile.resolution)
+    changes: list[Tensor] = photos.split(purifier(squares, on_step) - squares)
+    return FullSize(photos, lambda photo, number: carry(photo, changes[number]))
