@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from shortcut_nb import cli_cache, cli_fetch, cli_info, cli_pictures, cli_report, cli_run
+from shortcut_nb import (
+    cli_bench,
+    cli_cache,
+    cli_fetch,
+    cli_info,
+    cli_pictures,
+    cli_report,
+    cli_run,
+)
 
 app = typer.Typer(
     help="Protective perturbations, shortcut learning, and what undoes them.\n\n"
@@ -26,6 +34,7 @@ app.command()(cli_report.report)
 app.command("list")(cli_info.list_names)
 app.command()(cli_info.doctor)
 app.command()(cli_fetch.fetch)
+app.command()(cli_bench.bench)
 app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_info.mini, name="mini")
 

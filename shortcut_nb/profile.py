@@ -75,7 +75,8 @@ class Profile(Strict):
     pictures of prior preservation: 1 is the model's own distribution, which training on guided
     pictures would sharpen further with every step. `purifier` is the
     defence's own, a name or a chain; `subjects` are what experiments run on. `defaults` maps the
-    name of an attack, purifier or trainer to its hyperparameters.
+    name of an attack, purifier or trainer to its hyperparameters. Trained weights of up to
+    `keep_trained_mb` megabytes are kept in the store.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Profile(Strict):
     sampling: Sampling = Field(default_factory=Sampling)
     prior_guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False)
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    keep_trained_mb: float = Field(default=500, ge=0)
 
     def models(self) -> dict[str, ModelRef]:
         """Every model that is named, by role; further ones are "ensemble:0", "purifier:<name>"."""

@@ -1,22 +1,18 @@
-"""Many cells of an experiment: every condition × subject × seed, in processes, resumable.
-
-Cells are independent and kept in the store, so a run that was killed goes on, and two experiments
-that share a cell share its work.
-"""
+"""Cells by short form, on the one runner: every condition × subject × seed, resumable."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
-from torch import Tensor
 
-from ..analysis.clip_shift import clip_shift
-from ..metrics import psnr, ssim
+from ..cells import OWN
 from ..profile import Profile
-from .pool import in_processes, lab_of
-from .stages import Cell, Stages
+from .experiment import Experiment
+from .pool import lab_of
+from .run import executor_of
+from .run import run as run_experiment
+from .stages import CLASS, Cell, Pipeline, Stages
 
 
 def run(
@@ -31,79 +27,36 @@ def run(
         workers: processes, one thread each; 0 runs here.
 
     Returns:
-        A tidy frame, one row per sample: what :meth:`Stages.score` gives, with ``condition``,
-        ``subject``, ``seed``, the cell's ``attack``, ``eps``, ``purifier``, ``prompts``, and how
-        the pictures trained on had changed (see :func:`changes`).
+        A tidy frame, one row per sample; see :class:`.run.Result`. A sheet is called ``prompt``.
+
+    Raises:
+        RuntimeError: naming the first output that could not be made; the others are kept.
     """
-    # Neighbours in the queue are different subjects, so that no two wait for the same attack.
-    tasks = [(profile, name, cell, subject, seed, n)
-             for seed in seeds for name, cell in cells.items() for subject in subjects]  # fmt: skip
-    frames = in_processes(_one, tasks, workers=workers, label="cells", named=_named)
-    return pd.concat(frames, ignore_index=True)
+    experiment = Experiment(
+        name="matrix", cells={name: cell.full for name, cell in cells.items()},
+        sheets={"instance": OWN, "class": CLASS}, subjects=tuple(subjects), seeds=tuple(seeds), n=n,
+    )  # fmt: skip
+    pipeline = Pipeline(lab_of(profile))
+    executor = executor_of("processes" if workers else "serial", pipeline, workers)
+    try:
+        result = run_experiment(experiment, pipeline, executor)
+    finally:
+        executor.close()
+    if result.failures:
+        first = result.failures[0]
+        raise RuntimeError(f"{first.about}: {first.error}")
+    return result.frame.rename(columns={"sheet": "prompt", "train_seconds": "training_seconds"})
 
 
 def first_subjects(profile: Profile, count: int) -> list[str]:
     """The first subjects that a profile names.
 
     Raises:
-        ValueError: when it names fewer.
+        UserError: when it names fewer.
     """
-    if len(profile.subjects) < count:
-        raise ValueError(
-            f"profile {profile.name} names {len(profile.subjects)} subjects, {count} are wanted: "
-            "list folders of photos under subjects: in the profile, or ask for fewer"
-        )
-    return profile.subjects[:count]
+    return Experiment(name="people", cells={"clean": {}}).people(profile, count)
 
 
-def changes(
-    stages: Stages, subject: str, cell: Cell, seed: int, images: Tensor | None = None
-) -> dict[str, float]:
-    """How far the pictures trained on are from the clean ones, means over set B.
-
-    Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
-
-    ``l2`` is the root mean square change in grey levels; ``psnr`` in dB; ``perceptual`` a distance
-    of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity embedding to the
-    clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP space and its part
-    towards noise; ``attack_seconds`` and ``purify_seconds`` (a picture) what it took when it was
-    run. ``images`` are the pictures trained on, where the caller has them.
-    """
-    lab = stages.lab
-    who = lab.subject(subject)
-    images = stages.prepare(who, cell, seed) if images is None else images
-    clean = who.images
-    concept, noise = lab.profile.concepts[:2]
-    moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
-    protected = stages.protected(who, cell, seed)
-    purified = stages.purify(protected.images, cell, who.class_name)
-    likeness = lab.identity(images) @ lab.identity.mean(clean)
-    return {
-        "linf": float((images - clean).abs().amax() * 255),
-        "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
-        "psnr": float(psnr(images, clean).mean()),
-        "ssim": float(ssim(images, clean).mean()),
-        "shift": float(moved["shift"].mean()),
-        "shift_projection": float(moved["shift_projection"].mean()),
-        "perceptual": float(lab.perceptual(images, clean).mean()),
-        "likeness": float(likeness.mean()),
-        "attack_seconds": protected.seconds,
-        "purify_seconds": purified.seconds / len(images),
-    }
-
-
-def _named(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -> str:
-    return f"cell {name!r} of {subject}, seed {seed}"
-
-
-def _one(profile: str, name: str, cell: Cell, subject: str, seed: int, n: int) -> pd.DataFrame:
-    stages = Stages(lab_of(profile))
-    who = stages.lab.subject(subject)
-    samples = stages.personalise(who, cell, seed, n)
-    about: dict[str, Any] = {
-        "condition": name, "subject": subject, "seed": seed, "attack": cell.attack or "none",
-        "eps": cell.eps, "purifier": cell.purifier or "none", "prompts": cell.prompts,
-        "training_seconds": samples.seconds,
-    }  # fmt: skip
-    moved = changes(stages, subject, cell, seed, samples.trained_on)
-    return stages.score(who, samples).assign(**about, **moved)
+def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:
+    """How far the pictures trained on are from the clean ones; see ``Pipeline.compare``."""
+    return stages.pipeline.changes(stages.lab.subject(subject), cell.full, seed)

@@ -1,8 +1,7 @@
-"""The stages of an experiment, each kept in the store: protect, purify, personalise, score."""
+"""The stages as notebooks ask for them, by a short cell; kept by the one pipeline."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,20 +9,21 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from .. import cells
 from ..analysis.clip_shift import clip_shift
 from ..lab import Lab
-from ..personalize import PROMPTS
-from ..progress import progress
+from ..pipeline import Pipeline
 from ..purify import roles
 from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject
 
-VERSION = "2"
+CLASS = cells.Sheet(of="class")
+NEGATIVE = cells.Sheet(negative="{negative}")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of an experiment: how pictures are treated before and during fine-tuning.
+    """A short form of :class:`shortcut_nb.cells.Cell`.
 
     Args:
         attack: name of an attack, or None for clean pictures.
@@ -44,6 +44,15 @@ class Cell:
     trainer: str = "dreambooth"
     training: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def full(self) -> cells.Cell:
+        """The cell as the pipeline takes it."""
+        return cells.Cell(
+            attack=self.attack or cells.NONE, eps=self.eps, settings=dict(self.settings),
+            purifier=self.purifier or cells.NONE, trainer=self.trainer, prompts=self.prompts,
+            training=dict(self.training), sheets={"negative": NEGATIVE} if self.control else {},
+        )  # fmt: skip
+
 
 STORY = {
     "clean": Cell(),
@@ -63,8 +72,8 @@ class Stages:
     """
 
     def __init__(self, lab: Lab, store: Store | None = None) -> None:
-        self.lab, self.store = lab, store or Store()
-        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
+        self.pipeline = Pipeline(lab, store)
+        self.lab, self.store = lab, self.pipeline.store
 
     def inputs(self, *roles: str, **more: object) -> dict[str, object]:
         """The weights of some roles and the arithmetic; and what else a stage depends on."""
@@ -79,86 +88,37 @@ class Stages:
         named = {name: x if isinstance(x, str) else digest(x) for name, x in inputs.items()}
         return self.store.make(Recipe(stage, version, params, named), make)
 
-    def _prior(self, role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
-        def make(out: Payload) -> None:
-            out.save_tensors("prior", {"latents": draw()})
-
-        inputs = self.inputs("diffusion", role)  # which may lend its VAE and text encoder
-        return self.cached("prior", how, inputs, make).tensors("prior")["latents"]
-
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Set B under the cell's attack, (n, 3, H, W); set B itself without one."""
-        return self.protected(subject, cell, seed).images
-
-    def protected(self, subject: Subject, cell: Cell, seed: int) -> Made:
-        """Set B under the cell's attack, and what the attack took."""
-        if cell.attack is None:
-            return Made(subject.images, 0.0)
-        attack = self.lab.attack(cell.attack, eps=cell.eps, seed=seed, **dict(cell.settings))
-
-        def make(out: Payload) -> None:
-            result = attack(subject, on_step=progress(f"{cell.attack} {cell.eps}"))
-            out.save_images("images", result.images)
-            out.save_json("cost", {"seconds": result.seconds})
-
-        inputs = {
-            "a": subject.a, "b": subject.b, "prompt": subject.instance_prompt,
-            "cls": subject.class_prompt,
-        }  # fmt: skip
-        entry = self.cached("protect", attack.inputs(), inputs, make, VERSION)
-        return Made(entry.images("images"), entry.json("cost")["seconds"])
+        return self.pipeline.images(subject, replace(cell, purifier=None).full, seed)
 
     def purify(self, images: Tensor, cell: Cell, class_name: str | None = None) -> Made:
-        """The pictures under the cell's purifier as a PNG would keep them, and what it took."""
+        """Any pictures under the cell's purifier, as a PNG would keep them."""
         if cell.purifier is None:
-            return Made(images, 0.0)
+            return Made(images)
         purifier = self.lab.purifier(cell.purifier, class_name)
 
         def make(out: Payload) -> None:
-            started = time.monotonic()
-            out.save_images("images", purifier(images, on_step=progress(str(cell.purifier))))
-            out.save_json("cost", {"seconds": time.monotonic() - started})
+            on_step = self.pipeline.on_step(str(cell.purifier))
+            out.save_images("images", purifier(images, on_step=on_step))
 
         inputs = self.inputs(*roles(purifier), images=images)
-        params = {"purifier": repr(purifier)}
-        entry = self.cached("purify", params, inputs, make, "3")
-        return Made(entry.images("images"), entry.json("cost")["seconds"])
+        entry = self.cached("purified", {"purifier": repr(purifier)}, inputs, make)
+        return Made(entry.images("images"))
 
     def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
         """Protect, then purify: what the adversary trains on."""
-        return self.purify(self.protect(subject, cell, seed), cell, subject.class_name).images
+        return self.pipeline.images(subject, cell.full, seed)
 
     def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
-        """Fine-tune on the prepared pictures; sample the subject and the class; score both."""
-        images = self.prepare(subject, cell, seed)
-        trainer = self.lab.personalize(
-            cell.trainer, prompts=cell.prompts, seed=seed, **dict(cell.training)
-        )
-
-        def make(out: Payload) -> None:
-            label = f"{subject.name} {cell.attack or 'clean'} {cell.purifier or ''} {cell.prompts}"
-            fitted = trainer.fit(subject, images, on_step=progress(label))
-            out.save_json("cost", {"seconds": fitted.seconds})
-            out.save_images("instance", fitted.sample(n, seed=seed))
-            out.save_images(
-                "class", fitted.sample(n, seed=seed, prompt=fitted.prompts.sample_class)
-            )
-            if cell.control:
-                out.save_images("negative", fitted.sample(n, seed=seed, negative=words.negative))
-
-        words = self.lab.profile.prompts
-        inputs = self.inputs("diffusion", images=images)
-        params = {
-            "trainer": trainer, "n": n, "sampling": self.lab.profile.sampling,
-            "prior": self.lab.profile.prior_guidance_scale,
-            "words": PROMPTS[cell.prompts](subject, words.noise_token, words.negative),
-            "negative": words.negative, "class_prompt": subject.class_prompt,
-            "control": cell.control,
-        }  # fmt: skip
-        entry = self.cached("personalise", params, inputs, make, VERSION)
-        control = entry.images("negative") if cell.control else None
-        seconds = entry.json("cost")["seconds"]
-        return Samples(entry.images("instance"), entry.images("class"), control, images, seconds)
+        """Fine-tune on the prepared pictures; sample the subject and the class."""
+        full, ask = cell.full, self.pipeline.samples
+        own = self.pipeline.make(self.pipeline.sample(subject, full, seed, cells.OWN, n))
+        of_class = ask(subject, full, seed, CLASS, n)
+        control = ask(subject, full, seed, NEGATIVE, n) if cell.control else None
+        trained_on = self.prepare(subject, cell, seed)
+        seconds = own.json("cost")["train_seconds"]
+        return Samples(own.images("images"), of_class, control, trained_on, seconds)
 
     def score(self, subject: Subject, samples: Samples) -> pd.DataFrame:
         """One row per sample, every prompt: metrics and place on the person-noise axis of CLIP."""
@@ -176,10 +136,9 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """Pictures (n, 3, H, W) that a stage made, and the seconds it took when it was run."""
+    """Pictures (n, 3, H, W) that a stage made."""
 
     images: Tensor
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

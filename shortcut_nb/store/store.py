@@ -24,7 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from ..errors import UserError
+from ..errors import CannotRead, CannotWrite
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -32,15 +32,15 @@ log = logging.getLogger("shortcut_nb")
 CACHE = "SHORTCUT_NB_CACHE"
 MANIFEST = "manifest.json"
 FORMAT = 1
-OWN = ("locks", "tmp")  # folders beside the stages
+OWN = ("checkpoints", "failures", "locks", "tmp")  # folders beside the stages
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class StoreError(UserError, RuntimeError):
+class StoreError(CannotWrite):
     """The store cannot be written; the message is one line and says what to do."""
 
 
-class DamagedEntry(ValueError):
+class DamagedEntry(CannotRead):
     """A stored output is not what was written."""
 
 
@@ -186,6 +186,36 @@ class Store:
             self._sweep(recipe.key)
         return Entry(folder, manifest, fresh=True)
 
+    def checkpoint(self, recipe: Recipe) -> Path:
+        """A file for whoever makes an output to go on from when it was killed; delete it after.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._writing():
+            (self.root / "checkpoints").mkdir(parents=True, exist_ok=True)
+        return self.root / "checkpoints" / f"{recipe.key}.state"
+
+    def note_failure(self, recipe: Recipe, failure: Mapping[str, Any] | None) -> None:
+        """Write down why an output could not be made; None: it could."""
+        path = self.root / "failures" / f"{recipe.key}.json"
+        if failure is None:
+            path.unlink(missing_ok=True)
+            return
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f".{path.name}.{os.getpid()}")
+            fresh.write_text(json.dumps(failure, indent=1) + "\n", "utf-8")
+            fresh.replace(path)
+
+    def failure(self, recipe: Recipe) -> dict[str, Any] | None:
+        """Why an output could not be made the last time; None when nothing went wrong."""
+        try:
+            text = (self.root / "failures" / f"{recipe.key}.json").read_text("utf-8")
+            return json.loads(text)
+        except (OSError, ValueError):
+            return None
+
     def ls(self, stage: str | None = None) -> Iterator[Entry]:
         """Every entry of the store's own, sorted by stage and key; contents unchecked.
 
@@ -234,7 +264,7 @@ class Store:
                 if total > keep and self._delete(entry):
                     gone.append(entry)
                     total -= size
-        self._forget_killed()
+        self._forget_killed(limit)
         return gone
 
     def export(self, target: str | Path, stage: str | None = None) -> list[Entry]:
@@ -294,8 +324,11 @@ class Store:
         for left in (self.root / "tmp").glob(f"{key}-*"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _forget_killed(self) -> None:
-        """Delete what killed writers left behind."""
+    def _forget_killed(self, limit: float) -> None:
+        """Delete what killed writers left behind, and their checkpoints from before a time."""
+        for state in (self.root / "checkpoints").glob("*.state"):
+            if is_key(state.stem) and state.stat().st_mtime <= limit:
+                state.unlink(missing_ok=True)
         for left in (self.root / "tmp").glob("*-*"):
             key = left.name.partition("-")[0]
             if not is_key(key):
@@ -356,7 +389,10 @@ def _is_full(error: BaseException) -> bool:
     """Whether a disk, quota or file-size limit was reached; safetensors says so in words only."""
     if isinstance(error, OSError) and error.errno in FULL:
         return True
-    return any(f"(os error {number})" in str(error) for number in FULL)
+    if any(f"(os error {number})" in str(error) for number in FULL):
+        return True
+    deeper = error.__cause__ or error.__context__
+    return deeper is not None and _is_full(deeper)
 
 
 def _flush(folder: Path) -> None:

@@ -1,0 +1,145 @@
+"""`shortcut-nb bench`: measure an experiment, or say what measuring it would take."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .experiments.experiment import Experiment
+    from .experiments.run import Choice, Result
+    from .pipeline import Pipeline
+
+
+def parse_seeds(text: str | None) -> tuple[int, ...] | None:
+    """Seeds from "3" (0, 1, 2) or "0,4,7".
+
+    Raises:
+        ValueError: for any other text.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 0 or numbers == (0,) and "," not in text:
+        raise ValueError(f"seeds read like 2 (how many) or 0,4,7 (which); got {text!r}.")
+    return tuple(range(numbers[0])) if "," not in text else tuple(n for n in numbers)
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="A question, or a YAML file of an experiment.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing.")] = False,
+    executor: Annotated[str, typer.Option(help="serial, processes or ray.")] = "serial",
+    workers: Annotated[int | None, typer.Option(min=1, help="How many at a time.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Ray: GPUs of each, e.g. 0.25.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="Ray: a running cluster, e.g. auto.")] = None,
+    profile: Annotated[str, typer.Option(help="Profile name, or a YAML file.")] = "mini",
+    subject: Annotated[list[str] | None, typer.Option(help="These only; repeatable.")] = None,
+    subjects: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
+) -> None:
+    """Measure an experiment: what is kept is not made again, and a killed run goes on.
+
+    Exits with 1 when an output could not be made; what does not need it is made all the same.
+    Example: shortcut-nb bench benchmark --plan
+    """
+    from .cli_doors import doors
+
+    with doors() as work:
+        experiment, pipeline, choice = _open(name, profile, subject, subjects, seeds, n)
+        if plan:
+            _show_plan(experiment, pipeline, choice, workers or 1)
+            return
+        _check(out)
+        from .experiments.run import executor_of, run
+        from .progress import StepInfo, progress
+
+        runs = executor_of(executor, pipeline, workers, threads, gpus, address)
+        work.kept = "what is done is kept, and the same command goes on"
+        try:
+            bar = progress(experiment.name)
+            result = run(
+                experiment, pipeline, runs, choice, lambda done, all, _: bar(StepInfo(done, all))
+            )
+        finally:
+            runs.close()
+        _show(experiment, result, out)
+
+
+def _open(
+    name: str, profile: str, subject: list[str] | None, count: int | None, seeds: str | None,
+    n: int | None,
+) -> tuple[Experiment, Pipeline, Choice]:  # fmt: skip
+    from . import Lab
+    from .experiments.questions import open_experiment
+    from .experiments.run import Choice
+    from .pipeline import Pipeline
+
+    chosen = Choice(tuple(subject) if subject else None, count, parse_seeds(seeds), n)
+    lab = Lab(profile)
+    return open_experiment(name, lab.profile), Pipeline(lab), chosen
+
+
+def _show_plan(experiment: Experiment, pipeline: Pipeline, choice: Choice, workers: int) -> None:
+    from .experiments.run import plan
+
+    table = plan(experiment, pipeline, choice, workers)
+    cells = len(experiment.all_cells())
+    typer.echo(f"{experiment.name}: {experiment.question}")
+    typer.echo(f"{cells} cells; outputs by stage (estimates with {workers} at a time):")
+    for row in table.to_dict("records"):
+        took = _duration(row["seconds"]) if row["missing"] else ""
+        typer.echo(f"  {row['stage']:<8} {row['kept']:>7} kept {row['missing']:>7} to make  {took}")
+    typer.echo(f"  together {_duration(float(table['seconds'].sum(skipna=False)))}")
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "unknown: nothing of the kind was made yet"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _check(out: Path | None) -> None:
+    """Whether the CSV can be written, before any work."""
+    if out is not None and not out.expanduser().parent.is_dir():
+        raise ValueError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+
+
+def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
+    """Print the verdicts, write the frame, and exit with 1 when something failed."""
+    if out is not None:
+        path = out.expanduser()
+        fresh = path.with_name(f".{path.name}.tmp")
+        result.frame.to_csv(fresh, index=False)
+        fresh.replace(path)
+        typer.echo(f"wrote {len(result.frame)} rows to {out}")
+    if experiment.contrasts and len(result.frame):
+        typer.echo(verdicts(experiment, result.frame).to_string(index=False))
+    for failure in result.failures:
+        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
+    if result.failures:
+        typer.secho(
+            f"{len(result.failures)} outputs failed, and {result.skipped} that need them were "
+            "not tried", fg="red", err=True,
+        )  # fmt: skip
+        raise typer.Exit(1)
+
+
+def verdicts(experiment: Experiment, frame: pd.DataFrame) -> pd.DataFrame:
+    """What the frame says of the experiment's predictions, for reading."""
+    from .experiments.contrasts import judge
+
+    table = judge(frame, experiment.contrasts, strict=False)
+    return table[["contrast", "metric", "mean", "low", "high", "n", "verdict"]].round(3)

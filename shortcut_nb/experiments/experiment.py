@@ -1,0 +1,146 @@
+"""An experiment is data: cells, what is sampled, on whom, and what is predicted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..cells import CLEAN, OWN, Cell, Record, Sheet
+from ..errors import MissingFile, UserError
+from ..profile import Profile
+from .contrasts import Contrast, load
+
+JOIN = " | "  # between the axes' values in a cell's name
+
+
+class Experiment(Record):
+    """What is measured.
+
+    Args:
+        question: what it is to answer, in one sentence.
+        cells: by name. Or
+        axes: to be crossed; each maps a field of a cell to its values, or names of values to the
+            fields that they set. A cell is then called by its values, joined by " | ".
+        base: fields of every cell that the axes do not set.
+        sheets: how each fine-tuned model is sampled, by name.
+        contrasts: predictions about the frame; see :class:`.contrasts.Contrast`.
+        subjects: how many of the profile's, or which.
+        seeds: of attack, training and sampling.
+        n: samples a sheet.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    question: str = ""
+    cells: dict[str, Cell] = Field(default_factory=dict)
+    axes: dict[str, list[Any] | dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    base: dict[str, Any] = Field(default_factory=dict)
+    sheets: dict[str, Sheet] = Field(
+        default={"instance": OWN, "class": Sheet(of="class")}, min_length=1
+    )
+    contrasts: tuple[Contrast, ...] = ()
+    subjects: int | tuple[str, ...] = 6
+    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    n: int = Field(default=8, ge=1)
+
+    @field_validator("contrasts", mode="before")
+    @classmethod
+    def _contrasts(cls, given: Any) -> Any:
+        plain = [each for each in given if isinstance(each, Mapping)]
+        return tuple(given) if len(plain) < len(list(given)) else tuple(load(plain))
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Experiment:
+        if bool(self.cells) == bool(self.axes):
+            raise ValueError("give either cells or axes to be crossed")
+        return self
+
+    def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:
+        """Every cell by name, with its columns: each axis (or field) and its value."""
+        if self.cells:
+            return {name: (cell, columns(cell)) for name, cell in self.cells.items()}
+        return dict(self._crossed())
+
+    def _crossed(self) -> Iterator[tuple[str, tuple[Cell, dict[str, str]]]]:
+        choices = [
+            [(axis, str(name), fields) for name, fields in _values(axis, values)]
+            for axis, values in self.axes.items()
+        ]
+        for chosen in itertools.product(*choices):
+            fields = dict(self.base)
+            for _, _, own in chosen:
+                fields |= own
+            cell = Cell(**fields)
+            labels = columns(cell) | {axis: name for axis, name, _ in chosen}
+            yield JOIN.join(name for _, name, _ in chosen), (cell, labels)
+
+    def people(self, profile: Profile, count: int | None = None) -> list[str]:
+        """The subjects' names: of the experiment, or the first so many of the profile.
+
+        Raises:
+            UserError: the profile names fewer.
+        """
+        if not isinstance(self.subjects, int) and count is None:
+            return list(self.subjects)
+        wanted = count or (self.subjects if isinstance(self.subjects, int) else 0)
+        if len(profile.subjects) < wanted:
+            raise UserError(
+                f"profile {profile.name} names {len(profile.subjects)} subjects, {wanted} are "
+                "wanted: list folders of photos under subjects: in the profile, or ask for fewer"
+            )
+        return list(profile.subjects[:wanted])
+
+
+def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Names of an axis's values with the fields that each sets."""
+    if isinstance(values, Mapping):
+        yield from values.items()
+    else:
+        for value in values:
+            yield value, {axis: value}
+
+
+def columns(cell: Cell) -> dict[str, str]:
+    """The columns of a cell's rows in a frame."""
+    names = ("attack", "eps", "purifier", "trainer", "prompts")
+    return {name: getattr(cell, name) for name in names}
+
+
+def parse(content: Mapping[str, Any], where: str) -> Experiment:
+    """An experiment from plain values.
+
+    Raises:
+        UserError: what does not fit, each in a line.
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise UserError(f"{where} is not a valid experiment: {'; '.join(lines)}") from error
+
+
+def read(path: str | Path) -> Experiment:
+    """An experiment from a YAML file.
+
+    Raises:
+        UserError: no such file, no YAML, or no experiment.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise MissingFile(f"expected a YAML file of an experiment; there is none at {path}.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} must hold keys and values; got {type(content).__name__}.")
+    return parse({"name": path.stem} | dict(content), str(path))
+
+
+__all__ = ["CLEAN", "OWN", "Cell", "Experiment", "Sheet", "columns", "parse", "read"]

@@ -1,0 +1,42 @@
+"""The questions of this repository, one short file each: data, and what the data are read as.
+
+A question is a module with ``experiment(profile)``, or a YAML file of an experiment beside it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from ...errors import UserError
+from ...profile import Profile
+from ..experiment import Experiment, read
+
+HOME = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The names of every question, sorted."""
+    modules = [module.name for module in pkgutil.iter_modules([str(HOME)])]
+    return sorted([*modules, *(path.stem for path in HOME.glob("*.yaml"))])
+
+
+def open_experiment(name: str, profile: Profile) -> Experiment:
+    """A question by name, or an experiment by the path of its YAML file.
+
+    Raises:
+        UserError: there is none of that name; the nearest are listed.
+    """
+    if (HOME / f"{name}.yaml").is_file():
+        return read(HOME / f"{name}.yaml")
+    if name in names():
+        return import_module(f"{__name__}.{name}").experiment(profile)
+    if name.endswith((".yaml", ".yml")):
+        return read(name)
+    near = ", ".join(get_close_matches(name, names(), 3, 0.0))
+    raise UserError(
+        f"no experiment {name!r}; the nearest are {near}. There are {', '.join(names())}, or a "
+        "file that ends in .yaml"
+    )

@@ -1,0 +1,391 @@
+"""One runner for every experiment: what is there, what is missing, and making it.
+
+An experiment becomes a graph of outputs. What is kept is not made again, whatever the executor and
+however often a run was killed; an output that cannot be made stops only what needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from ..cells import Cell, Sheet
+from ..errors import UserError
+from ..lab import Lab
+from ..pipeline import STAGES, Node, Pipeline
+from ..profile import Profile
+from ..store import Entry, Store
+from ..subjects import Subject
+from .executors import Executor, Outcome, Processes, Ray, Serial
+from .experiment import Experiment
+
+log = logging.getLogger("shortcut_nb")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What another process needs to know to make an output."""
+
+    stage: str
+    subject: str
+    cell: Cell
+    seed: int
+    sheet: Sheet
+    n: int
+    key: str = ""
+
+    def node(self, pipeline: Pipeline, subject: Subject) -> Node:
+        """The output, in a process's own pipeline."""
+        if self.stage in ("sample", "probe"):
+            make = getattr(pipeline, self.stage)
+            return make(subject, self.cell, self.seed, self.sheet, self.n)
+        return getattr(pipeline, self.stage)(subject, self.cell, self.seed)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part of the frame: its columns, and the outputs it is read from."""
+
+    columns: dict[str, Any]
+    scores: Node
+    changes: Node
+
+
+@dataclass
+class Graph:
+    """An experiment's outputs.
+
+    Attributes:
+        rows: what the frame is read from.
+        nodes: every output, by key.
+        jobs: how each is made elsewhere.
+        kept: keys of what is there.
+        missing: keys of what must be made, in the order of their stages.
+    """
+
+    rows: list[Row]
+    nodes: dict[str, Node] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    missing: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An output that could not be made, and why."""
+
+    about: str
+    stage: str
+    key: str
+    error: str
+    trace: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was measured.
+
+    Attributes:
+        frame: one row per sample: ``condition``, the axes, ``attack``, ``eps``, ``purifier``,
+            ``trainer``, ``prompts``, ``subject``, ``seed``, ``sheet``, ``image``, a column per
+            metric, how far the pictures trained on had moved, and what it took.
+        failures: what could not be made.
+        skipped: how many outputs were not tried since something they need failed.
+    """
+
+    frame: pd.DataFrame
+    failures: list[Failure]
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """On whom, with which seeds, and how many samples; None is the experiment's own."""
+
+    subjects: tuple[str, ...] | None = None
+    count: int | None = None
+    seeds: tuple[int, ...] | None = None
+    n: int | None = None
+
+
+def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice()) -> Graph:
+    """Every output of an experiment, in the order in which they are best made."""
+    people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
+    n, graph = choice.n or experiment.n, Graph([])
+    cells = experiment.all_cells()
+    for seed in choice.seeds or experiment.seeds:
+        for name in people:
+            subject = subject_of(pipeline, name)
+            for condition, (cell, labels) in cells.items():
+                place = {"condition": condition} | labels | {"subject": name, "seed": seed}
+                for sheet, how in (experiment.sheets | cell.sheets).items():
+                    job = Job("probe", name, cell, seed, how, n)
+                    _add(graph, pipeline, job, subject, place | {"sheet": sheet})
+    return graph
+
+
+def _add(
+    graph: Graph, pipeline: Pipeline, job: Job, subject: Subject, labels: dict[str, Any]
+) -> None:
+    scores = job.node(pipeline, subject)
+    moved = pipeline.compare(subject, job.cell, job.seed)
+    graph.rows.append(Row(labels, scores, moved))
+    for node, stage in ((scores, "probe"), (moved, "compare")):
+        _visit(graph, pipeline.store, node, job, stage)
+
+
+def _visit(graph: Graph, store: Store, node: Node, job: Job, stage: str = "") -> None:
+    """Note a node, and what it needs where it is missing."""
+    key = node.recipe.key
+    if key in graph.nodes:
+        return
+    graph.nodes[key] = node
+    if store.has(node.recipe):
+        graph.kept.add(key)
+        return
+    for need in node.needs:
+        _visit(graph, store, need, job)
+    own = stage or node.recipe.stage
+    graph.jobs[key] = replace(job, stage=own, key=key)
+    graph.missing[key] = None
+
+
+def subject_of(pipeline: Pipeline, name: str) -> Subject:
+    """A subject by name, opened once for each pipeline."""
+    return pipeline.remember(("subject", name), lambda: pipeline.lab.subject(name))
+
+
+def plan(
+    experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice(), workers: int = 1
+) -> pd.DataFrame:
+    """What a run would do, by stage: ``kept``, ``missing`` (outputs) and ``seconds`` (estimate).
+
+    The estimate is the median of what such outputs took before, of the same attack, purifier,
+    trainer, or of the stage; NaN where there is none. It is divided by the number of workers.
+    """
+    graph = graph_of(experiment, pipeline, choice)
+    kept = Counter(graph.nodes[key].recipe.stage for key in graph.kept)
+    missing = Counter(graph.nodes[key].recipe.stage for key in graph.missing)
+    seconds = dict.fromkeys(STAGES, 0.0)
+    if graph.missing:
+        known = costs(pipeline.store)
+        for key in graph.missing:
+            recipe = graph.nodes[key].recipe
+            guess = known.get(kind(recipe.fields), known.get((recipe.stage, ""), math.nan))
+            seconds[recipe.stage] += guess / workers
+    rows = [
+        {"stage": stage, "kept": kept[stage], "missing": missing[stage], "seconds": seconds[stage]}
+        for stage in STAGES
+    ]
+    return pd.DataFrame(rows)
+
+
+def kind(fields: Any) -> tuple[str, str]:
+    """What decides how long an output takes: its stage, and the attack, purifier or trainer."""
+    params = fields["params"]
+    if fields["stage"] == "protect":
+        return "protect", str(params["attack"]["attack"])
+    if fields["stage"] == "purify":
+        return "purify", params["purifier"]
+    if fields["stage"] == "train":
+        return "train", f"{params['trainer']} {params['settings'].get('steps')}"
+    return fields["stage"], str(params.get("probe", params.get("n", "")))
+
+
+def costs(store: Store) -> dict[tuple[str, str], float]:
+    """Median seconds of what is kept, by :func:`kind` and by stage (under "")."""
+    spent: dict[tuple[str, str], list[float]] = {}
+    for entry in store.ls():
+        if entry.stage in STAGES:
+            try:
+                own = kind(entry.manifest)
+            except (KeyError, TypeError, AttributeError):
+                continue  # of an earlier version
+            for name in (own, (entry.stage, "")):
+                spent.setdefault(name, []).append(entry.seconds)
+    return {name: median(each) for name, each in spent.items()}
+
+
+def run(
+    experiment: Experiment, pipeline: Pipeline, executor: Executor, choice: Choice = Choice(),
+    on_done: Callable[[int, int, str], None] | None = None,
+) -> Result:  # fmt: skip
+    """Make what is missing, and read the frame.
+
+    Args:
+        executor: its work is :func:`work`, on the same profile and store as the pipeline.
+        on_done: is told (done, total, about) after each output.
+    """
+    graph = graph_of(experiment, pipeline, choice)
+    failures, skipped = execute(graph, pipeline, executor, on_done)
+    return Result(frame_of(graph, pipeline), failures, skipped)
+
+
+def execute(
+    graph: Graph, pipeline: Pipeline, executor: Executor,
+    on_done: Callable[[int, int, str], None] | None = None,
+) -> tuple[list[Failure], int]:  # fmt: skip
+    """Make what is missing; what needs an output that failed is left out."""
+    units = _units(graph)
+    sorter = TopologicalSorter({unit: _needs(graph, units, keys) for unit, keys in units.items()})
+    sorter.prepare()
+    order = {unit: number for number, unit in enumerate(units)}
+    waiting: list[tuple[int, str]] = []
+    failures: list[Failure] = []
+    running, done, tried = 0, 0, 0
+    while True:
+        for unit in sorter.get_ready():
+            heappush(waiting, (order[unit], unit))
+        while waiting and running < executor.slots:
+            _, unit = heappop(waiting)
+            executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
+            running, tried = running + 1, tried + 1
+        if not running:
+            return failures, len(units) - tried
+        unit, outcome = executor.next()
+        running -= 1
+        done += len(units[unit])
+        failures += _note(graph, pipeline.store, units[unit], outcome)
+        if not outcome.error:
+            sorter.done(unit)
+        if on_done:
+            on_done(done, len(graph.missing), graph.nodes[units[unit][-1]].about)
+
+
+def _units(graph: Graph) -> dict[str, list[str]]:
+    """Keys that are made together, by the unit's name; most units are one output."""
+    units: dict[str, list[str]] = {}
+    for key in graph.missing:
+        units.setdefault(graph.nodes[key].group or key, []).append(key)
+    return units
+
+
+def _needs(graph: Graph, units: dict[str, list[str]], keys: Sequence[str]) -> set[str]:
+    needed = {need.recipe.key for key in keys for need in graph.nodes[key].needs}
+    homes = {graph.nodes[key].group or key for key in needed if key in graph.missing}
+    return homes - {graph.nodes[key].group or key for key in keys}
+
+
+def _note(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome) -> list[Failure]:
+    """Write failures down, and forget those of a former run that have come right."""
+    failures = []
+    for key in keys:
+        node = graph.nodes[key]
+        if not outcome.error:
+            store.note_failure(node.recipe, None)
+        elif not store.has(node.recipe):
+            failure = Failure(node.about, node.recipe.stage, key, outcome.error, outcome.trace)
+            store.note_failure(node.recipe, vars(failure))
+            log.warning("%s failed: %s", node.about, outcome.error)
+            failures.append(failure)
+    return failures
+
+
+def place_of(pipeline: Pipeline) -> tuple[str, ...]:
+    """What :func:`work` needs to open the same pipeline elsewhere."""
+    lab = pipeline.lab
+    profile = lab.profile.model_dump_json()
+    return (
+        profile,
+        lab.device.type,
+        str(lab.autocast).removeprefix("torch."),
+        *(str(each) for each in (pipeline.store.root, pipeline.keep_trained)),
+    )
+
+
+def work(
+    profile: str, device: str, autocast: str, root: str, keep_trained: str, jobs: Sequence[Job]
+) -> None:
+    """Make some outputs, one after the other, in the pipeline of this process."""
+    make_jobs(_pipeline(profile, device, autocast, root, keep_trained), jobs)
+
+
+def make_jobs(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
+    """Make some outputs, one after the other.
+
+    Raises:
+        RuntimeError: the profile's models, the pictures or the arithmetic are not here what they
+            are where the run was planned, so that the output would be another one.
+    """
+    for job in jobs:
+        node = job.node(pipeline, subject_of(pipeline, job.subject))
+        if node.recipe.key != job.key:
+            raise RuntimeError(
+                f"{node.about}: models, pictures or arithmetic differ from those of the machine "
+                "that planned the run; make them the same on all machines"
+            )
+        pipeline.make(node)
+
+
+def executor_of(
+    name: str, pipeline: Pipeline, workers: int | None = None, threads: int = 1, gpus: float = 0.0,
+    address: str | None = None,
+) -> Executor:  # fmt: skip
+    """An executor that works for a pipeline.
+
+    Args:
+        name: "serial" (in this process), "processes" or "ray".
+        threads: of torch, in each process. Numbers are the same with any executor as long as it is.
+        gpus, address: see :class:`.executors.Ray`.
+
+    Raises:
+        UserError: an unknown name, or Ray is not there.
+    """
+    if name == "serial":
+        return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
+    if name == "processes":
+        return Processes(work, workers or 2, threads)
+    if name == "ray":
+        return Ray(work, workers, gpus, address=address, threads=threads)
+    raise UserError(f"an executor is serial, processes or ray; got {name!r}")
+
+
+@cache
+def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained: str) -> Pipeline:
+    """A process's own pipeline, opened once."""
+    import torch
+
+    lab = Lab(Profile.model_validate_json(profile), device, getattr(torch, autocast))
+    return Pipeline(lab, Store(Path(root)), keep_trained=float(keep_trained))
+
+
+def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
+    """The frame of what is there; see :class:`Result`. A damaged part is made again here."""
+    columns: dict[str, list[Any]] = {}
+    length = 0
+    known: dict[str, Any] = {}
+    for row, scores, moved in _read(graph, pipeline, known):
+        part = row.columns | scores["values"] | moved
+        count = len(next(iter(scores["columns"].values())))
+        every = {name: [value] * count for name, value in part.items()} | scores["columns"]
+        for name, values in every.items():
+            column = columns.setdefault(name, [])
+            column += [math.nan] * (length - len(column)) + values
+        length += count
+    for column in columns.values():
+        column += [math.nan] * (length - len(column))
+    return pd.DataFrame(columns)
+
+
+def _read(
+    graph: Graph, pipeline: Pipeline, known: dict[str, Any]
+) -> Iterator[tuple[Row, dict[str, Any], dict[str, float]]]:
+    for row in graph.rows:
+        if not all(pipeline.store.has(node.recipe) for node in (row.scores, row.changes)):
+            continue
+        key = row.changes.recipe.key
+        if key not in known:
+            known[key] = pipeline.make(row.changes).json("values")
+        entry: Entry = pipeline.make(row.scores)
+        yield row, {name: entry.json(name) for name in ("columns", "values")}, known[key]

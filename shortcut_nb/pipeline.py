@@ -1,0 +1,420 @@
+"""The five stages: protect, purify, train, sample, probe. Each output is kept under its recipe.
+
+Every key is known before anything runs. A stage is made from what it needs, which is made first
+where it is missing; so the last stage can be asked for alone, and one that is there needs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from .analysis.clip_shift import clip_shift
+from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
+from .lab import Lab
+from .metrics import METRICS, psnr, ssim
+from .personalize import Personalized
+from .personalize.methods import FullFineTuning
+from .profile import resolve
+from .progress import OnStep, progress
+from .purify import roles
+from .store import Entry, Payload, Recipe, Store, canonical, digest, plain
+from .subjects import Subject
+
+STAGES = ("protect", "purify", "train", "sample", "probe")
+VERSIONS = {"prior": "1", "protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "1"}
+EVERY = 100  # training steps between checkpoints
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One output to be made.
+
+    Attributes:
+        recipe: names it.
+        needs: what goes in; none where pictures or models of the profile are all.
+        write: makes it, through the payload it is given.
+        about: a few words for people: stage, subject and settings.
+        group: nodes of one group are made one after the other in one place (see ``Pipeline``).
+    """
+
+    recipe: Recipe
+    needs: tuple[Node, ...]
+    write: Callable[[Payload], None]
+    about: str
+    group: str = ""
+
+
+class Pipeline:
+    """The stages for one lab, kept in a store.
+
+    Args:
+        lab: whose models and defaults.
+        store: None is the default one.
+        on_step: makes a callback for long work from its label; None shows bars or log lines.
+        keep_trained: trained weights of up to so many megabytes are kept; None is the profile's.
+            Others are made again when they are needed; their samples are drawn in one go.
+    """
+
+    def __init__(
+        self, lab: Lab, store: Store | None = None,
+        on_step: Callable[[str], OnStep] | None = None, keep_trained: float | None = None,
+    ) -> None:  # fmt: skip
+        self.lab, self.store = lab, store or Store()
+        self.on_step = on_step or progress
+        self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
+        self._memory: dict[tuple[Any, ...], Any] = {}
+        self._last: tuple[str, Personalized] | None = None
+        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
+
+    # What people ask for
+
+    def images(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
+        """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
+        return self._pictures(subject, self.purify(subject, cell, seed))
+
+    def model(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Personalized:
+        """The model fine-tuned on :meth:`images`."""
+        return self._model(subject, cell, seed)
+
+    def samples(
+        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
+    ) -> Tensor:
+        """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
+        return self.make(self.sample(subject, cell, seed, sheet, n)).images("images")
+
+    def scores(
+        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
+    ) -> pd.DataFrame:
+        """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``."""
+        return table(self.make(self.probe(subject, cell, seed, sheet, n)))
+
+    def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
+        """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
+        return self.make(self.compare(subject, cell, seed)).json("values")
+
+    def make(self, node: Node) -> Entry:
+        """A node's output: read, or made from what it needs and kept."""
+        return self.store.make(node.recipe, node.write)
+
+    # The stages
+
+    def protect(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
+        """Set B under the cell's attack; None for clean pictures."""
+        if cell.attack == NONE:
+            return None
+        params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
+        named = f"{cell.attack} {canonical(params)}"
+        attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
+        about = f"protect {subject.name} {cell.attack} {cell.eps}"
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                result = attack(
+                    subject, on_step=self.on_step(about), checkpoint=self.store.checkpoint(recipe)
+                )
+                out.save_images("images", result.images)
+                out.save_json("cost", {"seconds": result.seconds})
+
+            inputs = {"a": self._digest(subject, "a"), "b": self._digest(subject, "b")}
+            words = {"prompt": subject.instance_prompt, "class": subject.class_prompt}
+            settings = self.remember(("inputs", named), attack.inputs)
+            recipe = self._recipe("protect", {"attack": settings, "words": words}, inputs)
+            return Node(recipe, (), write, about)
+
+        return self.remember(("protect", subject, named), node)
+
+    def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
+        """The protected pictures under the cell's purifier; None where nothing was done at all."""
+        before = self.protect(subject, cell, seed)
+        spec = self.lab.profile.purifier if cell.purifier == PROFILE else cell.purifier
+        if spec == NONE:
+            return before
+        named = f"{spec} {subject.class_name} {canonical(cell.purifying)}"
+        purifier = self.remember(
+            ("purifier", named),
+            lambda: self.lab.purifier(spec, subject.class_name, **cell.purifying),
+        )
+        about = f"purify {subject.name} {cell.attack} {cell.eps} {spec}"
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                images, started = self._pictures(subject, before), time.monotonic()
+                out.save_images("images", purifier(images, on_step=self.on_step(about)))
+                out.save_json("cost", {"seconds": time.monotonic() - started})
+
+            needed = roles(_settings(purifier))
+            params = {"purifier": spec, "settings": plain(_settings(purifier))}
+            inputs = {"images": self._source(subject, before)} | self._weights(*needed)
+            recipe = self._recipe("purify", params, inputs)
+            return Node(recipe, _those(before), write, about)
+
+        return self.remember(("purify", subject, before and before.recipe.key, named), node)
+
+    def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
+        """The weights that fine-tuning changed, in safetensors."""
+        before, (named, trainer) = self.purify(subject, cell, seed), self._trainer(cell, seed)
+        about = f"train {subject.name} {cell.attack} {cell.eps} {cell.purifier} {cell.prompts}"
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                self._last, checkpoint = None, self.store.checkpoint(recipe)
+                fitted = trainer.fit(
+                    subject, self._pictures(subject, before), on_step=self.on_step(about),
+                    checkpoint=checkpoint, every=EVERY,
+                )  # fmt: skip
+                out.save_tensors("weights", trainer.pack(subject, fitted))
+                out.save_json("training", {"seconds": fitted.seconds, "losses": fitted.losses})
+                checkpoint.unlink(missing_ok=True)
+                self._last = (recipe.key, fitted)
+
+            inputs = {"images": self._source(subject, before)} | self._weights("diffusion")
+            recipe = self._recipe("train", self._training(subject, named, trainer), inputs)
+            return Node(recipe, _those(before), write, about)
+
+        return self.remember(("train", subject, before and before.recipe.key, named), node)
+
+    def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """n samples of the fine-tuned model."""
+        model = self.train(subject, cell, seed)
+        kept = self.keeps(subject, cell, seed)
+        words = {
+            "identifier": subject.identifier, "class_name": subject.class_name,
+            "instance": subject.instance_prompt, "class_prompt": subject.class_prompt,
+            "negative": self.lab.profile.prompts.negative,
+        }  # fmt: skip
+        drawn = {
+            "of": sheet.of,
+            "prompt": sheet.prompt and sheet.prompt.format(**words),
+            "negative": sheet.negative and sheet.negative.format(**words),
+            "guidance_scale": sheet.guidance_scale,
+            "steps": sheet.steps,
+        }
+
+        def write(out: Payload) -> None:
+            fitted = self._model(subject, cell, seed)
+            out.save_images("images", draw(fitted, drawn, n, seed))
+            out.save_json("cost", {"train_seconds": fitted.seconds})
+
+        params = {"sheet": drawn, "n": n, "seed": seed, "sampling": self.lab.profile.sampling}
+        recipe = self._recipe("sample", params, {"model": model.recipe})
+        needs, group = ((model,), "") if kept else (model.needs, model.recipe.key)
+        return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
+
+    def probe(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """Every registered metric of the samples, and CLIP's probability of noise."""
+        drawn = self.sample(subject, cell, seed, sheet, n)
+        concept, noise = self.lab.profile.concepts[:2]
+
+        def write(out: Payload) -> None:
+            entry = self.make(drawn)
+            images = entry.images("images")
+            frame = self.lab.score(images, subject)
+            shift = clip_shift(self.lab.clip, images, concept, noise)
+            frame = frame.assign(noise=1 - shift["concept_probability"])
+            out.save_json("columns", frame.to_dict("list"))
+            out.save_json("values", entry.json("cost"))
+
+        params = {"probe": "score", "metrics": sorted(METRICS), "concepts": [concept, noise]}
+        inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
+        inputs |= self._weights("clip", "detector", "identity")
+        recipe = self._recipe("probe", params, inputs)
+        return Node(recipe, (drawn,), write, f"probe{drawn.about[6:]}")
+
+    def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
+        """How far the pictures trained on are from the clean ones, means over set B.
+
+        Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
+
+        ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``perceptual`` a
+        distance of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity
+        embedding to the clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP
+        space and its part towards noise; ``attack_seconds`` and ``purify_seconds`` (a picture) what
+        it took.
+        """
+        before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
+        concepts = self.lab.profile.concepts[:2]
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                moved = changes(self.lab, subject.images, self._pictures(subject, after))
+                spent = 0.0 if after is before else self._seconds(after) / len(subject.images)
+                costs = {"attack_seconds": self._seconds(before), "purify_seconds": spent}
+                out.save_json("values", moved | costs)
+
+            source: dict[str, Any] = {
+                "images": self._source(subject, after),
+                "clean": self._digest(subject, "b"),
+            }
+            weights = self._weights("clip", "identity")
+            params = {"probe": "changes", "concepts": concepts}
+            recipe = self._recipe("probe", params, source | weights)
+            about = f"probe changes {subject.name} {cell.attack} {cell.eps} {cell.purifier}"
+            return Node(recipe, _those(after), write, about)
+
+        return self.remember(("compare", subject, after and after.recipe.key), node)
+
+    # How it is done
+
+    def keeps(self, subject: Subject, cell: Cell, seed: int) -> bool:
+        """Whether the trained weights are small enough to be kept, as the models' files tell."""
+        _, trainer = self._trainer(cell, seed)
+        full = isinstance(trainer.method(subject), FullFineTuning)
+        return not full or self._full_megabytes <= self.keep_trained
+
+    @cached_property
+    def _full_megabytes(self) -> float:
+        """Megabytes of the UNet's and text encoder's weights in float32, as training has them."""
+        folder = resolve(self.lab.profile.diffusion)
+        files = [next(iter(sorted((folder / part).glob("*.safetensors"))), None)
+                 for part in ("unet", "text_encoder", "text_encoder_2")]  # fmt: skip
+        return sum(4 * count_weights(path) for path in files if path) / 1e6
+
+    def _model(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
+        node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
+        if self._last is not None and self._last[0] == node.recipe.key:
+            return self._last[1]
+        self._last = None  # one model at a time beside the lab's own
+        if self.keeps(subject, cell, seed):
+            entry = self.make(node)
+            if self._last is None:
+                about = entry.json("training")
+                fitted = trainer.unpack(
+                    subject, entry.tensors("weights"), about["seconds"], about["losses"]
+                )
+                self._last = (node.recipe.key, fitted)
+        else:
+            images = self._pictures(subject, node.needs[0] if node.needs else None)
+            fitted = trainer.fit(subject, images, on_step=self.on_step(node.about))
+            self._last = (node.recipe.key, fitted)
+        return self._last[1]
+
+    def _trainer(self, cell: Cell, seed: int) -> tuple[str, Any]:
+        """The cell's trainer, and what it is remembered by."""
+        params: dict[str, Any] = {"prompts": cell.prompts, "seed": seed} | cell.training
+        named = f"{cell.trainer} {canonical(params)}"
+        trainer = self.remember(
+            ("trainer", named), lambda: self.lab.personalize(cell.trainer, **params)
+        )
+        return named, trainer
+
+    def _training(self, subject: Subject, named: str, trainer: Any) -> dict[str, Any]:
+        """All that a training depends on beside pictures and weights."""
+        profile = self.lab.profile
+        words = {
+            "instance": subject.instance_prompt, "class": subject.class_prompt,
+            "identifier": subject.identifier, "class_name": subject.class_name,
+        }  # fmt: skip
+        return {
+            "trainer": trainer.name,
+            "settings": self.remember(("plain", named), lambda: plain(_settings(trainer))),
+            "sampling": profile.sampling,
+            "prior": profile.prior_guidance_scale,
+            "prompts": profile.prompts,
+            "words": words,
+        }
+
+    def _prior(self, role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
+        def write(out: Payload) -> None:
+            out.save_tensors("prior", {"latents": draw()})
+
+        # The text-to-image model may lend its VAE and text encoder to the others.
+        recipe = self._recipe("prior", how | {"role": role}, self._weights("diffusion", role))
+        return self.store.make(recipe, write).tensors("prior")["latents"]
+
+    def _recipe(self, stage: str, params: Any, inputs: Mapping[str, Recipe | str]) -> Recipe:
+        every = {**inputs, "arithmetic": self._arithmetic}
+        return Recipe(stage, VERSIONS[stage], params, every)
+
+    @property
+    def _arithmetic(self) -> str:
+        return f"{self.lab.device.type} {self.lab.autocast}"
+
+    def _weights(self, *roles: str) -> dict[str, str]:
+        if not roles:
+            return {}
+        return {"weights": self.remember(("weights", roles), lambda: self.lab.digest(*roles))}
+
+    def _digest(self, subject: Subject, name: str) -> str:
+        return self.remember(("digest", subject, name), lambda: digest(getattr(subject, name)))
+
+    def _source(self, subject: Subject, node: Node | None) -> Recipe | str:
+        return node.recipe if node else self._digest(subject, "b")
+
+    def _pictures(self, subject: Subject, node: Node | None) -> Tensor:
+        return self.make(node).images("images") if node else subject.images
+
+    def _seconds(self, node: Node | None) -> float:
+        return self.make(node).json("cost")["seconds"] if node else 0.0
+
+    def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What ``make`` gave the first time it was asked for this key."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
+
+def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tensor:
+    """n samples under the words of a sheet, (n, 3, H, W) in [0, 1]."""
+    names = ("negative", "guidance_scale", "steps")
+    how = {name: drawn[name] for name in names if drawn[name] is not None}
+    prompt = drawn["prompt"]
+    if prompt is None and drawn["of"] == "class":
+        prompt = fitted.prompts.sample_class
+    return fitted.sample(n, seed=seed, prompt=prompt, **how)
+
+
+def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
+    """How far pictures are from the clean ones, means over pictures; see ``Pipeline.compare``."""
+    concept, noise = lab.profile.concepts[:2]
+    moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
+    likeness = lab.identity(images) @ lab.identity.mean(clean)
+    return {
+        "linf": float((images - clean).abs().amax() * 255),
+        "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
+        "psnr": float(psnr(images, clean).mean()),
+        "ssim": float(ssim(images, clean).mean()),
+        "shift": float(moved["shift"].mean()),
+        "shift_projection": float(moved["shift_projection"].mean()),
+        "perceptual": float(lab.perceptual(images, clean).mean()),
+        "likeness": float(likeness.mean()),
+    }
+
+
+def table(entry: Entry) -> pd.DataFrame:
+    """A probe's scores as a frame, one row per sample, with the costs that belong to them."""
+    return pd.DataFrame(entry.json("columns")).assign(**entry.json("values"))
+
+
+def count_weights(path: Path) -> int:
+    """How many numbers a safetensors file holds, from its header."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return sum(_product(tensor["shape"]) for tensor in header.values())
+
+
+def _product(shape: Sequence[int]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def _settings(bound: Any) -> Any:
+    """The settings of an attack, purifier or trainer that a lab has given its models."""
+    return getattr(bound, "settings", bound)
+
+
+def _those(node: Node | None) -> tuple[Node, ...]:
+    return () if node is None else (node,)

@@ -1,0 +1,143 @@
+"""The command `bench`, on tiny models: a plan, a run, a failure, and what is wrong in one line."""
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from shortcut_nb.cli import app
+from shortcut_nb.cli_bench import parse_seeds
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.experiment import Experiment, parse
+from shortcut_nb.experiments.questions import names, open_experiment
+from shortcut_nb.profile import load_profile
+from tests.tiny_profile import tiny_profile
+
+QUESTION = {
+    "question": "Does noise change anything?",
+    "axes": {"attack": ["none", "noise"]},
+    "sheets": {"instance": {}},
+    "subjects": 2,
+    "seeds": [0],
+    "n": 2,
+    "contrasts": [
+        {"name": "noise lowers quality", "metric": "quality", "weights": {"noise": 1, "none": -1},
+         "expect": "-", "primary": True},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a tiny profile and a question."""
+    folder = tmp_path_factory.mktemp("bench")
+    profile = tiny_profile(folder)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(profile.model_dump(mode="json")))
+    (folder / "noise.yaml").write_text(yaml.safe_dump(QUESTION))
+    return folder
+
+
+def bench(place, *words):
+    environment = {"SHORTCUT_NB_CACHE": str(place / "store"), "SHORTCUT_NB_HEADLESS": "1"}
+    profile = ["--profile", str(place / "tiny.yaml")]
+    return CliRunner().invoke(app, ["bench", *map(str, words), *profile], env=environment)
+
+
+def test_a_question_in_a_file_is_planned_and_measured(place):
+    planned = bench(place, place / "noise.yaml", "--plan")
+    assert planned.exit_code == 0, planned.output
+    assert "Does noise change anything?" in planned.output and "4 to make" in planned.output
+    done = bench(place, place / "noise.yaml", "--out", place / "rows.csv")
+    assert done.exit_code == 0, done.output
+    assert "noise lowers quality" in done.output
+    rows = pd.read_csv(place / "rows.csv", keep_default_na=False)
+    assert len(rows) == 2 * 2 * 2 and set(rows["condition"]) == {"none", "noise"}
+    again = bench(place, place / "noise.yaml", "--plan")
+    assert "0 to make" in again.output and "4 to make" not in again.output
+
+
+def test_a_failure_is_said_and_the_exit_code_says_so(place):
+    (place / "store" / "protect").mkdir(parents=True, exist_ok=True)
+    moved = (place / "store" / "protect").rename(place / "aside")
+    (place / "store" / "protect").write_text("in the way")
+    try:
+        done = bench(place, place / "noise.yaml", "--seeds", "7,")
+        assert done.exit_code == 2
+        done = bench(place, place / "noise.yaml", "--seeds", "0,7", "--subjects", "1")
+    finally:
+        (place / "store" / "protect").unlink()
+        moved.rename(place / "store" / "protect")
+    assert done.exit_code == 1 and "cannot be written" in done.stderr, done.output
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["nothing"], "benchmark"),
+        (["nowhere.yaml"], "none at nowhere.yaml"),
+        (["benchmark", "--executor", "dask", "--subjects", "1"], "serial, processes or ray"),
+        (["benchmark", "--seeds", "x", "--plan"], "seeds read like"),
+        (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
+        (["benchmark", "--out", "/nowhere/at/all.csv"], "no folder"),
+    ],
+)
+def test_what_is_wrong_is_one_line(place, words, text):
+    done = bench(place, *words)
+    assert done.exit_code == 2 and text in done.stderr, done.output
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [(None, None), ("3", (0, 1, 2)), ("0,4", (0, 4)), ("5,5", (5, 5))]
+)
+def test_seeds_are_how_many_or_which(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,-2", "a", "1.5"])
+def test_other_seeds_are_refused(text):
+    with pytest.raises(ValueError, match="seeds read like"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({"name": "x"}, "cells or axes"),
+        ({"name": "x", "cells": {"a": {}}, "axes": {"attack": ["none"]}}, "cells or axes"),
+        ({"name": "x", "cells": {"a": {"atack": "aspl"}}}, "atack"),
+        ({"name": "x", "cells": {"a": {"eps": "0.1"}}}, "k/255"),
+        ({"name": "x", "cells": {"a": {}}, "seeds": []}, "seeds"),
+        ({"name": "x", "cells": {"a": {}}, "contrasts": [{"name": "c"}]}, "metric"),
+        ({"name": "x", "cells": {"a": {}}, "nmae": 1}, "nmae"),
+    ],
+)
+def test_a_question_that_does_not_fit_is_refused(content, text):
+    with pytest.raises(UserError, match=text):
+        parse(content, "the file")
+
+
+def test_axes_are_crossed_and_named():
+    experiment = Experiment(
+        name="x", axes={"attack": ["none", "aspl"], "training": {"cdl": {"prompts": "cdl"}}}
+    )
+    cells = experiment.all_cells()
+    assert list(cells) == ["none | cdl", "aspl | cdl"]
+    cell, columns = cells["aspl | cdl"]
+    assert cell.prompts == "cdl" and columns["training"] == "cdl" and columns["attack"] == "aspl"
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_question_of_the_package_opens(name):
+    experiment = open_experiment(name, load_profile("mini"))
+    assert experiment.name == name and experiment.question.endswith("?")
+    conditions = set(experiment.all_cells())
+    for contrast in experiment.contrasts:
+        for cell in contrast.cells():
+            assert cell.get("condition", next(iter(conditions))) in conditions, contrast.name
+
+
+def test_the_benchmark_is_the_papers_matrix():
+    cells = open_experiment("benchmark", load_profile("mini")).all_cells()
+    assert len(cells) == 9 * 9 * 2

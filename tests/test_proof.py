@@ -1,0 +1,178 @@
+"""Proofs of the engine: kills at random moments, a cluster that loses a machine, ten thousand
+cells, and what the harness costs."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from shortcut_nb import Lab
+from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.run import executor_of, frame_of, graph_of, plan, run
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.store import Store
+from tests.tiny_profile import tiny_profile
+
+SMALL = Experiment(
+    name="small", axes={"attack": ["none", "noise"], "purifier": ["none", "jpeg"]},
+    base={"eps": "8/255"}, subjects=1, seeds=(0,), n=2,
+)  # fmt: skip
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tiny_profile(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def lab(profile):
+    return Lab(profile, "cpu", torch.float32)
+
+
+@pytest.fixture(scope="module")
+def measured(lab, tmp_path_factory):
+    """The small experiment, measured serially with one thread."""
+    pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
+    result = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert not result.failures
+    return pipeline, result.frame
+
+
+def same(one, other):
+    names = [name for name in one if not name.endswith("seconds")]
+    pd.testing.assert_frame_equal(one[names], other[names])
+
+
+def made(store):
+    """Every entry with the file that its manifest is: another one, were it made again."""
+    return {
+        entry.key: ((entry.folder / "manifest.json").stat().st_ino, entry.manifest["made"])
+        for entry in store.ls()
+    }
+
+
+def measure(content, root):
+    """What a process does until it is killed."""
+    torch.set_num_threads(1)
+    pipeline = Pipeline(Lab(type(content).model_validate(content), "cpu", torch.float32), root)
+    run(SMALL, pipeline, executor_of("serial", pipeline))
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, tmp_path):
+    """Twenty times kill -9; what was there at each kill is the same file at the end."""
+    _, frame = measured
+    store, dice = Store(tmp_path / "store"), random.Random(0)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_proof"])
+    there, kills = {}, 0
+    while kills < KILLS:
+        process = context.Process(target=measure, args=(profile, store))
+        process.start()
+        process.join(dice.uniform(0.5, 6.0) if kills else 8.0)
+        finished = process.exitcode is not None
+        assert not process.exitcode, "the run itself failed"
+        if not finished:
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            kills += 1
+        now = made(store)
+        assert there.items() <= now.items(), "something was made again, or lost"
+        there = now
+        if finished:  # begin again, so that every kill meets work
+            pipeline = Pipeline(lab, store)
+            same(frame_of(graph_of(SMALL, pipeline), pipeline), frame)
+            store, there = Store(tmp_path / f"store{kills}"), {}
+    pipeline = Pipeline(lab, store)
+    same(run(SMALL, pipeline, executor_of("serial", pipeline)).frame, frame)
+    assert there.items() <= made(store).items()
+    store.prune()
+    assert not list((store.root / "tmp").iterdir())
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_machine_loses_nothing(lab, measured, tmp_path):
+    """Three machines' worth of Ray on this one; one is killed while it works."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    _, frame = measured
+    head = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    workers = [cluster.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(2)]
+    killed = []
+
+    def kill_one(done, total, about):
+        if done >= 2 and not killed:
+            killed.append(about)
+            cluster.remove_node(workers[0], allow_graceful=False)
+
+    pipeline = Pipeline(lab, Store(tmp_path / "store"))
+    try:
+        ray.init(address=cluster.address, log_to_driver=False)
+        executor = executor_of("ray", pipeline)
+        assert executor.slots == 3
+        result = run(SMALL, pipeline, executor, on_done=kill_one)
+        executor.close()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert killed and not result.failures and not result.skipped
+    same(result.frame, frame)
+
+
+def fill(store, graph, sources):
+    """Keep scores for every cell of a graph, all the same: what matters is how many."""
+    for node in graph.nodes.values():
+        if node.recipe.stage == "probe":
+            parts = sources[node.recipe.params["probe"]]
+            store.make(node.recipe, lambda out, parts=parts: save(out, parts))
+
+
+def save(out, parts):
+    for name, value in parts.items():
+        out.save_json(name, value)
+
+
+@pytest.mark.slow
+def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(lab, measured, tmp_path):
+    kept, _ = measured
+    row = graph_of(SMALL, kept).rows[0]
+    scores, changes = kept.make(row.scores), kept.make(row.changes)
+    sources = {
+        "score": {name: scores.json(name) for name in ("columns", "values")},
+        "changes": {"values": changes.json("values")},
+    }
+    qualities = {str(quality): {"purifying": {"quality": quality}} for quality in range(1, 96)}
+    many = Experiment(
+        name="many", axes={"purifying": qualities},
+        base={"attack": "noise", "purifier": "jpeg", "eps": "8/255"},
+        sheets={"instance": {}}, subjects=1, seeds=tuple(range(106)), n=2,
+    )  # fmt: skip
+    store = Store(tmp_path / "store")
+    fill(store, graph_of(many, Pipeline(lab, store)), sources)
+    started = time.monotonic()
+    assert plan(many, Pipeline(lab, store))["missing"].sum() == 0
+    planned = time.monotonic() - started
+    pipeline = Pipeline(lab, store)
+    frame = frame_of(graph_of(many, pipeline), pipeline)
+    print(f"plan {planned:.1f} s; frame {time.monotonic() - started - planned:.1f} s")
+    assert len(frame) == 95 * 106 * 2 > 20_000 and planned <= 10
+
+
+def test_the_harness_costs_little(lab, tmp_path):
+    """Keys, store and runner around outputs that take no time: milliseconds each."""
+    pipeline = Pipeline(lab, Store(tmp_path / "store"))
+    graph = graph_of(SMALL, pipeline)
+    nodes = [graph.nodes[key] for key in graph.missing]
+    started = time.monotonic()
+    for node in nodes:
+        pipeline.store.make(node.recipe, lambda out: out.save_json("values", {"a": 1.0}))
+    each = (time.monotonic() - started) / len(nodes)
+    assert each < 0.1, f"{each:.3f} s an output"  # a cell has eight, and takes a minute or more

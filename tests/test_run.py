@@ -1,0 +1,214 @@
+"""One runner: any executor gives the same table, nothing twice, a failure stops only its own."""
+
+import pandas as pd
+import pytest
+import torch
+
+from shortcut_nb import Lab
+from shortcut_nb.cells import Sheet
+from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.experiments import executors
+from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.run import (
+    Choice,
+    execute,
+    executor_of,
+    frame_of,
+    graph_of,
+    plan,
+    run,
+)
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.store import Store
+from tests.light_work import sleep_or_die
+from tests.tiny_profile import tiny_profile
+
+SMALL = Experiment(
+    name="small", axes={"attack": ["none", "noise", "advdm"], "purifier": ["none", "jpeg"]},
+    base={"eps": "8/255"}, subjects=1, seeds=(0,), n=2,
+)  # fmt: skip
+STAGES = {"protect": 2, "purify": 3, "train": 6, "sample": 12, "probe": 18}
+SECOND_SEED = STAGES | {"purify": 2, "probe": 16}  # clean pictures have no seed
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tiny_profile(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def lab(profile):
+    return Lab(profile, "cpu", torch.float32)
+
+
+@pytest.fixture(scope="module")
+def measured(lab, tmp_path_factory):
+    """The small experiment, measured serially with one thread; its store."""
+    pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
+    result = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert not result.failures and not result.skipped
+    return pipeline, result.frame
+
+
+@pytest.fixture
+def pipeline(lab, tmp_path):
+    return Pipeline(lab, Store(tmp_path / "store"))
+
+
+def without_costs(frame):
+    return frame[[name for name in frame if not name.endswith("seconds")]]
+
+
+def same(one, other):
+    pd.testing.assert_frame_equal(without_costs(one), without_costs(other))
+
+
+def made(store):
+    """Every entry with the file that its manifest is: another one, were it made again."""
+    return {entry.key: (entry.folder / "manifest.json").stat().st_ino for entry in store.ls()}
+
+
+def test_a_frame_has_a_row_for_each_picture(measured):
+    _, frame = measured
+    assert len(frame) == 6 * 2 * 2
+    assert set(frame["condition"]) == {
+        f"{attack} | {purifier}" for attack in SMALL.axes["attack"] for purifier in ("none", "jpeg")
+    }
+    keys = ["condition", "attack", "purifier", "subject", "seed", "sheet", "image"]
+    assert not frame[keys].duplicated().any()
+    assert frame["quality"].between(0, 1).all() and frame["train_seconds"].gt(0).all()
+    clean = frame["attack"] == "none"
+    assert (frame.loc[clean, "attack_seconds"] == 0).all()
+    assert (frame.loc[~clean, "attack_seconds"] > 0).all()
+    assert (frame.loc[~clean & (frame["purifier"] == "none"), "linf"].round() == 8).all()
+
+
+def test_a_plan_says_what_is_there_and_what_it_takes(measured, pipeline):
+    kept, _ = measured
+    before = plan(SMALL, pipeline).set_index("stage")
+    assert before["missing"].to_dict() == STAGES and before["seconds"].isna().all()
+    after = plan(SMALL, kept).set_index("stage")
+    assert after["missing"].sum() == 0 and after["seconds"].sum() == 0
+    more = plan(SMALL, kept, Choice(seeds=(0, 1)), workers=2).set_index("stage")
+    assert more["missing"].to_dict() == SECOND_SEED
+    one = plan(SMALL, kept, Choice(seeds=(0, 1))).set_index("stage")
+    assert (
+        one["seconds"].sum() == pytest.approx(2 * more["seconds"].sum())
+        and one.loc["train", "seconds"] > 0
+    )
+
+
+def test_nothing_is_made_twice(measured):
+    pipeline, frame = measured
+    before = made(pipeline.store)
+    again = run(SMALL, pipeline, executor_of("serial", pipeline))
+    pd.testing.assert_frame_equal(again.frame, frame)
+    assert made(pipeline.store) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"n": 3}, {"sample": 12, "probe": 12}),
+        ({"sheets": {"other": Sheet(prompt="a drawing of {identifier}")}},
+         {"sample": 6, "probe": 6}),
+        ({"seeds": (1,)}, SECOND_SEED),
+    ],
+)  # fmt: skip
+def test_more_samples_or_another_prompt_never_train_again(measured, change, stages):
+    pipeline, _ = measured
+    graph = graph_of(SMALL.model_copy(update=change), pipeline)
+    counts = pd.Series([graph.nodes[key].recipe.stage for key in graph.missing]).value_counts()
+    assert counts.to_dict() == stages
+
+
+def test_scores_alone_are_enough(measured, lab, tmp_path):
+    """Weights, samples and pictures may be gone: a report reads what is scored."""
+    pipeline, frame = measured
+    kept = Store(tmp_path / "kept")
+    pipeline.store.export(kept.root, "probe")
+    other = Pipeline(lab, kept)
+    assert plan(SMALL, other)["missing"].sum() == 0
+    pd.testing.assert_frame_equal(frame_of(graph_of(SMALL, other), other), frame)
+
+
+def test_a_damaged_score_is_measured_again(measured, lab, tmp_path):
+    pipeline, frame = measured
+    store = Store(tmp_path / "copy")
+    pipeline.store.export(store.root)
+    entry = next(iter(store.ls("probe")))
+    (entry.folder / "values.json").write_text("{}")
+    other = Pipeline(lab, store)
+    same(run(SMALL, other, executor_of("serial", other)).frame, frame)
+    assert all(problem is None for _, problem in store.verify())
+
+
+def test_a_failure_stops_only_what_needs_it(pipeline, measured):
+    """Nothing can be purified, since a file is in the way; the other cells go on."""
+    _, frame = measured
+    pipeline.store.root.mkdir()
+    (pipeline.store.root / "purify").write_text("in the way")
+    result = run(SMALL, pipeline, executor_of("serial", pipeline))
+    same(result.frame, frame[frame["purifier"] == "none"].reset_index(drop=True))
+    assert [failure.stage for failure in result.failures] == ["purify"] * 3
+    assert result.skipped == 3 + 6 + 6 + 3  # trainings, samples, scores, changes
+    error = result.failures[0]
+    assert "cannot be written" in error.error and "Traceback" in error.trace
+    (pipeline.store.root / "purify").unlink()
+    graph = graph_of(SMALL, pipeline)
+    broken = [graph.nodes[failure.key].recipe for failure in result.failures]
+    assert pipeline.store.failure(broken[0])["error"] == error.error
+    same(run(SMALL, pipeline, executor_of("serial", pipeline)).frame, frame)
+    assert not any(pipeline.store.failure(recipe) for recipe in broken)
+
+
+def test_large_weights_are_not_kept_and_train_once_for_all_sheets(
+    lab, measured, tmp_path, monkeypatch
+):
+    _, frame = measured
+    pipeline = Pipeline(lab, Store(tmp_path / "store"), keep_trained=0.01)
+    graph = graph_of(SMALL, pipeline)
+    stages = [graph.nodes[key].recipe.stage for key in graph.missing]
+    assert stages.count("train") == 0 and stages.count("sample") == STAGES["sample"]
+    trained, clone = [], Diffusion.clone
+    monkeypatch.setattr(Diffusion, "clone", lambda model: trained.append(1) or clone(model))
+    result = run(SMALL, pipeline, executor_of("serial", pipeline))
+    same(result.frame, frame)
+    assert not list(pipeline.store.ls("train")) and len(trained) == STAGES["train"]
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_table(measured, pipeline):
+    _, frame = measured
+    executor = executor_of("processes", pipeline, workers=2)
+    try:
+        result = run(SMALL, pipeline, executor)
+    finally:
+        executor.close()
+    assert not result.failures
+    same(result.frame, frame)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_process_that_dies_is_blamed_alone(tmp_path, workers):
+    pool = executors.Processes(sleep_or_die, workers, threads=None)
+    units = ["a", "die", "b", "raise", "c"]
+    outcomes, waiting, running = {}, list(units), 0
+    while waiting or running:
+        while waiting and running < pool.slots:
+            unit = waiting.pop(0)
+            pool.submit(unit, (str(tmp_path / "log"), unit))
+            running += 1
+        unit, outcome = pool.next()
+        outcomes[unit], running = outcome, running - 1
+    pool.close()
+    assert [unit for unit in units if not outcomes[unit].error] == ["a", "b", "c"]
+    assert "died" in outcomes["die"].error
+    assert outcomes["raise"].error == "ValueError: told so" and outcomes["raise"].trace
+
+
+def test_another_machine_with_other_models_is_refused(measured, pipeline):
+    graph = graph_of(SMALL, pipeline)
+    graph.jobs = {key: job.__class__(**(vars(job) | {"n": 5})) for key, job in graph.jobs.items()}
+    failures, _ = execute(graph, pipeline, executor_of("serial", pipeline))
+    assert failures and all("differ" in failure.error for failure in failures)
