@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .errors import UserError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,7 +31,7 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         numbers = ()
     if not numbers or min(numbers) < 0 or numbers == (0,) and "," not in text:
-        raise ValueError(f"seeds read like 2 (how many) or 0,4,7 (which); got {text!r}.")
+        raise UserError(f"seeds read like 2 (how many) or 0,4,7 (which); got {text!r}.")
     return tuple(range(numbers[0])) if "," not in text else tuple(n for n in numbers)
 
 
@@ -114,7 +116,7 @@ def _duration(seconds: float) -> str:
 def _check(out: Path | None) -> None:
     """Whether the CSV can be written, before any work."""
     if out is not None and not out.expanduser().parent.is_dir():
-        raise ValueError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+        raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
 
 
 def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
