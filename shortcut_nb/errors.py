@@ -30,3 +30,7 @@ class CannotRead(UserError, OSError):
 
 class WrongType(UserError, TypeError):
     """A value of another type than the parameter takes."""
+
+
+class MissingLibrary(UserError, ImportError):
+    """A library of an extra that is not installed; the message says how to install it."""

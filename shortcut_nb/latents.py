@@ -44,3 +44,8 @@ def class_digest(class_images: int | str) -> str:
     for name in listing.names:
         digest.update(name.encode() + (listing.folder / name).read_bytes())
     return digest.hexdigest()
+
+
+def count_of(class_images: int | str) -> int:
+    """How many class pictures there are: a number, or those of a folder."""
+    return class_images if isinstance(class_images, int) else len(list_folder(class_images).names)

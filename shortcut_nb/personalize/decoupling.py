@@ -14,7 +14,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from ..budget import Budget
 from ..diffusion import Diffusion
 from ..errors import UserError
-from ..latents import Latents, latents_of
+from ..latents import Latents, count_of, latents_of
 from ..models import Models
 from ..profile import Profile
 from ..settings import ADDED, Count, Levels, Weight
@@ -175,7 +175,7 @@ class DecoupledDreamBooth(DreamBooth):
             pairs=self._pairs(models, model, subject, words) if self.pair_weight else None,
             pair_weight=self.pair_weight, apart=(words.instance, words.sample),
             contrast=self.contrast, margin=self.margin,
-            noise_prior=NoisePrior(models.prior_latents(named, self.class_images), named)
+            noise_prior=NoisePrior(models.prior_latents(named, count_of(self.class_images)), named)
             if self.noise_prior_weight else None,
             noise_prior_weight=self.noise_prior_weight,
         )  # fmt: skip

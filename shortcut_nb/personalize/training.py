@@ -10,6 +10,7 @@ from diffusers.training_utils import EMAModel
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
+from ..errors import MissingLibrary, UserError
 from ..latents import Latents, latents_of
 from ..regime import schedule_at
 from ..weighting import min_snr_weight
@@ -114,9 +115,12 @@ class Trainee:
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.adam_8bit:
             return _adam_8bit()(groups, weight_decay=self.weight_decay)
-        if self.fused:
-            return torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
-        return torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
+        try:
+            return torch.optim.AdamW(
+                groups, lr=self.lr, weight_decay=self.weight_decay, fused=self.fused or None
+            )
+        except RuntimeError as error:
+            raise UserError(f"fused AdamW does not run here: leave fused off ({error})") from None
 
     def go_on(self, taken: int) -> None:
         """Continue after ``taken`` steps, whose weights and optimiser state are in place."""
@@ -254,7 +258,7 @@ def _adam_8bit() -> type[torch.optim.Optimizer]:
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
-        raise ImportError(
+        raise MissingLibrary(
             "adam_8bit wants bitsandbytes: install the extra with pip install 'shortcut-nb[real]', "
             "or leave adam_8bit off"
         ) from error
