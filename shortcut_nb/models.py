@@ -177,7 +177,7 @@ class Models:
         model = open_pipeline(pipe, resolution=resolution)
         given = {"diffusion": model, "clip": clip, "identity": identity, "detector": detector}
         given = {role: one for role, one in given.items() if one is not None}
-        refs = {
+        refs: dict[str, Any] = {
             role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None
             for role in LOADERS
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from .errors import UserError
@@ -27,7 +27,7 @@ class Registry(dict[str, T]):
     def __init__(self, what: str) -> None:
         super().__init__()
         self.what = what
-        self.taken_elsewhere: dict[str, object] = {}
+        self.taken_elsewhere: Mapping[str, object] = {}
 
     def __getitem__(self, name: object) -> T:
         """An entry by name; see :meth:`__missing__`."""

@@ -115,7 +115,7 @@ def check(owner: Any) -> None:
     Raises:
         ValueError: names the parameter, what is allowed, and what came.
     """
-    hints = _hints(type(owner))
+    hints = _hints(owner.__class__)
     for field in fields(owner):
         value = getattr(owner, field.name)
         kept = read(value, hints[field.name], field.name, getattr(owner, "name", ""))

@@ -53,7 +53,7 @@ class Through:
         return self.objective(torch.cat(shown).clamp(0, 1), source, rows)
 
 
-def reseeded(purifier: BoundPurifier | Purifier, seed: int) -> Any:
+def reseeded(purifier: Any, seed: int) -> Any:
     """A copy of a purifier, or of each link of a chain, with another seed; as it is without one."""
     if isinstance(purifier, BoundPurifier):
         return replace(purifier, settings=reseeded(purifier.settings, seed))

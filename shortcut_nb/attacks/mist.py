@@ -8,7 +8,7 @@ from typing import Literal
 from ..regime import SnrGamma
 from ..settings import ADDED, Weight
 from .base import register
-from .objectives import DenoisingLoss, LatentDistance, OnLatents
+from .objectives import DenoisingLoss, LatentDistance, LatentTerm, OnLatents
 from .pgd_attack import PGDAttack
 from .run import Run
 from .target import target_latents
@@ -42,7 +42,7 @@ class Mist(PGDAttack):
             DenoisingLoss(model, context, snr_gamma=self.snr_gamma),
             LatentDistance(goal),
         )
-        terms = {
+        terms: dict[str, list[tuple[float, LatentTerm]]] = {
             "semantic": [(-1.0, semantic)],
             "textural": [(1.0, textural)],
             "fused": [(1.0, textural), (-rate, semantic)],

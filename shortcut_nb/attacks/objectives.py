@@ -8,7 +8,7 @@ something per picture (targets, timesteps) look theirs up there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -102,7 +102,7 @@ class TargetedDenoisingLoss(DenoisingLoss):
             the target; otherwise t starts at 1.
     """
 
-    target: Tensor | None = None
+    target: Tensor = field(kw_only=True)
     from_zero: bool = False
 
     def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
@@ -176,4 +176,7 @@ class OnLatents:
         z = self.model.encode(x, source) if self.sampled else self.model.posterior(x)[0]
         if not self.scaled:
             z = z / self.model.scaling
-        return sum(weight * term.on(z, source, rows) for weight, term in self.terms)
+        total = torch.zeros(len(z), device=z.device)
+        for weight, term in self.terms:
+            total = total + weight * term.on(z, source, rows)
+        return total

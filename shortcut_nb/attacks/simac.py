@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -52,7 +52,7 @@ class FeatureInterference(DenoisingLoss):
         weight: of the feature distance (a mean of squares per layer, summed over layers).
     """
 
-    still: Tensor | None = None
+    still: Tensor = field(kw_only=True)
     weight: float = 1.0
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:

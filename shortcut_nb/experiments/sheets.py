@@ -36,9 +36,13 @@ class Sheet:
 
     def of(self, fitted: Personalized, n: int, seed: int) -> Tensor:
         """n samples (n, 3, H, W) in [0, 1]."""
-        how = {"negative": self.negative, "guidance_scale": self.guidance_scale}
-        given = {name: value for name, value in how.items() if value is not None}
-        return fitted.sample(n, seed=seed, prompt=self.prompt, **given)
+        return fitted.sample(
+            n,
+            seed=seed,
+            prompt=self.prompt,
+            negative=self.negative,
+            guidance_scale=self.guidance_scale,
+        )
 
 
 Drawn = dict[tuple[int, str], Tensor]

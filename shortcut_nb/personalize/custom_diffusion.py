@@ -30,7 +30,7 @@ class KeysAndValues(NewWord):
 
     def prepare(self, model: Diffusion, seed: int) -> None:
         super().prepare(model, seed)  # freezes the UNet as it is; the copies below stay free
-        _, unet, _ = model.modules
+        unet: Any = model.modules[1]
         processors: dict[str, Any] = {}
         for name in unet.attn_processors:
             attention = unet.get_submodule(name.removesuffix(".processor"))

@@ -34,7 +34,11 @@ class LowRank:
         _, unet, text = model.modules
         unet.requires_grad_(False)
         text.requires_grad_(False)
-        how = {"r": self.rank, "lora_alpha": self.rank, "init_lora_weights": "gaussian"}
+        how: dict[str, Any] = {
+            "r": self.rank,
+            "lora_alpha": self.rank,
+            "init_lora_weights": "gaussian",
+        }
         with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
             torch.manual_seed(seed)
             unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **how))

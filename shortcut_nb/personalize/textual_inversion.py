@@ -29,7 +29,7 @@ class NewWord:
 
     identifier: str
     like: str
-    _others: Tensor | None = field(default=None, init=False, repr=False)
+    _others: Tensor = field(init=False, repr=False)
 
     @property
     def token(self) -> str:

@@ -254,7 +254,7 @@ class Trainee:
         return torch.cat(order)[: self.batch_size]
 
 
-def _adam_8bit() -> type[torch.optim.Optimizer]:
+def _adam_8bit() -> Any:
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
