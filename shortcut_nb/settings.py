@@ -204,7 +204,13 @@ def _plain(bound: Any) -> str:
 
 def parameters(cls: type) -> list[str]:
     """The names of a settings class's parameters."""
-    return [field.name for field in fields(cls) if field.init and field.compare]
+    return [field.name for field in _shown(cls)]
+
+
+def _shown(cls: type) -> list[Field]:
+    """Fields that are parameters; those that many classes share (keyword only) last."""
+    own = [field for field in fields(cls) if field.init and field.compare]
+    return sorted(own, key=lambda field: bool(field.kw_only))
 
 
 S = TypeVar("S")
@@ -244,8 +250,7 @@ def describe(cls: type) -> list[dict[str, Any]]:
             "description": texts.get(field.name, ""),
             "source": owners.get(field.name, cls.__name__),
         }
-        for field in fields(cls)
-        if field.init and field.compare
+        for field in _shown(cls)
     ]
 
 

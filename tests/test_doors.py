@@ -311,7 +311,7 @@ def test_every_parameter_is_described(registry):
         records = describe(cls)
         assert [record["name"] for record in records] == parameters(cls), name
         for record in records:
-            assert record["allowed"] and record["source"], (name, record)
+            assert record["allowed"] and record["source"] and record["description"], (name, record)
             assert make(cls, {record["name"]: record["default"]})  # a default is allowed
 
 

@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def open_pipe(folder, dtype):
-    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(dtype)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -76,3 +76,12 @@ def test_a_digest_follows_the_weights(folder):
     with torch.no_grad():
         pipe.unet.conv_in.weight[0, 0, 0, 0] += 1
     assert one == same != Lab.from_pipeline(pipe).digest("diffusion")
+
+
+def test_how_to_load_names_the_pipeline_that_was_given(folder, tmp_path):
+    pipe = open_pipe(folder, torch.float32)
+    lab = Lab.from_pipeline(pipe, sampling=Sampling(steps=2))
+    one = lab.personalize("dreambooth-lora", **TRAINING | {"lr": 1e-2}).fit(pictures(2))
+    names = {"pipe": pipe}
+    exec(one.how_to_load(one.save(tmp_path / "out")), names)
+    assert names["image"].size == (64, 64) and pipe.get_active_adapters()

@@ -27,7 +27,10 @@ class ASPL(SurrogateAttack):
     each does so from the same pictures, and the results are averaged (E-ASPL).
 
     Args:
-        rounds, clean_steps, pgd_steps, perturbed_steps: 50, 3, 6, 3 in the paper.
+        rounds: of all that follows; 50 in the paper.
+        clean_steps: training steps of the copy on clean pictures; 3.
+        pgd_steps: PGD steps against the copy; 6.
+        perturbed_steps: training steps of the surrogate on the perturbed pictures; 3.
     """
 
     rounds: Count = 50

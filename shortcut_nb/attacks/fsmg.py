@@ -29,6 +29,7 @@ class FSMG(SurrogateAttack):
     Args:
         surrogate_steps: training steps of the surrogate, 1000 in the paper.
         steps: PGD steps (for an ensemble: rounds).
+        inner_steps: PGD steps on each base model before the results are averaged.
     """
 
     surrogate_steps: Whole = 1000

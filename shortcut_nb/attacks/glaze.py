@@ -27,6 +27,7 @@ class Glaze(Attack):
     takes it away.
 
     Args:
+        steps: of Adam; 500 as published.
         style: the prompt of the redrawing.
         style_strength: how far the redrawing noises the latents, in (0, 1].
         lr: Adam's, per step in units of [0, 1]; 0.005 is the published 0.01 of [-1, 1].

@@ -62,8 +62,13 @@ class MetaCloak(SurrogateAttack):
     steps on the perturbed pictures, ``interval / advance`` times.
 
     Args:
-        pool_steps, interval, advance, trials, pgd_steps: 1000, 200, 2, 4, 6 in the released code.
+        pool_steps: training steps of the DreamBooth whose states are kept; 1000 as released.
+        interval: steps from one kept state to the next; 200.
+        advance: training steps on the perturbed pictures after each PGD; 2.
+        trials: visits of all kept states; 4.
+        pgd_steps: PGD steps before each advance; 6.
         blur: largest standard deviation of the blur, in pixels; 2 for 512-pixel pictures.
+        flip: probability of a mirror image.
         variant: "released" also feeds the surrogates pictures of range [0, 255] where the VAE
             expects [−1, 1], as the released training does.
     """

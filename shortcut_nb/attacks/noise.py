@@ -17,7 +17,11 @@ from .run import Run
 @register("noise")
 @dataclass(frozen=True)
 class RandomNoise(Attack):
-    """Random signs at full budget (``kind="sign"``) or uniform noise: no model takes part."""
+    """Random signs at full budget, or uniform noise: no model takes part.
+
+    Args:
+        kind: "sign" is the whole budget up or down at every value, "uniform" anything within it.
+    """
 
     kind: Literal["sign", "uniform"] = "sign"
 

@@ -99,7 +99,10 @@ class PhotoGuardDiffusion(PGDAttack):
     Args:
         prompt: of the edit; with the empty prompt guidance has no effect and costs nothing.
         strength: how far the edit noises the latents, in (0, 1].
-        sampling_steps, guidance_scale, eta: of the edit's sampler.
+        sampling_steps: denoising steps of the edit.
+        guidance_scale: of the edit.
+        eta: of the edit's DDIM sampler; 1 adds fresh noise at every step.
+        target: "zero" is mid-grey, "pattern" the target picture of Mist.
     """
 
     steps: Count = 50

@@ -28,7 +28,9 @@ class SurrogateAttack(Attack, Regime):
         alpha: PGD step size "k/255".
         surrogate_lr: AdamW learning rate of a surrogate; the papers' 5e-7 is for SD 2.1.
         batch_size: instance pictures (and as many class pictures) in a surrogate step.
-        prior_weight, class_images, prior_dropout: prior preservation, as in DreamBooth.
+        prior_weight: of the class pictures' loss (prior preservation, as in DreamBooth); 0 is none.
+        class_images: how many class pictures are sampled from the model itself; or a folder.
+        prior_dropout: share of class pictures trained under the empty prompt.
         surrogate_text_lr: learning rate of the surrogates' text encoders; None is
             ``surrogate_lr``, 0 freezes them, as a trainer may that holds the prompts' words.
         snr_gamma: min-SNR weights (Hang et al. 2023) with this γ, for the surrogates' training and

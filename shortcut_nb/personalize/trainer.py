@@ -105,14 +105,11 @@ class Personalized:
         source = self.base if lines else place
         sample = f"pipe({self.prompts.sample!r}, negative_prompt={self.prompts.negative!r}, "
         sample += f"num_inference_steps={self.steps}, guidance_scale={self.guidance_scale})"
-        return "\n".join(
-            [
-                f"from diffusers import {kind}",
-                f"pipe = {kind}.from_pretrained({source!r})",
-                *lines,
-                f"image = {sample}.images[0]  # the word is {self.word}",
-            ]
-        )
+        begin = [f"from diffusers import {kind}", f"pipe = {kind}.from_pretrained({source!r})"]
+        if source.startswith("memory:"):
+            begin = ["# pipe is the pipeline that was given to Lab.from_pipeline"]
+        end = f"image = {sample}.images[0]  # the word is {self.word}"
+        return "\n".join([*begin, *lines, end])
 
     def save(self, folder: str | Path) -> Path:
         """Write diffusers' own format for the method, under a temporary name first."""
@@ -132,8 +129,12 @@ class Trainer(Regime):
 
     Args:
         prompts: a name of :data:`PROMPTS`: "plain", "cdl" (contrastive decoupling) or a part of it.
+        lr: AdamW's learning rate.
         text_lr: None trains what the method trains of the text encoder at ``lr``; 0 freezes it.
         batch_size: instance pictures a step, and as many class pictures.
+        prior_weight: of the class pictures' loss; 0 turns prior preservation off.
+        weight_decay: AdamW's.
+        seed: of batches, noise and timesteps.
         prior_dropout: share of class pictures trained under the empty prompt; see ``Trainee``.
         steps: 0 leaves the model as it is.
         class_images: how many class pictures are sampled from the model itself; or a folder of

@@ -16,10 +16,13 @@ from .base import Purifier, register
 @register("gaussian")
 @dataclass(frozen=True)
 class Gaussian(Purifier):
-    """Blur by a Gaussian of standard deviation ``sigma`` pixels; 0 is the identity.
+    """Blur by a Gaussian.
 
     DiffShortcut's "gau" has sigma 5 at 512 pixels (its "kernel size" is Pillow's radius), which
     is 0.6 at 64 pixels. The kernel reaches four sigma, cut to the picture; borders reflect.
+
+    Args:
+        sigma: standard deviation in pixels; 0 is the identity.
     """
 
     sigma: Annotated[float, Ge(0), Le(1000)] = 1.0

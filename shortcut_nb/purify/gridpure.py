@@ -26,6 +26,8 @@ class GrIDPure(DiffPure):
 
     Args:
         strength: 0.01 is 10 of 1,000 timesteps, as in the authors' code.
+        iterations: rounds of noising and denoising.
+        gamma: share of the picture before that is kept in each round.
         variant: "released" is DiffShortcut's: four times the timestep, half the rounds, no corner
             window, and the wrong range.
     """

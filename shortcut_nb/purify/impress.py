@@ -31,6 +31,9 @@ class Impress(Purifier):
         lr: Adam's, in units of [−1, 1] as published, with a cosine to 1e-5.
         start_noise: standard deviation of the noise at the start, in units of [−1, 1].
         steps: 3,000 as published; 0 is the identity.
+        perceptual: how far the picture may go from the protected one, as P measures it.
+        weight: price of going further.
+        seed: picture i draws its start from (seed, i).
     """
 
     steps: Whole = 3000

@@ -23,6 +23,9 @@ class Jpeg(Purifier):
     """Encode and decode with Pillow, quality 75 as in DiffShortcut and MetaCloak.
 
     Pictures are rounded to 8 bits first, since that is what an encoder sees.
+
+    Args:
+        quality: Pillow's, from 1 to 100.
     """
 
     quality: Annotated[int, Ge(1), Le(100)] = 75

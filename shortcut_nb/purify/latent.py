@@ -27,6 +27,7 @@ class LatentDiffPure(Purifier):
         strength: share of the noise schedule; 0 is the identity.
         steps: denoising steps taken; 300 walks through every timestep.
         prompt: what the picture should show; {class_name} is filled in.
+        guidance_scale: of the prompt.
         eta: 1 is ancestral, 0 deterministic.
         seed: picture i draws from (seed, i).
     """

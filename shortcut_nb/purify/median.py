@@ -20,7 +20,10 @@ from .base import Purifier, register
 class Median(Purifier):
     """The median of a ``size`` × ``size`` window, each channel by itself (Xu et al. 2018).
 
-    A size of 1 is the identity; borders reflect.
+    Borders reflect.
+
+    Args:
+        size: side of the window in pixels, odd; 1 is the identity.
     """
 
     size: Count = 3

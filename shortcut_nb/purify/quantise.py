@@ -15,7 +15,11 @@ from .base import Purifier, register
 @register("quantise")
 @dataclass(frozen=True)
 class Quantise(Purifier):
-    """Round each value to ``bits`` bits (Xu et al. 2018); 8 leaves an 8-bit picture as it is."""
+    """Round each value to fewer bits (Xu et al. 2018).
+
+    Args:
+        bits: of each value; 8 leaves an 8-bit picture as it is.
+    """
 
     bits: Annotated[int, Ge(1), Le(8)] = 4
 

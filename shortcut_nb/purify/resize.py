@@ -16,7 +16,11 @@ from .base import Purifier, register
 @register("resize")
 @dataclass(frozen=True)
 class Resize(Purifier):
-    """Shrink by ``factor`` and enlarge to the old size, bicubic and antialiased; 1 is identity."""
+    """Shrink and enlarge to the old size, bicubic and antialiased.
+
+    Args:
+        factor: how many times smaller; 1 is the identity.
+    """
 
     factor: Annotated[float, Ge(1), Le(1000)] = 2.0
 
