@@ -37,7 +37,8 @@ class StableDiffusionXL(Diffusion):
         States are those of the last layer but one, and all zeros for the empty prompt, as the model
         was trained on.
         """
-        states, pooled = [], None
+        states: list[Tensor] = []
+        pooled = torch.empty(0)  # the second encoder's, which comes last
         for tokenizer, encoder in zip(self.tokenizers.values(), self.encoders.values()):
             ids = tokenizer(
                 list(prompts), padding="max_length", truncation=True,

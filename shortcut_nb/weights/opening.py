@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from .files import BadWeights
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _PASSED_ON = ("OutOfMemoryError", "MissingWeights")
 
 
@@ -26,7 +28,7 @@ def opening(path: str | Path, what: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ in _PASSED_ON:
             raise
-        reason = " ".join(str(error).split())
+        reason = " ".join(_COLOURS.sub("", str(error)).split())
         reason = reason if len(reason) <= 200 else f"{reason[:200].rsplit(' ', 1)[0]} …"
         raise BadWeights(
             f"{path} cannot be opened as {what} ({reason or type(error).__name__}): fetch the "

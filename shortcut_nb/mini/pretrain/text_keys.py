@@ -59,7 +59,7 @@ def _old_name(name: str) -> str:
 
 
 def _tokenizers(folder: Path) -> list[Path]:
-    changed = []
+    changed: list[Path] = []
     for path in sorted(folder.rglob("tokenizer.json")):
         model = json.loads(path.read_text(encoding="utf-8"))["model"]
         beside = path.parent / "vocab.json", path.parent / "merges.txt"
