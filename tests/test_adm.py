@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 from shortcut_nb.purify import adm, build
+from shortcut_nb.weights import BadWeights
 
 from .adm_unet import AdmUNet
 
@@ -93,7 +94,7 @@ def test_a_file_becomes_a_folder_for_the_pixel_purifiers(tmp_path):
     torch.testing.assert_close(kept, (1 - torch.linspace(1e-4, 0.02, 1000)).cumprod(0))
     x = torch.rand(1, 3, 32, 40)
     purify = build("diffpure", strength=0.1, steps=2)
-    out = purify(x, SimpleNamespace(pixel_diffusion=model))
+    out = purify.run(x, SimpleNamespace(pixel_diffusion=model), lambda _: None)
     assert out.shape == x.shape and (out - x).abs().max() > 0.01
     with pytest.raises(FileExistsError):
         adm.main(tmp_path / "adm.pt", tmp_path / "pixel")
