@@ -49,9 +49,6 @@ def bench(
     seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
-    save: Annotated[
-        bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
-    ] = False,
 ) -> None:
     """Measure an experiment: what is kept is not made again, and a killed run goes on.
 
@@ -78,8 +75,6 @@ def bench(
             )
         finally:
             runs.close()
-        if save:
-            typer.echo(f"wrote {_save(experiment, pipeline, result)}")
         _show(experiment, result, out)
 
 
@@ -122,18 +117,6 @@ def _check(out: Path | None) -> None:
     """Whether the CSV can be written, before any work."""
     if out is not None and not out.expanduser().parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
-
-
-def _save(experiment: Experiment, pipeline: Pipeline, result: Result) -> Path:
-    """Keep the means and the predictions as the profile's result of the experiment's name."""
-    from .experiments.measured import Measurement
-
-    measured = Measurement.of(
-        experiment.name, result.frame, contrasts=tuple(experiment.contrasts),
-        question=experiment.question, profile=pipeline.lab.profile.name,
-        failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-    )  # fmt: skip
-    return measured.write()
 
 
 def _show(experiment: Experiment, result: Result, out: Path | None) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from shortcut_nb import catalogue
 from shortcut_nb.cli_doors import doors
+from shortcut_nb.errors import UserError
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
 
@@ -80,16 +82,22 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the evaluation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     write: Annotated[bool, typer.Option(help="Also write the model card, mini/card.json.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="These measures only; repeatable.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Models in training, judged by the bars of the next ones.")
+    ] = None,
 ) -> None:
     """Measure how good the miniature's models are; exit with 1 when one misses its bar.
 
-    Example: shortcut-nb mini evaluate --write
+    Example: shortcut-nb mini evaluate --weights build/pretrain/weights --only vae
     """
     with doors():
         from shortcut_nb.mini.evaluate import evaluate as measure
         from shortcut_nb.mini.evaluate import write_card
 
-        found = measure(seed)
+        if write and (weights is not None or only):
+            raise UserError("--write measures all of the shipped models: leave the rest out.")
+        found = measure(seed, only, weights=weights)
         if write:
             write_card(found)
         missed = [bar["key"] for bar in found["bars"] if not bar["reached"]]

@@ -70,6 +70,7 @@ class Models:
         self._given: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
+        self._measures: dict[str, Any] = {}
         self._priors: dict[tuple[Any, ...], Latents] = {}
         # Where class pictures are kept between processes; a store may put itself here.
         self.keep_prior: KeepPrior | None = None
@@ -306,6 +307,21 @@ class Models:
         """The face recogniser of the metrics."""
         ref = self._checked("faces")
         return opening.open_faces(ref)
+
+    def measure(self, name: str) -> Any:
+        """A further network of the metrics or the analysis, of the kind that its loader says.
+
+        Raises:
+            UserError: when the profile names no such measure.
+        """
+        if name not in self._measures:
+            ref = self._checked(f"measure:{name}")
+            self._measures[name] = opening.open_measure(ref, self.device)
+        return self._measures[name]
+
+    def has(self, *roles: str) -> bool:
+        """Whether the profile names a model for every role."""
+        return set(roles) <= set(self.profile.models())
 
     def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
         """The network of a purifier, in evaluation mode; the profile's loader says of which kind.

@@ -6,8 +6,10 @@ diffusers or transformers are loaded, so that what is missing is said at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .errors import UserError
 from .weights import ModelRef, checked
 
 if TYPE_CHECKING:
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
 
     from .clip import Clip
     from .diffusion import Diffusion
-    from .metrics import Detector, FaceEncoder, IdentityEncoder
+    from .metrics import (
+        AttributeReader,
+        DamageRegressor,
+        Detector,
+        FaceEncoder,
+        IdentityEncoder,
+    )
     from .networks import FaceNetwork, PixelDiffusion
 
     Device = str | torch.device
@@ -70,6 +78,44 @@ def open_faces(ref: ModelRef) -> FaceEncoder:
     from .metrics import FaceEncoder
 
     return FaceEncoder.open(path, **ref.options)
+
+
+def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
+    """What reads a person's attributes off a picture."""
+    path = checked(ref)
+    from .metrics import AttributeReader
+
+    return AttributeReader.from_folder(path, device, **ref.options)
+
+
+def open_damage(ref: ModelRef, device: Device) -> DamageRegressor:
+    """What says how damaged a picture is."""
+    path = checked(ref)
+    from .metrics import DamageRegressor
+
+    return DamageRegressor.from_folder(path, device, **ref.options)
+
+
+MEASURES: dict[str, Callable[[ModelRef, Device], Any]] = {
+    "image-embedder": open_identity,
+    "open_clip": open_clip_model,
+    "attributes": open_attributes,
+    "damage": open_damage,
+}
+"""Who opens a further measure, by its loader."""
+
+
+def open_measure(ref: ModelRef, device: Device) -> Any:
+    """A further network of the metrics or the analysis; its loader says of which kind.
+
+    Raises:
+        UserError: a loader that opens no measure.
+    """
+    if ref.loader not in MEASURES:
+        raise UserError(
+            f"a measure's loader is one of {', '.join(MEASURES)}; {ref.id!r} names {ref.loader!r}"
+        )
+    return MEASURES[ref.loader](ref, device)
 
 
 def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:

@@ -71,12 +71,13 @@ class Profile(Strict):
     """Everything an experiment needs to name; see profiles/*.yaml.
 
     `resolution` is in pixels, the side of a square. `ensemble` names further text-to-image models
-    for attacks on several at once. `prior_guidance_scale` draws the class
-    pictures of prior preservation: 1 is the model's own distribution, which training on guided
-    pictures would sharpen further with every step. `purifier` is the
-    defence's own, a name or a chain; `subjects` are what experiments run on. `defaults` maps the
-    name of an attack, purifier or trainer to its hyperparameters. Trained weights of up to
-    `keep_trained_mb` megabytes are kept in the store.
+    for attacks on several at once. `measures` are further networks of the metrics ("attributes",
+    "damage") and of the analysis ("clip-plain"); a metric whose measure is not named is left out.
+    `prior_guidance_scale` draws the class pictures of prior preservation: 1 is the model's own
+    distribution, which training on guided pictures would sharpen further with every step.
+    `purifier` is the defence's own, a name or a chain; `subjects` are what experiments run on.
+    `defaults` maps the name of an attack, purifier or trainer to its hyperparameters. Trained
+    weights of up to `keep_trained_mb` megabytes are kept in the store.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Profile(Strict):
     faces: ModelRef | None = None
     ensemble: list[ModelRef] = Field(default_factory=list)
     purifiers: dict[str, ModelRef] = Field(default_factory=dict)
+    measures: dict[str, ModelRef] = Field(default_factory=dict)
     purifier: str = "jpeg"
     prompts: PromptDefaults = Field(default_factory=PromptDefaults)
     concepts: list[str] = Field(default=["a photo of a person", "a noisy pattern"], min_length=2)
@@ -99,11 +101,13 @@ class Profile(Strict):
     keep_trained_mb: float = Field(default=500, ge=0)
 
     def models(self) -> dict[str, ModelRef]:
-        """Every model that is named, by role; further ones are "ensemble:0", "purifier:<name>"."""
+        """Every model that is named, by role; further ones "ensemble:0", "purifier:NAME" and
+        "measure:NAME"."""
         main = {role: getattr(self, role) for role in MAIN}
         main = {role: ref for role, ref in main.items() if ref is not None}
         main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
-        return main | {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
+        main |= {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
+        return main | {f"measure:{name}": ref for name, ref in self.measures.items()}
 
 
 def available_profiles() -> list[str]:

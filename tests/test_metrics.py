@@ -94,8 +94,8 @@ def bright_and_dark():
 
 def test_registry_names_are_the_classes_names():
     assert set(METRICS) == {
-        "identity", "detection", "quality", "texture", "coarse_texture", "faithfulness",
-        "faces",
+        "identity", "attributes", "detection", "quality", "intactness", "texture",
+        "coarse_texture", "faithfulness", "faces",
     }  # fmt: skip
     assert all(cls.name == name for name, cls in METRICS.items())
 
@@ -133,7 +133,9 @@ class Redness:
 
 
 def test_a_registered_metric_is_scored_and_named(encoder, detector, quality, monkeypatch):
-    models = SimpleNamespace(clip=quality.clip, identity=encoder, detector=detector)
+    models = SimpleNamespace(
+        clip=quality.clip, identity=encoder, detector=detector, has=lambda *roles: False
+    )
     x, clean = pictures(), pictures(seed=1)
     before = score(models, x, clean)
     assert "redness" not in before and "psnr" not in before

@@ -162,7 +162,7 @@ def test_two_models_of_identity_and_attributes_train(world, tmp_path):
     clean = encoders.fit_identity(pool, folder, **HOW)
     hardened = encoders.fit_identity(pool, folder, hardened=True, **HOW)
     assert not torch.equal(next(clean.parameters()), next(hardened.parameters()))
-    attributes = encoders.fit_attributes(pool, folder, **HOW)
+    attributes = encoders.fit_attributes((pool, pool), folder, **HOW)
     assert attributes.config.id2label[0] == "hair:NONE"
     assert attributes(torch.zeros(2, 3, 64, 64)).logits.shape == (2, 52)
 

@@ -6,7 +6,9 @@ import pandas as pd
 from torch import Tensor
 
 from ..registry import Registry
+from .attributes import AttributeMatch, AttributeReader
 from .base import Column, Metric
+from .damage import DamageRegressor, Intactness
 from .detection import Detection, Detector, ObjectDetector
 from .face_match import FaceMatch
 from .faces import FaceEncoder, HogFinder, LbpFinder
@@ -19,8 +21,10 @@ from .texture import CoarseTexture, Texture
 
 _ALL: tuple[type[Metric], ...] = (
     IdentityMatch,
+    AttributeMatch,
     Detection,
     ClipQuality,
+    Intactness,
     Texture,
     CoarseTexture,
     Faithfulness,
@@ -43,9 +47,12 @@ def describe(column: str) -> Column:
 
 __all__ = [
     "METRICS",
+    "AttributeMatch",
+    "AttributeReader",
     "ClipQuality",
     "CoarseTexture",
     "Column",
+    "DamageRegressor",
     "Detection",
     "Detector",
     "ObjectDetector",
@@ -56,6 +63,7 @@ __all__ = [
     "LbpFinder",
     "IdentityEncoder",
     "IdentityMatch",
+    "Intactness",
     "Interval",
     "Metric",
     "Texture",

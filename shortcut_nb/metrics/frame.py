@@ -33,6 +33,8 @@ def score_pictures(
 ) -> pd.DataFrame:
     """One row per picture, with the columns of every metric that needs no originals.
 
+    A metric whose ``roles`` the profile does not name is left out.
+
     Args:
         metrics: the registry, by name.
         models: see :meth:`.base.Metric.open`.

@@ -28,7 +28,7 @@ class PDMPure(DiffPure):
     shown a 64-pixel copy beside the noised picture, with guidance 7; then the ×4 upscaler to
     1,024 pixels, and back to the input's size. Here stage II is the profile's unconditional DDPM:
     no words, no small copy, no guidance, and overlapping windows instead of a resize to 256. The
-    last stage is the purifier "sr", which shrinks by four and enlarges by four: it takes away
+    last stage is the purifier "sr", which shrinks and enlarges by the same factor: it takes away
     more than PDM-Pure's, which enlarges first.
 
     Args:

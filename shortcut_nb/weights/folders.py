@@ -14,7 +14,13 @@ from .pipelines import check_fit, check_supported
 
 INDEX = "model_index.json"
 CLIP_CONFIG = "open_clip_config.json"
-TRANSFORMERS_LOADERS = ("image-embedder", "image-classifier", "object-detector")
+TRANSFORMERS_LOADERS = (
+    "image-embedder",
+    "image-classifier",
+    "object-detector",
+    "attributes",
+    "damage",
+)
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # never opened here
 DLIB_FILES = ("shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")

@@ -21,6 +21,8 @@ Loader = Literal[
     "image-embedder",
     "image-classifier",
     "object-detector",
+    "attributes",
+    "damage",
     "unet-restorer",
     "ddpm",
     "upscaler",

@@ -17,9 +17,8 @@ import torch
 import typer
 
 from . import losses
-from .jobs import JOBS, Workshop, costs, run
+from .jobs import JOBS, Workshop, costs, pool_sizes, run
 from .machine import Machine
-from .pool import PoolSize
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 PARTS = ("vae", "fine", "text")
@@ -83,8 +82,7 @@ def main(
     wanted = only or list(JOBS)
     check_names(wanted)
     machine = Machine.here(workers, graphs)
-    sizes = {"size": PoolSize.of(pool), "apart": PoolSize.apart(pool)}
-    shop = Workshop(folder, into, machine, batch, **sizes)
+    shop = Workshop(folder, into, machine, batch, **pool_sizes(pool))
     for name in JOBS:
         if name not in wanted:
             continue

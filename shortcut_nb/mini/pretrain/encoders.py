@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, interpolate, normalize
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from ..attributes import GROUPS, labels_of
@@ -20,6 +20,8 @@ from .vae import to_tensor
 PEOPLE = 32
 PICTURES = 4
 NOISY_SHARE = 0.35
+ATTRIBUTE_SIZE = 128
+SHIFT = 4
 
 
 def config(widths: tuple[int, ...], **more) -> ResNetConfig:
@@ -104,8 +106,22 @@ def fit_identity(
     return trained.model.cpu()
 
 
+def augmented(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pictures mirrored or not, moved by up to four pixels, a little darker or brighter."""
+    out = np.empty_like(pictures)
+    for i, picture in enumerate(pictures):
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        down, right = rng.integers(0, 2 * SHIFT + 1, 2)
+        padded = np.pad(picture, ((SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
+        high, wide = picture.shape[:2]
+        moved = padded[down : down + high, right : right + wide]
+        out[i] = np.clip(moved * rng.uniform(0.9, 1.1), 0, 255)
+    return out
+
+
 def fit_attributes(
-    pool: Pool,
+    pools: tuple[Pool, ...],
     folder: Path,
     *,
     steps: int,
@@ -115,7 +131,8 @@ def fit_attributes(
 ) -> ResNetForImageClassification:
     """Hair, hair colour, skin, facial hair, glasses and nose, read off clean pictures.
 
-    One network, one softmax for each attribute; its labels are "attribute:VALUE".
+    One network, one softmax for each attribute; its labels are "attribute:VALUE". It wants
+    pictures of ``ATTRIBUTE_SIZE`` pixels: a nose is six pixels of 64 × 64.
     """
     torch.manual_seed(seed)
     names = [f"{attribute}:{value}" for attribute, values in GROUPS.items() for value in values]
@@ -128,22 +145,27 @@ def fit_attributes(
             num_labels=len(labels),
         )
     )
-    people = {number: labels_of(who) for number, who in pool.people.items()}
+    people = [{number: labels_of(who) for number, who in pool.people.items()} for pool in pools]
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        rows = rng.integers(len(pool.pictures), size=96)
-        labels = np.array([people[int(pool.index[row])] for row in rows])
-        return {"pictures": pool.pictures[rows], "labels": labels}
+        pictures, labels = [], []
+        for pool, labels_by_number in zip(pools, people, strict=True):
+            rows = rng.integers(len(pool.pictures), size=96 // len(pools))
+            pictures.append(augmented(pool.pictures[rows], rng))
+            labels += [labels_by_number[int(pool.index[row])] for row in rows]
+        return {"pictures": np.concatenate(pictures), "labels": np.array(labels)}
 
     def loss_of(model: Classifier, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        logits = model(to_tensor(batch["pictures"])).float()
+        side = (ATTRIBUTE_SIZE, ATTRIBUTE_SIZE)
+        x = interpolate(to_tensor(batch["pictures"]), side, mode="bilinear", antialias=True)
+        logits = model(x).float()
         parts = logits.split([len(values) for values in GROUPS.values()], dim=1)
         columns = zip(parts, batch["labels"].T, strict=True)
         return sum(cross_entropy(part, label, ignore_index=-1) for part, label in columns)
 
     trained = train(
         "attributes", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=2e-3,
+        machine=machine, seed=seed, lr=2e-3, weight_decay=1e-2,
     )  # fmt: skip
     return trained.model.cpu()
 

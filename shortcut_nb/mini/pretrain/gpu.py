@@ -22,9 +22,8 @@ from typing import Annotated
 import torch
 import typer
 
-from .jobs import JOBS, Job, Workshop, costs, run
+from .jobs import JOBS, Job, Workshop, costs, pool_sizes, run
 from .machine import Machine
-from .pool import PoolSize
 
 log = logging.getLogger(__name__)
 PIECE = 15 * 2**20
@@ -167,8 +166,9 @@ def main(
     started = time.monotonic()
     into = folder / "weights"
     into.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(folder, into, batch=batch, size=PoolSize.of(pool), apart=PoolSize.apart(pool))
-    pictures = len(shop.pool.pictures) + len(shop.pool_apart.pictures)
+    shop = Workshop(folder, into, batch=batch, **pool_sizes(pool))
+    pools = (shop.pool, shop.pool_apart, shop.strangers)
+    pictures = sum(len(one.pictures) for one in pools)
     log.info("%d pictures after %.0f s", pictures, time.monotonic() - started)
     left = minutes * 60 - (time.monotonic() - started)
     reserve = min(30.0, 0.15 * left)  # encoding latents, publishing, packing

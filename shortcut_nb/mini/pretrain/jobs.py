@@ -50,6 +50,7 @@ class Workshop:
     batch: int = 1
     size: PoolSize = field(default_factory=PoolSize)
     apart: PoolSize = field(default_factory=PoolSize.apart)
+    strange: PoolSize = field(default_factory=PoolSize.strangers)
     renderers: int | None = None
 
     @cached_property
@@ -61,6 +62,11 @@ class Workshop:
     def pool_apart(self) -> Pool:
         """Pictures for the measure of quality alone."""
         return render_pool(self.folder / "apart.npy", self.apart, self.renderers)
+
+    @cached_property
+    def strangers(self) -> Pool:
+        """Pictures of many people, for the reader of attributes."""
+        return render_pool(self.folder / "strangers.npy", self.strange, self.renderers)
 
     @cached_property
     def words(self) -> CLIPTokenizer:
@@ -86,6 +92,15 @@ class Workshop:
         if not path.exists():
             raise FileNotFoundError(f"there is no {name!r} in {self.folder}: train {name!r} first")
         return path
+
+
+def pool_sizes(pictures: int | None = None) -> dict[str, PoolSize]:
+    """The pools of the shipped models, or small ones of about so many pictures."""
+    return {
+        "size": PoolSize.of(pictures),
+        "apart": PoolSize.apart(pictures),
+        "strange": PoolSize.strangers(pictures),
+    }
 
 
 @dataclass(frozen=True)
@@ -180,7 +195,7 @@ def _identity_hardened(shop: Workshop, **plan: Any) -> None:
 
 
 def _attributes(shop: Workshop, **plan: Any) -> None:
-    model = encoders.fit_attributes(shop.pool, shop.folder, **plan)
+    model = encoders.fit_attributes((shop.pool, shop.strangers), shop.folder, **plan)
     publish(shop.into, "attributes", model.half().save_pretrained)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from .text_keys import make_portable
+
 
 def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
     """Write a model's folder beside the old one, then swap; refresh ``sha256.json``."""
@@ -18,6 +20,7 @@ def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     save(fresh)
+    make_portable(fresh)
     for path in fresh.rglob("config.json"):  # diffusers notes where a part was read from
         config = json.loads(path.read_text())
         if config.pop("_name_or_path", None) is not None:

@@ -1,0 +1,21 @@
+"""How good the miniature's models are, on identities none of them has seen.
+
+Each module measures one kind of model and returns plain numbers; :func:`evaluate` runs them all
+and sets them against bars.
+"""
+
+from .card import BARS, CARD, MEASURES, NEXT, evaluate, in_folder, write_card
+from .pictures import held_out, noisy, patterns
+
+__all__ = [
+    "BARS",
+    "CARD",
+    "MEASURES",
+    "NEXT",
+    "evaluate",
+    "held_out",
+    "in_folder",
+    "noisy",
+    "patterns",
+    "write_card",
+]

@@ -1,0 +1,157 @@
+"""The model card: every measure, what training cost, and which bars are reached."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...errors import UserError
+from ...files import write_json
+from ...lab import Lab
+from ...profile import Profile, load_profile
+from . import autoencoder, clips, personalisation, purifiers, recognition, text_to_image
+from .attributes import attributes
+from .damage import damage
+
+Bars = tuple[tuple[str, str, float], ...]
+CARD = Path(__file__).parents[1] / "card.json"
+WEIGHTS = Path(__file__).parents[1] / "weights"
+PACKAGED = "package:mini/weights/"
+
+# (key, comparison, bar): what the shipped models, the first miniature's, were meant to reach.
+BARS: Bars = (
+    ("vae.psnr_clean", ">=", 27.0),
+    ("vae.psnr_noisy", ">=", 20.0),
+    ("clip.person_vs_pattern", ">=", 0.99),
+    ("clip.clean_vs_noisy", ">=", 0.97),
+    ("clip.recall_at_1_over_chance", ">=", 10.0),
+    ("identity.auc_clean", ">=", 0.99),
+    ("identity.auc_noisy", ">=", 0.95),
+    ("detector.found", ">=", 0.99),
+    ("detector.false_alarms", "<=", 0.02),
+    ("personalisation.ims", ">=", 0.6),
+    ("personalisation.ims_minus_class", ">=", 0.4),
+    ("personalisation.class_drift", "<=", 0.15),
+    ("personalisation.seconds", "<=", 90.0),
+    ("text_to_image.found", ">=", 0.98),
+    ("text_to_image.obeyed", ">=", 0.8),
+    ("text_to_image.noisy_prompt_is_noisy", ">=", 0.9),
+)
+# What a miniature in training must reach before it takes their place.
+NEXT: Bars = (
+    ("vae.psnr_clean", ">=", 32.0),
+    ("vae.psnr_noisy", ">=", 21.0),
+    ("vae.attributes_lost", "<=", 2.0),
+    ("clip.person_vs_pattern", ">=", 0.99),
+    ("clip.clean_vs_noisy", ">=", 0.97),
+    ("clip.recall_at_1_over_chance", ">=", 10.0),
+    ("clip_plain.recall_to_other", ">=", 1.0),
+    ("identity.auc_clean", ">=", 0.99),
+    ("attributes.accuracy", ">=", 0.95),
+    ("damage.auc", ">=", 0.95),
+    ("damage.monotone", ">=", 1.0),
+    ("detector.found", ">=", 0.99),
+    ("detector.false_alarms", "<=", 0.02),
+    ("purifiers.likeness_restorer", ">=", 0.97),
+    ("purifiers.likeness_ddspure", ">=", 0.97),
+    ("purifiers.likeness_sr", ">=", 0.93),
+    ("purifiers.psnr_sr", ">=", 26.0),
+    ("text_to_image.found", ">=", 0.99),
+    ("text_to_image.obeyed", ">=", 0.85),
+    ("text_to_image.noisy_prompt_is_noisy", ">=", 0.9),
+    ("copies.closeness", "<=", 1.25),
+    ("ensemble.found", ">=", 0.98),
+    ("personalisation.reached", ">=", 0.9),
+)
+MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
+    "vae": autoencoder.vae,
+    "clip": clips.clip,
+    "clip_plain": clips.clip_plain,
+    "identity": recognition.identity_encoder,
+    "attributes": attributes,
+    "damage": damage,
+    "detector": recognition.detector,
+    "purifiers": purifiers.purifiers,
+    "text_to_image": text_to_image.text_to_image,
+    "ensemble": text_to_image.ensemble,
+    "copies": text_to_image.copies,
+    "personalisation": personalisation.personalisation,
+}
+
+
+def in_folder(weights: Path, profile: str | Profile = "mini") -> Profile:
+    """A profile with its packaged models taken from another folder, where that has them."""
+    content = load_profile(profile).model_dump()
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: moved(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [moved(each) for each in value]
+        if isinstance(value, str) and value.startswith(PACKAGED):
+            path = weights / value.removeprefix(PACKAGED)
+            return str(path.resolve()) if path.exists() else value
+        return value
+
+    return Profile.model_validate(moved(content))
+
+
+def judge(measured: dict[str, dict[str, Any]], bars: Bars) -> list[dict[str, Any]]:
+    """Each bar whose model was measured, with its value and whether it is reached."""
+    rows = []
+    for key, sign, bar in bars:
+        model, name = key.split(".")
+        if model in measured:
+            value = measured[model][name]
+            reached = value >= bar if sign == ">=" else value <= bar
+            row = {"key": key, "value": value, "sign": sign, "bar": bar, "reached": reached}
+            rows.append(row)
+    return rows
+
+
+def evaluate(
+    seed: int = 0,
+    only: list[str] | None = None,
+    lab: Lab | None = None,
+    weights: Path | None = None,
+) -> dict[str, Any]:
+    """Measure every model (or some) and judge each number against its bar.
+
+    Args:
+        weights: a folder of models in training, judged by the bars of ``NEXT``; None is the
+            shipped models, judged by ``BARS``.
+
+    Raises:
+        UserError: a measure that there is not, or no such folder.
+
+    Returns ``{"seed", "measured": {model: {name: number}}, "bars": [{…, "reached"}]}``.
+    """
+    if unknown := sorted(set(only or []) - set(MEASURES)):
+        raise UserError(f"there is no measure {unknown[0]!r}; there are {', '.join(MEASURES)}")
+    if weights is not None and not weights.is_dir():
+        raise UserError(f"there is no folder {weights}: name the one that training writes into")
+    lab = lab or Lab("mini" if weights is None else in_folder(weights))
+    measured = {}
+    for name, measure in MEASURES.items():
+        if only is None or name in only:
+            measured[name] = measure(lab, seed=seed)
+    bars = judge(measured, BARS if weights is None else NEXT)
+    return {"seed": seed, "measured": measured, "bars": bars}
+
+
+def write_card(measured: dict[str, Any]) -> Path:
+    """Write ``card.json``: what was measured, what training cost, and on what machine."""
+    costs = WEIGHTS / "costs.json"
+    training = json.loads(costs.read_text("utf-8")) if costs.is_file() else {}
+    machine = {
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    write_json(CARD, measured | {"training": training, "machine": machine})
+    return CARD
