@@ -123,9 +123,7 @@ def test_super_resolution_takes_the_factor_of_its_upscaler():
     assert sizes == [(16, 16)]
 
 
-def test_the_namespace_of_models_says_what_it_has():
+def test_a_metric_on_a_measure_says_whether_it_can_be_had():
     models = SimpleNamespace(has=lambda *roles: "measure:damage" in roles)
-    from shortcut_nb.metrics.frame import available
-
-    assert available(Intactness, models)
-    assert not available(AttributeMatch, models)
+    assert Intactness.available(models)
+    assert not AttributeMatch.available(models)

@@ -142,7 +142,7 @@ def pack(folder: Path, into: Path, out: Path) -> list[Path]:
         for kind in ("jsonl", "json", "log"):
             for path in sorted(folder.glob(f"*.{kind}")):
                 tar.add(path, arcname=f"logs/{path.name}")
-    pieces = []
+    pieces: list[Path] = []
     with archive.open("rb") as stream:
         while data := stream.read(PIECE):
             piece = out / f"pretrained.tar.{len(pieces):02d}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ def fit(
 
     def loss_of(model: PixelDenoiser, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         x = to_tensor(batch["pictures"])
-        like = {"generator": generator, "device": x.device}
+        like: dict[str, Any] = {"generator": generator, "device": x.device}
         noise = torch.randn(x.shape, **like)
         # Purifiers start from little noise: three draws in four are from the first third.
         t = torch.randint(0, 1000, (len(x),), **like)

@@ -29,7 +29,7 @@ def make_portable(folder: Path) -> list[Path]:
 
 
 def _encoders(folder: Path) -> list[Path]:
-    changed = []
+    changed: list[Path] = []
     for path in sorted(folder.rglob("config.json")):
         config = json.loads(path.read_text(encoding="utf-8"))
         if config.get("model_type") != "clip_text_model":

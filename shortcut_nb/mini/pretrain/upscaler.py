@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,7 +153,7 @@ def fit(
             words = text(batch["ids"]).last_hidden_state.float()
             posterior = vae.encode(to_tensor(batch["pictures"])).latent_dist
             mean, std = posterior.mean.float(), posterior.std.float()
-        like = {"generator": generator, "device": device}
+        like: dict[str, Any] = {"generator": generator, "device": device}
         z = (mean + std * torch.randn(mean.shape, **like)) * scale
         side = batch["pictures"].shape[1] // FACTOR
         small = interpolate(to_tensor(batch["seen"]), (side, side), mode="bicubic", antialias=True)
