@@ -1,6 +1,6 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast oldest lint notebooks figures lab bench pretrain pretrain-gpu clean
+.PHONY: help demo test fast oldest lint notebooks figures lab bench pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -21,6 +21,7 @@ help:
 	@echo "make bench      run the benchmarks"
 	@echo "make pretrain   train the miniature again from nothing; resumes"
 	@echo "make pretrain-gpu  the same on one large GPU, in minutes; OUT=FOLDER takes the result"
+	@echo "make badges     REPO=owner/name: Colab badges, and where Colab installs from"
 	@echo "make clean      delete the environment, caches and build products"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -68,6 +69,9 @@ pretrain: $(STAMP)
 # Where the packages are there already (no environment of its own): make pretrain-gpu BIN=/usr/bin STAMP=
 pretrain-gpu: $(STAMP)
 	$(BIN)/python3 -m shortcut_nb.mini.pretrain.gpu
+
+badges: $(STAMP)
+	$(BIN)/python -m shortcut_nb.colab $(REPO)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks

@@ -78,8 +78,7 @@ def protect(
             if photos is None:
                 result.save(output.folder, list(subject.files) or None, force)
             else:
-                with output.filling() as folder:
-                    carried(photos, result).save(folder)
+                carried(photos, result).save(output.folder, force)
         count = len(result.images) if photos is None else len(photos)
         typer.echo(
             f"finished: wrote {count} protected {_kind(photos)} to {output.folder} "
@@ -119,7 +118,7 @@ def purify(
             else:
                 from .photos import purified
 
-                purified(photos, chosen, lab, bar).save(folder)
+                purified(photos, chosen, lab, bar).put(folder)
             files = sorted(path.name for path in folder.iterdir())
             write_json(folder / "purify.json", {"purifier": repr(chosen), "files": files})
         typer.echo(

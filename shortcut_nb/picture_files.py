@@ -18,7 +18,7 @@ FORMATS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
     ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", *HEIC,
 )  # fmt: skip
-RECORDS = ("attack.json", "purify.json", "personalize.json")
+RECORDS = ("attack.json", "purify.json", "personalize.json", "photos.json")
 _NAMED = 5
 _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 _RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")

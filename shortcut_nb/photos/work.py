@@ -14,6 +14,7 @@ from ..attacks import AttackResult, BoundAttack
 from ..budget import Budget
 from ..files import expand, write_json, writing
 from ..lab import Lab
+from ..outputs import check_output
 from ..picture_files import stems_of
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
@@ -47,7 +48,24 @@ class FullSize:
         for number, photo in enumerate(self.photos.photos):
             yield self.result_of(photo, number)
 
-    def save(self, folder: str | Path, on_step: OnStep | None = None) -> list[int]:
+    def save(self, folder: str | Path, force: bool = False) -> Path:
+        """Write every photo, all or nothing; see :meth:`put`.
+
+        Args:
+            force: replace an earlier result there.
+
+        Raises:
+            AlreadyThere, CannotWrite: see :func:`shortcut_nb.outputs.check_output`.
+        """
+        record = "purify.json" if self.attack is None else "attack.json"
+        output = check_output(folder, record, force=force)
+        with output.filling() as fresh:
+            self.put(fresh)
+            if self.attack is None:
+                write_json(fresh / record, {"files": sorted(p.name for p in fresh.iterdir())})
+        return output.folder
+
+    def put(self, folder: str | Path, on_step: OnStep | None = None) -> list[int]:
         """Write each as PNG under the photo's name, one in memory at a time.
 
         Pixels are upright and EXIF data are not kept: where a photo was taken stays with its owner.
