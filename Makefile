@@ -1,6 +1,6 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast oldest lint notebooks figures lab bench pretrain pretrain-gpu badges clean
+.PHONY: help demo test fast oldest lint notebooks figures lab bench results pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -19,6 +19,7 @@ help:
 	@echo "make figures    draw every figure again (the same run)"
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"
+	@echo "make results    measure every question and the paper's matrix; resumes (days on two cores)"
 	@echo "make pretrain   train the miniature again from nothing; resumes"
 	@echo "make pretrain-gpu  the same on one large GPU, in minutes; OUT=FOLDER takes the result"
 	@echo "make badges     REPO=owner/name: Colab badges, and where Colab installs from"
@@ -62,6 +63,14 @@ lab: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks -s
+
+results: $(STAMP)
+	for name in story strength purification benchmark; do \
+	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save || exit 1; \
+	done
+	for name in methods mismatch shortcut identifier traces decoupling words adaptive; do \
+	  $(BIN)/python -m shortcut_nb.experiments.$$name || exit 1; \
+	done
 
 pretrain: $(STAMP)
 	$(BIN)/python -m shortcut_nb.mini.pretrain

@@ -49,6 +49,10 @@ def bench(
     seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
+    memory: Annotated[int, typer.Option(min=0, help="Runs for each peak memory; 0: none.")] = 0,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
+    ] = False,
 ) -> None:
     """Measure an experiment: what is kept is not made again, and a killed run goes on.
 
@@ -75,6 +79,10 @@ def bench(
             )
         finally:
             runs.close()
+        if memory:
+            _add_memory(experiment, result, profile, memory)
+        if save:
+            typer.echo(f"wrote {_save(experiment, pipeline, result)}")
         _show(experiment, result, out)
 
 
@@ -117,6 +125,30 @@ def _check(out: Path | None) -> None:
     """Whether the CSV can be written, before any work."""
     if out is not None and not out.expanduser().parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+
+
+def _add_memory(experiment: Experiment, result: Result, profile: str, runs: int) -> None:
+    """A column of the peak memory of each cell's purifier or attack, in MiB."""
+    from .experiments.memory import MEMORY
+    from .experiments.peaks import peaks
+    from .progress import StepInfo, progress
+
+    cells = {name: cell for name, (cell, _) in experiment.all_cells().items()}
+    bar = progress("memory")
+    taken = peaks(cells, profile, runs, lambda done, total: bar(StepInfo(done, total)))
+    result.frame[MEMORY] = result.frame["condition"].map(taken)
+
+
+def _save(experiment: Experiment, pipeline: Pipeline, result: Result) -> Path:
+    """Keep the means and the predictions as the profile's result of the experiment's name."""
+    from .experiments.measured import Measurement
+
+    measured = Measurement.of(
+        experiment.name, result.frame, contrasts=tuple(experiment.contrasts),
+        question=experiment.question, profile=pipeline.lab.profile.name,
+        failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
+    )  # fmt: skip
+    return measured.write()
 
 
 def _show(experiment: Experiment, result: Result, out: Path | None) -> None:

@@ -9,6 +9,7 @@ from shortcut_nb.cli import app
 from shortcut_nb.cli_bench import parse_seeds
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment, parse
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.profile import load_profile
 from tests.tiny_profile import tiny_profile
@@ -38,7 +39,8 @@ def place(tmp_path_factory):
 
 
 def bench(place, *words):
-    environment = {"SHORTCUT_NB_CACHE": str(place / "store"), "SHORTCUT_NB_HEADLESS": "1"}
+    environment = {"SHORTCUT_NB_CACHE": str(place / "store"), "SHORTCUT_NB_HEADLESS": "1",
+                   "SHORTCUT_NB_RESULTS": str(place / "results")}  # fmt: skip
     profile = ["--profile", str(place / "tiny.yaml")]
     return CliRunner().invoke(app, ["bench", *map(str, words), *profile], env=environment)
 
@@ -52,6 +54,11 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     assert "noise lowers quality" in done.output
     rows = pd.read_csv(place / "rows.csv", keep_default_na=False)
     assert len(rows) == 2 * 2 * 2 and set(rows["condition"]) == {"none", "noise"}
+    saved = bench(place, place / "noise.yaml", "--save")
+    assert saved.exit_code == 0, saved.output
+    kept = Measurement.read("noise", "tiny", place / "results" / "tiny")
+    assert len(kept.frame) == 4 and kept.question == QUESTION["question"]
+    assert list(kept.verdicts()["contrast"]) == ["noise lowers quality"]
     again = bench(place, place / "noise.yaml", "--plan")
     assert "0 to make" in again.output and "4 to make" not in again.output
 
@@ -132,10 +139,14 @@ def test_axes_are_crossed_and_named():
 def test_every_question_of_the_package_opens(name):
     experiment = open_experiment(name, load_profile("mini"))
     assert experiment.name == name and experiment.question.endswith("?")
-    conditions = set(experiment.all_cells())
+    cells = experiment.all_cells()
+    sheets = set(experiment.sheets).union(*(cell.sheets for cell, _ in cells.values()))
+    rows = [{"condition": condition} | labels for condition, (_, labels) in cells.items()]
     for contrast in experiment.contrasts:
-        for cell in contrast.cells():
-            assert cell.get("condition", next(iter(conditions))) in conditions, contrast.name
+        for chosen in contrast.cells():
+            assert chosen.pop("sheet") in sheets, contrast.name
+            assert any(chosen.items() <= row.items() for row in rows), contrast.name
+    assert sum(contrast.primary for contrast in experiment.contrasts) == 1
 
 
 def test_the_benchmark_is_the_papers_matrix():

@@ -1,13 +1,13 @@
 """The purification table: realignment, faithfulness, what is restored and what is left."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import purification
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.memory import peak_memory
+from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.metrics import bootstrap_mean
 from shortcut_nb.store import Store
@@ -51,26 +51,29 @@ def test_available_are_those_with_weights(lab):
     assert "face-restorer" not in names
 
 
-def test_report(tmp_path):
-    purification.report(frame(), "16/255", tmp_path)
-    content = json.loads((tmp_path / "purification.json").read_text())
-    assert {row["purifier"] for row in content["rows"]} == {"none", "vae", "jpeg"}
-    assert (tmp_path / "purification_quality.png").stat().st_size > 1000
+def test_what_bench_kept_gives_the_table(tmp_path):
+    pictures = frame().rename(columns={"prompt": "sheet"}).assign(eps="16/255")
+    clean = pictures["condition"] == "clean"
+    pictures["condition"] = pictures["condition"].mask(clean, "none | none")
+    pictures["attack"] = pictures["attack"].mask(clean, "none")
+    pictures["memory_mib"] = pictures["purifier"].map({"vae": 700.0})
+    Measurement.of("purification", pictures).write(tmp_path)
+    content = shipped("purification", folder=tmp_path)
+    rows = pd.DataFrame(content["rows"]).set_index("purifier")
+    assert set(rows.index) == {"none", "vae", "jpeg"} and content["samples"] == 3
+    straight = purification.table(frame()).set_index("purifier")
+    for column in ("realigned", "quality_restored", "ims_missing_left"):
+        assert rows[column].to_numpy() == pytest.approx(straight[column].to_numpy(), nan_ok=True)
+    assert rows.loc["vae", "memory_mib"] == 700 and pd.isna(rows.loc["jpeg", "memory_mib"])
 
 
-def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
+def test_memory_is_measured_in_a_process_of_its_own():
     assert purification.quick("codesr") == {"steps": 2}
     assert purification.quick("gridpure") == {"steps": 2, "iterations": 1}
     assert purification.quick("ldiffpure+sr") == {}  # both have steps
     assert 100 < purification.memory_of("jpeg") < 20_000
     with pytest.raises(RuntimeError, match="unknown purifier"):
         peak_memory("lab.purifier('nope')")
-    peaks = pd.DataFrame({"purifier": ["vae"] * 3, "memory_mib": [700.0, 600.0, 900.0]})
-    purification.report(frame(), "16/255", tmp_path, peaks)
-    rows = json.loads((tmp_path / "purification.json").read_text())["rows"]
-    vae = next(row for row in rows if row["purifier"] == "vae")
-    ends = [vae[f"memory_mib{end}"] for end in ("_low", "", "_high")]
-    assert ends == [600, 700, 900]
 
 
 def test_faithfulness_and_realignment_have_intervals_over_subjects():

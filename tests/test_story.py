@@ -1,12 +1,12 @@
 """The claims: signs, intervals, verdicts, and a check that fails when a sign is wrong."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import story
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.results import write_result
 
 
@@ -75,9 +75,14 @@ def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
         story.check_claims(frame(LEVELS), "4/255")
 
 
-def test_report_writes_numbers_and_figures(tmp_path):
-    story.report(frame(LEVELS), tmp_path)
-    content = json.loads((tmp_path / "story.json").read_text())
+def test_what_bench_kept_gives_the_claims(tmp_path):
+    pictures = frame(LEVELS).rename(columns={"prompt": "sheet", "condition": "treatment"})
+    pictures["condition"] = pictures["treatment"] + " | " + pictures["eps"]
+    Measurement.of("story", pictures).write(tmp_path)
+    content = shipped("story", folder=tmp_path)
     assert len(content["subjects"]) == 6 and content["samples"] == 3
-    assert all(isinstance(row["holds"], bool | None) for row in content["claims"])
-    assert (tmp_path / "story_quality.png").stat().st_size > 1000
+    straight = by_name(frame(LEVELS))
+    for row in content["claims"]:
+        assert row["difference"] == pytest.approx(straight[row["claim"]]["difference"])
+        assert row["holds"] is straight[row["claim"]]["holds"]
+    assert len(content["claims"]) == len(straight)

@@ -1,32 +1,28 @@
-"""Which purifier gives the person back? ``python -m shortcut_nb.experiments.purification``.
+"""Which purifier gives the person back? What ``shortcut-nb bench purification`` measured.
 
 Every purifier against several attacks at one budget: realignment in CLIP space, faithfulness to
 the clean pictures, what it restores after DreamBooth, seconds a picture, each with its interval
-over subjects; and peak memory. Resumable through the store.
+over subjects; and peak memory (``--memory``).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import pandas as pd
-import typer
-from tqdm.contrib.concurrent import thread_map
 
 from ..analysis.pareto import pareto
 from ..lab import Lab
 from ..metrics import bootstrap_mean
-from ..profile import load_profile
-from ..purify import ALIASES, PURIFIERS, Chain, build, expand, parameter_names, roles
-from ..results import OUT, write_result
+from ..purify import Chain, build, parameter_names, roles
 from . import matrix
-from .figures import score_figures
-from .memory import MEMORY, memories, peak_memory
-from .report import about, between, judge, means, paired, records
+from .measured import Measurement
+from .memory import MEMORY, peak_memory
+from .questions.purification import available as available_to
+from .report import between, judge, paired, records
+from .shipped import whom
 from .stages import Cell, Stages
 
-ATTACKS = ("aspl", "advdm", "photoguard", "metacloak")
 SCORES = ("ims_missing", "quality", "texture")
 FAITHFUL = ("psnr", "ssim", "perceptual", "likeness", "shift", "shift_projection", "purify_seconds")
 # Settings that make a purifier short; its peak memory does not depend on them.
@@ -35,19 +31,7 @@ SHORT = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 def available(lab: Lab) -> list[str]:
     """The purifiers and named chains whose models the lab's profile names, and its own chain."""
-    have, named = set(lab.profile.models()), lab.profile.purifiers
-    known = sorted([*PURIFIERS, *ALIASES])
-    found = [name for name in known if set(roles(build(expand(name, named)))) <= have]
-    return list(dict.fromkeys([*found, lab.profile.purifier]))
-
-
-def cells(eps: str, attacks: list[str], purifiers: list[str]) -> dict[str, Cell]:
-    """Clean pictures, and every attack under every purifier ("none" among them)."""
-    found = {"clean": Cell(eps=eps)}
-    for attack in attacks:
-        for purifier in purifiers:
-            found[f"{attack} | {purifier}"] = Cell(attack, eps=eps, purifier=purifier)
-    return found
+    return available_to(lab.profile)
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -192,52 +176,13 @@ def memory_of(purifier: str, profile: str = "mini") -> float:
     return peak_memory(f"lab.purifier({purifier!r}, **{quick(purifier)})(subject.b)", profile)
 
 
-def main(
-    profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 2,
-    eps: Annotated[str, typer.Option(help="the common budget")] = "16/255",
-    attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
-    purifier: Annotated[list[str] | None, typer.Option(help="these only")] = None,
-    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
-    workers: int = 2,
-    memory: Annotated[int, typer.Option(help="runs for each one's peak memory; 0: none")] = 3,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-) -> None:
-    people = matrix.first_subjects(load_profile(profile), subjects)
-    names = purifier or available(Lab(profile))
-    names = list(dict.fromkeys(["none", *names]))
-    chosen = cells(eps, attack or list(ATTACKS), names)
-    frame = matrix.run(chosen, people, range(seeds), profile=profile, n=n, workers=workers)
-    tasks = [(name, profile) for name in names] * memory
-    peaks = thread_map(_memory, tasks, max_workers=max(1, workers), desc="memory")
-    report(frame, eps, out, pd.DataFrame(peaks, columns=["purifier", MEMORY]), profile)
-
-
-def _memory(task: tuple[str, str]) -> tuple[str, float]:
-    return task[0], memory_of(*task)
-
-
-def report(
-    frame: pd.DataFrame,
-    eps: str,
-    out: Path | None,
-    peaks: pd.DataFrame | None = None,
-    profile: str = "mini",
-) -> None:
-    """Write ``purification.json`` (the table) and a figure a score.
-
-    Args:
-        peaks: MiB (``memory_mib``) of each ``purifier``, a row per run.
-    """
+def content(measured: Measurement) -> dict[str, Any]:
+    """The table of what ``shortcut-nb bench purification --save`` kept."""
+    frame = measured.frame.rename(columns={"sheet": "prompt"})
+    clean = (frame["attack"] == "none") & (frame["purifier"] == "none")
+    frame = frame.assign(condition=frame["condition"].mask(clean, "clean"))
+    frame = frame[clean | (frame["attack"] != "none")]
     rows = table(frame)
-    if peaks is not None and len(peaks):
-        rows = rows.join(memories(peaks, "purifier"), on="purifier")
-    write_result("purification", about(frame, eps) | {"rows": records(rows)}, profile, out)
-    shown = means(frame[frame["prompt"] == "instance"], ["purifier", "attack"], SCORES)
-    score_figures(shown, "purification", f"for each purifier and attack at {eps}",
-                  by="attack", group="purifier", out=out)  # fmt: skip
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    if MEMORY in frame:
+        rows = rows.join(frame.groupby("purifier")[MEMORY].mean(), on="purifier")
+    return {"eps": str(frame["eps"].iloc[0])} | whom(measured) | {"rows": records(rows)}

@@ -81,7 +81,7 @@ def strength() -> str:
         ([f"`{row['attack']}`",
           *(number(row, f"{name}_harm", ends=f"{name}_") for name in harms),
           f"{row['psnr']:.1f}", f"{row['shift_projection']:.2f}", f"{row['attack_seconds']:.0f}",
-          f"{row['memory_mib']:.0f}",
+          f"{row.get('memory_mib', float('nan')):.0f}",
           "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"]
          for row in sorted(rows, key=lambda row: row["quality"])),
     )  # fmt: skip
@@ -135,7 +135,9 @@ def purification() -> str:
             f"`{name}`", f"{row['perceptual']:.2f}", f"{row['likeness']:.2f}",
             f"{row['realigned']:+.2f}",
             *(number(own[attack], "quality_restored") for attack in attacks),
-            f"{row['texture']:.1f}", f"{row['purify_seconds']:.2f}", f"{row['memory_mib']:.0f}",
+            f"{row['texture']:.1f}",
+            f"{row['purify_seconds']:.2f}",
+            f"{row.get('memory_mib', float('nan')):.0f}",
         ])  # fmt: skip
     return markdown(
         ["purifier", "perceptual distance", "likeness", "shift undone",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,38 @@ import numpy as np
 import pandas as pd
 
 from ..results import read_result
+from .measured import FORMAT, Measurement
 from .report import judge
 
-shipped = read_result
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
+READ = ("story", "strength", "purification")  # modules with ``content(measured)``
+
+
+def shipped(name: str, profile: str = "mini", folder: str | Path | None = None) -> dict[str, Any]:
+    """What a measurement found; of one that `bench` kept, the tables that its module makes of it.
+
+    Args:
+        folder: where to look; None is the profile's results.
+
+    Raises:
+        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
+    """
+    content = read_result(name, profile, folder)
+    if content.get("format") != FORMAT or name not in READ:
+        return content
+    module = import_module(f"{__package__}.{name}")
+    return module.content(Measurement.read(name, profile, folder))
+
+
+def whom(measured: Measurement) -> dict[str, Any]:
+    """Of whom and of how many samples a measurement is."""
+    frame = measured.frame
+    return {
+        "subjects": sorted(frame["subject"].unique()),
+        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
+        "samples": measured.samples,
+    }
 
 
 def earlier(

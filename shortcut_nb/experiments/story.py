@@ -1,28 +1,19 @@
-"""The whole argument, measured: ``python -m shortcut_nb.experiments.story``.
+"""The whole argument: what ``shortcut-nb bench story`` measured says of each claim.
 
-For every subject, seed and budget, fine-tune on clean, random-noise, protected and purified
-pictures, with plain and contrastive prompts; score the samples; state each difference with its
-95 % bootstrap interval over subjects. Cells are kept in the store, so a run that was stopped
-goes on.
+Models were fine-tuned on clean, random-noise, protected and purified pictures, with plain and
+contrastive prompts. Each difference has its 95 % bootstrap interval over subjects.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import pandas as pd
-import typer
 
 from ..budget import Budget
-from ..profile import load_profile
-from ..results import OUT, read_result, write_result
-from . import matrix
-from .figures import score_figures
-from .matrix import first_subjects
+from .measured import Measurement
 from .report import WITH_NOISE, judge, means, paired
-from .shipped import compare_judged
-from .stages import STORY, story_cells
+from .shipped import compare_judged, shipped, whom
 
 SCORES = tuple(WITH_NOISE)
 # (name, condition, minus condition, score, direction the argument predicts)
@@ -106,11 +97,11 @@ def established(eps: str) -> list[dict]:
     Raises:
         ValueError: when the shipped measurement does not cover this budget.
     """
-    content = read_result("story")
+    rows = shipped("story")["claims"]
     eps = str(Budget.parse(eps))
-    rows = [row for row in content["claims"] if row["eps"] == eps]
+    have = sorted({row["eps"] for row in rows})
+    rows = [row for row in rows if row["eps"] == eps]
     if not rows:
-        have = sorted({row["eps"] for row in content["claims"]})
         raise ValueError(f"the shipped measurement covers budgets {have}; got {eps!r}")
     return [row for row in rows if row["holds"] is not None]
 
@@ -128,41 +119,9 @@ def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
     return compare_judged(mine, established(eps), ["claim", "score"])
 
 
-def main(
-    profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 2,
-    eps: Annotated[list[str] | None, typer.Option(help="budgets")] = None,
-    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
-    workers: int = 2,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-) -> None:
-    about, frames = load_profile(profile), []
-    people = first_subjects(about, subjects)
-    for budget in eps or ["16/255", "8/255"]:
-        cells = story_cells(budget, about.purifier)
-        frame = matrix.run(cells, people, range(seeds), profile=profile, n=n, workers=workers)
-        frames.append(frame.assign(eps=budget))
-    frame = pd.concat(frames, ignore_index=True)
-    report(frame, out, profile)
-
-
-def report(frame: pd.DataFrame, out: Path | None, profile: str = "mini") -> None:
-    """Write ``story.json`` (claims and means), and one figure per score."""
+def content(measured: Measurement) -> dict[str, Any]:
+    """Claims and means of what ``shortcut-nb bench story --save`` kept."""
+    frame = measured.frame.rename(columns={"sheet": "prompt"})
+    frame = frame.assign(condition=frame["treatment"])
     table = means(_with_control(frame), ["eps", "condition", "prompt"], SCORES)
-    found = claims(frame)
-    content = {
-        "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": int(frame["image"].max()) + 1, "claims": found,
-        "means": table.to_dict("records"),
-    }  # fmt: skip
-    write_result("story", content, profile, out)
-    shown = table[table["condition"].isin([*STORY, "protected + negative prompt"])]
-    score_figures(shown[shown["prompt"] == "instance"], "story",
-                  "for each training condition and budget", by="condition", group="eps", out=out,
-                  titles=WITH_NOISE)  # fmt: skip
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    return whom(measured) | {"claims": claims(frame), "means": table.to_dict("records")}

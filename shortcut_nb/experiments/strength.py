@@ -1,33 +1,25 @@
-"""How strong is each attack? ``python -m shortcut_nb.experiments.strength``.
+"""How strong is each attack? What ``shortcut-nb bench strength`` measured.
 
 Every registered attack at one budget, and both noise baselines: harm to identity and quality
-after DreamBooth, size of the perturbation, CLIP shift, seconds, peak memory. Each with its
-interval, and whether the attack beats both kinds of noise. Resumable through the store. With
-``--add`` the attacks named join the table that is there, which is not measured again.
+after DreamBooth, size of the perturbation, CLIP shift, seconds, peak memory (``--memory``). Each
+with its interval, and whether the attack beats both kinds of noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import typer
 from scipy.stats import quantile_test
-from tqdm.contrib.concurrent import thread_map
 
 from ..attacks import ATTACKS
 from ..metrics import bootstrap_mean
-from ..profile import load_profile
-from ..results import OUT, write_result
-from . import matrix
 from .choice import chosen
-from .figures import score_figures
-from .memory import MEMORY, memories, peak_memory
-from .report import about, between, joined, judge, means, paired, records
-from .shipped import earlier
+from .measured import Measurement
+from .memory import MEMORY, peak_memory
+from .report import between, judge, paired, records
+from .shipped import whom
 from .stages import Cell
 
 NOISE = ("noise", "noise-uniform")
@@ -138,18 +130,6 @@ def harms(rows: pd.DataFrame) -> pd.DataFrame:
     return found.loc[rows["quality"].sort_values().index]
 
 
-def _rebased(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Earlier points, moved so that each stands as far from today's clean pictures as from its own.
-
-    Another machine's arithmetic gives other samples for clean pictures too.
-    """
-    scores = list(HARMS)
-    clean = [part[part["condition"] == "clean"].set_index("subject")[scores]
-             for part in (before, now)]  # fmt: skip
-    moved = (clean[1] - clean[0]).loc[before["subject"]].to_numpy()
-    return before.assign(**dict(zip(scores, (before[scores].to_numpy() + moved).T, strict=True)))
-
-
 def visibility(rows: pd.DataFrame) -> pd.DataFrame:
     """A strength table for reading: sizes and cost, with their intervals where there are any.
 
@@ -183,62 +163,12 @@ def memory_of(
     return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)
 
 
-def main(
-    profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 2,
-    eps: Annotated[str, typer.Option(help="the common budget")] = "16/255",
-    attack: Annotated[list[str] | None, typer.Option(help="these only")] = None,
-    add: Annotated[bool, typer.Option(help="to the table in OUT, keeping its others")] = False,
-    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
-    workers: int = 2,
-    memory: Annotated[int, typer.Option(help="runs for each attack's peak memory; 0: none")] = 3,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-) -> None:
-    named = load_profile(profile)
-    people = matrix.first_subjects(named, subjects)
-    them = cells(eps, attack, ensemble=bool(named.ensemble))
-    settings = {"eps": eps, "subjects": people, "seeds": list(range(seeds)), "samples": n}
-    before = earlier("strength", profile, out, settings) if add else None
-    frame = matrix.run(them, people, range(seeds), profile=profile, n=n, workers=workers)
-    tasks = [(name, profile, eps) for name in them if name != "clean"] * memory
-    peaks = thread_map(_memory, tasks, max_workers=max(1, workers), desc="memory")
-    report(frame, eps, out, pd.DataFrame(peaks, columns=["attack", MEMORY]), before, profile)
-
-
-def _memory(task: tuple[str, str, str]) -> tuple[str, float]:
-    name, profile, eps = task
-    attack, settings = VARIANTS.get(name, (name, ()))
-    return name, memory_of(attack, profile, eps, dict(settings))
-
-
-def report(
-    frame: pd.DataFrame, eps: str, out: Path | None, peaks: pd.DataFrame | None = None,
-    before: Mapping[str, Any] | None = None, profile: str = "mini",
-) -> None:  # fmt: skip
-    """Write ``strength.json`` (the table and its points) and one figure per harm.
-
-    Args:
-        peaks: MiB (``memory_mib``) of each ``attack``, a row per run.
-        before: an earlier file's content; its attacks stay, except those that ``frame`` has.
-    """
+def content(measured: Measurement) -> dict[str, Any]:
+    """The table and its points, of what ``shortcut-nb bench strength --save`` kept."""
+    frame = measured.frame.rename(columns={"sheet": "prompt"})
     each, moved = points(frame), sizes(frame)
-    old = pd.DataFrame(before["attacks"]) if before else None
-    if peaks is not None and len(peaks):
-        moved = moved.join(memories(peaks, "attack"), on="attack")
-    elif old is not None:  # not measured this time: what is known stays
-        moved = moved.join(old.set_index("attack").filter(like=MEMORY), on="attack")
-    if before:
-        there = _rebased(pd.DataFrame(before["points"]), each)
-        each = joined(there, each, ["condition", "eps"])
-        moved = joined(old[[name for name in moved if name in old]], moved, ["attack"])
+    if MEMORY in frame:
+        moved = moved.join(frame.groupby("condition")[MEMORY].mean(), on="attack")
     rows = table(each).merge(moved, on="attack")
-    content = about(frame, eps) | {"attacks": records(rows), "points": records(each)}
-    write_result("strength", content, profile, out)
-    shown = means(each, ["condition", "eps"], list(HARMS))
-    score_figures(shown.sort_values("mean"), "strength", f"after each attack at {eps}, sorted",
-                  by="eps", group="condition", out=out)  # fmt: skip
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    eps = {"eps": str(frame["eps"].iloc[0])}
+    return eps | whom(measured) | {"attacks": records(rows), "points": records(each)}

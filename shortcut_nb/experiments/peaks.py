@@ -1,0 +1,42 @@
+"""Peak memory of an experiment's cells: what their attack or purifier takes, in a fresh process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from statistics import median
+
+from ..cells import NONE, PROFILE, Cell
+from ..profile import load_profile
+from . import purification, strength
+
+
+def peaks(
+    cells: Mapping[str, Cell], profile: str, runs: int,
+    on_done: Callable[[int, int], None] | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """MiB by cell: of the purifier where there is one, else of the attack; clean cells have none.
+
+    Args:
+        runs: of each, of which the median is taken.
+    """
+    work = {name: _work(cell, profile) for name, cell in cells.items()}
+    distinct = [each for each in dict.fromkeys(work.values()) if each is not None]
+    taken = {}
+    for number, (kind, what, eps, settings) in enumerate(distinct):
+        if kind == "purifier":
+            each = [purification.memory_of(what, profile) for _ in range(runs)]
+        else:
+            each = [strength.memory_of(what, profile, eps, dict(settings)) for _ in range(runs)]
+        taken[kind, what, eps, settings] = median(each)
+        if on_done:
+            on_done(number + 1, len(distinct))
+    return {name: taken[each] for name, each in work.items() if each is not None}
+
+
+def _work(cell: Cell, profile: str) -> tuple[str, str, str, tuple] | None:
+    if cell.purifier != NONE:
+        own = cell.purifier == PROFILE
+        return "purifier", load_profile(profile).purifier if own else cell.purifier, "", ()
+    if cell.attack == NONE:
+        return None
+    return "attack", cell.attack, cell.eps, tuple(sorted(cell.settings.items()))
