@@ -267,11 +267,13 @@ def _score_file(out: str | None, force: bool) -> Path | None:
 def _lab(profile: str, *roles: str) -> Any:
     """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
     from . import Lab
+    from .kept import keep_class_pictures
     from .progress import quiet_libraries
 
     lab = Lab(profile)
     lab.look_at(*roles)
     quiet_libraries()
+    keep_class_pictures(lab)
     return lab
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,12 @@ from filelock import FileLock, Timeout
 from . import __version__
 from .files import reason, remove, sweep
 from .progress import OnStep, StepInfo, progress
-from .store import Store
+from .store import Payload, Recipe, Store, StoreError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .lab import Lab
     from .subjects import Subject
 
 log = logging.getLogger("shortcut_nb")
@@ -89,6 +92,33 @@ def kept(kind: str, key: str, label: str, every: int) -> Iterator[Kept]:
             remove(left)
     finally:
         lock.release()
+
+
+def keep_class_pictures(lab: Lab) -> None:
+    """Let a lab keep its class pictures in the store, and show how far it is in drawing them.
+
+    A store that cannot be written is said in one line, and they are drawn each time.
+    """
+    store = Store()
+
+    def keep(role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
+        drawn: list[Tensor] = []
+
+        def write(out: Payload) -> None:
+            drawn.append(draw())
+            out.save_tensors("prior", {"latents": drawn[0]})
+
+        inputs = {
+            "weights": lab.digest("diffusion", role),
+            "arithmetic": f"{lab.device.type} {lab.autocast}",
+        }
+        try:
+            return store.make(Recipe("prior", "1", how, inputs), write).tensors("prior")["latents"]
+        except StoreError as error:
+            log.warning("class pictures are not kept: %s", error)
+            return drawn[0] if drawn else draw()
+
+    lab.keep_prior, lab.show = keep, progress
 
 
 def key_of(made_by: Any, subject: Subject) -> str:

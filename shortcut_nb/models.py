@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from .metrics import Detector, FaceEncoder, IdentityEncoder
     from .metrics.perceptual import ClipPerceptualDistance
     from .networks import FaceNetwork, PixelDiffusion
+    from .progress import Progress
     from .subjects import Subject
 
     KeepPrior = Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor]
@@ -74,6 +76,8 @@ class Models:
         self._priors: dict[tuple[Any, ...], Latents] = {}
         # Where class pictures are kept between processes; a store may put itself here.
         self.keep_prior: KeepPrior | None = None
+        # Makes what shows the progress of work that nobody passes an on_step to: class pictures.
+        self.show: Callable[[str], Progress] | None = None
 
     @cached_property
     def device(self) -> torch.device:
@@ -398,7 +402,8 @@ class Models:
             return latents_of(model, load_folder(how["n"], model.resolution)[0])
 
         def draw() -> Tensor:
-            return model.sample_latents(**how).clone()
+            with self.show("class pictures") if self.show else nullcontext() as on_step:
+                return model.sample_latents(**how, on_step=on_step).clone()
 
         keep = self.keep_prior
         drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()

@@ -16,6 +16,7 @@ from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
 
 from .errors import MissingFile, UserError
+from .files import expand
 
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")
@@ -125,7 +126,9 @@ def load_profile(name_or_path: str | Path | Profile) -> Profile:
     if isinstance(name_or_path, Profile):
         return name_or_path
     text = str(name_or_path)
-    path = PROFILES / f"{text}.yaml" if text in available_profiles() else Path(text).expanduser()
+    path = (
+        PROFILES / f"{text}.yaml" if text in available_profiles() else expand(text, "the profile")
+    )
     if not path.is_file():
         raise MissingFile(
             f"expected a profile name ({', '.join(available_profiles())}) or the path of a YAML "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from shortcut_nb.profile import Profile, load_profile
 from tests.tiny import save_tiny_clip
 from tests.tiny_sd import save_pipeline
@@ -28,3 +30,11 @@ def tiny_profile(folder: Path, **more) -> Profile:
         "sampling": {"steps": 2, "guidance_scale": 4.0},
     }  # fmt: skip
     return Profile.model_validate(content | more)
+
+
+def save_profile(folder: Path, **more) -> Path:
+    """Write such a profile as YAML, with the library's own hyperparameters; its path."""
+    profile = tiny_profile(folder, **({"defaults": {}} | more))
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(profile.model_dump(mode="json")), "utf-8")
+    return path

@@ -21,6 +21,7 @@ from torch.nn import Module
 
 from ..errors import UserError
 from ..images import check_images
+from ..progress import OnStep, StepInfo
 from ..weights.folders import read_index
 from .random import draw_normal, generators
 
@@ -216,9 +217,12 @@ class Diffusion:
     @torch.inference_mode()
     def sample_latents(
         self, prompt: str, n: int, *, seed: int, steps: int, guidance_scale: float,
-        negative: str = "", batch: int = 16,
+        negative: str = "", batch: int = 16, on_step: OnStep | None = None,
     ) -> Tensor:  # fmt: skip
-        """Scaled latents (n, c, h, w) of n samples; sample i depends on (seed, i) alone."""
+        """Scaled latents (n, c, h, w) of n samples; sample i depends on (seed, i) alone.
+
+        Calls ``on_step`` after each batch, with the number of samples drawn.
+        """
         source = generators([seed * 100_003 + i for i in range(n)])
         context, parts = self.embed([prompt, negative]), []
         for start in range(0, n, batch):
@@ -232,6 +236,8 @@ class Diffusion:
                     generator=part, output_type="latent",
                 )  # fmt: skip
             parts.append(out.images.float())
+            if on_step:
+                on_step(StepInfo(start + len(part), n))
         return torch.cat(parts)
 
     def sample(self, prompt: str, n: int, **how) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .avatars import SPLITS, draw, identity, nuisance
 
 PICTURES = 4
@@ -17,11 +18,14 @@ def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Sets A, B and C of "mini:SPLIT/INDEX", each (4, 3, size, size) in [0, 1].
 
     Raises:
-        ValueError: for a name that is not of this form.
+        UserError: for a name that is not of this form.
     """
     match = re.fullmatch(r"mini:([a-z-]+)/(\d+)", source)
     if match is None or match[1] not in SPLITS:
-        raise ValueError(f"expected 'mini:SPLIT/INDEX' with a split of {SPLITS}; got {source!r}")
+        raise UserError(
+            f"a synthetic subject is named mini:SPLIT/INDEX with a split of {', '.join(SPLITS)}, "
+            f"for example mini:held-out/3; got {source!r}"
+        )
     split, index = match[1], int(match[2])
     who = identity(split, index)
     first = (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
