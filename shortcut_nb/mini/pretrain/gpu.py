@@ -27,10 +27,10 @@ from .machine import Machine
 
 log = logging.getLogger(__name__)
 PIECE = 15 * 2**20
-TRIES = 2
 POLL = 0.2
-# Children inherit what this process has imported. It never touches the GPU itself.
-FORK = multiprocessing.get_context("fork")
+# A first try inherits what this process has imported and drawn; it never touches the GPU itself.
+# A second try starts afresh.
+CONTEXTS = ("fork", "spawn")
 
 
 def train_apart(name: str, shop: Workshop, seconds: float, steps: int | None, graphs: bool) -> None:
@@ -46,7 +46,8 @@ def train_apart(name: str, shop: Workshop, seconds: float, steps: int | None, gr
         torch.backends.cuda.matmul.allow_tf32 = True
     started = time.monotonic()
     try:
-        run(replace(shop, machine=machine), name, seconds, steps)
+        shop.machine = machine
+        run(shop, name, seconds, steps)
     except BaseException:
         traceback.print_exc()
         sys.exit(1)
@@ -84,8 +85,10 @@ class Schedule:
         """Start a job's process."""
         self.tries[name] = self.tries.get(name, 0) + 1
         graphs = self.graphs and self.tries[name] == 1
-        words = (name, self.shop, self.seconds * job.share, self.steps, graphs)
-        self.running[name] = FORK.Process(target=train_apart, args=words, name=name)
+        context = multiprocessing.get_context(CONTEXTS[self.tries[name] - 1])
+        shop = self.shop if self.tries[name] == 1 else replace(self.shop)
+        words = (name, shop, self.seconds * job.share, self.steps, graphs)
+        self.running[name] = context.Process(target=train_apart, args=words, name=name)
         self.running[name].start()
         log.info("started %s", name)
 
@@ -96,8 +99,8 @@ class Schedule:
             if code is None:
                 continue
             del self.running[name]
-            if code != 0 and self.tries[name] < TRIES:
-                log.warning("%s ended with %s: tried again without graphs", name, code)
+            if code != 0 and self.tries[name] < len(CONTEXTS):
+                log.warning("%s ended with %s: tried again, afresh and without graphs", name, code)
                 self.start(name, JOBS[name])
                 continue
             self.ended[name] = code
@@ -169,6 +172,8 @@ def main(
     shop = Workshop(folder, into, batch=batch, **pool_sizes(pool))
     pools = (shop.pool, shop.pool_apart, shop.strangers)
     pictures = sum(len(one.pictures) for one in pools)
+    for one in pools:
+        one.people  # noqa: B018 (described once here, and not in every process)
     log.info("%d pictures after %.0f s", pictures, time.monotonic() - started)
     left = minutes * 60 - (time.monotonic() - started)
     reserve = min(30.0, 0.15 * left)  # encoding latents, publishing, packing

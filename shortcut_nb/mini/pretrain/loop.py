@@ -80,7 +80,7 @@ def train(
     model.train()
     if machine.graphs and example is not None:
         with machine.arithmetic():
-            torch.cuda.make_graphed_callables(model, example())
+            torch.cuda.make_graphed_callables(model, example(), allow_unused_input=True)
     progress = state.progress(steps, seconds)
     saved = time.monotonic()
     for batch in _batches(draw, seed, range(state.step, steps), machine):
