@@ -226,7 +226,7 @@ class Pipeline:
 
         params = {"probe": "score", "metrics": sorted(METRICS), "concepts": [concept, noise]}
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
-        inputs |= self._weights("clip", "detector", "identity")
+        inputs |= self._weights("clip", "detector", "faces", "identity", "measure:")
         recipe = self._recipe("probe", params, inputs)
         return Node(recipe, (drawn,), write, f"probe{drawn.about[6:]}")
 
