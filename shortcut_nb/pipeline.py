@@ -22,6 +22,7 @@ from .analysis.clip_shift import clip_shift
 from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
 from .lab import Lab
 from .metrics import METRICS, psnr, ssim
+from .metrics.frame import is_available
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
 from .profile import resolve
@@ -211,7 +212,7 @@ class Pipeline:
         return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
 
     def probe(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
-        """Every registered metric of the samples, and CLIP's probability of noise."""
+        """Every registered metric of the samples; and, with a CLIP, its probability of noise."""
         drawn = self.sample(subject, cell, seed, sheet, n)
         concept, noise = self.lab.profile.concepts[:2]
 
@@ -219,12 +220,13 @@ class Pipeline:
             entry = self.make(drawn)
             images = entry.images("images")
             frame = self.lab.score(images, subject)
-            shift = clip_shift(self.lab.clip, images, concept, noise)
-            frame = frame.assign(noise=1 - shift["concept_probability"])
+            if self._has("clip"):
+                shift = clip_shift(self.lab.clip, images, concept, noise)
+                frame = frame.assign(noise=1 - shift["concept_probability"])
             out.save_json("columns", frame.to_dict("list"))
             out.save_json("values", entry.json("cost"))
 
-        params = {"probe": "score", "metrics": sorted(METRICS), "concepts": [concept, noise]}
+        params = {"probe": "score", "metrics": self._metrics, "concepts": [concept, noise]}
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
         inputs |= self._weights("clip", "detector", "faces", "identity", "measure:")
         recipe = self._recipe("probe", params, inputs)
@@ -238,8 +240,8 @@ class Pipeline:
         ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``perceptual`` a
         distance of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity
         embedding to the clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP
-        space and its part towards noise; ``attack_seconds`` and ``purify_seconds`` (a picture) what
-        it took.
+        space and its part towards noise (without a CLIP or an identity encoder in the profile these
+        are left out); ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
         """
         before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
         concepts = self.lab.profile.concepts[:2]
@@ -264,6 +266,14 @@ class Pipeline:
         return self.remember(("compare", subject, after and after.recipe.key), node)
 
     # How it is done
+
+    @cached_property
+    def _metrics(self) -> list[str]:
+        """The metrics of pictures that can be had here."""
+        return sorted(name for name, each in METRICS.items() if is_available(each, self.lab))
+
+    def _has(self, role: str) -> bool:
+        return role in self.lab.profile.models()
 
     def keeps(self, subject: Subject, cell: Cell, seed: int) -> bool:
         """Whether the trained weights are small enough to be kept, as the models' files tell."""
@@ -375,19 +385,23 @@ def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tens
 
 def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
     """How far pictures are from the clean ones, means over pictures; see ``Pipeline.compare``."""
-    concept, noise = lab.profile.concepts[:2]
-    moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
-    likeness = lab.identity(images) @ lab.identity.mean(clean)
-    return {
+    have = lab.profile.models()
+    found = {
         "linf": float((images - clean).abs().amax() * 255),
         "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
         "psnr": float(psnr(images, clean).mean()),
         "ssim": float(ssim(images, clean).mean()),
-        "shift": float(moved["shift"].mean()),
-        "shift_projection": float(moved["shift_projection"].mean()),
-        "perceptual": float(lab.perceptual(images, clean).mean()),
-        "likeness": float(likeness.mean()),
     }
+    if "clip" in have:
+        concept, noise = lab.profile.concepts[:2]
+        moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
+        found["shift"] = float(moved["shift"].mean())
+        found["shift_projection"] = float(moved["shift_projection"].mean())
+        found["perceptual"] = float(lab.perceptual(images, clean).mean())
+    if "identity" in have:
+        likeness = lab.identity(images) @ lab.identity.mean(clean)
+        found["likeness"] = float(likeness.mean())
+    return found
 
 
 def table(entry: Entry) -> pd.DataFrame:

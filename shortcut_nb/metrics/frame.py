@@ -46,7 +46,7 @@ def score_pictures(
     """
     columns: dict[str, Any] = {"image": range(len(images))}
     for name, metric in metrics.items():
-        if metric.needs == "originals" or not _available(metric, models):
+        if metric.needs == "originals" or not is_available(metric, models):
             continue
         scores = metric.open(models)(images, references if metric.needs == "subject" else None)
         if set(scores) != set(metric.columns):
@@ -58,7 +58,7 @@ def score_pictures(
     return pd.DataFrame(columns)
 
 
-def _available(metric: type[Metric], models: Any) -> bool:
+def is_available(metric: type[Metric], models: Any) -> bool:
     """Whether a metric can be had here; one that needs no extra says nothing and always can."""
     ask = getattr(metric, "available", None)
     return ask is None or ask(models)
