@@ -18,8 +18,11 @@ __all__ = ["Budget", "Lab", "Subject", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    import warnings
     from importlib import import_module
 
+    # tqdm's, in a notebook without ipywidgets: its bars are text then, which is what is wanted.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     homes = {"Budget": ".budget", "Lab": ".lab", "Subject": ".subjects"}
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -120,8 +120,8 @@ class Photos:
     def describe(self, side: int) -> str:
         """In words: how many photos of which sizes, and how the model sees them."""
         sizes = sorted({photo.size for photo in self.photos}, reverse=True)
-        named = ", ".join(f"{wide} x {high}" for wide, high in sizes[:3])
-        more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
+        named = ", ".join(f"{wide} x {high}" for wide, high in sizes[:4])
+        more = f" and {len(sizes) - 4} further sizes" if len(sizes) > 4 else ""
         count = sum(len(photo.squares) for photo in self.photos)
         return (
             f"{len(self)} photos ({named}{more}), which the model sees as {count} squares of "
