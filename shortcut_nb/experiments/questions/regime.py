@@ -1,0 +1,95 @@
+"""At which rates does fine-tuning move a model as far as the paper's does? On clean pictures only.
+
+The paper fine-tunes for 1,000 steps at 5e-7 a model pretrained at 1e-4 (UNet) and about 5e-4 (text
+encoder): rate × steps ÷ pretraining rate is 5 and 1. The candidates here keep, double and halve
+these ratios. They are judged on validation people, before any attack is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...profile import Profile
+from ..contrasts import Contrast
+from ..experiment import Experiment
+
+UNET_PRETRAINING_RATE = 1e-3
+TEXT_PRETRAINING_RATE = 5e-4
+UNET_RATIO = 5.0
+TEXT_RATIO = 1.0
+PEOPLE = tuple(f"mini:validation/{i}" for i in range(8))
+MARGIN = 0.05
+
+
+def by_rule(steps: int, share: float = 1.0, text_share: float | None = None) -> dict[str, Any]:
+    """Settings of a trainer whose rate × steps ÷ pretraining rate is the paper's.
+
+    Args:
+        share: of the paper's ratios.
+        text_share: of the text encoder's, where it differs; 0 freezes it.
+    """
+    text_share = share if text_share is None else text_share
+    return {
+        "steps": steps,
+        "lr": share * UNET_RATIO * UNET_PRETRAINING_RATE / steps,
+        "text_lr": text_share * TEXT_RATIO * TEXT_PRETRAINING_RATE / steps,
+        "lr_scheduler": "cosine",
+        "warmup": 1 / 6,
+        "snr_gamma": 5.0,
+    }
+
+
+REGIMES: dict[str, dict[str, Any]] = {
+    "base model": {"steps": 0},
+    "profile": {},
+    "rule, 60 steps": by_rule(60),
+    "rule, 120 steps": by_rule(120),
+    "rule, 240 steps": by_rule(240),
+    "half the rule, 120 steps": by_rule(120, 0.5),
+    "twice the rule, 120 steps": by_rule(120, 2.0),
+    "rule, text frozen, 120 steps": by_rule(120, text_share=0.0),
+    "rule, no min-SNR, 120 steps": by_rule(120) | {"snr_gamma": None},
+    "rule, constant, 120 steps": by_rule(120) | {"lr_scheduler": "constant_with_warmup"},
+}
+CHOSEN = "rule, 120 steps"
+LONGER = "rule, 240 steps"
+
+
+def contrasts() -> tuple[Contrast, ...]:
+    """What a good regime keeps: the class stays, V* has settled."""
+    kept = [
+        Contrast(
+            f"the class keeps its {metric}",
+            metric,
+            {CHOSEN: 1.0, "base model": -1.0},
+            sheet="class",
+            expect="0",
+            margin=margin,
+            primary=metric == "quality",
+        )
+        for metric, margin in (("quality", MARGIN), ("texture", MARGIN), ("intact", MARGIN))
+    ]
+    settled = [
+        Contrast(
+            f"twice as many steps move {metric} of V* no further",
+            metric,
+            {LONGER: 1.0, CHOSEN: -1.0},
+            expect="0",
+            margin=MARGIN,
+        )
+        for metric in ("ims", "quality", "intact")
+    ]
+    return (*kept, *settled)
+
+
+def experiment(profile: Profile) -> Experiment:
+    """Clean training of eight validation people in every candidate regime."""
+    return Experiment(
+        name="regime",
+        question="At which rates does clean training teach the person and keep the class?",
+        cells={name: {"training": training} for name, training in REGIMES.items()},
+        contrasts=contrasts(),
+        subjects=PEOPLE,
+        seeds=(0,),
+        n=8,
+    )
