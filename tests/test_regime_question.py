@@ -1,0 +1,33 @@
+"""Candidates of the regime keep the paper's ratios and are asked about clean training alone."""
+
+import pytest
+
+from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.questions.regime import REGIMES, by_rule
+from shortcut_nb.profile import load_profile
+
+PAPER = {"lr": 5e-7, "steps": 1000, "unet": 1e-4, "text": 5e-4}
+
+
+def test_the_rule_keeps_the_papers_ratios():
+    for steps in (60, 120, 240):
+        rates = by_rule(steps)
+        unet = rates["lr"] * rates["steps"] / 1e-3
+        text = rates["text_lr"] * rates["steps"] / 5e-4
+        assert unet == pytest.approx(PAPER["lr"] * PAPER["steps"] / PAPER["unet"])
+        assert text == pytest.approx(PAPER["lr"] * PAPER["steps"] / PAPER["text"])
+
+
+def test_only_clean_training_of_validation_people_is_looked_at():
+    asked = open_experiment("regime", load_profile("mini"))
+    cells = asked.all_cells()
+    assert len(cells) == len(REGIMES)
+    for cell, _ in cells.values():
+        assert cell.attack == "none" and cell.purifier == "none" and cell.prompts == "plain"
+    assert all(name.startswith("mini:validation/") for name in asked.people(load_profile("mini")))
+    assert [one.primary for one in asked.contrasts].count(True) == 1
+
+
+def test_every_candidate_is_a_setting_that_the_trainer_takes(lab):
+    for training in REGIMES.values():
+        lab.personalize("dreambooth", **training)
