@@ -26,8 +26,8 @@ class Sheet(Record):
 
     Args:
         of: whose words the training gives: the subject's ("own") or its class's ("class").
-        prompt: other words instead; {identifier}, {class_name}, {instance} and {class_prompt} are
-            filled in.
+        prompt: other words instead; {identifier}, {class_name}, {instance}, {class_prompt} and
+            {noise_token} are filled in.
         negative: None is the training's own; {negative} is the profile's.
         guidance_scale, steps: None are the profile's.
     """

@@ -67,6 +67,8 @@ def bench(
             _show_plan(experiment, pipeline, choice, workers or 1)
             return
         _check(out)
+        if save:
+            _check_save(experiment, pipeline)
         from .experiments.run import executor_of, run
         from .progress import StepInfo, progress
 
@@ -125,6 +127,22 @@ def _check(out: Path | None) -> None:
     """Whether the CSV can be written, before any work."""
     if out is not None and not out.expanduser().parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+
+
+def _check_save(experiment: Experiment, pipeline: Pipeline) -> None:
+    """Whether a result of the name would be replaced that notebooks read in another form."""
+    from .experiments.measured import FORMAT
+    from .experiments.shipped import READ
+    from .results import available, read_result
+
+    name, profile = experiment.name, pipeline.lab.profile.name
+    if name in READ or name not in available(profile):
+        return
+    if read_result(name, profile).get("format") != FORMAT:
+        raise UserError(
+            f"the result {name!r} is one of `python -m shortcut_nb.experiments.{name}`, which a "
+            "notebook reads: give --out FILE.csv, which `shortcut-nb report` reads too"
+        )
 
 
 def _add_memory(experiment: Experiment, result: Result, profile: str, runs: int) -> None:

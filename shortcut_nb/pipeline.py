@@ -192,6 +192,7 @@ class Pipeline:
             "identifier": subject.identifier, "class_name": subject.class_name,
             "instance": subject.instance_prompt, "class_prompt": subject.class_prompt,
             "negative": self.lab.profile.prompts.negative,
+            "noise_token": self.lab.profile.prompts.noise_token,
         }  # fmt: skip
         drawn = {
             "of": sheet.of,

@@ -87,10 +87,14 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--seeds", "x", "--plan"], "seeds read like"),
         (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
         (["benchmark", "--out", "/nowhere/at/all.csv"], "no folder"),
+        (["old.yaml", "--save"], "which a notebook reads"),
     ],
 )
 def test_what_is_wrong_is_one_line(place, words, text):
-    done = bench(place, *words)
+    (place / "old.yaml").write_text(yaml.safe_dump(QUESTION))
+    (place / "results" / "tiny").mkdir(parents=True, exist_ok=True)
+    (place / "results" / "tiny" / "old.json").write_text('{"claims": []}')
+    done = bench(place, *(place / word if word == "old.yaml" else word for word in words))
     assert done.exit_code == 2 and text in done.stderr, done.output
     assert len(done.stderr.strip().splitlines()) == 1
 

@@ -1,0 +1,58 @@
+"""Does the harm follow V*, whatever the attack, and what has prior preservation to do with it?"""
+
+from __future__ import annotations
+
+from ...profile import Profile
+from .. import strength
+from ..contrasts import Contrast
+from ..experiment import Experiment
+from .strength import EPS, cells
+
+UNPRESERVED = ("noise", "aspl", "advdm")  # also trained without prior preservation
+BARE = "{}, no prior"
+SIGNS = {"quality": -1, "texture": 1}  # metric: the direction of harm
+
+
+def contrasts(names: list[str]) -> list[Contrast]:
+    """The harm to V* beyond the harm to the class, under each attack; and without the prior."""
+    found = []
+    for metric, sign in SIGNS.items():
+        for name in names:
+            primary = (name, metric) == ("aspl", "quality")
+            words = f"{name} harms V* more than the class ({metric})"
+            found.append(Contrast(words, metric, _gap(name, "clean", sign), primary=primary))
+        for name in UNPRESERVED[1:]:
+            kept = _gap(name, "clean", sign)
+            bare = _gap(BARE.format(name), BARE.format("clean"), sign)
+            weights = kept | {cell: -weight for cell, weight in bare.items()}
+            words = f"prior preservation spares the class under {name} ({metric})"
+            found.append(Contrast(words, metric, weights))
+    return found
+
+
+def _gap(name: str, base: str, sign: int) -> dict[str, float]:
+    """Harm to V* less harm to the class, as weights of cells."""
+    own = {name: float(sign), base: -float(sign)}
+    return own | {f"condition={cell} & sheet=class": -weight for cell, weight in own.items()}
+
+
+def experiment(profile: Profile) -> Experiment:
+    """Every attack with prior preservation, some without; V* and the class."""
+    every = cells(profile)
+    training = {"training": {"prior_weight": 0.0}}
+    bare = {
+        BARE.format(name): every[name].model_copy(update=training)
+        for name in ("clean", *UNPRESERVED)
+    }
+    attacks = [name for name in every if name not in ("clean", *strength.NOISE)]
+    return Experiment(
+        name="identifier",
+        question="Does the harm follow the identifier V*, whatever the attack?",
+        cells=every | bare,
+        contrasts=tuple(contrasts(attacks)),
+        subjects=6,
+        seeds=(0, 1),
+    )
+
+
+__all__ = ["EPS", "UNPRESERVED", "contrasts", "experiment"]
