@@ -113,10 +113,11 @@ class Lab(Models):
     def _metrics_at_hand(self) -> dict[str, type[Metric]]:
         """Metrics that need no originals; says in one line which lack a model."""
         from .metrics import METRICS
+        from .metrics.frame import is_available
 
         found, lacking = {}, []
         for name, metric in METRICS.items():
-            if metric.needs == "originals":
+            if metric.needs == "originals" or not is_available(metric, self):
                 continue
             try:
                 metric.open(self)

@@ -92,6 +92,27 @@ def bright_and_dark():
     )
 
 
+def test_columns_are_named_for_what_the_profiles_models_measure():
+    from shortcut_nb.metrics import describe
+    from shortcut_nb.profile import load_profile
+
+    mini, real = load_profile("mini"), load_profile("sd21")
+    assert describe("ims", mini).label == "identity match where there is a face"
+    assert describe("ims", real).label == "subject fidelity (DINOv2) where there is a person"
+    assert describe("face_missing", mini) == describe("face_missing")
+    assert describe("face_missing", real).label == "no person found"
+    assert describe("no_face", real).label == "no face in the photo"
+    for profile in (mini, real):
+        for metric in METRICS.values():
+            assert {describe(c, profile).better for c in metric.columns} <= {
+                "higher",
+                "lower",
+                None,
+            }
+    for metric in (METRICS["identity"], METRICS["detection"]):
+        assert set(metric.named(real)) == set(metric.columns)
+
+
 def test_registry_names_are_the_classes_names():
     assert set(METRICS) == {
         "identity", "attributes", "detection", "quality", "intactness", "texture",

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from ..profile import Profile
 from ..registry import Registry
 from .attributes import AttributeMatch, AttributeReader
 from .base import Column, Metric
@@ -40,9 +41,9 @@ def score(models: Any, images: Tensor, references: Tensor) -> pd.DataFrame:
     return score_pictures(METRICS, models, images, references)
 
 
-def describe(column: str) -> Column:
+def describe(column: str, profile: Profile | None = None) -> Column:
     """Label, unit and direction of a column of any frame: :func:`.frame.describe_column`."""
-    return describe_column(METRICS, column)
+    return describe_column(METRICS, column, profile)
 
 
 __all__ = [

@@ -14,6 +14,7 @@ from torch.nn import Module
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
 from ..images import check_images
+from ..profile import Profile
 from ..weights import check_weights
 from ..weights.opening import open_model
 from .base import Column, Needs
@@ -26,7 +27,7 @@ class Detector:
 
     Pictures are resized to ``size`` (None: left as they are) and normalised by
     ``pixel_mean`` and ``pixel_std``. A face is found where the probability of "person" reaches
-    ``threshold``.
+    ``threshold``. ``finds`` is what tables and figures call it: a face, or a whole person.
     """
 
     model: Module
@@ -35,6 +36,7 @@ class Detector:
     pixel_mean: Sequence[float] = HALF
     pixel_std: Sequence[float] = HALF
     batch: int = 64
+    finds: str = "face"
 
     loader: ClassVar[type] = AutoModelForImageClassification
 
@@ -101,6 +103,16 @@ class Detection:
         "face": Column("probability of a face", better="higher"),
         "face_missing": Column("no face found", "share of pictures", "lower"),
     }
+
+    @classmethod
+    def named(cls, profile: Profile) -> dict[str, Column]:
+        """The columns by what the profile's detector finds: a face, or a person."""
+        ref = profile.detector
+        finds = "face" if ref is None else ref.options.get("finds", "face")
+        return {
+            "face": Column(f"probability of a {finds}", better="higher"),
+            "face_missing": Column(f"no {finds} found", "share of pictures", "lower"),
+        }
 
     @classmethod
     def open(cls, models: Any) -> Detection:

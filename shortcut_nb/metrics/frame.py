@@ -9,6 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from ..errors import UserError
+from ..profile import Profile
 from .base import Column, Metric
 
 FURTHER: dict[str, Column] = {
@@ -64,9 +65,17 @@ def is_available(metric: type[Metric], models: Any) -> bool:
     return ask is None or ask(models)
 
 
-def describe_column(metrics: Mapping[str, type[Metric]], name: str) -> Column:
-    """What a column is called: its metric says it, or :data:`FURTHER`; else its own name."""
+def describe_column(
+    metrics: Mapping[str, type[Metric]], name: str, profile: Profile | None = None
+) -> Column:
+    """What a column is called: its metric says it, or :data:`FURTHER`; else its own name.
+
+    Args:
+        profile: some metrics measure what its models measure: a face, or a person.
+    """
     for metric in metrics.values():
         if name in metric.columns:
-            return metric.columns[name]
+            named = getattr(metric, "named", None)
+            columns = metric.columns if profile is None or named is None else named(profile)
+            return columns[name]
     return FURTHER.get(name, Column(name.replace("_", " ")))

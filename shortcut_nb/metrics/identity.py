@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import AutoModel
 
 from ..images import check_images
+from ..profile import ModelRef, Profile
 from ..weights import check_weights
 from ..weights.opening import open_model
 from .base import Column, Needs, need_references
@@ -28,7 +29,8 @@ class IdentityEncoder:
 
     The miniature's is a face recogniser (``ResNetModel``). The Stable Diffusion profiles take
     DINOv2, whose cosine is DreamBooth's own measure of subject fidelity (Ruiz et al. 2023, 4.2).
-    ``size`` resizes pictures to a square first; None leaves them as they are.
+    ``size`` resizes pictures to a square first; None leaves them as they are. ``measures`` is what
+    tables and figures call its cosine.
     """
 
     model: Module
@@ -36,6 +38,7 @@ class IdentityEncoder:
     pixel_mean: Sequence[float] = HALF
     pixel_std: Sequence[float] = HALF
     batch: int = 64
+    measures: str = "identity match"
 
     @classmethod
     def from_folder(
@@ -90,6 +93,16 @@ class IdentityMatch:
     }
 
     @classmethod
+    def named(cls, profile: Profile) -> dict[str, Column]:
+        """The columns by what the profile's encoder measures, such as subject fidelity."""
+        measures = _option(profile.identity, "measures", "identity match")
+        finds = _option(profile.detector, "finds", "face")
+        return {
+            "ims": Column(f"{measures} where there is a {finds}", better="higher"),
+            "ims_missing": Column(f"{measures}, −1 without a {finds}", better="higher"),
+        }
+
+    @classmethod
     def open(cls, models: Any) -> IdentityMatch:
         """The metric on ``models.identity`` and ``models.detector``."""
         return cls(models.identity, models.detector)
@@ -107,6 +120,10 @@ class IdentityMatch:
             "ims": np.where(found, score, np.nan),
             "ims_missing": np.where(found, score, self.missing),
         }
+
+
+def _option(ref: ModelRef | None, name: str, default: str) -> str:
+    return default if ref is None else str(ref.options.get(name, default))
 
 
 def summarise(columns: dict[str, np.ndarray]) -> dict[str, float]:

@@ -33,9 +33,9 @@ _PIXELS = ("size", "pixel_mean", "pixel_std", "batch")
 # What `options` of a reference may name, by loader.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "stable-diffusion": ("config",),
-    "image-embedder": _PIXELS,
-    "image-classifier": (*_PIXELS, "threshold"),
-    "object-detector": (*_PIXELS, "threshold"),
+    "image-embedder": (*_PIXELS, "measures"),
+    "image-classifier": (*_PIXELS, "threshold", "finds"),
+    "object-detector": (*_PIXELS, "threshold", "finds"),
     "spandrel": ("file",),
     "dlib": ("threshold", "least"),
 }
