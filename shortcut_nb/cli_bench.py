@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,23 +69,30 @@ def bench(
         _check(out)
         if save:
             _check_save(experiment, pipeline)
-        from .experiments.run import executor_of, run
-        from .progress import StepInfo, progress
-
-        runs = executor_of(executor, pipeline, workers, threads, gpus, address)
         work.kept = "what is done is kept, and the same command goes on"
-        try:
-            bar = progress(experiment.name)
-            result = run(
-                experiment, pipeline, runs, choice, lambda done, all, _: bar(StepInfo(done, all))
-            )
-        finally:
-            runs.close()
+        how = {"workers": workers, "threads": threads, "gpus": gpus, "address": address}
+        result = _measure(experiment, pipeline, choice, executor, how)
         if memory:
             _add_memory(experiment, result, profile, memory)
         if save:
             typer.echo(f"wrote {_save(experiment, pipeline, result)}")
         _show(experiment, result, out)
+
+
+def _measure(
+    experiment: Experiment, pipeline: Pipeline, choice: Choice, executor: str, how: dict[str, Any]
+) -> Result:
+    from .experiments.run import executor_of, run
+    from .progress import StepInfo, progress
+
+    runs = executor_of(executor, pipeline, **how)
+    try:
+        bar = progress(experiment.name)
+        return run(
+            experiment, pipeline, runs, choice, lambda done, total, _: bar(StepInfo(done, total))
+        )
+    finally:
+        runs.close()
 
 
 def _open(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,19 +49,28 @@ class Executor(Protocol):
 def attempt(work: Work, arguments: tuple[Any, ...], threads: int | None = 1) -> Outcome:
     """Run and report: an exception becomes an outcome, an interrupt does not."""
     try:
-        if threads:
-            _set_threads(threads)
-        work(*arguments)
+        with torch_threads(threads):
+            work(*arguments)
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome(line, traceback.format_exc())
     return Outcome()
 
 
-def _set_threads(threads: int) -> None:
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """So many threads of torch, and afterwards as many as before; None changes nothing."""
+    if threads is None:
+        yield
+        return
     import torch
 
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Serial:
