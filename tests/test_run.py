@@ -189,22 +189,43 @@ def test_processes_give_the_same_table(measured, pipeline):
     same(result.frame, frame)
 
 
+def end_all(executor, units, place):
+    """How each unit ends, with as many at a time as the executor takes."""
+    outcomes, waiting, running = {}, list(units), 0
+    while waiting or running:
+        while waiting and running < executor.slots:
+            unit = waiting.pop(0)
+            executor.submit(unit, (str(place / "log"), unit))
+            running += 1
+        unit, outcome = executor.next()
+        outcomes[unit], running = outcome, running - 1
+    executor.close()
+    return outcomes
+
+
+def check_ends(outcomes, death):
+    assert [unit for unit in UNITS if not outcomes[unit].error] == ["a", "b", "c"]
+    assert death in outcomes["die"].error and "\n" not in outcomes["die"].error
+    assert outcomes["raise"].error == "ValueError: told so" and outcomes["raise"].trace
+
+
+UNITS = ["a", "die", "b", "raise", "c"]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_process_that_dies_is_blamed_alone(tmp_path, workers):
     pool = executors.Processes(sleep_or_die, workers, threads=None)
-    units = ["a", "die", "b", "raise", "c"]
-    outcomes, waiting, running = {}, list(units), 0
-    while waiting or running:
-        while waiting and running < pool.slots:
-            unit = waiting.pop(0)
-            pool.submit(unit, (str(tmp_path / "log"), unit))
-            running += 1
-        unit, outcome = pool.next()
-        outcomes[unit], running = outcome, running - 1
-    pool.close()
-    assert [unit for unit in units if not outcomes[unit].error] == ["a", "b", "c"]
-    assert "died" in outcomes["die"].error
-    assert outcomes["raise"].error == "ValueError: told so" and outcomes["raise"].trace
+    check_ends(end_all(pool, UNITS, tmp_path), "died")
+
+
+@pytest.mark.slow
+def test_a_ray_worker_that_dies_is_tried_again_and_blamed_alone(tmp_path):
+    pytest.importorskip("ray")
+    cluster = executors.Ray(sleep_or_die, workers=2, retries=1, threads=None)
+    assert cluster.slots == 2
+    check_ends(end_all(cluster, UNITS, tmp_path), "WorkerCrashedError")
+    tries = (tmp_path / "log").read_text().split()
+    assert tries.count("die") == 2 and all(tries.count(unit) == 1 for unit in "abc")
 
 
 def test_another_machine_with_other_models_is_refused(measured, pipeline):

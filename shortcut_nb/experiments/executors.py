@@ -188,7 +188,7 @@ class Ray:
 
     def __init__(
         self, work: Work, workers: int | None = None, gpus: float = 0.0, retries: int = 2,
-        address: str | None = None, threads: int = 1,
+        address: str | None = None, threads: int | None = 1,
     ) -> None:  # fmt: skip
         self._ray, self._own = start_ray(address, workers)
         remote = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=retries)
@@ -220,7 +220,7 @@ class Ray:
             self._ray.shutdown()
 
 
-def remotely(work: Work, arguments: tuple[Any, ...], threads: int) -> Outcome:
+def remotely(work: Work, arguments: tuple[Any, ...], threads: int | None) -> Outcome:
     """What a Ray worker does."""
     quiet()
     return attempt(work, arguments, threads)
