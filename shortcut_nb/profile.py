@@ -64,8 +64,8 @@ class PromptDefaults(Strict):
 class Sampling(Strict):
     """How pictures are sampled: denoising steps and classifier-free guidance scale."""
 
-    steps: int = Field(default=50, ge=1, le=1000)
-    guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False)
+    steps: int = Field(default=50, ge=1, le=1000, strict=True)
+    guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False, strict=True)
 
 
 class Profile(Strict):
@@ -83,7 +83,7 @@ class Profile(Strict):
 
     name: str
     description: str = ""
-    resolution: int = Field(ge=8, multiple_of=8)
+    resolution: int = Field(ge=8, multiple_of=8, strict=True)
     diffusion: ModelRef
     clip: ModelRef | None
     identity: ModelRef | None
@@ -97,7 +97,9 @@ class Profile(Strict):
     concepts: list[str] = Field(default=["a photo of a person", "a noisy pattern"], min_length=2)
     subjects: list[str] = Field(default_factory=list)
     sampling: Sampling = Field(default_factory=Sampling)
-    prior_guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False)
+    prior_guidance_scale: float = Field(
+        default=7.5, ge=0, le=1000, allow_inf_nan=False, strict=True
+    )
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
     keep_trained_mb: float = Field(default=500, ge=0)
 

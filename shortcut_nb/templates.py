@@ -36,6 +36,9 @@ def fill(template: str, class_name: str, identifier: str = "") -> str:
         ValueError: see :func:`check_template`.
     """
     check_template(template)
+    for name, word in (("class_name", class_name), ("identifier", identifier)):
+        if not isinstance(word, str):
+            raise UserError(f"{name} must be text; got {word!r}")
     if class_name.startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
     return template.format(class_name=class_name, identifier=identifier)

@@ -197,11 +197,16 @@ def mini(**changes):
         ({"defaults": {"jpeg": {"quality": 900}}}, "quality"),
         ({"sampling": {"steps": 0}}, "sampling.steps"),
         ({"sampling": {"guidance_scale": NAN}}, "sampling.guidance_scale"),
+        ({"sampling": {"steps": True}}, "sampling.steps"),
+        ({"sampling": {"steps": "25"}}, "sampling.steps"),
+        ({"sampling": {"guidance_scale": "4"}}, "sampling.guidance_scale"),
         ({"sampling": {"stepz": 3}}, "sampling.stepz"),
         ({"prior_guidance_scale": -1}, "prior_guidance_scale"),
         ({"prompts": {"instance": "a {foo}"}}, "foo"),
         ({"prompts": {"class_prompt": "a {class_name"}}, "braces"),
         ({"resolution": 63}, "resolution"),
+        ({"resolution": "64"}, "resolution"),
+        ({"prompts": {"class_name": 3}}, "class_name"),
     ],
 )
 def test_profiles(tmp_path, changes, words):
@@ -231,6 +236,13 @@ def test_no_subject(lab, thing):
 def test_no_such_subject(lab, where):
     with pytest.raises((ValueError, FileNotFoundError)):
         lab.subject(where)
+
+
+@pytest.mark.parametrize("words", [{"class_name": 3}, {"identifier": ["sks"]}], ids=str)
+def test_words_are_text(lab, words):
+    for made in (lab.subject, lambda x, **how: Subject.from_images(x, **how)):
+        with pytest.raises(UserError, match=next(iter(words))):
+            made(GOOD, **words)
 
 
 def test_sets_of_different_sizes():

@@ -48,8 +48,9 @@ class Through:
         for one, generator in zip(x.split(1), source, strict=True):
             drawn = int(torch.randint(1 << 30, (1,), generator=generator))
             purifier = reseeded(self.purifier, drawn)
-            shown.append(purifier.differentiable(one) if self.full
-                         else straight_through(purifier, one))  # fmt: skip
+            shown.append(
+                purifier.differentiable(one) if self.full else straight_through(purifier, one)
+            )
         return self.objective(torch.cat(shown).clamp(0, 1), source, rows)
 
 

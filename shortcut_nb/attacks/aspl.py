@@ -80,10 +80,16 @@ class ASPL(SurrogateAttack):
     def _climb(self, run: Run, model: Diffusion) -> tuple[Tensor, Tensor]:
         with frozen(*model.modules):
             return pgd(
-                self.objective(model, run), run.x, run.clean, self.budget,
-                alpha=parse_alpha(self.alpha), steps=self.pgd_steps, source=run.source,
-                repeats=self.repeats, chunk=self.chunk,
-            )  # fmt: skip
+                self.objective(model, run),
+                run.x,
+                run.clean,
+                self.budget,
+                alpha=parse_alpha(self.alpha),
+                steps=self.pgd_steps,
+                source=run.source,
+                repeats=self.repeats,
+                chunk=self.chunk,
+            )
 
 
 @register("t-aspl")

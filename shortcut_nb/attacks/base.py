@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -134,36 +135,50 @@ class Attack(Settings):
         run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""
-        with ExitStack() as borrowed:
-            bases = self.bases(models)
-            for model in bases.values():
-                check_size(model, subject.images)
-            modules = [module for model in bases.values() for module in model.modules]
-            borrowed.enter_context(frozen(*modules))
-            if self.low_memory:
-                borrowed.enter_context(checkpointed(*modules))
+        bases = self.bases(models)
+        for model in bases.values():
+            check_size(model, subject.images)
+        with self._borrowed(bases):
             if path and path.exists():
                 run.restore(path, mark, bases)
             else:
                 self.prepare(run)
             self.arm(run)
-            spent = run.seconds
-            for number in range(run.done, self.total):
-                values = self.round(run, number)
-                run.trace.append(values)
-                run.done, run.seconds = number + 1, spent + time.monotonic() - started
-                if on_step:
-                    seen = {"loss": values.mean().item()} if values.numel() else {}
-                    on_step(StepInfo(run.done, self.total, seen))
+            begun = started - run.seconds
+            for _ in self._rounds(run, begun, on_step):
                 if path and (run.done % every == 0 or (keep and run.done == self.total)):
                     run.save(path, mark)
-        images = self.budget.project_grid(run.x, run.clean)
         if path and not keep:
             run.forget(path)
+        images = self.budget.project_grid(run.x, run.clean)
         return AttackResult(
-            images, run.clean, self.budget, self.budget.linf_pixels(images, run.clean),
-            torch.cat(run.trace), self.config(), run.seeds, spent + time.monotonic() - started,
-        )  # fmt: skip
+            images,
+            run.clean,
+            self.budget,
+            self.budget.linf_pixels(images, run.clean),
+            torch.cat(run.trace),
+            self.config(),
+            run.seeds,
+            time.monotonic() - begun,
+        )
+
+    @contextmanager
+    def _borrowed(self, bases: dict[str, Diffusion]) -> Iterator[None]:
+        """The base models frozen, and given back as they were."""
+        modules = [module for model in bases.values() for module in model.modules]
+        with frozen(*modules), checkpointed(*(modules if self.low_memory else ())):
+            yield
+
+    def _rounds(self, run: Run, begun: float, on_step: OnStep | None) -> Iterator[int]:
+        """The rounds that are left, one after the other; their numbers."""
+        for number in range(run.done, self.total):
+            values = self.round(run, number)
+            run.trace.append(values)
+            run.done, run.seconds = number + 1, time.monotonic() - begun
+            if on_step:
+                loss = {"loss": values.mean().item()} if values.numel() else {}
+                on_step(StepInfo(run.done, self.total, loss))
+            yield number
 
     def _mark(self, subject: Subject, models: Models) -> str:
         words = (subject.instance_prompt, subject.class_prompt)

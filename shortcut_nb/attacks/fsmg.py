@@ -70,11 +70,19 @@ class FSMG(SurrogateAttack):
         found = []
         for name, objective in run.made["objectives"].items():
             with frozen(*run.surrogates[name].modules):
-                found.append(pgd(
-                    objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
-                    steps=self.inner_steps, source=run.source, repeats=self.repeats,
-                    chunk=self.chunk,
-                ))  # fmt: skip
+                found.append(
+                    pgd(
+                        objective,
+                        run.x,
+                        run.clean,
+                        self.budget,
+                        alpha=parse_alpha(self.alpha),
+                        steps=self.inner_steps,
+                        source=run.source,
+                        repeats=self.repeats,
+                        chunk=self.chunk,
+                    )
+                )
         run.x = torch.stack([x for x, _ in found]).mean(0)
         return torch.stack([values for _, values in found]).mean(0)
 

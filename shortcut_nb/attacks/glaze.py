@@ -63,9 +63,13 @@ class Glaze(Attack):
         """The pictures in the other style, (n, 3, H, W) in [0, 1]."""
         sampling = run.models.profile.sampling
         return run.models.diffusion.edit(
-            run.clean, self.style, strength=self.style_strength, source=run.source,
-            steps=sampling.steps, guidance_scale=sampling.guidance_scale,
-        )  # fmt: skip
+            run.clean,
+            self.style,
+            strength=self.style_strength,
+            source=run.source,
+            steps=sampling.steps,
+            guidance_scale=sampling.guidance_scale,
+        )
 
     def arm(self, run: Run) -> None:
         run.made["perceptual"] = distance = run.models.perceptual

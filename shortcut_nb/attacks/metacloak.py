@@ -126,9 +126,16 @@ class MetaCloak(SurrogateAttack):
         with frozen(*model.modules):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = pgd(
-                objective, run.x, run.clean, self.budget, alpha=parse_alpha(self.alpha),
-                steps=self.pgd_steps, source=run.source, repeats=self.repeats, chunk=self.chunk,
-            )  # fmt: skip
+                objective,
+                run.x,
+                run.clean,
+                self.budget,
+                alpha=parse_alpha(self.alpha),
+                steps=self.pgd_steps,
+                source=run.source,
+                repeats=self.repeats,
+                chunk=self.chunk,
+            )
         behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
         self.trainee(run, "diffusion", model, behind).run(
             self._latents(run.models, run.x), self.advance, self.generator(1 + number)

@@ -85,8 +85,10 @@ class DenoisingLoss:
             drawn = [torch.randint(0, steps, (1,), generator=g) for g in source]
         else:
             allowed = self.timesteps[rows]
-            drawn = [held[torch.randint(0, len(held), (1,), generator=g)]
-                     for held, g in zip(allowed, source, strict=True)]  # fmt: skip
+            drawn = [
+                held[torch.randint(0, len(held), (1,), generator=g)]
+                for held, g in zip(allowed, source, strict=True)
+            ]
         return noise, torch.cat(drawn)
 
 
@@ -112,10 +114,14 @@ class TargetedDenoisingLoss(DenoisingLoss):
         noise = noise.to(z.device)
         context = self.context.expand(len(z), -1, -1)
         guess, truth, noisy = model.predict(z, t, noise, context)
-        previous = torch.cat([
-            schedule.step(guess[i : i + 1], int(t[i]), noisy[i : i + 1], generator=source[i])
-            .prev_sample for i in range(len(z))
-        ])  # fmt: skip
+        previous = torch.cat(
+            [
+                schedule.step(
+                    guess[i : i + 1], int(t[i]), noisy[i : i + 1], generator=source[i]
+                ).prev_sample
+                for i in range(len(z))
+            ]
+        )
         goal = schedule.add_noise(self.target.expand_as(z), noise, (t - 1).to(z.device))
         away = self.weighted((guess - truth).square().flatten(1).mean(1), t)
         return away - (previous - goal).square().flatten(1).mean(1)

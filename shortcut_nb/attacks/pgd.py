@@ -12,10 +12,19 @@ from .objectives import Objective
 
 
 def pgd(
-    objective: Objective, x: Tensor, clean: Tensor, budget: Budget, *,
-    alpha: float, steps: int, source: Sequence[Generator], momentum: float = 0.0,
-    repeats: int = 1, chunk: int | None = None, memory: dict[str, Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    objective: Objective,
+    x: Tensor,
+    clean: Tensor,
+    budget: Budget,
+    *,
+    alpha: float,
+    steps: int,
+    source: Sequence[Generator],
+    momentum: float = 0.0,
+    repeats: int = 1,
+    chunk: int | None = None,
+    memory: dict[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """Take signed steps of size ``alpha``, each projected to the ball around ``clean``.
 
     Args:

@@ -56,8 +56,16 @@ class PGDAttack(Attack):
 
     def round(self, run: Run, number: int) -> Tensor:
         run.x, values = pgd(
-            run.made["objective"], run.x, run.clean, self.budget, alpha=self.step_size(number),
-            steps=1, source=run.source, momentum=self.momentum, repeats=self.repeats,
-            chunk=self.chunk, memory=run.kept,
-        )  # fmt: skip
+            run.made["objective"],
+            run.x,
+            run.clean,
+            self.budget,
+            alpha=self.step_size(number),
+            steps=1,
+            source=run.source,
+            momentum=self.momentum,
+            repeats=self.repeats,
+            chunk=self.chunk,
+            memory=run.kept,
+        )
         return values

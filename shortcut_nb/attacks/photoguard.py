@@ -121,6 +121,11 @@ class PhotoGuardDiffusion(PGDAttack):
         goal = torch.full((1, 3, size, size), 0.5) if self.target == "zero" else target_image(size)
         said = ["", self.prompt] if self.prompt else [""]
         return EditDistance(
-            model, model.embed(said), goal, self.strength, self.sampling_steps,
-            self.guidance_scale, self.eta,
-        )  # fmt: skip
+            model,
+            model.embed(said),
+            goal,
+            self.strength,
+            self.sampling_steps,
+            self.guidance_scale,
+            self.eta,
+        )

@@ -106,8 +106,10 @@ def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:
 
 def snapshot(model: Diffusion) -> dict[str, dict[str, Tensor]]:
     """A copy of the trainable weights, on the CPU."""
-    return {part: {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
-            for part, state in _weights(model).items()}  # fmt: skip
+    return {
+        part: {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+        for part, state in _weights(model).items()
+    }
 
 
 def load_weights(model: Diffusion, weights: dict[str, dict[str, Tensor]]) -> Diffusion:

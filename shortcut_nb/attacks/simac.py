@@ -142,8 +142,15 @@ class SimAC(ASPL):
             middle = min(max(worst, WINDOW), total - WINDOW)
             left = left[(left < middle - WINDOW) | (left >= middle + WINDOW)]
             at = DenoisingLoss(model, context, timesteps=[best[None]])
-            scratch, _ = pgd(at, scratch, clean, self.budget, alpha=parse_alpha(self.alpha),
-                             steps=1, source=source)  # fmt: skip
+            scratch, _ = pgd(
+                at,
+                scratch,
+                clean,
+                self.budget,
+                alpha=parse_alpha(self.alpha),
+                steps=1,
+                source=source,
+            )
         return left
 
     def _gradient_size(

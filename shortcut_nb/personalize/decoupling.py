@@ -170,22 +170,30 @@ class DecoupledDreamBooth(DreamBooth):
             )
         named = with_noise(subject.class_prompt, self.phrase(models.profile))
         return Decoupled(
-            model, (words.instance, words.class_), prior, **self.options(method),
+            model,
+            (words.instance, words.class_),
+            prior,
+            **self.options(method),
             per_picture=self._per_picture(models.profile, subject, method),
             pairs=self._pairs(models, model, subject, words) if self.pair_weight else None,
-            pair_weight=self.pair_weight, apart=(words.instance, words.sample),
-            contrast=self.contrast, margin=self.margin,
+            pair_weight=self.pair_weight,
+            apart=(words.instance, words.sample),
+            contrast=self.contrast,
+            margin=self.margin,
             noise_prior=NoisePrior(models.prior_latents(named, count_of(self.class_images)), named)
-            if self.noise_prior_weight else None,
+            if self.noise_prior_weight
+            else None,
             noise_prior_weight=self.noise_prior_weight,
-        )  # fmt: skip
+        )
 
     def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
         said = profile.prompts
         if not self.per_picture or not said.noise_token:
             return ()
-        each = [PROMPTS[self.prompts](subject, token, said.negative).instance
-                for token in noise_tokens(said.noise_token, self.tokens)]  # fmt: skip
+        each = [
+            PROMPTS[self.prompts](subject, token, said.negative).instance
+            for token in noise_tokens(said.noise_token, self.tokens)
+        ]
         return tuple(method.rename(prompt, subject.identifier) for prompt in each)
 
     def _pairs(self, models: Models, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:

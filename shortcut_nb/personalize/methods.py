@@ -80,5 +80,9 @@ def named(model: Diffusion, part: str = "") -> dict[str, Parameter]:
     """The parameters of UNet and text encoder whose names contain a part: "unet.…", "text.…"."""
     _, unet, text = model.modules
     every = {"unet": unet, "text": text}
-    return {f"{where}.{name}": p for where, module in every.items()
-            for name, p in module.named_parameters() if part in name}  # fmt: skip
+    return {
+        f"{where}.{name}": p
+        for where, module in every.items()
+        for name, p in module.named_parameters()
+        if part in name
+    }

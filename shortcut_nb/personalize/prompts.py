@@ -24,9 +24,12 @@ class Prompts:
 def plain(subject: Subject, noise_token: str = "", negative: str = "") -> Prompts:
     """DreamBooth's own prompts (Ruiz et al. 2023); no negative prompt when sampling."""
     return Prompts(
-        subject.instance_prompt, subject.class_prompt, subject.instance_prompt,
-        subject.class_prompt, "",
-    )  # fmt: skip
+        subject.instance_prompt,
+        subject.class_prompt,
+        subject.instance_prompt,
+        subject.class_prompt,
+        "",
+    )
 
 
 def with_noise(prompt: str, noise_token: str) -> str:
@@ -61,9 +64,12 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
     """
     own, cls = subject.instance_prompt, subject.class_prompt
     return Prompts(
-        with_noise(own, noise_token), without_noise(cls, noise_token),
-        without_noise(own, noise_token), without_noise(cls, noise_token), negative,
-    )  # fmt: skip
+        with_noise(own, noise_token),
+        without_noise(cls, noise_token),
+        without_noise(own, noise_token),
+        without_noise(cls, noise_token),
+        negative,
+    )
 
 
 def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:

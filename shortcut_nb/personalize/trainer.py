@@ -202,13 +202,19 @@ class Trainer(Regime):
     def options(self, method: Method) -> dict[str, Any]:
         """The hyperparameters of a ``Trainee``."""
         return {
-            "lr": self.lr, "text_lr": self.text_lr, "method": method,
-            "batch_size": self.batch_size, "prior_weight": self.prior_weight,
-            "prior_dropout": self.prior_dropout, "weight_decay": self.weight_decay,
+            "lr": self.lr,
+            "text_lr": self.text_lr,
+            "method": method,
+            "batch_size": self.batch_size,
+            "prior_weight": self.prior_weight,
+            "prior_dropout": self.prior_dropout,
+            "weight_decay": self.weight_decay,
             "accumulation": self.gradient_accumulation,
             "checkpointing": self.gradient_checkpointing,
-            "ema_decay": self.ema_decay, "adam_8bit": self.adam_8bit, **self.regime(self.steps),
-        }  # fmt: skip
+            "ema_decay": self.ema_decay,
+            "adam_8bit": self.adam_8bit,
+            **self.regime(self.steps),
+        }
 
     def fit(
         self,

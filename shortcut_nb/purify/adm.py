@@ -20,13 +20,20 @@ from ..networks.face_network import read_weights
 
 GROUPS = 32
 RESNET = {
-    "in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2", "out_layers.3": "conv2", "skip_connection": "conv_shortcut",
-}  # fmt: skip
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
 ENDS = {
-    "time_embed.0": "time_embedding.linear_1", "time_embed.2": "time_embedding.linear_2",
-    "input_blocks.0.0": "conv_in", "out.0": "conv_norm_out", "out.2": "conv_out",
-}  # fmt: skip
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "input_blocks.0.0": "conv_in",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+}
 
 
 class Layout:
@@ -75,12 +82,18 @@ class Layout:
         up = tuple(("AttnUp" if has else plain[1]) + "Block2D" for has in reversed(self.attended))
         kind = "resnet" if self.resampled_by_resnet else "conv"
         return {
-            "sample_size": size, "block_out_channels": tuple(self.widths),
-            "layers_per_block": self.layers, "down_block_types": down, "up_block_types": up,
-            "downsample_type": kind, "upsample_type": kind, "attention_head_dim": head_channels,
-            "norm_num_groups": GROUPS, "attn_norm_num_groups": GROUPS,
+            "sample_size": size,
+            "block_out_channels": tuple(self.widths),
+            "layers_per_block": self.layers,
+            "down_block_types": down,
+            "up_block_types": up,
+            "downsample_type": kind,
+            "upsample_type": kind,
+            "attention_head_dim": head_channels,
+            "norm_num_groups": GROUPS,
+            "attn_norm_num_groups": GROUPS,
             "resnet_time_scale_shift": "scale_shift" if self.scale_shift else "default",
-        }  # fmt: skip
+        }
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Every block, as (its name in the checkpoint, its name in UNet2DModel)."""

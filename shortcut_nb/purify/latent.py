@@ -56,9 +56,14 @@ class LatentDiffPure(Purifier):
         def work(x: Tensor) -> Tensor:
             def edited(rows: slice) -> Tensor:
                 return model.edit(
-                    x[rows], self.prompt, strength=self.strength, source=source[rows],
-                    steps=self.steps, guidance_scale=self.guidance_scale, eta=self.eta,
-                )  # fmt: skip
+                    x[rows],
+                    self.prompt,
+                    strength=self.strength,
+                    source=source[rows],
+                    steps=self.steps,
+                    guidance_scale=self.guidance_scale,
+                    eta=self.eta,
+                )
 
             return by_batches(len(x), at_once(self.batch, images), edited, on_step)
 

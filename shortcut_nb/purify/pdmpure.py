@@ -74,6 +74,9 @@ class PDMPure(DiffPure):
     def last_stage(self) -> SuperResolution:
         """Super-resolution with its share of the parameters."""
         return SuperResolution(
-            steps=self.upscale_steps, guidance_scale=self.guidance_scale,
-            noise_level=self.noise_level, prompt=self.prompt, seed=self.seed,
-        )  # fmt: skip
+            steps=self.upscale_steps,
+            guidance_scale=self.guidance_scale,
+            noise_level=self.noise_level,
+            prompt=self.prompt,
+            seed=self.seed,
+        )

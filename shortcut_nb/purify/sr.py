@@ -62,10 +62,14 @@ class SuperResolution(Purifier):
                 part = small[rows]
                 with torch.inference_mode():
                     drawn = pipe(
-                        prompt=[self.prompt] * len(part), image=part, generator=source[rows],
-                        num_inference_steps=self.steps, guidance_scale=self.guidance_scale,
-                        noise_level=self.noise_level, output_type="pt",
-                    ).images  # fmt: skip
+                        prompt=[self.prompt] * len(part),
+                        image=part,
+                        generator=source[rows],
+                        num_inference_steps=self.steps,
+                        guidance_scale=self.guidance_scale,
+                        noise_level=self.noise_level,
+                        output_type="pt",
+                    ).images
                 return drawn.float().cpu().clone()
 
             return by_batches(len(x), at_once(self.batch, images), enlarged, on_step)
