@@ -170,6 +170,7 @@ def _try_to_write(folder: Path, name: str) -> None:
             part.mkdir(exist_ok=True)
             made.append(part)
         sweep(folder)
+        sweep(folder.parent)
         probe.mkdir()
         (probe / name).write_bytes(b"x" * 4096)
     except OSError as error:

@@ -1,5 +1,6 @@
 """The command line: thin, and plain about what went wrong."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -8,12 +9,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from shortcut_nb import catalogue
+from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app
 from shortcut_nb.cli_doors import parse_params
 from shortcut_nb.cli_info import Kind
 from shortcut_nb.images import load_folder, save_folder
+from shortcut_nb.metrics import METRICS
+from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.profile import available_profiles
+from shortcut_nb.purify import ALIASES, PURIFIERS
 from shortcut_nb.store import Recipe, Store
 
 
@@ -44,6 +50,56 @@ def test_lists_have_a_line_for_each_name(kind):
     assert found and all(len(line) > 5 for line in found.values())
     said = call("list", kind).output
     assert all(name in said and line in said for name, line in found.items())
+
+
+@pytest.mark.parametrize("kind", list(catalogue.FOLDERS))
+def test_the_catalogue_is_what_is_registered(kind):
+    """Names and first lines are read from the source; the registries say the same."""
+    registries = {
+        "attacks": ATTACKS, "purifiers": PURIFIERS | ALIASES, "trainers": TRAINERS,
+        "metrics": METRICS,
+    }  # fmt: skip
+    assert catalogue.names(kind) == {
+        name: inspect.getdoc(thing).split("\n")[0] for name, thing in registries[kind].items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("attacks", "aspl", ["rounds = 50", "at least 1", "the paper's '6/255'", "aspl.py"]),
+        ("purifiers", "jpeg", ["quality = ", "jpeg.py"]),
+        ("purifiers", "codesr", ["chain", "codesr.py"]),
+        ("trainers", "dreambooth", ["lr = 5e-07", "prompts = 'plain'", "dreambooth.py"]),
+        ("metrics", "identity", ["cosine", "identity.py"]),
+        ("profiles", "sd15", ["resolution = 512", "profiles/sd15.yaml"]),
+    ],
+)
+def test_one_thing_is_shown_with_its_parameters(kind, name, words):
+    done = call("list", kind, name)
+    assert done.exit_code == 0 and not [word for word in words if word not in done.output]
+    assert json.loads(call("list", kind, name, "--json").output)["name"] == name
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "protect --help", "list attacks", "list purifiers", "list trainers",
+     "list metrics", "list profiles", "cache ls", "doctor"],
+)  # fmt: skip
+def test_light_commands_load_no_torch(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path))
+    code = f"""
+import sys
+from shortcut_nb.cli import app
+try:
+    app({words.split()!r})
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {{"torch", "diffusers", "transformers", "pandas", "matplotlib"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_doctor_says_what_each_profile_lacks():

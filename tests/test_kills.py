@@ -7,6 +7,7 @@ random moments fall into the work.
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -132,6 +133,29 @@ def test_kill_9_of_a_command(kind, tiny, tmp_path):
     )
     assert not [p for p in (store / "checkpoints").iterdir() if p.suffix != ".lock"]
     assert "resuming at " in killer.log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["protect", "personalize"])
+def test_ctrl_c_of_a_command_is_one_line_and_goes_on(kind, tiny, tmp_path):
+    killer = Killer(tmp_path, words_for(kind, tiny), seed=0)
+    process = killer.start(tmp_path / "out", tmp_path / "store")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "store").glob("checkpoints/*.pt")):
+        assert time.monotonic() < deadline and process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    said = killer.log.read_text()
+    assert process.exitcode == 130 and "Traceback" not in said, said
+    last = said.splitlines()[-1]
+    found = re.fullmatch(r"interrupted: at (\d+) of (80|150); the same .* goes on from (\d+)", last)
+    assert found and 0 < int(found[3]) <= int(found[1]), last
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".shortcut-nb-*"))
+    killer.log.write_text("")
+    killer.whole(tmp_path / "out", tmp_path / "store")
+    assert f"resuming at {found[3]}:" in killer.log.read_text()
+    assert killer.log.read_text().splitlines()[-1].startswith("finished: wrote ")
 
 
 @pytest.mark.slow
