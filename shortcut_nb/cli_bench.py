@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_cache import parse_size
+from .cli_doors import doors
 from .errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .experiments.executors import Executor
     from .experiments.experiment import Experiment
     from .experiments.run import Choice, Result
     from .pipeline import Pipeline
+
+EVERY = 50  # outputs between two looks at the room that trained weights take
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
@@ -50,6 +55,9 @@ def bench(
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
     memory: Annotated[int, typer.Option(min=0, help="Runs for each peak memory; 0: none.")] = 0,
+    keep_trained: Annotated[
+        str, typer.Option(help="Trained weights in the store: the oldest go beyond this size.")
+    ] = "20GB",
     save: Annotated[
         bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
     ] = False,
@@ -59,19 +67,16 @@ def bench(
     Exits with 1 when an output could not be made; what does not need it is made all the same.
     Example: shortcut-nb bench benchmark --plan
     """
-    from .cli_doors import doors
-
     with doors() as work:
         experiment, pipeline, choice = _open(name, profile, subject, subjects, seeds, n)
         if plan:
             _show_plan(experiment, pipeline, choice, workers or 1)
             return
-        _check(out)
-        if save:
-            _check_save(experiment, pipeline)
+        room = parse_size(keep_trained)
+        _check(experiment, pipeline, out, save)
         work.kept = "what is done is kept, and the same command goes on"
-        how = {"workers": workers, "threads": threads, "gpus": gpus, "address": address}
-        result = _measure(experiment, pipeline, choice, executor, how)
+        runs = _executor(executor, pipeline, workers, threads, gpus, address)
+        result = _measure(experiment, pipeline, choice, room, runs)
         if memory:
             _add_memory(experiment, result, profile, memory)
         if save:
@@ -79,20 +84,31 @@ def bench(
         _show(experiment, result, out)
 
 
+def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
+    from .experiments.run import executor_of
+
+    return executor_of(name, pipeline, *how)
+
+
 def _measure(
-    experiment: Experiment, pipeline: Pipeline, choice: Choice, executor: str, how: dict[str, Any]
+    experiment: Experiment, pipeline: Pipeline, choice: Choice, room: int, executor: Executor
 ) -> Result:
-    from .experiments.run import executor_of, run
+    """Run, with a bar; now and then and at the end trained weights make room."""
+    from .experiments.run import run
     from .progress import StepInfo, progress
 
-    runs = executor_of(executor, pipeline, **how)
+    bar = progress(experiment.name)
+
+    def on_done(done: int, total: int, about: str) -> None:
+        bar(StepInfo(done, total))
+        if done % EVERY == 0:
+            pipeline.store.prune(keep=room, stage="train")
+
     try:
-        bar = progress(experiment.name)
-        return run(
-            experiment, pipeline, runs, choice, lambda done, total, _: bar(StepInfo(done, total))
-        )
+        return run(experiment, pipeline, executor, choice, on_done)
     finally:
-        runs.close()
+        executor.close()
+        pipeline.store.prune(keep=room, stage="train")
 
 
 def _open(
@@ -130,19 +146,20 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _check(out: Path | None) -> None:
-    """Whether the CSV can be written, before any work."""
+def _check(experiment: Experiment, pipeline: Pipeline, out: Path | None, save: bool) -> None:
+    """Whether the results can be written, before any work."""
     if out is not None and not out.expanduser().parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+    if save:
+        _check_save(experiment.name, pipeline.lab.profile.name)
 
 
-def _check_save(experiment: Experiment, pipeline: Pipeline) -> None:
+def _check_save(name: str, profile: str) -> None:
     """Whether a result of the name would be replaced that notebooks read in another form."""
     from .experiments.measured import FORMAT
     from .experiments.shipped import READ
     from .results import available, read_result
 
-    name, profile = experiment.name, pipeline.lab.profile.name
     if name in READ or name not in available(profile):
         return
     if read_result(name, profile).get("format") != FORMAT:

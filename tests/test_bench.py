@@ -12,6 +12,7 @@ from shortcut_nb.experiments.experiment import Experiment, parse
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.profile import load_profile
+from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
 
 QUESTION = {
@@ -59,6 +60,9 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     kept = Measurement.read("noise", "tiny", place / "results" / "tiny")
     assert len(kept.frame) == 4 and kept.question == QUESTION["question"]
     assert list(kept.verdicts()["contrast"]) == ["noise lowers quality"]
+    assert any(Store(place / "store").ls("train"))
+    pruned = bench(place, place / "noise.yaml", "--keep-trained", "0")
+    assert pruned.exit_code == 0 and not any(Store(place / "store").ls("train"))
     again = bench(place, place / "noise.yaml", "--plan")
     assert "0 to make" in again.output and "4 to make" not in again.output
 
@@ -87,6 +91,7 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--seeds", "x", "--plan"], "seeds read like"),
         (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
         (["benchmark", "--out", "/nowhere/at/all.csv"], "no folder"),
+        (["benchmark", "--keep-trained", "much"], "a size reads"),
         (["old.yaml", "--save"], "which a notebook reads"),
     ],
 )
