@@ -79,11 +79,12 @@ def test_momentum_and_repeats_against_a_loop_written_out():
 
 @pytest.fixture(scope="module", params=["sd15", "sd21"])
 def tiny(request, tmp_path_factory):
-    """An epsilon and a v-prediction model of random weights, in double precision."""
+    """An epsilon and a v-prediction model of random weights, VAE and UNet in double precision."""
     folder = save_pipeline(tmp_path_factory.mktemp("tiny") / request.param, request.param)
     model = Diffusion.open(folder)
-    for module in model.modules:
-        module.double()
+    vae, unet, _ = model.modules
+    vae.double()
+    unet.double()
     return model
 
 
@@ -127,7 +128,7 @@ def test_score_distillation_leaves_the_unets_jacobian_out(tiny):
     kept = schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
     noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
     with torch.no_grad():
-        said = loss.context.expand(2, -1, -1)
+        said = loss.context.double().expand(2, -1, -1)
         guess = tiny.pipe.unet(noisy, t, said).sample
     if schedule.config.prediction_type == "v_prediction":
         guess = kept.sqrt() * guess + (1 - kept).sqrt() * noisy
