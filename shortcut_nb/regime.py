@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from .errors import UserError
-from .settings import ADDED, Count, Guidance, Settings, Whole, Words
+from .settings import ADDED, Count, Guidance, Settings, Whole, Words, omitted
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +70,20 @@ class Regime(Settings):
     def scheduled(self) -> bool:
         """Whether the learning rate moves."""
         return self.lr_scheduler != "constant" or self.warmup != 0
+
+    def plain(self) -> dict[str, Any]:
+        """What stands for the settings in a recipe; own class pictures by their content."""
+        named = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.compare and not omitted(field, self)
+        }
+        own = named.get("class_images")
+        if isinstance(own, str):
+            from .latents import class_digest
+
+            named["class_images"] = class_digest(own)
+        return {"class": type(self).__name__, **named}
 
     def regime(self, planned: int, behind: int = 0) -> dict[str, Any]:
         """The options of a ``Trainee`` that come from here.

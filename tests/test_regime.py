@@ -13,8 +13,10 @@ from shortcut_nb.diffusion import generators
 from shortcut_nb.images import save_folder
 from shortcut_nb.latents import class_digest, latents_of
 from shortcut_nb.mini.pretrain.loop import min_snr_loss
+from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.regime import schedule_at
+from shortcut_nb.store.recipe import Recipe
 from shortcut_nb.weighting import min_snr_weight
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-4}
@@ -195,5 +197,16 @@ def test_own_class_pictures_are_encoded_and_count_in_the_name(lab, subject, tmp_
     trainer = lab.personalize("dreambooth", **(SMALL | {"steps": 1, "class_images": folder}))
     plain = lab.personalize("dreambooth", **(SMALL | {"steps": 1})).fit(subject)
     assert trainer.fit(subject).losses != plain.losses
+    named = Recipe("train", params=trainer).key
     save_folder(subject.b[:1], tmp_path / "people")
+    assert Recipe("train", params=trainer).key != named
     assert class_digest(folder) != before and class_digest(4) == ""
+
+
+def test_fields_that_were_added_do_not_rename_earlier_work():
+    """A recipe of settings is what it was as a bare dataclass, as long as new fields are unset."""
+    made = TRAINERS["dreambooth"](lr=1e-4)
+    known = made.plain()
+    assert not {"lr_scheduler", "warmup", "snr_gamma", "fused", "prior_steps"} & set(known)
+    assert known["class"] == "DreamBooth" and known["lr"] == 1e-4
+    assert TRAINERS["dreambooth"](lr=1e-4, warmup=3).plain()["warmup"] == 3
