@@ -13,6 +13,9 @@ from .weights import BadWeights, MissingWeights, ModelRef, checked
 
 LIBRARIES = ("shortcut-nb", *TESTED, "papermill")
 
+# What the drivers of NVIDIA (also under Windows' Linux) and AMD put there.
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+
 
 def diagnose(profiles: list[str | Path] | None = None) -> dict[str, Any]:
     """Versions, device, memory in bytes, and for each profile the weights it lacks.
@@ -66,15 +69,23 @@ def problem(ref: ModelRef) -> str:
 
 
 def _machine() -> dict[str, Any]:
-    import torch
-
+    """Device, memory and store; torch is loaded only where there may be a GPU to ask it about."""
     from .store import Store
 
-    cuda = torch.cuda.is_available()
+    name, size = _gpu() if any(map(os.path.exists, GPU_FILES)) else ("cpu", None)
     return {
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "device_memory": torch.cuda.get_device_properties(0).total_memory if cuda else None,
+        "device": name,
+        "device_memory": size,
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "threads": torch.get_num_threads(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
         "store": str(Store().root),
     }
+
+
+def _gpu() -> tuple[str, int | None]:
+    """Name and bytes of memory of the GPU that torch can use; ("cpu", None) without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu", None
+    return torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
