@@ -99,7 +99,7 @@ class Lab(Models):
             UserError: an unknown metric, one that needs originals, or one whose models are not
                 named; says which.
         """
-        from .checks import check_images
+        from .batches import to_batch
         from .metrics import METRICS, score_pictures
 
         chosen = self._metrics_at_hand() if metrics is None else {}
@@ -108,7 +108,7 @@ class Lab(Models):
                 raise UserError(f"the metric {name!r} needs the original pictures: call it itself")
             METRICS[name].open(self)
             chosen[name] = METRICS[name]
-        return score_pictures(chosen, self, check_images(images), self.subject(subject).c)
+        return score_pictures(chosen, self, to_batch(images), self.subject(subject).c)
 
     def _metrics_at_hand(self) -> dict[str, type[Metric]]:
         """Metrics that need no originals; says in one line which lack a model."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from . import opening
-from .errors import UserError
+from .errors import UserError, WrongType
 from .profile import ModelRef, Profile, PromptDefaults, Sampling, load_profile, resolve
 from .weights import checked, file_digests
 
@@ -101,29 +101,29 @@ class Models:
         """A subject: from a folder of photos, a synthetic one ("mini:held-out/3"), or pictures.
 
         Args:
-            source: a folder, a name, pictures (n, 3, H, W) float32 in [0, 1], or a Subject, which
-                is handed back as it is.
+            source: a folder, a name, pictures in memory (see :func:`shortcut_nb.batches.to_batch`),
+                or a Subject, which is handed back as it is.
             class_name, identifier: words of its prompts; None are the profile's.
 
         Raises:
             UserError: an empty or missing folder, a broken picture, or something else.
         """
-        from torch import Tensor
-
+        from .batches import to_batch
         from .subjects import Subject, split_folder
 
         if isinstance(source, Subject):
             return source
         words = self.profile.prompts
-        who = class_name or words.class_name
-        rare = identifier or words.identifier
-        if isinstance(source, Tensor):
-            return Subject.from_images(source, who, rare, words=words)
+        who = words.class_name if class_name is None else class_name
+        rare = words.identifier if identifier is None else identifier
         if not isinstance(source, (str, Path)):
-            raise UserError(
-                "a subject is a folder of photos, 'mini:held-out/0', pictures (n, 3, H, W), or a "
-                f"Subject; got {type(source).__name__}"
-            )
+            try:
+                images = to_batch(source, "the subject's pictures")
+            except WrongType as error:
+                raise WrongType(
+                    f"a subject is a folder of photos, 'mini:held-out/0', or a Subject; and {error}"
+                ) from None
+            return Subject.from_images(images, who, rare, words=words)
         instance, plain = words.instance_prompt(who, rare), words.prior_prompt(who, rare)
         if str(source).startswith("mini:"):
             from .mini.subjects import subject_sets
@@ -146,12 +146,12 @@ class Models:
         Raises:
             UserError: something else, or pictures that cannot be read.
         """
-        from .checks import check_images
+        from .batches import to_batch
         from .images import load_folder
 
         if isinstance(images, (str, Path)):
             return load_folder(images, self.profile.resolution)[0]
-        return check_images(images)
+        return to_batch(images)
 
     @classmethod
     def from_pipeline(

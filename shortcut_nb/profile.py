@@ -58,7 +58,11 @@ class PromptDefaults(Strict):
         return self._filled(self.class_prompt, class_name, identifier)
 
     def _filled(self, template: str, class_name: str | None, identifier: str | None) -> str:
-        return fill(template, class_name or self.class_name, identifier or self.identifier)
+        return fill(
+            template,
+            self.class_name if class_name is None else class_name,
+            self.identifier if identifier is None else identifier,
+        )
 
 
 class Sampling(Strict):

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from .batches import to_batch
 from .errors import MissingFile, UserError
 from .files import expand
 from .images import check_images, read_folder
@@ -56,18 +58,19 @@ class Subject:
     @classmethod
     def from_images(
         cls,
-        images: Tensor,
+        images: Any,
         class_name: str = "person",
         identifier: str = "sks",
         *,
-        reference: Tensor | None = None,
+        reference: Any = None,
         name: str = "pictures",
         words: PromptDefaults | None = None,
     ) -> Subject:
         """A subject from pictures in memory: all of them are protected and trained on.
 
         Args:
-            images: (n, 3, H, W) float32 in [0, 1].
+            images: (n, 3, H, W) float32 in [0, 1], or what
+                :func:`shortcut_nb.batches.to_batch` makes of it.
             reference: clean pictures for the identity metric; None takes the pictures themselves.
             words: templates of the prompts; None is "a photo of {identifier} {class_name}".
 
@@ -75,11 +78,12 @@ class Subject:
             UserError: wrong pictures, or of several sizes.
         """
         words = words or PromptDefaults()
+        images = to_batch(images)
         return cls(
             name,
             images,
             images.clone(),
-            images.clone() if reference is None else reference,
+            images.clone() if reference is None else to_batch(reference, "reference"),
             class_name,
             identifier,
             words.instance_prompt(class_name, identifier),

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from shortcut_nb import Lab, Subject
 from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.batches import to_batch
 from shortcut_nb.budget import Budget
 from shortcut_nb.checkpoint import load_checkpoint, save_checkpoint
 from shortcut_nb.checks import check_images
@@ -226,7 +228,7 @@ def test_every_shipped_profile_keeps_the_rules(name):
 GOOD = torch.rand(2, 3, 16, 16)
 
 
-@pytest.mark.parametrize("thing", [3, None, b"x", {"a": 1}, [GOOD]], ids=str)
+@pytest.mark.parametrize("thing", [3, None, b"x", {"a": 1}, [3], []], ids=str)
 def test_no_subject(lab, thing):
     with pytest.raises(UserError, match="a subject is"):
         lab.subject(thing)
@@ -238,7 +240,9 @@ def test_no_such_subject(lab, where):
         lab.subject(where)
 
 
-@pytest.mark.parametrize("words", [{"class_name": 3}, {"identifier": ["sks"]}], ids=str)
+@pytest.mark.parametrize(
+    "words", [{"class_name": 3}, {"identifier": ["sks"]}, {"class_name": " "}], ids=str
+)
 def test_words_are_text(lab, words):
     for made in (lab.subject, lambda x, **how: Subject.from_images(x, **how)):
         with pytest.raises(UserError, match=next(iter(words))):
@@ -253,18 +257,44 @@ def test_sets_of_different_sizes():
 @pytest.mark.parametrize(
     "x,words",
     [
-        ("photo.png", "torch.Tensor"), (np.zeros((1, 3, 8, 8)), "torch.Tensor"),
         (GOOD[0], "4 axes"),
         (GOOD.permute(0, 2, 3, 1), "3 channels"), (GOOD.double(), "float32"), (GOOD * 255, "255"),
         (GOOD[:0], "at least one"), (GOOD[..., :4], "at least 8"), (GOOD * NAN, "finite"),
         (GOOD * 2 - 1, "-1, 1"),
     ],
 )  # fmt: skip
-def test_pictures(x, words):
+def test_batches(x, words):
     with pytest.raises(UserError, match=words):
         check_images(x)
     with pytest.raises(UserError, match=words):
         build_purifier("jpeg")(x)
+
+
+@pytest.mark.parametrize(
+    "x,words",
+    [
+        ("photo.png", "got str"), (3, "got int"), (None, "NoneType"), ([], "got list"),
+        (np.zeros((1, 3, 8, 8)), "uint8"), (np.zeros((9, 9), np.uint8), "uint8"),
+        ([GOOD[0], GOOD[0, :, :8]], "one size; got 8 x 16, 16 x 16"), ([GOOD], "list with Tensor"),
+        (["a.png"], "list with str"),
+    ],
+)  # fmt: skip
+def test_no_pictures(x, words):
+    for door in (to_batch, build_purifier("jpeg"), Subject.from_images):
+        with pytest.raises(UserError, match=words) as caught:
+            door(x)
+        one_line(caught)
+
+
+def test_pictures_are_taken_in_many_forms():
+    pixels = np.arange(2 * 12 * 10 * 3, dtype=np.uint8).reshape(2, 12, 10, 3)
+    want = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    pil = [Image.fromarray(one) for one in pixels]
+    for form in (want, pixels, list(pixels), pil, tuple(want), [pil[0], pixels[1]]):
+        assert torch.equal(to_batch(form), want)
+    assert torch.equal(to_batch(pil[0]), want[:1]) and torch.equal(to_batch(pixels[0]), want[:1])
+    assert torch.equal(build_purifier("none")(pil), want)
+    assert torch.equal(Subject.from_images(pixels, class_name="dog").b, want)
 
 
 @pytest.mark.parametrize("value", ["", "8", "8/256", 0.03, -1, 256, None, True])

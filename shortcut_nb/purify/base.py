@@ -10,8 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from ..batches import to_batch
 from ..errors import UserError
-from ..images import check_images
 from ..models import Models, need_models
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
@@ -48,7 +48,8 @@ class Purifier(Settings):
         """Purify pictures.
 
         Args:
-            images: (n, 3, H, W) float32 in [0, 1]; not written to.
+            images: (n, 3, H, W) float32 in [0, 1], or what
+                :func:`shortcut_nb.batches.to_batch` makes of it; not written to.
             models: what a profile names; filters need none.
 
         Returns:
@@ -57,7 +58,7 @@ class Purifier(Settings):
         Raises:
             UserError: wrong pictures, or a network purifier without models.
         """
-        check_images(images)
+        images = to_batch(images)
         if self.roles:
             models = need_models(models, f"the purifier {self.name}")
             ready = self.prepared(models.profile, models.profile.prompts.class_name)
