@@ -1,4 +1,4 @@
-"""Results: one writer, one reader, and a wheel that has them."""
+"""Results: one writer, one reader, and a wheel that has them, and the notebooks."""
 
 import json
 import subprocess
@@ -52,4 +52,5 @@ def test_a_wheel_has_the_results(tmp_path):
         story = json.loads(wheel.read("shortcut_nb/results/mini/story.json"))
     ours = {str(path.relative_to(PACKAGE.parent.parent)) for path in PACKAGE.rglob("*.json")}
     assert ours and ours <= names
+    assert "shortcut_nb/notebooks/00_quickstart.ipynb" in names
     assert story == read_result("story")
