@@ -91,7 +91,7 @@ def test_the_cascade_finds_the_same_face():
     assert LbpFinder()(torch.zeros(1, 3, 128, 128)).tolist() == [-np.inf]
 
 
-def test_the_metric_tells_no_face_from_another_face(encoder):
+def test_the_metric_tells_no_face_from_another_face(encoder, caplog):
     def square(x):
         return interpolate(x[..., :512, :512] if x.shape[-2] > 512 else x, (512, 512))
 
@@ -101,7 +101,10 @@ def test_the_metric_tells_no_face_from_another_face(encoder):
     assert scores["same_person"].tolist() == [1, 0, 0]
     assert scores["face_distance"][0] < 0.01 and np.isnan(scores["face_distance"][2])
     with pytest.raises(UserError, match="no face was found in any of 1 reference"):
-        FaceMatch(encoder)(ASTRONAUT, CAT)
+        encoder.mean(CAT)
+    of_a_cat = FaceMatch(encoder)(ASTRONAUT, CAT)
+    assert np.isnan(of_a_cat["face_distance"]).all() and of_a_cat["no_face"].tolist() == [0]
+    assert "no face was found in any of 1 reference" in caplog.text
     with pytest.raises(ValueError, match="clean pictures of the person"):
         FaceMatch(encoder)(ASTRONAUT)
 

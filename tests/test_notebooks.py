@@ -17,6 +17,7 @@ PARAMETERS: dict[str, dict] = {
     },
     "07_contrastive_decoupling": {"samples": 2},
     "08_adaptive_attacks": {"samples": 2},
+    "10_your_photos": {"attack": "advdm", "samples": 2},
 }
 NOTEBOOKS = all_notebooks()
 

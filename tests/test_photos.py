@@ -150,6 +150,9 @@ def test_a_large_photo_takes_bounded_memory(tmp_path, lab):
     Image.fromarray(smooth(4000, 3000)).save(place / "large.jpg", quality=90)
     attack = lab.attack("noise", eps="8/255")
     full = protect_photos(place, attack, lab)
+    assert full.photos.describe(64) == (
+        "1 photo (4000 x 3000), seen by the model as 2 squares of 64 x 64"
+    )
     tracemalloc.start()
     (after,) = list(full)
     peak = tracemalloc.get_traced_memory()[1]
@@ -169,7 +172,7 @@ def test_the_commands_give_photos_back_whole_and_say_so(folder, tmp_path):
     done = call("protect", *words)
     assert done.exit_code == 0, done.output
     assert "3 photos (201 x 97, 80 x 190, 64 x 64)" in done.stderr and "--square" in done.stderr
-    assert "7 squares of 64 x 64" in done.stderr
+    assert "seen by the model as 7 squares of 64 x 64" in done.stderr
     assert "at their own size" in done.stdout
     card = json.loads((tmp_path / "out" / "attack.json").read_text())
     assert card["files"] == ["square.png", "tall.png", "wide.png"]

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from .base import Column, Needs, need_references
-from .faces import INSTALL, SAME_PERSON, FaceEncoder
+from .faces import INSTALL, SAME_PERSON, FaceEncoder, NoFace
 
 log = logging.getLogger("shortcut_nb")
 
@@ -25,6 +25,9 @@ class FaceMatch:
     - ``face_distance`` ≥ 0, NaN without a face (distance given that there is a face),
     - ``same_person``: 1 where a face is there and lies within 0.6, else 0 (a failure counts),
     - ``no_face``: 1 where none was found; its mean is the face detection failure rate (FDFR).
+
+    Where no clean picture has a face (a dog's, or seen from behind), the first two are NaN, and a
+    warning says why.
     """
 
     encoder: FaceEncoder
@@ -58,14 +61,15 @@ class FaceMatch:
         """Score (n, 3, H, W) against (m, 3, H, W), both float32 in [0, 1]; columns (n,).
 
         Raises:
-            ValueError: no reference picture, or no face in any of them.
+            ValueError: no reference picture.
         """
         references = need_references("faces", "clean pictures of the person", references)
         rows = self.encoder(images)
-        distance = (rows - self.encoder.mean(references)).norm(dim=1).numpy().astype(np.float64)
-        missing = np.isnan(distance)
-        return {
-            "face_distance": distance,
-            "same_person": (np.where(missing, np.inf, distance) <= self.threshold).astype(float),
-            "no_face": missing.astype(float),
-        }
+        missing = rows.isnan().any(dim=1).numpy()
+        try:
+            distance = (rows - self.encoder.mean(references)).norm(dim=1).double().numpy()
+            same = (np.where(missing, np.inf, distance) <= self.threshold).astype(float)
+        except NoFace as error:
+            log.warning("%s", error)
+            distance = same = np.full(len(rows), np.nan)
+        return {"face_distance": distance, "same_person": same, "no_face": missing.astype(float)}

@@ -27,6 +27,11 @@ SAME_PERSON = 0.6
 """Below this distance two faces are one person's (King 2017: 99.38 % right on LFW)."""
 CHIP, PADDING = 150, 0.25
 
+
+class NoFace(UserError):
+    """No reference picture has a face that the finder sees."""
+
+
 Box = tuple[int, int, int, int]
 
 
@@ -202,12 +207,12 @@ class FaceEncoder:
         """The person: the mean over the pictures in which a face was found, (128,).
 
         Raises:
-            UserError: no face in any of them.
+            NoFace: in none of them.
         """
         rows = self(images)
         rows = rows[~rows.isnan().any(dim=1)]
         if len(rows) == 0:
-            raise UserError(
+            raise NoFace(
                 f"no face was found in any of {len(images)} reference pictures: give photos in "
                 "which the person's face is seen from the front"
             )

@@ -124,6 +124,10 @@ class Photos:
         more = f" and {len(sizes) - 4} further sizes" if len(sizes) > 4 else ""
         count = sum(len(photo.squares) for photo in self.photos)
         return (
-            f"{len(self)} photos ({named}{more}), which the model sees as {count} squares of "
-            f"{side} x {side}{self.remarks}"
+            f"{_counted(len(self), 'photo')} ({named}{more}), seen by the model as "
+            f"{_counted(count, 'square')} of {side} x {side}{self.remarks}"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -18,7 +18,7 @@ from ..outputs import check_output
 from ..picture_files import stems_of
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
-from ..subjects import Subject
+from ..subjects import SETS, Subject
 from .carry import carry
 from .photo import Photo, Photos
 from .tiles import in_tiles
@@ -108,10 +108,13 @@ def subject_of(
     """A folder's subject, with the squares of all its photos for pictures to protect.
 
     Args:
-        folder: as for :meth:`Lab.subject`; sets A and C are its, cut to central squares.
+        folder: a plain folder's squares are all three sets. Of one with set_A, set_B and set_C, A
+            and C are taken as :meth:`Lab.subject` takes them: cut to central squares.
     """
-    subject = lab.subject(folder, class_name, identifier)
-    return replace(subject, b=photos.seen(lab.profile.resolution), files=())
+    squares = photos.seen(lab.profile.resolution)
+    if not any((expand(folder, "the folder of photos") / name).is_dir() for name in SETS):
+        return lab.subject(squares, class_name, identifier)
+    return replace(lab.subject(folder, class_name, identifier), b=squares, files=())
 
 
 def carried(photos: Photos, result: AttackResult) -> FullSize:
