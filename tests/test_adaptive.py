@@ -115,3 +115,12 @@ def test_a_surrogate_can_hold_its_words_as_the_defender_does(lab, subject):
     moved = [any(not torch.equal(state[k], v) for k, v in module.state_dict().items())
              for state, module in zip(before, model.modules, strict=True)]  # fmt: skip
     assert moved == [False, True, False]  # of the VAE, the UNet and the text encoder
+
+
+def test_prompts_that_are_too_long_are_said_before_any_work(lab, subject, caplog):
+    long = dataclasses.replace(subject, instance_prompt="a photo of sks person " + "hat " * 40)
+    with pytest.raises(ValueError, match="noisy pattern.*would be cut off"):
+        lab.attack("adaptive-aspl", prompts="cdl", **SMALL)(long)
+    with caplog.at_level("WARNING", logger="shortcut_nb"):
+        lab.attack("advdm", eps="8/255", steps=1, prompt="hat " * 50)(subject)
+    assert caplog.text.count("cut off") == 1

@@ -113,6 +113,9 @@ class AdaptiveASPL(ASPL):
         prompts = PROMPTS[self.prompts](run.subject, default.noise_token, default.negative)
         return prompts.instance, prompts.class_
 
+    def vital(self, run: Run) -> str:
+        return run.models.profile.prompts.noise_token
+
     def seen(self, run: Run, images: Tensor) -> Tensor:
         with torch.no_grad():
             return self.defender(run.models)(images)

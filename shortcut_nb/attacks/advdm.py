@@ -27,8 +27,10 @@ class AdvDM(PGDAttack):
     prompt: str | None = None
     snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
+    def texts(self, run: Run) -> list[str]:
+        return [run.subject.class_prompt if self.prompt is None else self.prompt]
+
     def objective(self, run: Run) -> DenoisingLoss:
         model = run.models.diffusion
-        said = run.subject.class_prompt if self.prompt is None else self.prompt
-        context = model.embed([said])
+        context = model.embed(self.texts(run))
         return DenoisingLoss(model, context, self.direction, snr_gamma=self.snr_gamma)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..budget import Budget
 from ..diffusion import Diffusion
+from ..lengths import check_lengths
 from ..models import Models, check_size, need_models
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
@@ -67,6 +68,14 @@ class Attack(Settings):
     def bases(self, models: Models) -> dict[str, Diffusion]:
         """The pretrained models the attack works with, by name; none of them is changed."""
         return {"diffusion": models.diffusion}
+
+    def texts(self, run: Run) -> Sequence[str]:
+        """The prompts that its models read."""
+        return ()
+
+    def vital(self, run: Run) -> str:
+        """Words of its prompts without which it would be another attack."""
+        return ""
 
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
@@ -138,6 +147,7 @@ class Attack(Settings):
         bases = self.bases(models)
         for model in bases.values():
             check_size(model, subject.images)
+            check_lengths(model, self.texts(run), self.vital(run))
         with self._borrowed(bases):
             if path and path.exists():
                 run.restore(path, mark, bases)

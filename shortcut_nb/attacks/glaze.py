@@ -50,6 +50,9 @@ class Glaze(Attack):
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "clip")
 
+    def texts(self, run: Run) -> list[str]:
+        return [self.style]
+
     def prepare(self, run: Run) -> None:
         # As published: uniform within ± p of [−1, 1], with the perceptual budget as p.
         radius = min(self.budget.unit, self.perceptual / 2)

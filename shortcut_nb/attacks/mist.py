@@ -32,11 +32,13 @@ class Mist(PGDAttack):
     prompt: str | None = None
     snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
+    def texts(self, run: Run) -> list[str]:
+        return [run.subject.class_prompt if self.prompt is None else self.prompt]
+
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
         goal = target_latents(model, run.clean.shape[-1])
-        said = run.subject.class_prompt if self.prompt is None else self.prompt
-        context = model.embed([said])
+        context = model.embed(self.texts(run))
         rate = 1e4 * goal.numel() / 16_384 if self.rate is None else self.rate
         semantic, textural = (
             DenoisingLoss(model, context, snr_gamma=self.snr_gamma),

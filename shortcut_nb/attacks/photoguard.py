@@ -116,13 +116,15 @@ class PhotoGuardDiffusion(PGDAttack):
 
     paper = {"eps": "13/255", "alpha": "0.765/255", "steps": 200, "repeats": 10}
 
+    def texts(self, run: Run) -> list[str]:
+        return ["", self.prompt] if self.prompt else [""]
+
     def objective(self, run: Run) -> EditDistance:
         model, size = run.models.diffusion, run.clean.shape[-1]
         goal = torch.full((1, 3, size, size), 0.5) if self.target == "zero" else target_image(size)
-        said = ["", self.prompt] if self.prompt else [""]
         return EditDistance(
             model,
-            model.embed(said),
+            model.embed(self.texts(run)),
             goal,
             self.strength,
             self.sampling_steps,

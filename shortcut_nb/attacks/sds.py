@@ -33,10 +33,12 @@ class SDS(PGDAttack):
     prompt: str | None = None
     snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
 
+    def texts(self, run: Run) -> list[str]:
+        return [run.subject.class_prompt if self.prompt is None else self.prompt]
+
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
-        said = run.subject.class_prompt if self.prompt is None else self.prompt
-        context = model.embed([said])
+        context = model.embed(self.texts(run))
         term = ScoreDistillation(DenoisingLoss(model, context, snr_gamma=self.snr_gamma))
         if not self.targeted:
             return OnLatents(model, [(1.0, term)], direction=self.direction)

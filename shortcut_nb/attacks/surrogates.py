@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -69,6 +70,9 @@ class SurrogateAttack(Attack, Regime):
     def words(self, run: Run) -> tuple[str, str]:
         """What surrogates are trained on and attacked with: instance and class prompt."""
         return run.subject.instance_prompt, run.subject.class_prompt
+
+    def texts(self, run: Run) -> Sequence[str]:
+        return self.words(run)
 
     def seen(self, run: Run, images: Tensor) -> Tensor:
         """The pictures as a surrogate's training sees them; here as they are."""
