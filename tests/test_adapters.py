@@ -11,6 +11,7 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.images import from_u8
 from shortcut_nb.metrics.arcface import ArcFaceEncoder
 from shortcut_nb.metrics.iqa import PyiqaMetric
+from shortcut_nb.metrics.mtcnn import MtcnnFinder
 from shortcut_nb.metrics.published import fdfr, ism
 from shortcut_nb.weights import BadWeights
 
@@ -124,3 +125,18 @@ def test_arcface_aligns_and_describes_the_largest_face(arcface):
     cosine = rows @ rows[0]
     assert cosine[1] > 0.9 and cosine[2] > 0.999 and cosine[4] < cosine[1]
     assert fdfr(rows) == pytest.approx(0.2) and ism(rows[1:4], rows[:1]) > 0.9
+
+
+def test_mtcnn_finds_the_face_that_the_others_find():
+    pytest.importorskip("facenet_pytorch", reason="pip install --no-deps facenet-pytorch")
+    cat = from_u8(torch.from_numpy(data.chelsea()).permute(2, 0, 1)[None].contiguous())
+    left, top, right, bottom = MtcnnFinder().faces(ASTRONAUT)[0].box
+    assert left < 225 < right and top < 115 < bottom and 60 < right - left < 120
+    assert MtcnnFinder().found(cat).tolist() == [False]
+    assert MtcnnFinder(threshold=1.0)(ASTRONAUT).item() == -torch.inf
+
+
+def test_mtcnn_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
+    with pytest.raises(UserError, match="--no-deps facenet-pytorch"):
+        MtcnnFinder().found(ASTRONAUT)
