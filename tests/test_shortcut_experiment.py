@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from shortcut_nb.experiments import predictions, shortcut
+from shortcut_nb.experiments import shortcut
+from shortcut_nb.experiments.contrasts import per_subject
 from shortcut_nb.experiments.identifier import SPARED
 from shortcut_nb.experiments.interventions import CONDITIONS, Condition
 from shortcut_nb.experiments.mismatch import DIFFERENCES
-from shortcut_nb.experiments.predictions import BASE, FIRST, PREDICTIONS, each, judged
+from shortcut_nb.experiments.predictions import (
+    BASE,
+    FIRST,
+    contrasts,
+    judged,
+    lead,
+    predicted,
+)
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import PROFILES, load_profile
 
@@ -56,11 +64,14 @@ def texture(rows):
 
 
 def test_every_condition_of_a_prediction_exists():
-    for prediction in PREDICTIONS:
-        assert {gap.condition for gap in prediction.gaps} <= set(CONDITIONS)
-        assert prediction.more in (1, -1) and prediction.why
-    claims = [prediction.claim for prediction in PREDICTIONS]
-    assert len(set(claims)) == len(claims)
+    claims = list(predicted())
+    assert len(claims) == 14
+    for row in predicted().values():
+        assert set(row) == {"claim", "why", "more", "sum"} and row["more"] in (True, False)
+        assert set(row["sum"]) <= set(CONDITIONS) and row["why"]
+        for weights in row["sum"].values():  # each condition is a difference of its own sheets
+            assert sum(weights.values()) == pytest.approx(0) and set(weights) <= set(SHEETS)
+    assert [(c.name, c.metric) for c in contrasts() if c.primary] == [(BASE, "texture")]
     h1 = {name for name, *_ in DIFFERENCES}
     elsewhere = {"purification removes the texture", SPARED}
     mine = {claim for *_, claim, _ in shortcut.ARROWS} - elsewhere
@@ -70,7 +81,7 @@ def test_every_condition_of_a_prediction_exists():
 def test_a_world_of_shortcuts_confirms_the_predictions():
     rows = judged(frame())
     found = texture(rows)
-    assert set(found) == {prediction.claim for prediction in PREDICTIONS}
+    assert set(found) == set(predicted())
     assert found[BASE]["difference"] == pytest.approx(2, abs=0.05)
     assert found["more perturbed pictures, more of it"]["difference"] == pytest.approx(2, abs=0.1)
     assert found["a telling caption binds less than V*"]["difference"] == pytest.approx(
@@ -111,16 +122,19 @@ def test_the_lead_of_the_texture_can_be_refuted_and_can_overshoot():
 def test_what_was_not_run_is_left_out():
     part = frame()
     part = part[part["condition"].isin(["clean", "protected"])]
-    three = {prediction.claim for prediction in PREDICTIONS[:3]}
+    three = set(list(predicted())[:3])
     assert BASE in three and set(texture(judged(part))) == three
-    assert len(each(part, PREDICTIONS[-1], "texture")) == 0
-    assert len(predictions.first(part[part["step"] == 60])) == 0
+    assert per_subject(part, contrasts()[-1]).empty
+    assert len(lead(part[part["step"] == 60])) == 0
 
 
 def test_pairs_are_within_subjects():
     """Subjects differ by far more than the conditions do."""
-    values = each(frame(), PREDICTIONS[0], "texture")
+    given = frame()
+    values = per_subject(given[given["step"] == 60], contrasts()[0])
     assert len(values) == 6 and values.std() < 0.1
+    levels = given[given["condition"] == "clean"].groupby("subject")["texture"].mean()
+    assert levels.std() > 0.4
 
 
 def test_report_writes_tables_curves_and_the_graph(tmp_path):
@@ -138,7 +152,7 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
     shortcut.report(frame(), "16/255", tmp_path)
     content = json.loads((tmp_path / "shortcut.json").read_text())
-    assert len(content["predictions"]) == 3 * len(PREDICTIONS) + 1
+    assert len(content["predictions"]) == 3 * len(predicted()) + 1
     assert {row["sheet"] for row in content["steps"]} == set(shortcut.SHEETS.values())
     assert {row["condition"] for row in content["steps"]} == {"clean", "protected"}
     last = next(

@@ -277,7 +277,7 @@ def report(
         "climbed": records(climb_table(climbed)),
     }  # fmt: skip
     write_result("adaptive", content, profile, out)
-    words = f"with 95 % bootstrap intervals over {frame['subject'].nunique()} subjects."
+    words = f"with 95 % t intervals over {frame['subject'].nunique()} subjects."
     score_figures(
         found[found["eps"].isin([eps, "0/255"])], "adaptive_knowledge",
         f"for each defence and attacker at {eps}", by="knowledge", group="defence",

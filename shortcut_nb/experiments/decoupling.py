@@ -276,7 +276,7 @@ def report(
         save_figure(
             fig, "decoupling_guidance", folder=out, data=shown,
             alt="Identity, quality and texture of V* samples against the guidance scale, plain and "
-            f"CDL, {kind}, with 95 % bootstrap intervals over {people} subjects.",
+            f"CDL, {kind}, with 95 % t intervals over {people} subjects.",
         )  # fmt: skip
 
 

@@ -30,6 +30,6 @@ def score_figures(
         save_figure(
             interval_plot(part, by=by, group=group, xlabel=title), f"{name}_{score}",
             folder=out, data=part,
-            alt=f"Mean {title} of V* samples {what}, with 95 % bootstrap intervals over "
+            alt=f"Mean {title} of V* samples {what}, with 95 % t intervals over "
             f"{part['n'].max()} subjects.",
         )  # fmt: skip

@@ -18,7 +18,7 @@ import pandas as pd
 import typer
 
 from ..analysis.correlation import rank_correlation
-from ..metrics import bootstrap_mean
+from ..metrics import t_mean
 from ..plots import SavedFigure, interval_plot, save_figure
 from ..profile import load_profile
 from ..results import OUT, write_result
@@ -138,7 +138,7 @@ def compare_priors(preserved: pd.DataFrame, without: pd.DataFrame) -> pd.DataFra
             if whose not in PREDICTED:
                 row["holds"] = None
             says = verdict(row["holds"]) if whose in PREDICTED else ""
-            bare = bootstrap_mean(part[whose].to_numpy())
+            bare = t_mean(part[whose].to_numpy())
             found.append({"attack": attack, "eps": eps, "score": score, "whose": whose,
                           "without": bare.mean, "without_low": bare.low, "without_high": bare.high,
                           "n": row.pop("subjects"), "verdict": says} | row)  # fmt: skip
@@ -231,7 +231,7 @@ def draw(found: pd.DataFrame, score: str, out: Path | None = None) -> SavedFigur
         fig, f"identifier_{score}", folder=out, data=part,
         alt=f"{AXES[score].capitalize()} of V* samples and of class samples for "
         f"{len(order)} attacks and noises, against training on clean pictures, with 95 % "
-        f"bootstrap intervals over {part['n'].max()} subjects.",
+        f"t intervals over {part['n'].max()} subjects.",
     )  # fmt: skip
 
 

@@ -292,7 +292,7 @@ def report(
         "curves": records(lines), "pictures": records(needed),
     }  # fmt: skip
     write_result("methods", content, profile, out)
-    words = f"with 95 % bootstrap intervals over {curves['subject'].nunique()} subjects."
+    words = f"with 95 % t intervals over {curves['subject'].nunique()} subjects."
     shares, counted = "steps, as a share of the usual", "pictures trained on"
     for name, table, x, label, scores in (
         (

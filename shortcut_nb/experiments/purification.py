@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..analysis.pareto import pareto
 from ..lab import Lab
-from ..metrics import bootstrap_mean
+from ..metrics import t_mean
 from ..purify import Chain, build, parameter_names, roles
 from . import matrix
 from .measured import Measurement
@@ -55,7 +55,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
             each["realigned"] = 1 - each["shift"] / before
         row |= each.mean().to_dict()
         for column in each.columns.difference(SCORES):
-            ends = bootstrap_mean(each[column].to_numpy())
+            ends = t_mean(each[column].to_numpy())
             row |= {f"{column}_low": ends.low, f"{column}_high": ends.high}
         for score in SCORES:
             for label, other in (("restored", f"{attack} | none"), ("left", "clean")):

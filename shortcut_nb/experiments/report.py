@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..metrics import bootstrap_mean
+from ..metrics import t_mean
 
 TITLES = {
     "ims_missing": "identity match (−1 without a face)", "quality": "quality (CLIP-IQA style)",
@@ -52,13 +52,13 @@ def joined(before: pd.DataFrame, now: pd.DataFrame, by: Sequence[str]) -> pd.Dat
 
 
 def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:
-    """Mean and 95 % bootstrap interval of each score for each group; columns as plots want them."""
+    """Mean and 95 % t interval of each score for each group; columns as plots want them."""
     rows = []
     for key, part in frame.groupby(list(by), sort=False):
         for score in scores:
             each = part.groupby("subject")[score].mean().dropna().to_numpy()
             if len(each):
-                found = bootstrap_mean(each)
+                found = t_mean(each)
                 rows.append(dict(zip(by, key, strict=True)) | {"score": score} | found._asdict())
     return pd.DataFrame(rows)
 
@@ -78,7 +78,7 @@ def judge(each: np.ndarray, direction: int) -> dict:
     ``agreeing`` is the share of subjects whose own difference has the claimed sign, ``weakest`` the
     smallest difference in the claimed direction (negative: one went the other way).
     """
-    found = bootstrap_mean(each)
+    found = t_mean(each)
     sure = bool(found.low > 0 or found.high < 0)
     return {
         "difference": float(found.mean), "low": float(found.low), "high": float(found.high),

@@ -2,7 +2,7 @@
 
 For every subject and seed: one DreamBooth on clean and one on protected pictures, sampled over
 its steps with and without the identifier; and one for each intervention on pictures or words. The
-predictions were written first (``predictions.PREDICTIONS``). Resumable through the store.
+predictions were written first (``shortcut.yaml``). Resumable through the store.
 """
 
 from __future__ import annotations

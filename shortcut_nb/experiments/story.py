@@ -1,7 +1,7 @@
 """The whole argument: what ``shortcut-nb bench story`` measured says of each claim.
 
 Models were fine-tuned on clean, random-noise, protected and purified pictures, with plain and
-contrastive prompts. Each difference has its 95 % bootstrap interval over subjects.
+contrastive prompts. Each difference has its 95 % t interval over subjects.
 """
 
 from __future__ import annotations

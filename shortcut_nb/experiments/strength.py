@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import quantile_test
 
 from ..attacks import ATTACKS
-from ..metrics import bootstrap_mean
+from ..metrics import t_mean
 from .choice import chosen
 from .measured import Measurement
 from .memory import MEMORY, peak_memory
@@ -104,7 +104,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                         f"{score}_high": judged["high"]}  # fmt: skip
         for size in SIZES:
             if size in part and part[size].notna().all():
-                ends = bootstrap_mean(part[size].to_numpy())
+                ends = t_mean(part[size].to_numpy())
                 row |= {f"{size}_low": ends.low, f"{size}_high": ends.high}
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(rows, str(name), score) for score in HARMS)
