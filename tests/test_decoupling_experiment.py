@@ -9,10 +9,16 @@ import typer
 
 from shortcut_nb.experiments import decoupling
 from shortcut_nb.experiments.choice import chosen
+from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.decoupling import RUNGS, TRAININGS, VARIANTS, sheets, trainer
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.pool import in_processes
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.shipped import compare, gap, shipped, verdict
 from shortcut_nb.experiments.stages import Cell, Stages
+from shortcut_nb.personalize import PROMPTS
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
 
 N = "t@t noisy pattern"
@@ -111,13 +117,57 @@ def test_controls_and_variants():
     assert tried.loc["cdl", "restored"] == pytest.approx(0.15, abs=0.01)
 
 
-def test_report_writes_numbers_and_figures(tmp_path):
-    decoupling.report(frame(), ["16/255"], tmp_path)
+def test_what_bench_keeps_gives_the_same_tables(tmp_path):
+    own = frame()
+    own = own.assign(condition=own["pictures"] + " | " + own["training"], attack="aspl",
+                     eps="16/255").drop(columns=["pictures", "training"])  # fmt: skip
+    question = open_experiment("decoupling", load_profile("mini"))
+    measured = Measurement.of("decoupling", own, contrasts=question.contrasts)
+    measured.write(tmp_path)
     content = shipped("decoupling", folder=tmp_path)
     assert {row["guidance"] for row in content["guidance"]} == set(decoupling.GUIDANCE)
-    assert json.dumps(content, allow_nan=False)
-    for name in ("pieces_quality", "variants_texture", "guidance"):
-        assert (tmp_path / f"decoupling_{name}.png").stat().st_size > 1000
+    assert json.dumps(content, allow_nan=False) and content["eps"] == "16/255"
+    for name, table in (("pieces", decoupling.rungs(frame())),
+                        ("variants", decoupling.variants(frame()))):  # fmt: skip
+        kept = pd.DataFrame(content[name])
+        assert kept["piece"].tolist() == table["piece"].tolist()
+        np.testing.assert_allclose(kept["mean"], table["mean"], rtol=1e-4)
+    verdicts = measured.verdicts().set_index("contrast")["verdict"]
+    assert verdicts["CDL against DreamBooth: quality"] == "confirmed"
+    assert verdicts["contrastive loss against CDL: quality"] == "refuted"
+    assert verdicts["four noise tokens against CDL: quality"] == "not measured"
+
+
+def test_the_question_has_the_cells_of_its_contrasts():
+    profile = load_profile("mini")
+    question = open_experiment("decoupling", profile)
+    cells = question.all_cells()
+    assert len(cells) == 6 * len(TRAININGS) + 3 * len(VARIANTS)
+    assert cells["clean, purified | plain"][0].purifier == "profile"
+    rows = [labels | {"condition": name, "subject": person, "sheet": sheet, "quality": 0.0,
+                      "texture": 0.0, "ims_missing": 0.0}
+            for name, (cell, labels) in cells.items() for sheet in question.sheets | cell.sheets
+            for person in "ab"]  # fmt: skip
+    judged = judge(pd.DataFrame(rows), question.contrasts)  # strict: every cell is there
+    assert (judged["n"] == 2).all() and list(judged["role"]).count("primary") == 1
+
+
+def test_the_runner_samples_it_in_the_same_words(lab, subject, tmp_path):
+    pipeline = Pipeline(lab, Store(tmp_path))
+    question = open_experiment("decoupling", lab.profile)
+    for training in (*TRAININGS, *VARIANTS):
+        cell = question.all_cells()[f"clean | {training}"][0]
+        asked = question.sheets | cell.sheets
+        made = trainer(lab, training, 0)
+        for name, sheet in sheets(subject, made, training).items():
+            if name == "named" and training in VARIANTS:
+                continue  # no table asks for it
+            drawn = pipeline.sample(subject, cell, 0, asked[name], 1).recipe.params["sheet"]
+            words = PROMPTS["cdl"](subject, made.phrase(), lab.profile.prompts.negative)
+            own = drawn["prompt"] is None  # the training's own words
+            assert (words.sample if own else drawn["prompt"]) == sheet.prompt, (training, name)
+            assert (words.negative if own else drawn["negative"]) == sheet.negative
+            assert drawn["guidance_scale"] == sheet.guidance_scale
 
 
 def test_one_fine_tuning_sampled_in_every_way(lab, subject, tmp_path):

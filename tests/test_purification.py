@@ -9,7 +9,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.memory import peak_memory
 from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.experiments.stages import Stages
-from shortcut_nb.metrics import bootstrap_mean
+from shortcut_nb.metrics import t_mean
 from shortcut_nb.store import Store
 
 
@@ -82,7 +82,7 @@ def test_faithfulness_and_realignment_have_intervals_over_subjects():
     vae = given["condition"] == "aspl | vae"
     given.loc[vae, "shift"] += 0.02 * given["subject"].str[1:].astype(int)
     found = purification.table(given).set_index("purifier")
-    expected = bootstrap_mean(np.arange(20, 26, dtype=float))
+    expected = t_mean(np.arange(20, 26, dtype=float))
     assert found.loc["vae", ["psnr_low", "psnr_high"]].tolist() == pytest.approx(
         [expected.low, expected.high]
     )

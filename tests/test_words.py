@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import words
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.decoupling import table_of
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.shipped import shipped, verdict
-from shortcut_nb.experiments.stages import Cell
+from shortcut_nb.experiments.stages import Cell, Stages
 from shortcut_nb.personalize import PROMPTS
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.profile import load_profile
+from shortcut_nb.store import Store
 
 # Quality by training and sheet; texture is one minus it.
 LEVELS = {
@@ -56,11 +63,49 @@ def test_a_named_token_is_to_bring_noise():
     assert quality(found).loc["V_N* named, CDL", "difference_holds"] is None
 
 
-def test_report_writes_numbers_and_figures(tmp_path):
-    words.report(frame(), "16/255", tmp_path)
+def test_what_bench_keeps_gives_the_same_tables(tmp_path):
+    """The frame of the runner, averaged and written, says what the samples say."""
+    own = frame().drop(columns="condition")
+    own = own.assign(condition=own["training"] + " | " + own["pictures"], attack="aspl",
+                     eps="16/255")  # fmt: skip
+    question = open_experiment("words", load_profile("mini"))
+    Measurement.of("words", own, contrasts=question.contrasts).write(tmp_path)
     content = shipped("words", folder=tmp_path)
-    assert len(content["pieces"]) == 6 * 4 and len(content["named"]) == 6 * 4
-    assert (tmp_path / "words_quality.png").stat().st_size > 1000
+    assert content["eps"] == "16/255" and len(content["subjects"]) == 6
+    for name, table in (("pieces", words.pieces(frame())), ("named", words.named(frame()))):
+        kept = pd.DataFrame(content[name])
+        assert len(kept) == 6 * 4
+        np.testing.assert_allclose(kept["mean"], table["mean"], rtol=1e-4)
+        np.testing.assert_allclose(kept["low"], table["low"], rtol=1e-3)
+
+
+def test_the_question_has_the_cells_of_its_contrasts():
+    profile = load_profile("mini")
+    question = open_experiment("words", profile)
+    cells = question.all_cells()
+    assert len(cells) == 2 * len(words.TRAININGS)
+    prior = cells["noise prior, frozen | protected 16/255"][0]
+    assert (prior.trainer, prior.prompts, prior.attack) == ("cdl-dreambooth", "cdl", "aspl")
+    assert prior.training == {"noise_prior_weight": words.NOISE_PRIOR, "text_lr": 0.0}
+    scores = dict.fromkeys(("quality", "texture", "ims_missing"), 0.0)
+    rows = [
+        labels | {"condition": name, "subject": person, "sheet": sheet} | scores
+        for name, (_, labels) in cells.items()
+        for sheet in question.sheets
+        for person in "ab"
+    ]
+    judged = judge(pd.DataFrame(rows), question.contrasts)  # strict: every cell is there
+    assert (judged["n"] == 2).all() and list(judged["role"]).count("primary") == 1
+
+
+def test_the_runner_samples_it_in_the_same_words(lab, subject, tmp_path):
+    pipeline = Pipeline(lab, Store(tmp_path))
+    question = open_experiment("words", lab.profile)
+    cell = question.all_cells()["cdl | clean"][0]
+    said = PROMPTS["cdl"](subject, "t@t noisy pattern", lab.profile.prompts.negative)
+    for name, sheet in words.sheets(subject.instance_prompt, said).items():
+        drawn = pipeline.sample(subject, cell, 0, question.sheets[name], 1).recipe.params["sheet"]
+        assert (drawn["prompt"], drawn["negative"]) == (sheet.prompt, sheet.negative), name
 
 
 def test_a_training_is_sampled_in_three_ways(lab, subject):
@@ -78,6 +123,8 @@ def test_a_training_runs_and_leaves_the_text_encoder_alone(training, lab, subjec
     fitted = lab.personalize(name, **(settings | small)).fit(subject)
     text, base = (model.modules[2].state_dict() for model in (fitted.model, lab.diffusion))
     assert all((text[key] == base[key]).all() for key in base)
-    found = words.one("mini", subject.name, 0, "clean", Cell(), training, 1, small)
+    stages = Stages(lab)
+    made = words.drawn(stages, subject, Cell(), training, n=1, **small)
+    found = table_of(stages, subject, "clean", training, 0, made)
     assert set(found["sheet"]) == {"plain", "without", "named"}
     assert set(found["condition"]) == {f"{training} | {sheet}" for sheet in found["sheet"]}

@@ -58,7 +58,7 @@ def bars(measured: Measurement) -> Iterator[Chart]:
     scores, _ = measures(measured)
     group, by = _places(measured)
     data = measured.means(scores, by=[*measured.varying, "sheet"])
-    data = data[data["sheet"] == "instance"] if by != "sheet" else data
+    data = data[data["sheet"] == measured.own] if by != "sheet" else data
     data = data.assign(sheet=[SAYS.get(name, name) for name in data["sheet"]])
     data["cell"] = _joined(data, [axis for axis in measured.varying if axis != group])
     for metric, part in data.groupby("metric", sort=False):

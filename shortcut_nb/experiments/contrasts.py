@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from scipy.stats import ttest_1samp
 
 from ..metrics.stats import holm, t_mean
 
-Expect = Literal["+", "-", "0"]
 LEVEL = 0.025  # of each one-sided test: what a two-sided 95 % interval leaves on one side
 NAMED = "condition"  # the column in which a cell's plain name is looked up
 _COLUMN = re.compile(r"[A-Za-z_]\w*")
@@ -47,7 +46,7 @@ class Contrast:
     metric: str
     weights: Mapping[str, float]
     sheet: str | None = "instance"
-    expect: Expect = "+"
+    expect: str = "+"
     primary: bool = False
     margin: float | None = None
 

@@ -1,34 +1,26 @@
-"""What is each piece of CDL worth? ``python -m shortcut_nb.experiments.decoupling``.
+"""What is each piece of CDL worth? What ``shortcut-nb bench decoupling`` measured says.
 
 One fine-tuning for each way of training, sampled in every way: so the share of the noise token, of
 the negated class prompt, of the words of sampling and of the negative prompt can be told apart.
 On clean and protected pictures, with and without the profile's purifier. Then the variants that
-may make decoupling enough. Resumable through the store.
+may make decoupling enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import typer
 
 from ..lab import Lab
 from ..personalize import PROMPTS, BoundTrainer
-from ..plots import curve_plot, save_figure
-from ..profile import load_profile
-from ..results import OUT, write_result
 from ..subjects import Subject
-from .choice import chosen
-from .figures import score_figures
-from .matrix import first_subjects
-from .pool import in_processes, lab_of
-from .report import TITLES, about, means, paired, records
+from .measured import Measurement
+from .report import TITLES, means, paired, records
 from .sheets import Drawn, Sheet, draw, score
-from .shipped import gap
+from .shipped import gap, whom
 from .stages import Cell, Stages
 
 # A way of training: the trainer and its settings.
@@ -53,7 +45,7 @@ RUNGS = (
     ("+ negative prompt (CDL)", "cdl", "suffix-negative"),
 )
 GUIDANCE = (1.0, 2.5, 4.0, 9.0)
-SCORES = ("ims_missing", "quality", "texture", "noise")
+SCORES = (*TITLES, "noise")
 GOOD = {"ims_missing": 1, "quality": 1, "texture": -1, "noise": -1}
 
 
@@ -120,16 +112,6 @@ def drawn(
         stages, subject, stages.prepare(subject, cell, seed), made,
         sheets(subject, made, training), n=n, seed=seed, label=f"{subject.name} {training}",
     )  # fmt: skip
-
-
-def one(
-    profile: str, subject: str, seed: int, kind: str, cell: Cell, training: str, n: int
-) -> pd.DataFrame:  # fmt: skip
-    """Scores of one fine-tuning: a row per sample, with ``pictures``, ``training``, ``sheet``."""
-    stages = Stages(lab_of(profile))
-    who = stages.lab.subject(subject)
-    return table_of(stages, who, kind, training, seed, drawn(stages, who, cell, training, n=n,
-                                                             seed=seed))  # fmt: skip
 
 
 def table_of(
@@ -214,71 +196,15 @@ def compared(
     return pd.DataFrame(rows)
 
 
-def main(
-    profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 1,
-    eps: Annotated[list[str] | None, typer.Option(help="budgets of the protection")] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--pictures", help='these only: "clean", "protected 16/255, purified", …'),
-    ] = None,
-    variants_on: Annotated[
-        list[str] | None, typer.Option(help="pictures on which variants are tried")
-    ] = None,
-    n: Annotated[int, typer.Option(help="samples per prompt")] = 8,
-    workers: int = 2,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-) -> None:
-    about_it, budgets = load_profile(profile), eps or ["8/255", "16/255"]
-    people = first_subjects(about_it, subjects)
-    kinds = pictures(budgets, about_it.purifier)
-    names = chosen(only, kinds, "kind of pictures")
-    bare = variants_on or [kind for kind in pictures(budgets, None) if kind in names]
-    wanted = [(kind, training) for training in TRAININGS for kind in names]
-    wanted += [
-        (kind, training)
-        for training in VARIANTS
-        for kind in chosen(bare, kinds, "kind of pictures")
-    ]
-    # Neighbours in the queue are different subjects, so that no two wait for the same attack.
-    tasks = [
-        (profile, subject, seed, kind, kinds[kind], training, n)
-        for seed in range(seeds)
-        for kind, training in wanted
-        for subject in people
-    ]
-    frames = in_processes(one, tasks, workers=workers, label="decoupling")
-    report(pd.concat(frames, ignore_index=True), budgets, out, profile)
-
-
-def report(
-    frame: pd.DataFrame,
-    budgets: Sequence[str],
-    out: Path | None,
-    profile: str = "mini",
-) -> None:
-    """Write ``decoupling.json`` and its figures."""
-    pieces, tried, scales = rungs(frame), variants(frame), guidance(frame)
-    content = about(frame, ", ".join(budgets)) | {
-        "pieces": records(pieces), "controls": records(controls(frame)),
-        "guidance": records(scales), "variants": records(tried),
-    }  # fmt: skip
-    write_result("decoupling", content, profile, out)
-    people = frame["subject"].nunique()
-    for name, table, what in (("pieces", pieces, "piece of CDL"), ("variants", tried, "variant")):
-        score_figures(table, f"decoupling_{name}", f"for each {what} and kind of pictures",
-                      by="piece", group="pictures", out=out)  # fmt: skip
-    kind = f"protected {budgets[-1]}"
-    shown = scales[(scales["pictures"] == kind) & scales["score"].isin(list(TITLES))]
-    if len(shown):
-        fig = curve_plot(shown, "guidance", "training", panel="score", titles=TITLES, ylabel=kind)
-        save_figure(
-            fig, "decoupling_guidance", folder=out, data=shown,
-            alt="Identity, quality and texture of V* samples against the guidance scale, plain and "
-            f"CDL, {kind}, with 95 % t intervals over {people} subjects.",
-        )  # fmt: skip
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def content(measured: Measurement) -> dict[str, Any]:
+    """The tables of what ``shortcut-nb bench decoupling --save`` kept."""
+    frame = measured.frame
+    parts = frame["condition"].str.split(" | ", expand=True, regex=False)
+    frame = frame.assign(
+        pictures=parts[0], training=parts[1], condition=parts[1] + " | " + frame["sheet"]
+    )
+    budgets = frame.loc[frame["attack"] != "none", "eps"].unique()
+    tables = {"pieces": rungs(frame), "controls": controls(frame), "guidance": guidance(frame),
+              "variants": variants(frame)}  # fmt: skip
+    about = whom(measured) | {"eps": ", ".join(budgets)}
+    return about | {name: records(table) for name, table in tables.items()}

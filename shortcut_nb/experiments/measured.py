@@ -94,6 +94,12 @@ class Measurement:
         told = self.frame[rest].drop_duplicates().shape[0] if rest else 1
         return rest if told == whole else [NAMED]
 
+    @property
+    def own(self) -> str:
+        """The sheet by which a cell is read: "instance", else the first that was sampled."""
+        sheets = list(self.frame["sheet"].unique())
+        return "instance" if "instance" in sheets else sheets[0]
+
     def verdicts(self) -> pd.DataFrame:
         """Every contrast, judged; see :func:`.contrasts.judge`."""
         return judge(self.frame, self.contrasts, strict=False)
@@ -131,7 +137,7 @@ class Measurement:
         Returns:
             The varying axes, ``mean, low, high, n``; groups without a base are left out.
         """
-        own = self.frame[self.frame["sheet"] == "instance"]
+        own = self.frame[self.frame["sheet"] == self.own]
         keys = [*self.varying, "subject", "seed"]
         each = own.groupby(keys, sort=False)[metric].mean().reset_index()
         chosen = (each[list(base)] == pd.Series(base)).all(axis=1)

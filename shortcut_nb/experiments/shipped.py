@@ -16,7 +16,8 @@ from .report import judge
 
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
-READ = ("story", "strength", "purification")  # modules with ``content(measured)``
+# Modules with ``content(measured)``.
+READ = ("story", "strength", "purification", "words", "decoupling")
 
 
 def shipped(name: str, profile: str = "mini", folder: str | Path | None = None) -> dict[str, Any]:

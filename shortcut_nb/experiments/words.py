@@ -1,9 +1,9 @@
-"""Does CDL hold when its words are held? ``python -m shortcut_nb.experiments.words``.
+"""Does CDL hold when its words are held? What ``shortcut-nb bench words`` measured says.
 
 The base model understands "with" and "without" a noise token; fine-tuning its text encoder at the
 miniature's learning rate wears that down, before sampling asks for it. Here the text encoder is
 frozen: DreamBooth as the control, CDL's words for sampling, for training too, and prior
-preservation for the noise token on top. Resumable through the store.
+preservation for the noise token on top.
 
 The idea and the weight of the noise prior were chosen on four validation people at one seed, from
 thirteen ways of training.
@@ -11,24 +11,19 @@ thirteen ways of training.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import typer
 
 from ..personalize import PROMPTS
 from ..personalize.prompts import Prompts
-from ..profile import load_profile
-from ..results import OUT, write_result
 from ..subjects import Subject
 from . import decoupling
-from .decoupling import SCORES, compared, pictures, table_of
-from .figures import score_figures
-from .matrix import first_subjects
-from .pool import in_processes, lab_of
-from .report import about, records
+from .decoupling import compared
+from .measured import Measurement
+from .report import records
 from .sheets import Drawn, Sheet, draw
+from .shipped import whom
 from .stages import Cell, Stages
 
 FROZEN: dict[str, Any] = {"text_lr": 0.0}
@@ -74,21 +69,6 @@ def drawn(
     )  # fmt: skip
 
 
-def one(
-    profile: str, subject: str, seed: int, kind: str, cell: Cell, training: str, n: int,
-    settings: dict[str, Any] | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    """Scores of one fine-tuning: a row per sample, with ``pictures``, ``training``, ``sheet``.
-
-    Args:
-        settings: of the trainer, over those of the training.
-    """
-    stages = Stages(lab_of(profile))
-    who = stages.lab.subject(subject)
-    made = drawn(stages, who, cell, training, n=n, seed=seed, **(settings or {}))
-    return table_of(stages, who, kind, training, seed, made)
-
-
 def pieces(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per pictures, piece and score: means with intervals, and three differences.
 
@@ -119,40 +99,13 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     return compared(frame, [*alone, *both], [None] * len(alone) + alone, sign=-1)
 
 
-def main(
-    profile: str = "mini",
-    subjects: Annotated[int, typer.Option(help="how many of the profile's subjects")] = 6,
-    seeds: int = 2,
-    eps: Annotated[str, typer.Option(help="budget of the protection")] = "16/255",
-    n: Annotated[int, typer.Option(help="samples per prompt")] = 4,
-    workers: int = 2,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-) -> None:
-    people = first_subjects(load_profile(profile), subjects)
-    kinds = pictures([eps], None)
-    # Neighbours in the queue are different subjects, so that no two wait for the same attack.
-    tasks = [
-        (profile, subject, seed, kind, cell, training, n)
-        for seed in range(seeds)
-        for kind, cell in kinds.items()
-        for training in TRAININGS
-        for subject in people
-    ]
-    frames = in_processes(one, tasks, workers=workers, label="words")
-    report(pd.concat(frames, ignore_index=True), eps, out, profile)
-
-
-def report(frame: pd.DataFrame, eps: str, out: Path | None, profile: str = "mini") -> None:
-    """Write ``words.json`` and its figures."""
-    found, held = pieces(frame), named(frame)
-    content = about(frame, eps) | {"pieces": records(found), "named": records(held)}
-    write_result("words", content, profile, out)
-    shown = pd.concat([found, held], ignore_index=True)
-    score_figures(
-        shown[shown["score"].isin(SCORES)], "words", "for each way of training and sampling",
-        by="pictures", group="piece", out=out,
-    )  # fmt: skip
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def content(measured: Measurement) -> dict[str, Any]:
+    """The tables of what ``shortcut-nb bench words --save`` kept."""
+    frame = measured.frame
+    parts = frame["condition"].str.split(" | ", expand=True, regex=False)
+    frame = frame.assign(
+        training=parts[0], pictures=parts[1], condition=parts[0] + " | " + frame["sheet"]
+    )
+    budgets = frame.loc[frame["attack"] != "none", "eps"].unique()
+    tables = {"pieces": records(pieces(frame)), "named": records(named(frame))}
+    return whom(measured) | {"eps": ", ".join(budgets)} | tables
