@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
@@ -115,6 +115,17 @@ class Profile(Strict):
         main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
         main |= {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
         return main | {f"measure:{name}": ref for name, ref in self.measures.items()}
+
+    @model_validator(mode="after")
+    def _faces_by_dlib(self) -> Profile:
+        """dlib opens face recognisers and nothing else does."""
+        for role, ref in self.models().items():
+            if (role == "faces") != (ref.loader == "dlib"):
+                raise ValueError(
+                    f"{role} has the loader {ref.loader}: the loader dlib belongs to faces, and "
+                    "to nothing else"
+                )
+        return self
 
 
 def available_profiles() -> list[str]:

@@ -166,3 +166,13 @@ def test_a_published_file_is_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(MissingWeights, match="could not be fetched .invalid hash"):
         resolve(ref("b.pth", "0" * 64), download=True)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.pth"]
+
+
+def test_dlib_opens_faces_and_nothing_else(lab):
+    content = lab.profile.model_dump()
+    faces = load_profile("sd21").faces.model_dump()
+    assert type(lab.profile)(**content | {"faces": faces}).faces.loader == "dlib"
+    with pytest.raises(ValueError, match="identity has the loader dlib"):
+        type(lab.profile)(**content | {"identity": faces})
+    with pytest.raises(ValueError, match="faces has the loader image-embedder"):
+        type(lab.profile)(**content | {"faces": content["identity"]})

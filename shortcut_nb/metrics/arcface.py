@@ -58,9 +58,9 @@ class ArcFaceEncoder:
                 raise UserError(f"expected a recogniser, got {type(network).__name__}")
         if isinstance(detector, (str, Path)):
             with opening(detector, "a face detector"):
-                found = get_model(str(detector), providers=providers)
-                found.prepare(-1, input_size=SIZE)
-            detector = found
+                finder = get_model(str(detector), providers=providers)
+                finder.prepare(-1, input_size=SIZE)
+            detector = finder
         return cls(network, detector)
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -91,11 +91,11 @@ class HogFinder:
         dlib = need_dlib()
         detector = dlib.get_frontal_face_detector()
         scale = max(1.0, self.least / min(images.shape[-2:]))
-        found = []
+        results: list[Face | None] = []
         for array in arrays(enlarged(images, self.least)):
             boxes, scores, _ = detector.run(array, 0, self.threshold)
-            found.append(_surest([_box(one, scale) for one in boxes], list(scores)))
-        return found
+            results.append(_surest([_box(one, scale) for one in boxes], list(scores)))
+        return results
 
     def __call__(self, images: Tensor) -> Tensor:
         """How sure the surest face of each picture is: margins (n,); minus infinity for none."""
@@ -122,7 +122,7 @@ class LbpFinder(HogFinder):
         check_images(images)
         cascade = Cascade(lbp_frontal_face_cascade_filename())
         scale = max(1.0, self.least / min(images.shape[-2:]))
-        found = []
+        results: list[Face | None] = []
         for array in arrays(enlarged(images, self.least)):
             sides = {"min_size": (60, 60), "max_size": array.shape[:2]}
             hits = cascade.detect_multi_scale(array, scale_factor=1.2, step_ratio=1, **sides)
@@ -133,8 +133,8 @@ class LbpFinder(HogFinder):
             ]  # fmt: skip
             sizes = [float(h["width"]) for h in hits]
             best = _surest(boxes, sizes)
-            found.append(None if best is None else Face(best.box, 1.0))
-        return found
+            results.append(None if best is None else Face(best.box, 1.0))
+        return results
 
 
 def _box(rectangle: Any, scale: float) -> Box:
