@@ -101,6 +101,7 @@ def test_parameters_reach_the_notebook_and_have_a_folder_of_their_own(make):
     assert len({ran.copy.parent for ran in runs}) == 3
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_collide(make):
     """The same notebook with the same and with other parameters, from several processes."""
     path = make("import time; time.sleep(1)\n" + DRAW)
@@ -280,6 +281,7 @@ def test_a_dead_kernel_is_explained_by_how_it_ended(make, code, words):
     assert ("memory" in str(found.value)) == ("memory" in words)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_and_keeps_what_is_done(make):
     """As in a terminal: the whole group of processes is interrupted."""
     path = make("print('working', flush=True)\nimport time; time.sleep(60)")

@@ -37,7 +37,7 @@ class LocalKernel(AsyncKernelManager):
         """How the kernel is started."""
         return KernelSpec(argv=list(COMMAND), display_name="Python 3", language="python")
 
-    async def cleanup_resources(self, restart: bool = False) -> None:
+    async def cleanup_resources(self, restart: bool = False) -> None:  # type: ignore[override]
         """Note how the kernel's process ended, then clean up."""
         if self.provisioner is not None:
             self.status = await self.provisioner.poll()
