@@ -38,6 +38,7 @@ LOADERS: dict[str, Any] = {
     "clip": "open_clip",
     "identity": "image-embedder",
     "detector": "image-classifier",
+    "faces": "dlib",
 }
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -161,6 +162,7 @@ class Models:
         clip: Clip | None = None,
         identity: IdentityEncoder | None = None,
         detector: Detector | None = None,
+        faces: FaceEncoder | None = None,
         resolution: int | None = None,
         prompts: PromptDefaults | None = None,
         sampling: Sampling | None = None,
@@ -170,7 +172,7 @@ class Models:
         Args:
             pipe: keeps its own dtype and device; training works on a float32 copy of its UNet and
                 text encoders.
-            clip, identity, detector: for the metrics and attacks that want them.
+            clip, identity, detector, faces: for the metrics and attacks that want them.
             resolution: side of the pictures, in pixels; None is what the pipeline was trained on.
             prompts, sampling: words and sampler; None are those of Stable Diffusion's profiles.
 
@@ -181,6 +183,7 @@ class Models:
 
         model = open_pipeline(pipe, resolution=resolution)
         given = {"diffusion": model, "clip": clip, "identity": identity, "detector": detector}
+        given["faces"] = faces
         given = {role: one for role, one in given.items() if one is not None}
         refs: dict[str, Any] = {
             role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None

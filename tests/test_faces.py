@@ -176,3 +176,12 @@ def test_dlib_opens_faces_and_nothing_else(lab):
         type(lab.profile)(**content | {"identity": faces})
     with pytest.raises(ValueError, match="faces has the loader image-embedder"):
         type(lab.profile)(**content | {"faces": content["identity"]})
+
+
+def test_a_recogniser_joins_an_open_pipeline(lab, encoder):
+    from shortcut_nb import Lab
+
+    own = Lab.from_pipeline(lab.diffusion.pipe, faces=encoder)
+    small = interpolate(ASTRONAUT[..., 0:256, 100:356], (128, 128), mode="bicubic").clamp(0, 1)
+    report = own.score(torch.cat([small, torch.zeros_like(small)]), small)
+    assert report["no_face"].tolist() == [0, 1] and report["same_person"].tolist() == [1, 0]
