@@ -9,6 +9,8 @@ from shortcut_nb.cells import Sheet
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments import executors
 from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.page import page_of
 from shortcut_nb.experiments.run import (
     Choice,
     execute,
@@ -18,6 +20,7 @@ from shortcut_nb.experiments.run import (
     plan,
     run,
 )
+from shortcut_nb.experiments.samples import kept_samples
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
@@ -233,3 +236,17 @@ def test_another_machine_with_other_models_is_refused(measured, pipeline):
     graph.jobs = {key: job.__class__(**(vars(job) | {"n": 5})) for key, job in graph.jobs.items()}
     failures, _ = execute(graph, pipeline, executor_of("serial", pipeline))
     assert failures and all("differ" in failure.error for failure in failures)
+
+
+def test_a_report_finds_the_samples_that_the_store_has(measured, tmp_path):
+    pipeline, frame = measured
+    result = Measurement.of("small", frame, profile="tiny")
+    found = kept_samples(SMALL, pipeline, result)
+    assert list(found) == list(dict.fromkeys(frame["condition"]))
+    cell = SMALL.all_cells()["advdm | jpeg"][0]
+    subject = pipeline.lab.subject(frame["subject"].iloc[0])
+    again = pipeline.make(pipeline.sample(subject, cell, 0, Sheet(), 2)).images("images")
+    assert torch.equal(found["advdm | jpeg"], again)
+    empty = Pipeline(pipeline.lab, Store(tmp_path))
+    assert kept_samples(SMALL, empty, result) == {} and not list(tmp_path.rglob("*.png"))
+    assert page_of(result, found).pictures[0].name == "samples"

@@ -11,6 +11,7 @@ import pandas as pd
 from ..results import read_result
 from .measured import FORMAT, Measurement, read_table
 from .page import Page, page_of
+from .samples import samples_of
 from .tables import Table, digits_for, number
 
 OLD = (
@@ -37,7 +38,7 @@ def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame | No
     if content.get("format") != FORMAT:
         return old_page(name, profile, content), None
     measured = Measurement.read(name, profile)
-    return page_of(measured), measured.frame
+    return page_of(measured, samples_of(measured)), measured.frame
 
 
 def old_page(name: str, profile: str, content: Mapping[str, Any]) -> Page:

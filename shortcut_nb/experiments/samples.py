@@ -1,0 +1,45 @@
+"""The pictures behind a measurement, where the store still has them: nothing is made here."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import UserError
+from ..pipeline import Pipeline
+from .experiment import Experiment
+from .measured import Measurement
+from .run import Choice, graph_of
+
+
+def kept_samples(
+    experiment: Experiment, pipeline: Pipeline, measured: Measurement
+) -> dict[str, Tensor]:
+    """Samples of the first person and seed by cell, (n, 3, H, W) in [0, 1].
+
+    Cells whose samples are not in the store are left out.
+    """
+    person, seed = str(measured.frame["subject"].iloc[0]), int(measured.frame["seed"].iloc[0])
+    choice = Choice(subjects=(person,), seeds=(seed,), n=measured.samples)
+    found = {}
+    for row in graph_of(experiment, pipeline, choice).rows:
+        if row.columns["sheet"] != measured.own:
+            continue
+        (drawn,) = row.scores.needs
+        if entry := pipeline.store.get(drawn.recipe):
+            found[row.columns["condition"]] = entry.images("images")
+    return found
+
+
+def samples_of(measured: Measurement) -> dict[str, Tensor]:
+    """:func:`kept_samples` of a question of the package; empty for any other, or without models."""
+    from ..lab import Lab
+    from .questions import names, open_experiment
+
+    if measured.name not in names():
+        return {}
+    try:
+        lab = Lab(measured.profile)
+        experiment = open_experiment(measured.name, lab.profile)
+        return kept_samples(experiment, Pipeline(lab), measured)
+    except UserError:  # a profile, a person or weights that are not on this machine
+        return {}
