@@ -29,7 +29,8 @@ class Fetched:
 def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) -> list[Fetched]:
     """Fetch every model of a profile that is not here whole, and check all of them.
 
-    A file that was cut off goes on where it stopped (huggingface_hub).
+    A file that was cut off goes on where it stopped (huggingface_hub). What comes with a package,
+    which pip has to bring, is looked at last.
 
     Args:
         on_model: called with role and id before each.
@@ -38,7 +39,8 @@ def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) 
         MissingWeights: no network, or no such model; in one sentence.
         BadWeights: what is here, or what arrived, is not what the profile names.
     """
-    return [_one(role, ref, on_model) for role, ref in profile.models().items()]
+    models = sorted(profile.models().items(), key=lambda item: item[1].id.startswith("module:"))
+    return [_one(role, ref, on_model) for role, ref in models]
 
 
 def _one(role: str, ref: ModelRef, on_model: Callable[[str, str], None] | None) -> Fetched:

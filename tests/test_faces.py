@@ -185,3 +185,14 @@ def test_a_recogniser_joins_an_open_pipeline(lab, encoder):
     small = interpolate(ASTRONAUT[..., 0:256, 100:356], (128, 128), mode="bicubic").clamp(0, 1)
     report = own.score(torch.cat([small, torch.zeros_like(small)]), small)
     assert report["no_face"].tolist() == [0, 1] and report["same_person"].tolist() == [1, 0]
+
+
+def test_fetch_brings_all_else_before_it_asks_for_a_package(lab):
+    from shortcut_nb.fetch import fetch
+
+    faces = ModelRef(id="module:no_such_package/models", loader="dlib")
+    roles = []
+    with pytest.raises(MissingWeights, match="pip install no-such-package"):
+        named = lab.profile.model_copy(update={"faces": faces})
+        fetch(named, lambda role, name: roles.append(role))
+    assert roles[-1] == "faces" and set(roles) == set(named.models())
