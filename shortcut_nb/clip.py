@@ -168,7 +168,7 @@ def _check_end_token(model: Module, tokenizer: object, source: str | Path) -> No
     """The text tower reads the largest id (argmax) or a named end id: the tokenizer must agree."""
     inner = getattr(tokenizer, "tokenizer", None)
     end = getattr(inner, "eos_token_id", None)
-    if end is None:
+    if inner is None or end is None:
         return
     tower = getattr(model, "text", model)
     how = getattr(tower, "pool_type", None) or getattr(tower, "text_pool_type", "argmax")
