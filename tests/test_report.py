@@ -159,6 +159,7 @@ def test_digits_follow_the_interval():
     assert digits_for([1], [1], [1]) == 2
     assert number(0.4, 0.3, 0.5, 2, sign=True) == "+0.40 [+0.30, +0.50]"
     assert number(float("nan"), 0, 1, 2) == "" and number(3, np.nan, np.nan, 0) == "3"
+    assert number(-0.0004, -0.002, 0.001, 2) == "0.00 [0.00, 0.00]"
     assert probability(0.0004) == "< 0.001" and probability(float("nan")) == ""
 
 

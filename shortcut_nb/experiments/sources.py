@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..metrics import describe
 from ..results import read_result
 from .measured import FORMAT, Measurement, read_table
 from .page import Page, page_of
@@ -79,7 +80,8 @@ def _intervals(columns: list[str]) -> dict[str, tuple[str, str]]:
 def _column(data: pd.DataFrame, column: str, ends: tuple[str, str] | None) -> list[str]:
     values = data[column]
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        return ["" if _missing(value) else str(value) for value in values]
+        named = {c: describe(c).label for c in values.unique()} if column == "score" else {}
+        return ["" if _missing(value) else named.get(value, str(value)) for value in values]
     if ends is None:
         return ["" if _missing(value) else f"{value:.4g}" for value in values]
     low, high = (data[end] for end in ends)

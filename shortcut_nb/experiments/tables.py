@@ -56,6 +56,7 @@ def number(value: float, low: float, high: float, digits: int, sign: bool = Fals
     if pd.isna(value):
         return ""
     spec = f"{'+' if sign else ''}.{digits}f"
+    value, low, high = (round(each, digits) + 0.0 for each in (value, low, high))  # no "-0.00"
     ends = "" if pd.isna(low) else f" [{low:{spec}}, {high:{spec}}]"
     return f"{value:{spec}}{ends}"
 

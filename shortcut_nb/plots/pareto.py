@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .scatter import thin_out
 from .style import OKABE_ITO, theme
 
 COLUMNS = 3
@@ -25,6 +26,8 @@ def pareto_plot(
     seconds: str | None = None,
 ) -> Figure:
     """One panel per group: a named point per candidate with its interval, and the front as a line.
+
+    Where names would cover each other, the ones farther from the middle are kept.
 
     Args:
         table: one row per candidate and panel: ``x``, ``y``, ``y_low``, ``y_high``, ``front``
@@ -56,6 +59,7 @@ def pareto_plot(
             ax.set_axis_off()
         for ax in axes[:, 0]:
             ax.set_ylabel(ylabel or y)
+        thin_out(fig)
     return fig
 
 

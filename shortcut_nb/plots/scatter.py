@@ -54,7 +54,7 @@ def scatter_plot(
         axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
         if title:
             fig.suptitle(title, fontsize=11)
-        _thin_out(fig)
+        thin_out(fig)
     return fig
 
 
@@ -98,11 +98,13 @@ def _names(ax: Axes, means: pd.DataFrame) -> None:
         ax.annotate(str(name), (across, up), (4, 3), textcoords="offset points", fontsize=7)
 
 
-def _thin_out(fig: Figure) -> None:
+def thin_out(fig: Figure) -> None:
     """Take away names that would cover others, those nearest the middle of their panel first."""
     fig.draw_without_rendering()
     for ax in fig.axes:
         boxes = [(text, text.get_window_extent()) for text in list(ax.texts)]
+        if not boxes:
+            continue
         centres = np.array([((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for _, box in boxes])
         far = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
         kept: list[BboxBase] = []
