@@ -28,8 +28,8 @@ class PhotoGuardEncoder(PGDAttack):
     """The encoder attack (section 4.1): min_δ ‖E_mean(x + δ) − z_target‖₂.
 
     Args:
-        target: "zero", as published, or "pattern": the target picture of Mist, which is what
-            Diff-Protect calls PhotoGuard.
+        target: "zero", as published, or "pattern": a tiled picture, which comes
+            near to what Diff-Protect calls PhotoGuard (see docs/attacks.md).
         decay: shrink the step linearly to a hundredth, as the published notebook does.
     """
 
