@@ -133,7 +133,7 @@ def test_report_writes_numbers_and_figures(tmp_path):
     adaptive.report(frame(), partly, climbed(), "16/255", tmp_path)
     content = shipped("adaptive", folder=tmp_path)
     assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
-    for name in ("knowledge_quality", "budget_texture", "mixed"):
+    for name in ("budget_texture", "mixed"):
         assert (tmp_path / f"adaptive_{name}.png").stat().st_size > 1000
 
 

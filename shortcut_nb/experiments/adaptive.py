@@ -25,7 +25,6 @@ from ..results import OUT, write_result
 from . import matrix
 from .choice import chosen
 from .climb import climb_table, climbs
-from .figures import score_figures
 from .pool import in_processes, lab_of
 from .report import TITLES, about, between, means, paired, records
 from .sheets import Sheet, draw, score
@@ -278,11 +277,6 @@ def report(
     }  # fmt: skip
     write_result("adaptive", content, profile, out)
     words = f"with 95 % t intervals over {frame['subject'].nunique()} subjects."
-    score_figures(
-        found[found["eps"].isin([eps, "0/255"])], "adaptive_knowledge",
-        f"for each defence and attacker at {eps}", by="knowledge", group="defence",
-        out=out, titles=SHOWN,
-    )  # fmt: skip
     for measure, title in SHOWN.items():
         part = found[found["score"] == measure]
         swept = part[part["knowledge"].isin(SWEPT) & part["defence"].isin(BUDGETS_AGAINST)]
