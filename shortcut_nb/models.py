@@ -182,8 +182,10 @@ class Models:
         from .diffusion import open_pipeline
 
         model = open_pipeline(pipe, resolution=resolution)
-        given = {"diffusion": model, "clip": clip, "identity": identity, "detector": detector}
-        given["faces"] = faces
+        given: dict[str, Any] = {
+            "diffusion": model, "clip": clip, "identity": identity, "detector": detector,
+            "faces": faces,
+        }  # fmt: skip
         given = {role: one for role, one in given.items() if one is not None}
         refs: dict[str, Any] = {
             role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None

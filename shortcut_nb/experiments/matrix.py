@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ..cells import OWN
+from ..cells import CLEAN, OWN
 from ..profile import Profile
 from .experiment import Experiment
 from .pool import lab_of
@@ -54,7 +54,7 @@ def first_subjects(profile: Profile, count: int) -> list[str]:
     Raises:
         UserError: when it names fewer.
     """
-    return Experiment(name="people", cells={"clean": {}}).people(profile, count)
+    return Experiment(name="people", cells={"clean": CLEAN}).people(profile, count)
 
 
 def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:

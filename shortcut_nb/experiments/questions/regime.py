@@ -11,7 +11,7 @@ from typing import Any
 
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..experiment import Experiment
+from ..experiment import Cell, Experiment
 
 UNET_PRETRAINING_RATE = 1e-3
 TEXT_PRETRAINING_RATE = 5e-4
@@ -87,7 +87,7 @@ def experiment(profile: Profile) -> Experiment:
     return Experiment(
         name="regime",
         question="At which rates does clean training teach the person and keep the class?",
-        cells={name: {"training": training} for name, training in REGIMES.items()},
+        cells={name: Cell(training=training) for name, training in REGIMES.items()},
         contrasts=contrasts(),
         subjects=PEOPLE,
         seeds=(0,),

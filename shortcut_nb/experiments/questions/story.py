@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment, Sheet
@@ -10,7 +12,7 @@ from ..story import CLAIMS
 BUDGETS = ("16/255", "8/255")
 PRIMARY = "protection lowers quality"
 CONTROL = {"negative": Sheet(negative="{negative}").model_dump()}
-TREATMENTS = {
+TREATMENTS: dict[str, Any] = {
     "clean": {},
     "random noise": {"attack": "noise"},
     "protected": {"attack": "aspl", "sheets": CONTROL},

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...profile import Profile
 from .. import words
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
 
 EPS = "16/255"
-PICTURES = {"clean": {}, f"protected {EPS}": {"attack": "aspl", "eps": EPS}}
+PICTURES: dict[str, dict[str, Any]] = {
+    "clean": {},
+    f"protected {EPS}": {"attack": "aspl", "eps": EPS},
+}
 SHEETS = {
     "plain": Sheet(prompt="{instance}", negative=""),
     "without": Sheet(prompt="{instance}, without {noise_token}", negative="{negative}"),
