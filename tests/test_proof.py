@@ -1,9 +1,11 @@
 """Proofs of the engine: kills at random moments, a cluster that loses a machine, ten thousand
 cells, and what the harness costs."""
 
+import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -131,13 +133,11 @@ def fill(store, graph, sources):
     """Keep scores for every cell of a graph, all the same: what matters is how many."""
     for node in graph.nodes.values():
         if node.recipe.stage == "probe":
-            parts = sources[node.recipe.params["probe"]]
-            store.make(node.recipe, lambda out, parts=parts: save(out, parts))
-
-
-def save(out, parts):
-    for name, value in parts.items():
-        out.save_json(name, value)
+            source = sources[node.recipe.params["probe"]]
+            folder = store.folder(node.recipe)
+            shutil.copytree(source.folder, folder)
+            manifest = dict(source.manifest) | {"key": node.recipe.key} | node.recipe.fields
+            (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.slow
@@ -145,10 +145,7 @@ def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(lab, measured, 
     kept, _ = measured
     row = graph_of(SMALL, kept).rows[0]
     scores, changes = kept.make(row.scores), kept.make(row.changes)
-    sources = {
-        "score": {name: scores.json(name) for name in ("columns", "values")},
-        "changes": {"values": changes.json("values")},
-    }
+    sources = {"score": scores, "changes": changes}
     qualities = {str(quality): {"purifying": {"quality": quality}} for quality in range(1, 96)}
     many = Experiment(
         name="many", axes={"purifying": qualities},
@@ -157,13 +154,14 @@ def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(lab, measured, 
     )  # fmt: skip
     store = Store(tmp_path / "store")
     fill(store, graph_of(many, Pipeline(lab, store)), sources)
-    started = time.monotonic()
+    started = time.process_time()  # of this process: others may take the machine's time
     assert plan(many, Pipeline(lab, store))["missing"].sum() == 0
-    planned = time.monotonic() - started
+    planned = time.process_time() - started
     pipeline = Pipeline(lab, store)
     frame = frame_of(graph_of(many, pipeline), pipeline)
-    print(f"plan {planned:.1f} s; frame {time.monotonic() - started - planned:.1f} s")
-    assert len(frame) == 95 * 106 * 2 > 20_000 and planned <= 10
+    read = time.process_time() - started - planned
+    print(f"plan {planned:.1f} s; frame {read:.1f} s")
+    assert len(frame) == 95 * 106 * 2 > 20_000 and planned <= 10 and read <= 15
 
 
 def test_the_harness_costs_little(lab, tmp_path):

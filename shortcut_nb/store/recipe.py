@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -77,7 +78,7 @@ def key_of(fields: Mapping[str, Any]) -> str:
         KeyError, TypeError, ValueError: when it is no recipe.
     """
     four = {name: fields[name] for name in ("stage", "version", "params", "inputs")}
-    return hashlib.sha256(canonical(four).encode()).hexdigest()
+    return hashlib.sha256(_text(four).encode()).hexdigest()
 
 
 def check_name(name: Any, what: str) -> str:
@@ -147,8 +148,12 @@ def _omitted(field: dataclasses.Field, owner: Any) -> bool:
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, no NaN."""
+    return _text(plain(value))
+
+
+def _text(value: Any) -> str:
     return json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
 
 
@@ -177,16 +182,17 @@ def digest(thing: Any) -> str:
 
 def file_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file below a folder, by relative name with "/"."""
-    return {
-        path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    digests = {}
+    for home, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(home, name)
+            digests[os.path.relpath(path, folder).replace(os.sep, "/")] = file_sha256(path)
+    return dict(sorted(digests.items()))
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: str | Path) -> str:
     """The SHA-256 of one file, in hex."""
-    with path.open("rb") as stream:
+    with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
