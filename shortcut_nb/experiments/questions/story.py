@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ...profile import Profile
-from ..contrasts import Contrast
+from ..contrasts import Contrast, Expect
 from ..experiment import JOIN, Experiment, Sheet
 from ..story import CLAIMS
 
 BUDGETS = ("16/255", "8/255")
 PRIMARY = "protection lowers quality"
 CONTROL = {"negative": Sheet(negative="{negative}").model_dump()}
-TREATMENTS: dict[str, Any] = {
+TREATMENTS: dict[str, dict[str, Any]] = {
     "clean": {},
     "random noise": {"attack": "noise"},
     "protected": {"attack": "aspl", "sheets": CONTROL},
@@ -33,10 +33,11 @@ def contrasts(eps: str) -> list[Contrast]:
         if low in TREATMENTS
     ]  # fmt: skip
     alone = f"protected{JOIN}{eps}"
-    for metric, sign in (("quality", "+"), ("texture", "-")):
+    rises: dict[str, Expect] = {"quality": "+", "texture": "-"}
+    for metric, expect in rises.items():
         weights = {f"cdl{JOIN}{eps}": 1.0, f"{_selected('protected', eps)} & sheet=negative": -1.0}
         name = f"CDL changes {metric} more than its negative prompt, {eps}"
-        found.append(Contrast(name, metric, weights, expect=sign))
+        found.append(Contrast(name, metric, weights, expect=expect))
     for metric in ("noise", "texture"):
         weights = {
             alone: 1.0,
