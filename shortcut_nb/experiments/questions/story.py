@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...profile import Profile
-from ..contrasts import Contrast, Expect
+from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment, Sheet
 from ..story import CLAIMS
 
@@ -33,7 +33,7 @@ def contrasts(eps: str) -> list[Contrast]:
         if low in TREATMENTS
     ]  # fmt: skip
     alone = f"protected{JOIN}{eps}"
-    rises: dict[str, Expect] = {"quality": "+", "texture": "-"}
+    rises: dict[str, str] = {"quality": "+", "texture": "-"}
     for metric, expect in rises.items():
         weights = {f"cdl{JOIN}{eps}": 1.0, f"{_selected('protected', eps)} & sheet=negative": -1.0}
         name = f"CDL changes {metric} more than its negative prompt, {eps}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...profile import Profile
 from .. import strength
-from ..contrasts import Contrast, Expect
+from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
 
 EPS = "16/255"
-HARMS: dict[str, Expect] = {"quality": "-", "ims_missing": "-", "texture": "+"}
+HARMS: dict[str, str] = {"quality": "-", "ims_missing": "-", "texture": "+"}
 
 
 def cells(profile: Profile, eps: str = EPS) -> dict[str, Cell]:
