@@ -63,6 +63,7 @@ def protect(
         output = _output(out, "attack.json", source, force)
         lab = _lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
         chosen = lab.attack(attack, **params)
+        _whole_sets(source)
         photos = _photos(lab, source, square)
         if photos is None:
             subject = lab.subject(_source(source), class_name, identifier)
@@ -110,10 +111,10 @@ def purify(
         from .progress import progress
 
         photos = _photos(lab, source, square)
+        images, names = _pictures(lab, source) if photos is None else (None, [])
         started = time.monotonic()
         with progress(using) as bar, output.filling() as folder:
             if photos is None:
-                images, names = _pictures(lab, source)
                 save_folder(chosen(images, on_step=bar), folder, names)
             else:
                 from .photos import purified
@@ -235,6 +236,14 @@ def _output(out: str, record: str, source: str, force: bool) -> Any:
 
     names = [f"{stem}.png" for stem in stems_of(list_folder(_set_b(source)).names)]
     return check_output(out, record, source=_source(source), names=names, force=force)
+
+
+def _whole_sets(source: str) -> None:
+    """Refuse a folder that has only some of set_A, set_B and set_C."""
+    from .picture_files import has_sets
+
+    if not source.startswith("mini:"):
+        has_sets(Path(_source(source)))
 
 
 def _set_b(source: str) -> Path:

@@ -18,6 +18,7 @@ FORMATS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
     ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", *HEIC,
 )  # fmt: skip
+SETS = ("set_A", "set_B", "set_C")
 RECORDS = ("attack.json", "purify.json", "personalize.json", "photos.json")
 _NAMED = 5
 _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
@@ -94,6 +95,22 @@ def stems_of(names: Sequence[str]) -> list[str]:
             "written as PNG. Rename one of them."
         )
     return stems
+
+
+def has_sets(folder: Path) -> bool:
+    """Whether a folder holds the subfolders ``set_A``, ``set_B`` and ``set_C``.
+
+    Raises:
+        MissingFile: when it has only some of them.
+    """
+    have = [name for name in SETS if (folder / name).is_dir()]
+    if have and len(have) < len(SETS):
+        lacking = ", ".join(name for name in SETS if name not in have)
+        raise MissingFile(
+            f"{folder} has {', '.join(have)} but no {lacking}: make all three folders, or name "
+            "one of them as a plain folder of photos."
+        )
+    return bool(have)
 
 
 def list_folder(path: str | Path) -> Listing:

@@ -11,14 +11,13 @@ from typing import Any
 from torch import Tensor
 
 from .batches import to_batch
-from .errors import MissingFile, UserError
+from .errors import UserError
 from .files import expand
 from .images import check_images, read_folder
-from .picture_files import Listing
+from .picture_files import SETS, Listing, has_sets
 from .profile import PromptDefaults
 
 log = logging.getLogger("shortcut_nb")
-SETS = ("set_A", "set_B", "set_C")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +116,7 @@ def split_folder(folder: str | Path, size: int) -> FolderSets:
         UserError: a picture that cannot be read.
     """
     folder = expand(folder, "the folder of photos")
-    have = [name for name in SETS if (folder / name).is_dir()]
-    if have and len(have) < len(SETS):
-        lacking = ", ".join(name for name in SETS if name not in have)
-        raise MissingFile(
-            f"{folder} has {', '.join(have)} but no {lacking}: make all three folders, or name "
-            "one of them as a plain folder of photos."
-        )
-    if not have:
+    if not has_sets(folder):
         images, found = read_folder(folder, size)
         _say(folder, f"{len(images)} pictures, each of them in sets A, B and C", size, [found])
         return FolderSets(images, images.clone(), images.clone(), tuple(found.names))
