@@ -29,9 +29,13 @@ class Latents:
 
 
 @torch.no_grad()
-def latents_of(model: Diffusion, images: Tensor, batch: int = 16) -> Latents:
-    """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps."""
-    parts = [model.posterior(part) for part in images.split(batch)]
+def latents_of(model: Diffusion, images: Tensor, batch: int | None = None) -> Latents:
+    """Encode pictures (n, 3, H, W) in [0, 1] once, for many training steps.
+
+    Args:
+        batch: pictures encoded at once; None is the model's own choice.
+    """
+    parts = [model.posterior(part) for part in images.split(batch or model.pictures_at_once)]
     return Latents(torch.cat([m for m, _ in parts]), torch.cat([s for _, s in parts]))
 
 

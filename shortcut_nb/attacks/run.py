@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Generator, Tensor
@@ -30,6 +32,7 @@ class Run:
         kept: whatever else must survive a restart (tensors, numbers, dictionaries of them).
         fixed: the same, but never changed after ``prepare``: written once, to a file of its own.
         made: what is built anew from the rest, such as an objective; not saved.
+        path: of the checkpoint; None keeps none.
     """
 
     subject: Subject
@@ -44,6 +47,7 @@ class Run:
     made: dict[str, Any] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
+    path: Path | None = None
 
     @classmethod
     def start(cls, subject: Subject, models: Models, seeds: list[int]) -> Run:
@@ -76,9 +80,23 @@ class Run:
         """Delete a checkpoint and what lies beside it."""
         path.unlink(missing_ok=True)
         _beside(path).unlink(missing_ok=True)
+        shutil.rmtree(_room(path), ignore_errors=True)
 
-    def restore(self, path: Path, mark: str, bases: dict[str, Diffusion]) -> None:
+    @property
+    def room(self) -> Path:
+        """A folder for files of the run: beside the checkpoint, or one that goes with the run."""
+        if self.path is None:
+            if "room" not in self.made:
+                self.made["room"] = TemporaryDirectory(prefix="shortcut_nb-")
+            return Path(self.made["room"].name)
+        _room(self.path).mkdir(parents=True, exist_ok=True)
+        return _room(self.path)
+
+    def restore(self, path: Path, mark: str, fresh: Callable[[Run, str], Diffusion]) -> None:
         """Go to the state of a file.
+
+        Args:
+            fresh: makes the untrained surrogate of a base model.
 
         Raises:
             ValueError: a file of another attack, subject or model, or one that was cut short.
@@ -92,11 +110,15 @@ class Run:
         for generator, held in zip(self.source, state["source"], strict=True):
             generator.set_state(held)
         for name, weights in state["surrogates"].items():
-            self.surrogates[name] = load_weights(bases[name].clone(), weights)
+            self.surrogates[name] = load_weights(fresh(self, name), weights)
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixed")
+
+
+def _room(path: Path) -> Path:
+    return path.with_name(f"{path.name}.pool")
 
 
 def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:

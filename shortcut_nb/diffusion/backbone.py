@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,12 +42,14 @@ class Diffusion:
     Args:
         autocast: the dtype of UNet and VAE arithmetic.
         side: of the square pictures it draws, in pixels; None is what the UNet was trained on.
+        at_once: pictures that the VAE takes at once; None is :attr:`pictures_at_once`'s choice.
     """
 
     pipe: DiffusionPipeline
     noise_schedule: DDPMScheduler
     autocast: torch.dtype = torch.float32
     side: int | None = None
+    at_once: int | None = None
 
     editor: ClassVar[type[DiffusionPipeline]]
 
@@ -127,11 +129,23 @@ class Diffusion:
         """What the VAE's latents are multiplied by before the UNet sees them."""
         return self.pipe.vae.config.scaling_factor
 
-    def clone(self) -> Diffusion:
-        """A copy with its own UNet and text encoders, in float32; the VAE is shared."""
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures the VAE takes at once: at most 16, and at most 2²⁰ pixels."""
+        return self.at_once or min(16, max(1, 2**20 // self.resolution**2))
+
+    def clone(self, shared: Iterable[Tensor] = ()) -> Diffusion:
+        """A copy with its own UNet and text encoders, in float32; the VAE is shared.
+
+        Args:
+            shared: weights that the copy holds in common with this model instead of copying them,
+                for whoever never changes them; a module in half precision shares none.
+        """
         parts = parts_of(self.pipe)
+        common = {id(tensor): tensor for tensor in shared}
         for name in ("unet", *self.encoders):
-            own = copy.deepcopy(parts[name])
+            half = parts[name].dtype in HALVES
+            own = copy.deepcopy(parts[name], {} if half else dict(common))
             parts[name] = own.float() if own.dtype in HALVES else own
         parts["scheduler"] = copy.deepcopy(parts["scheduler"])
         return replace(self, pipe=assembled(type(self.pipe), parts))
@@ -156,7 +170,7 @@ class Diffusion:
         check_images(images)
         vae = self.pipe.vae
         with self.arithmetic(vae):
-            shown = (images.to(self.device) * 2 - 1).to(vae.dtype)
+            shown = (images.to(vae.device) * 2 - 1).to(vae.dtype)
             out = vae.encode(shown).latent_dist
         return full(out.mean) * self.scaling, full(out.std) * self.scaling
 
@@ -165,11 +179,15 @@ class Diffusion:
         mean, std = self.posterior(images)
         return mean + std * draw_normal(mean.shape[1:], source).to(mean.device)
 
-    def decode(self, latents: Tensor, batch: int = 16) -> Tensor:
-        """Pictures in [0, 1], (n, 3, H, W) on the CPU, from scaled latents."""
+    def decode(self, latents: Tensor, batch: int | None = None) -> Tensor:
+        """Pictures in [0, 1], (n, 3, H, W) on the CPU, from scaled latents.
+
+        Args:
+            batch: pictures decoded at once; None is :attr:`pictures_at_once`.
+        """
         parts = []
         with torch.inference_mode():
-            for part in latents.split(batch):
+            for part in latents.split(batch or self.pictures_at_once):
                 parts.append(self.draw(part).clamp(0, 1).cpu())
         return torch.cat(parts).clone()
 
@@ -286,7 +304,8 @@ class Diffusion:
         on = self.autocast != torch.float32
         if self.autocast == torch.float16 and module is self.pipe.vae:
             on = not self.pipe.vae.config.get("force_upcast", False)
-        return torch.autocast(self.device.type, self.autocast if on else None, enabled=on)
+        where = (self.pipe.unet if module is None else module).device.type
+        return torch.autocast(where, self.autocast if on else None, enabled=on)
 
 
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")

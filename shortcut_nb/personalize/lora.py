@@ -11,7 +11,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, Parameter
 
 from ..diffusion import Diffusion
 from ..settings import Count, Rate
@@ -29,6 +29,9 @@ class LowRank:
 
     rank: int
     text: bool
+
+    def shared(self, model: Diffusion) -> list[Parameter]:
+        return list(named(model).values())
 
     def prepare(self, model: Diffusion, seed: int) -> None:
         _, unet, text = model.modules
@@ -50,6 +53,8 @@ class LowRank:
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
         parts = named(model, "lora_")
+        for parameter in parts.values():  # a copy of a trained model has them at rest
+            parameter.requires_grad_(True)
         found = [{"params": [p for k, p in parts.items() if k.startswith("unet.")], "lr": lr}]
         text = [p for k, p in parts.items() if k.startswith("text.")]
         return found + ([{"params": text, "lr": text_lr}] if text and text_lr > 0 else [])

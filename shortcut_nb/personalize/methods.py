@@ -15,8 +15,13 @@ from ..diffusion import Diffusion
 class Method(Protocol):
     """Chooses a model's trainable parameters; made anew for each training.
 
-    The model it is given is a clone: its UNet, text encoder and tokenizer may be changed.
+    The model it is given is a clone: its UNet, text encoder and tokenizer may be changed, but for
+    the values of the weights that :meth:`shared` names.
     """
+
+    def shared(self, model: Diffusion) -> list[Parameter]:
+        """The weights of the base model that the training leaves alone: they need no copy."""
+        ...
 
     def prepare(self, model: Diffusion, seed: int) -> None:
         """Add adapters or tokens, and set ``requires_grad``; random starts draw from ``seed``."""
@@ -47,6 +52,9 @@ class Method(Protocol):
 @dataclass(frozen=True)
 class FullFineTuning:
     """UNet and, with ``text_lr`` above 0, text encoder: all of their weights."""
+
+    def shared(self, model: Diffusion) -> list[Parameter]:
+        return []
 
     def prepare(self, model: Diffusion, seed: int) -> None:
         pass

@@ -8,10 +8,12 @@ from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import Parameter
 
 from ..diffusion import Diffusion
 from ..settings import Rate, Weight, Whole
 from ..subjects import Subject
+from .methods import named
 from .token import add_token, keep_other_rows, placeholder, replace_word, row_of, table_of
 from .trainer import Trainer, register
 
@@ -34,6 +36,10 @@ class NewWord:
     @property
     def token(self) -> str:
         return placeholder(self.identifier)
+
+    def shared(self, model: Diffusion) -> list[Parameter]:
+        table = table_of(model)
+        return [p for p in named(model).values() if p is not table]
 
     def prepare(self, model: Diffusion, seed: int) -> None:
         _, unet, _ = model.modules

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
 from ..files import writing
 from ..latents import Latents, class_digest, latents_of
+from ..lean import parked, slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_size, need_models
 from ..profile import Profile
@@ -144,6 +146,9 @@ class Trainer(Regime):
         gradient_checkpointing: less memory for more time, the same result.
         ema_decay: end with an exponential moving average of the weights; None ends with the last.
         adam_8bit: optimiser states in 8 bits, by bitsandbytes.
+        low_memory: gradient checkpointing, optimiser states and the idle base model in host memory,
+            frozen weights in the dtype of the arithmetic, one picture at a time through the VAE:
+            slower, the same result up to rounding.
 
     Raises:
         ValueError: a parameter out of range.
@@ -162,6 +167,7 @@ class Trainer(Regime):
     gradient_checkpointing: bool = field(default=False, metadata=ADDED)
     ema_decay: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED)
     adam_8bit: bool = field(default=False, metadata=ADDED)
+    low_memory: bool = field(default=False, metadata=ADDED)
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -210,7 +216,8 @@ class Trainer(Regime):
             "prior_dropout": self.prior_dropout,
             "weight_decay": self.weight_decay,
             "accumulation": self.gradient_accumulation,
-            "checkpointing": self.gradient_checkpointing,
+            "checkpointing": self.gradient_checkpointing or self.low_memory,
+            "host_states": self.low_memory,
             "ema_decay": self.ema_decay,
             "adam_8bit": self.adam_8bit,
             **self.regime(self.steps),
@@ -261,7 +268,8 @@ class Trainer(Regime):
         trainee = self.trainee(models, model, method, words, prior, subject)
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(models, words, images) if path else ""
-        losses = self._train(trainee, data, on_step, path, mark, every, last)
+        with self._room(models.diffusion, model, method):
+            losses = self._train(trainee, data, on_step, path, mark, every, last)
         seconds = time.monotonic() - started
         return self._personalized(subject, models, model, method, words, seconds, losses)
 
@@ -293,9 +301,22 @@ class Trainer(Regime):
         """A copy of the model that the method has prepared, and the words in its own words."""
         method = self.method(subject)
         words = renamed(self.words(subject, models.profile), method, subject.identifier)
-        model = models.diffusion.clone()
+        base = models.diffusion
+        model = base.clone(method.shared(base))
+        if self.low_memory:
+            model = replace(model, at_once=1)
         method.prepare(model, self.seed)
         return model, method, words
+
+    @contextmanager
+    def _room(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
+        """What a training with ``low_memory`` keeps off the device while it lasts."""
+        with ExitStack() as stack:
+            if self.low_memory and method.shared(base):
+                stack.enter_context(slimmed(model.modules[1], model.autocast))
+            elif self.low_memory:
+                stack.enter_context(parked(*base.modules[1:]))
+            yield
 
     def _personalized(
         self,

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from ..diffusion import Diffusion
 from ..errors import MissingLibrary, UserError
 from ..latents import Latents, latents_of
+from ..lean import HostAdamW
 from ..regime import schedule_at
 from ..weighting import min_snr_weight
 from .methods import FullFineTuning, Method
@@ -57,6 +58,8 @@ class Trainee:
         ema_decay: keep an exponential moving average of what is trained, with diffusers' warm-up,
             and end with it; None keeps none.
         adam_8bit: bitsandbytes' AdamW with 8-bit states, a quarter of the optimiser's memory.
+        host_states: keep AdamW's states in host memory; see :class:`shortcut_nb.lean.HostAdamW`.
+            ``adam_8bit`` and ``fused`` go before.
         lr_scheduler, warmup, snr_gamma, fused: see :class:`shortcut_nb.regime.Regime`.
         planned: steps of the whole training, over which the learning rate moves.
         behind: steps of it that the model has behind it already.
@@ -82,6 +85,7 @@ class Trainee:
     checkpointing: bool = False
     ema_decay: float | None = None
     adam_8bit: bool = False
+    host_states: bool = False
     lr_scheduler: str = "constant"
     warmup: int | float = 0
     planned: int = 0
@@ -115,6 +119,8 @@ class Trainee:
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.adam_8bit:
             return _adam_8bit()(groups, weight_decay=self.weight_decay)
+        if self.host_states and not self.fused:
+            return HostAdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
         try:
             return torch.optim.AdamW(
                 groups, lr=self.lr, weight_decay=self.weight_decay, fused=self.fused or None

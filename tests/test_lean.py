@@ -1,0 +1,155 @@
+"""What saves memory changes no result, and saves it: shared weights, parked copies, host states."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn import Linear
+
+from shortcut_nb.lab import Lab
+from shortcut_nb.lean import HostAdamW, parked, rounded_by_autocast, slimmed
+from shortcut_nb.personalize.methods import named
+from shortcut_nb.personalize.training import Trainee
+
+SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-3}
+
+
+def own_bytes(model, base):
+    """Bytes of a model's weights that are not the base model's."""
+    theirs = {p.data_ptr() for p in named(base).values()}
+    return sum(p.nbytes for p in named(model).values() if p.data_ptr() not in theirs)
+
+
+def test_host_states_are_adamw_bit_for_bit():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(Linear(8, 8), Linear(8, 2))
+    other = copy.deepcopy(net)
+    options = {"lr": 1e-2, "weight_decay": 0.1}
+    plain = torch.optim.AdamW(net.parameters(), **options)
+    hosted = HostAdamW(other.parameters(), **options)
+    rates = [torch.optim.lr_scheduler.LinearLR(one, 0.5) for one in (plain, hosted)]
+    for _ in range(4):
+        x = torch.randn(5, 8)
+        for one, network, rate in ((plain, net, rates[0]), (hosted, other, rates[1])):
+            one.zero_grad()
+            network(x).square().sum().backward()
+            one.step()
+            rate.step()
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters()))
+    assert hosted.param_groups[0]["params"] == list(other.parameters())
+    again = HostAdamW(other.parameters(), **options)
+    again.load_state_dict(hosted.state_dict())
+    assert len(again.state) == 4
+
+
+def test_host_states_skip_what_has_no_gradient():
+    layer = Linear(2, 2)
+    before = layer.bias.detach().clone()
+    layer.weight.grad = torch.ones_like(layer.weight)
+    optimiser = HostAdamW(layer.parameters(), lr=0.1)
+    optimiser.step()
+    assert torch.equal(layer.bias, before) and len(optimiser.state) == 1
+
+
+@pytest.mark.parametrize("name", ["dreambooth-lora", "textual-inversion", "custom-diffusion"])
+def test_frozen_weights_are_shared_and_left_alone(lab, subject, name, monkeypatch):
+    base = lab.diffusion
+    before = {key: p.clone() for key, p in named(base).items()}
+    trainer = lab.personalize(name, **SMALL)
+    fitted = trainer.fit(subject)
+    assert all(torch.equal(before[key], p) for key, p in named(base).items())
+    assert set(before) == set(named(base))  # no adapter, processor or word went into the base
+    shares = type(trainer.settings.method(subject))
+    monkeypatch.setattr(shares, "shared", lambda self, model: [])
+    whole = trainer.fit(subject)
+    with torch.no_grad():
+        for key, tensor in whole.method.state(whole.model).items():
+            assert torch.equal(tensor, fitted.method.state(fitted.model)[key]), key
+    unet = sum(p.nbytes for p in base.pipe.unet.parameters())
+    assert own_bytes(whole.model, base) - own_bytes(fitted.model, base) >= unet
+
+
+def test_full_fine_tuning_shares_nothing(lab, subject):
+    fitted = lab.personalize("dreambooth", **SMALL).fit(subject)
+    assert own_bytes(fitted.model, lab.diffusion) == sum(
+        p.nbytes for p in named(lab.diffusion).values()
+    )
+
+
+def test_slimmed_weights_give_the_same_bits_and_come_back():
+    lab = Lab("mini", device="cpu", autocast=torch.bfloat16)
+    unet, model = lab.diffusion.pipe.unet, lab.diffusion
+    before = {key: p.clone() for key, p in unet.named_parameters()}
+    latents, t = torch.randn(1, 4, 16, 16), torch.tensor([500])
+    context = model.embed(["a photo of a person"])
+
+    def once():
+        x = latents[:, : unet.config.in_channels].clone().requires_grad_(True)
+        told = context.detach().clone().requires_grad_(True)
+        out = model.denoise(x, t, told)
+        return (out, *torch.autograd.grad(out.square().sum(), (x, told)))
+
+    plain, whole = once(), sum(p.nbytes for p in unet.parameters())
+    with slimmed(unet, torch.bfloat16):
+        slim = once()
+        assert sum(p.nbytes for p in unet.parameters()) < 0.6 * whole
+        assert unet.dtype == torch.float32
+    assert all(torch.equal(a, b) for a, b in zip(plain, slim))
+    assert all(torch.equal(before[key], p) for key, p in unet.named_parameters())
+    with slimmed(unet, torch.float32):
+        assert sum(p.nbytes for p in unet.parameters()) == whole
+
+
+def test_what_is_trained_is_never_slimmed():
+    layer = torch.nn.Sequential(Linear(2, 2), Linear(2, 2))
+    layer[0].requires_grad_(False)
+    with pytest.raises(KeyError), slimmed(layer, torch.bfloat16):
+        assert layer[0].weight.dtype == torch.bfloat16
+        assert layer[1].weight.dtype == torch.float32
+        raise KeyError
+    assert {p.dtype for p in rounded_by_autocast(layer)} == {torch.float32}
+
+
+def test_parked_modules_go_to_the_host_and_back():
+    layer = Linear(2, 2, device="meta")
+    with pytest.raises(NotImplementedError), parked(layer):  # meta holds no data to be moved
+        pass
+    layer = Linear(2, 2)
+    before = layer.weight.data_ptr()
+    with parked(layer):
+        assert layer.weight.device.type == "cpu"
+    assert layer.weight.data_ptr() == before
+
+
+@pytest.mark.parametrize("name", ["dreambooth", "dreambooth-lora", "custom-diffusion"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_low_memory_trains_the_same(subject, name, dtype):
+    """The same bits on a CPU: recomputed activations and states elsewhere round nothing."""
+    lab = Lab("mini", device="cpu", autocast=dtype)
+    plain = lab.personalize(name, **SMALL).fit(subject)
+    lean = lab.personalize(name, **SMALL, low_memory=True).fit(subject)
+    assert lean.losses == pytest.approx(plain.losses, rel=1e-5)
+    for key, tensor in lean.method.state(lean.model).items():
+        torch.testing.assert_close(tensor, plain.method.state(plain.model)[key], msg=key)
+    assert lean.model.pictures_at_once == 1
+    assert {p.dtype for p in named(lab.diffusion).values()} == {torch.float32}
+
+
+def test_low_memory_keeps_moments_on_the_host(lab):
+    prompts = ("a photo of sks person", "a photo of a person")
+    trainee = Trainee(lab.diffusion.clone(), prompts, None, 1e-6, host_states=True)
+    assert isinstance(trainee.optimiser, HostAdamW)
+    fused = Trainee(lab.diffusion.clone(), prompts, None, 1e-6, host_states=True, fused=True)
+    assert not isinstance(fused.optimiser, HostAdamW)
+
+
+def test_pictures_at_once_follow_the_resolution(lab):
+    from dataclasses import replace
+
+    model = lab.diffusion
+    assert model.pictures_at_once == 16
+    assert replace(model, side=512).pictures_at_once == 4
+    assert replace(model, side=4096).pictures_at_once == 1
+    latents = torch.randn(5, model.pipe.unet.config.in_channels, 8, 8)
+    one = replace(model, at_once=1)
+    torch.testing.assert_close(one.decode(latents), model.decode(latents), atol=1e-5, rtol=0)
