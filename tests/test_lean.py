@@ -80,11 +80,11 @@ def test_slimmed_weights_give_the_same_bits_and_come_back():
     lab = Lab("mini", device="cpu", autocast=torch.bfloat16)
     unet, model = lab.diffusion.pipe.unet, lab.diffusion
     before = {key: p.clone() for key, p in unet.named_parameters()}
-    latents, t = torch.randn(1, 4, 16, 16), torch.tensor([500])
+    latents, t = torch.randn(1, unet.config.in_channels, 8, 8), torch.tensor([500])
     context = model.embed(["a photo of a person"])
 
     def once():
-        x = latents[:, : unet.config.in_channels].clone().requires_grad_(True)
+        x = latents.clone().requires_grad_(True)
         told = context.detach().clone().requires_grad_(True)
         out = model.denoise(x, t, told)
         return (out, *torch.autograd.grad(out.square().sum(), (x, told)))
@@ -153,3 +153,92 @@ def test_pictures_at_once_follow_the_resolution(lab):
     latents = torch.randn(5, model.pipe.unet.config.in_channels, 8, 8)
     one = replace(model, at_once=1)
     torch.testing.assert_close(one.decode(latents), model.decode(latents), atol=1e-5, rtol=0)
+
+
+SURROGATE = {"eps": "8/255", "class_images": 4, "surrogate_lr": 1e-3}
+SHORT = {
+    "aspl": {"rounds": 2, "pgd_steps": 1, "clean_steps": 1, "perturbed_steps": 1},
+    "simac": {
+        "rounds": 1,
+        "pgd_steps": 1,
+        "clean_steps": 1,
+        "perturbed_steps": 1,
+        "keep": 900,
+    },
+    "fsmg": {"steps": 1, "surrogate_steps": 1, "inner_steps": 1},
+    "metacloak": {"pool_steps": 2, "interval": 1, "advance": 1, "trials": 1, "pgd_steps": 1},
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_low_memory_attacks_alike(lab, subject, name):
+    """Up to rounding: one picture at a time, and the sign of a gradient near 0 may turn."""
+    how = SURROGATE | SHORT[name]
+    plain = lab.attack(name, **how)(subject).images
+    lean = lab.attack(name, low_memory=True, **how)(subject).images
+    assert (plain == lean).float().mean() > 0.98
+    assert lab.diffusion.device == lab.diffusion.pipe.vae.device
+    assert not lab.diffusion.pipe.unet.is_gradient_checkpointing
+
+
+def test_base_weights_are_slim_during_a_low_memory_attack_alone(subject, monkeypatch):
+    from shortcut_nb.attacks.advdm import AdvDM
+
+    lab = Lab("mini", device="cpu", autocast=torch.bfloat16)
+    weights = list(rounded_by_autocast(lab.diffusion.pipe.unet))
+    seen = []
+    whole = AdvDM.round
+
+    def spied(self, run, number):
+        seen.append({p.dtype for p in weights})
+        return whole(self, run, number)
+
+    monkeypatch.setattr(AdvDM, "round", spied)
+    plain = lab.attack("advdm", steps=1)(subject).images
+    lean = lab.attack("advdm", steps=1, low_memory=True)(subject).images
+    assert seen == [{torch.float32}, {torch.bfloat16}]
+    assert {p.dtype for p in weights} == {torch.float32}
+    assert (plain == lean).float().mean() > 0.9
+
+
+def test_a_lora_surrogate_leaves_the_base_alone_and_goes_on_from_a_checkpoint(
+    lab, subject, tmp_path
+):
+    before = {key: p.clone() for key, p in named(lab.diffusion).items()}
+    how = SURROGATE | SHORT["aspl"] | {"surrogate": "lora", "surrogate_lr": 1e-2}
+    attack = lab.attack("aspl", **how)
+    whole = attack(subject).images
+    full = lab.attack("aspl", **SURROGATE, **SHORT["aspl"])(subject).images
+    assert not torch.equal(whole, full)
+    assert all(torch.equal(before[key], p) for key, p in named(lab.diffusion).items())
+
+    def stop(info):
+        if info.step == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        attack(subject, on_step=stop, checkpoint=path, every=1)
+    assert torch.equal(attack(subject, checkpoint=path, every=1).images, whole)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_pool_of_metacloak_lies_on_disk(lab, subject, tmp_path):
+    attack = lab.attack("metacloak", low_memory=True, **SURROGATE, **SHORT["metacloak"])
+    whole = attack(subject).images
+    pool = tmp_path / "run.pool"
+
+    def stop(info):
+        assert len(list(pool.glob("*.safetensors"))) == 2
+        if info.step == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        attack(subject, on_step=stop, checkpoint=path, every=1)
+    size = sum(p.nbytes for p in named(lab.diffusion).values())
+    assert sum(file.stat().st_size for file in pool.iterdir()) > 2 * size
+    fixed = tmp_path / "run.fixed"
+    assert fixed.stat().st_size < size / 10
+    assert torch.equal(attack(subject, checkpoint=path, every=1).images, whole)
+    assert list(tmp_path.iterdir()) == []

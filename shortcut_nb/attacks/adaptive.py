@@ -105,6 +105,9 @@ class AdaptiveASPL(ASPL):
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", *roles(self.defender(models)))
 
+    def needs_base(self, run: Run) -> bool:
+        return "diffusion" in roles(self.defender(run.models))
+
     def inputs(self, models: Models) -> dict[str, Any]:
         return super().inputs(models) | {"purifier": repr(self.defender(models))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..budget import Budget
 from ..diffusion import Diffusion
+from ..lean import slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_size, need_models
 from ..modes import checkpointed, frozen
@@ -41,8 +42,8 @@ class Attack(Settings):
     Args:
         eps: l∞ budget, written "k/255".
         seed: everything random is drawn from it.
-        low_memory: one picture at a time and gradient checkpointing: slower, the same result up to
-            rounding, and 512-pixel models fit a 16 GB card.
+        low_memory: one picture at a time, gradient checkpointing, and on the device only what is at
+            work: slower, the same result up to rounding; see docs/memory.md for what fits.
     """
 
     paper: ClassVar[dict[str, Any]] = {}
@@ -76,6 +77,18 @@ class Attack(Settings):
     def vital(self, run: Run) -> str:
         """Words of its prompts without which it would be another attack."""
         return ""
+
+    @contextmanager
+    def spare(self, run: Run) -> Iterator[None]:
+        """What ``low_memory`` keeps off the device while the attack lasts."""
+        with ExitStack() as stack:
+            for model in self.bases(run.models).values() if self.low_memory else ():
+                stack.enter_context(slimmed(model.modules[1], model.autocast))
+            yield
+
+    def fresh(self, run: Run, name: str) -> Diffusion:
+        """The untrained surrogate of a base model, for attacks that have surrogates."""
+        raise NotImplementedError(f"{type(self).__name__} has no surrogates")
 
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
@@ -142,15 +155,15 @@ class Attack(Settings):
         models = need_models(models, self.name)
         subject, every = models.subject(subject), read(every, Count, "every")
         run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
-        path = Path(checkpoint) if checkpoint else None
+        run.path = path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""
         bases = self.bases(models)
         for model in bases.values():
             check_size(model, subject.images)
             check_lengths(model, self.texts(run), self.vital(run))
-        with self._borrowed(bases):
+        with self._borrowed(bases), self.spare(run):
             if path and path.exists():
-                run.restore(path, mark, bases)
+                run.restore(path, mark, self.fresh)
             else:
                 self.prepare(run)
             self.arm(run)

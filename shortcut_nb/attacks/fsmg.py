@@ -53,7 +53,7 @@ class FSMG(SurrogateAttack):
 
     def prepare(self, run: Run) -> None:
         for name, base in self.bases(run.models).items():
-            model = base.clone()
+            model = self.fresh(run, name)
             self.trainee(run, name, model).run(
                 latents_of(base, self.seen(run, run.subject.a)),
                 self.surrogate_steps,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt, Le
+from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 from torchvision.transforms.functional import gaussian_blur, hflip
 
 from ..diffusion import Diffusion
 from ..errors import UserError
+from ..files import writing
 from ..latents import Latents, latents_of
 from ..models import Models
 from ..modes import frozen
@@ -109,12 +111,11 @@ class MetaCloak(SurrogateAttack):
         return self.trials * len(self.stages) * self.rounds
 
     def prepare(self, run: Run) -> None:
-        base = run.models.diffusion
-        model, data, pool = base.clone(), self._latents(run.models, run.clean), []
+        model, data, pool = self.fresh(run, "diffusion"), self._latents(run.models, run.clean), []
         trainee, draw = self.trainee(run, "diffusion", model), self.generator(0)
         for step in range(self.stages[-1] + 1):
             if step in self.stages:
-                pool.append(snapshot(model))
+                pool.append(self._keep(run, model, len(pool)))
             trainee.step(data, draw)
         run.fixed["pool"], run.surrogates = pool, {"diffusion": model}
         trainee.release()
@@ -122,7 +123,7 @@ class MetaCloak(SurrogateAttack):
     def round(self, run: Run, number: int) -> Tensor:
         model, visit = run.surrogates["diffusion"], number // self.rounds
         if number % self.rounds == 0:
-            load_weights(model, run.fixed["pool"][visit % len(self.stages)])
+            self._load(run, model, run.fixed["pool"][visit % len(self.stages)])
         with frozen(*model.modules):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = pgd(
@@ -142,12 +143,43 @@ class MetaCloak(SurrogateAttack):
         )
         return values
 
+    def _keep(self, run: Run, model: Diffusion, number: int) -> Any:
+        """A state of the pool: in memory, or with ``low_memory`` the name of its file."""
+        state = snapshot(model)
+        if not self.low_memory:
+            return state
+        name = f"{number}.safetensors"
+        flat = {
+            f"{part} {key}": tensor.contiguous()
+            for part, tensors in state.items()
+            for key, tensor in tensors.items()
+        }
+        with writing(run.room / name) as fresh:
+            save_file(flat, fresh)
+        return name
+
+    def _load(self, run: Run, model: Diffusion, kept: Any) -> None:
+        """Put a state of the pool into a model."""
+        if isinstance(kept, str):
+            path = run.room / kept
+            if not path.is_file():
+                raise UserError(
+                    f"{path} is gone, and the checkpoint needs it: delete the checkpoint"
+                )
+            state: dict[str, dict[str, Tensor]] = {"unet": {}, "text": {}}
+            for key, tensor in load_file(path).items():
+                part, _, name = key.partition(" ")
+                state[part][name] = tensor
+            kept = state
+        load_weights(model, kept)
+
     @torch.no_grad()
     def _latents(self, models: Models, images: Tensor) -> Latents:
         base: Diffusion = models.diffusion
         if not self.released:
             return latents_of(base, images)
-        with base.arithmetic():
-            out = base.pipe.vae.encode(images.to(base.device) * 255).latent_dist
+        with base.arithmetic(base.pipe.vae):
+            vae = base.pipe.vae
+            out = vae.encode(images.to(vae.device) * 255).latent_dist
         scale = base.scaling
         return Latents(out.mean.float() * scale, out.std.float() * scale)

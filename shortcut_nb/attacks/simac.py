@@ -102,8 +102,9 @@ class SimAC(ASPL):
     def prepare(self, run: Run) -> None:
         super().prepare(run)
         model = run.models.diffusion
-        context = model.embed([self.words(run)[0]])
-        chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
+        with self.at_work(model):
+            context = model.embed([self.words(run)[0]])
+            chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
         run.kept["timesteps"] = chosen
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
-from ..latents import class_digest
+from ..latents import Latents, class_digest
+from ..lean import parked, visiting
 from ..models import Models
+from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..regime import ClassImages, Regime
 from ..settings import ADDED, Count, Rate, Share, StepSize, Weight
@@ -87,25 +90,70 @@ class SurrogateAttack(Attack, Regime):
         """Steps of the longest training of a surrogate, over which its learning rate moves."""
         raise NotImplementedError(f"{type(self).__name__} does not say how long surrogates train")
 
+    @property
+    def method(self) -> Method:
+        """What is trained of a surrogate."""
+        return FullFineTuning()
+
+    def fresh(self, run: Run, name: str) -> Diffusion:
+        base = self.bases(run.models)[name]
+        model = base.clone(self.method.shared(base))
+        self.method.prepare(model, self.seed)
+        for module in model.modules[1:]:
+            module.to(base.pipe.vae.device)  # a base model may be parked in host memory
+        return model
+
+    def needs_base(self, run: Run) -> bool:
+        """Whether the base models are at work while the surrogates are."""
+        return False
+
+    @contextmanager
+    def spare(self, run: Run) -> Iterator[None]:
+        bases = self.bases(run.models)
+        if any(self.method.shared(base) for base in bases.values()):
+            with super().spare(run):
+                yield
+        elif not self.low_memory or self.needs_base(run):
+            yield
+        else:
+            for name in bases:
+                self.prior(run, name)  # drawn while the base models are on the device
+            with parked(*(module for base in bases.values() for module in base.modules[1:])):
+                yield
+
+    @contextmanager
+    def at_work(self, model: Diffusion) -> Iterator[None]:
+        """A model on its device inside, where ``low_memory`` parks it otherwise."""
+        if not self.low_memory or model.device == model.pipe.vae.device:
+            yield
+            return
+        with visiting(model.pipe.vae.device, *model.modules[1:]):
+            yield
+
+    def prior(self, run: Run, base: str) -> Latents | None:
+        """Latents of class pictures, drawn once from a base model; None without them."""
+        if self.prior_weight == 0:
+            return None
+        return run.models.prior_latents(
+            run.subject.class_prompt,
+            self.class_images,
+            self.bases(run.models)[base],
+            steps=self.prior_steps,
+            guidance_scale=self.prior_guidance,
+        )
+
     def trainee(self, run: Run, base: str, model: Diffusion, behind: int = 0) -> Trainee:
         """A fresh optimiser over a surrogate of a base model, which it will change.
 
         Args:
             behind: steps that the surrogate has behind it.
         """
-        prior = None
-        if self.prior_weight > 0:
-            prior = run.models.prior_latents(
-                run.subject.class_prompt,
-                self.class_images,
-                self.bases(run.models)[base],
-                steps=self.prior_steps,
-                guidance_scale=self.prior_guidance,
-            )
         return Trainee(
             model,
             self.words(run),
-            prior,
+            self.prior(run, base),
+            method=self.method,
+            host_states=self.low_memory,
             lr=self.surrogate_lr,
             text_lr=self.surrogate_text_lr,
             batch_size=self.batch_size,
