@@ -124,15 +124,32 @@ def test_parked_modules_go_to_the_host_and_back():
 @pytest.mark.parametrize("name", ["dreambooth", "dreambooth-lora", "custom-diffusion"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_low_memory_trains_the_same(subject, name, dtype):
-    """The same bits on a CPU: recomputed activations and states elsewhere round nothing."""
+    """One picture at a time through the VAE rounds otherwise; nothing else does.
+
+    AdamW's first steps are signs, so a gradient near 0 may turn: a share of weights is compared.
+    """
     lab = Lab("mini", device="cpu", autocast=dtype)
     plain = lab.personalize(name, **SMALL).fit(subject)
     lean = lab.personalize(name, **SMALL, low_memory=True).fit(subject)
-    assert lean.losses == pytest.approx(plain.losses, rel=1e-5)
-    for key, tensor in lean.method.state(lean.model).items():
-        torch.testing.assert_close(tensor, plain.method.state(plain.model)[key], msg=key)
+    assert lean.losses == pytest.approx(plain.losses, rel=1e-2)
+    ours, theirs = (
+        torch.cat([p.detach().flatten() for p in one.method.state(one.model).values()])
+        for one in (lean, plain)
+    )
+    assert ((ours - theirs).abs() < 1e-4).float().mean() > (0.99 if dtype == torch.float32 else 0.9)
     assert lean.model.pictures_at_once == 1
     assert {p.dtype for p in named(lab.diffusion).values()} == {torch.float32}
+
+
+def test_low_memory_alone_rounds_nothing(lab, subject, monkeypatch):
+    """Bit for bit, where the VAE takes one picture at a time in both."""
+    monkeypatch.setattr(type(lab.diffusion), "pictures_at_once", 1)
+    plain = lab.personalize("dreambooth", **SMALL).fit(subject)
+    lean = lab.personalize("dreambooth", **SMALL, low_memory=True).fit(subject)
+    assert lean.losses == plain.losses
+    assert all(
+        torch.equal(a, b) for a, b in zip(named(lean.model).values(), named(plain.model).values())
+    )
 
 
 def test_low_memory_keeps_moments_on_the_host(lab):
