@@ -35,7 +35,9 @@ class Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func is torch.ops.aten._local_scalar_dense.default:
-            return {torch.bool: True}.get(args[0].dtype, 1 if not args[0].is_floating_point() else 1.0)
+            return {torch.bool: True}.get(
+                args[0].dtype, 1 if not args[0].is_floating_point() else 1.0
+            )
         out = func(*args, **(kwargs or {}))
         for tensor in tree_iter(out):
             if isinstance(tensor, torch.Tensor) and tensor.device.type == "cuda":
@@ -81,7 +83,9 @@ class Attention(TorchFunctionMode):
 def fake_gpu():
     """A fake GPU that does bfloat16; gives the counter."""
     with ExitStack() as stack:
-        stack.enter_context(patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False))
+        stack.enter_context(
+            patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+        )
         stack.enter_context(patch("torch.cuda.is_bf16_supported", lambda *a: True))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         counter = stack.enter_context(Counter())
