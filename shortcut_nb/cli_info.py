@@ -127,6 +127,9 @@ def doctor(
         list[str] | None, typer.Option(help="Only this profile, a name or a YAML file; repeatable.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,
+    memory: Annotated[
+        bool, typer.Option(help="What attacks and methods need of a card's memory at 512 pixels.")
+    ] = False,
 ) -> None:
     """Show versions, device, memory, and what each profile still lacks; no model is opened.
 
@@ -141,6 +144,11 @@ def doctor(
             return
         for line in _findings(found):
             typer.echo(line)
+        if memory:
+            from shortcut_nb.doctor import memory_lines
+
+            for line in memory_lines(list(found["profiles"]) if not profile else list(profile)):
+                typer.echo(line)
 
 
 def _findings(found: dict[str, Any]) -> Iterator[str]:

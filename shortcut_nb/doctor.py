@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
+from .memory import SHAPES, kind_of, table
 from .profile import Profile, available_profiles, load_profile
 from .versions import TESTED, installed, is_tested
-from .weights import BadWeights, MissingWeights, ModelRef, checked
+from .weights import BadWeights, MissingWeights, ModelRef, checked, resolve
 
 LIBRARIES = ("shortcut-nb", *TESTED, "papermill")
 
@@ -89,3 +91,32 @@ def _gpu() -> tuple[str, int | None]:
     if not torch.cuda.is_available():
         return "cpu", None
     return torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
+
+
+def memory_lines(profiles: list[str | Path]) -> list[str]:
+    """What attacks and methods need of a card's memory, for the models of profiles.
+
+    Raises:
+        UserError: a profile that cannot be read.
+    """
+    card, lines = _machine()["device_memory"], []
+    for name in profiles:
+        profile = load_profile(name)
+        width = _width(profile)
+        kinds = list(SHAPES) if width is None else [kind_of(width)]
+        if profile.resolution != 512 or kinds == [""]:
+            lines.append(f"memory of {profile.name}: counted for 512 pixels and SD 1.5 or 2.1 only")
+            continue
+        if width is None:
+            lines.append(f"memory of {profile.name}: its weights are not here; both shapes")
+        lines += [line for kind in kinds for line in table(kind, card)]
+    return lines
+
+
+def _width(profile: Profile) -> int | None:
+    """Width of the prompts' states of a profile's text-to-image model; None is not here."""
+    try:
+        path = resolve(profile.diffusion) / "unet" / "config.json"
+        return int(json.loads(path.read_text(encoding="utf-8"))["cross_attention_dim"])
+    except (BadWeights, MissingWeights, OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,32 +1,39 @@
-"""Bytes on a GPU that is not there: the package's own code on fake CUDA tensors, counted.
+"""Peak bytes on a device, counted without one: the package's own code on fake tensors.
 
-Fake tensors have shapes, dtypes and devices and no data. Every storage that an operation makes is
-counted while it lives. Not counted: what a kernel takes inside itself (cuDNN's workspace), the
-allocator's rounding and gaps, and CUDA's own context.
+Fake tensors have shapes and dtypes and no data. The fake device is "cpu" and host memory is "meta",
+since the backward pass of fake CUDA tensors wants a driver; norms run in float32, as a GPU's
+autocast has it. Every storage that an operation makes is counted while it lives. Not counted: what
+a kernel takes inside itself, the allocator's rounding and gaps, and CUDA's own context; PyTorch
+updates fake weights one by one, where a GPU's default takes temporaries of their size.
 """
 
 from __future__ import annotations
 
 import weakref
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
+from torch.nn import Module, Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from shortcut_nb.lab import Lab
+from shortcut_nb.lean import rounded_by_autocast
 from shortcut_nb.mini.pretrain import tokenizer
+from shortcut_nb.subjects import Subject
 from tests.tiny_sd import BETAS
 
-ATTEND = torch.nn.functional.scaled_dot_product_attention
+ATEN = torch.ops.aten
+ASKED = (ATEN._local_scalar_dense.default, ATEN.item.default, ATEN.is_nonzero.default)
 
 
 class Counter(TorchDispatchMode):
-    """Live and peak bytes of storages on the fake GPU; a number that is asked for is 1."""
+    """Live and peak bytes of storages on the fake device; a number that is asked for is 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,13 +41,14 @@ class Counter(TorchDispatchMode):
         self.live = self.peak = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func is torch.ops.aten._local_scalar_dense.default:
-            return {torch.bool: True}.get(
-                args[0].dtype, 1 if not args[0].is_floating_point() else 1.0
-            )
+        if func in ASKED:
+            kind = args[0].dtype
+            return True if kind == torch.bool else 1.0 if kind.is_floating_point else 1
+        if func is torch.ops.aten.repeat_interleave.Tensor:  # prompts said of one row each
+            return torch.arange(args[0].numel())
         out = func(*args, **(kwargs or {}))
         for tensor in tree_iter(out):
-            if isinstance(tensor, torch.Tensor) and tensor.device.type == "cuda":
+            if isinstance(tensor, torch.Tensor) and tensor.device.type == "cpu":
                 self._see(tensor.untyped_storage())
         return out
 
@@ -63,38 +71,79 @@ class Counter(TorchDispatchMode):
         yield
 
 
-class Attention(TorchFunctionMode):
-    """The attention kernels that a GPU takes: flash in half precision, else memory-efficient."""
+def in_float32(norm):
+    """A norm as a GPU's autocast runs it, in float32; a CPU's does not."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is not ATTEND:
-            return func(*args, **kwargs)
-        q, k, v = args[:3] if len(args) > 2 else (kwargs[n] for n in ("query", "key", "value"))
-        if q.device.type != "cuda":
-            return func(*args, **kwargs)
-        if torch.is_autocast_enabled("cuda"):
-            q, k, v = (x.to(torch.get_autocast_dtype("cuda")) for x in (q, k, v))
-        grad = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
-        return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, grad)[0]
+    def wrapped(x, *args, **kwargs):
+        return norm(x.float() if torch.is_autocast_enabled("cpu") else x, *args, **kwargs)
+
+    return wrapped
+
+
+def move(module: Module, *args, **kwargs) -> Module:
+    """``Module.to`` for fake tensors: PyTorch's own cannot swap those that are watched."""
+    device, dtype, *_ = torch._C._nn._parse_to(*args, **kwargs)
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for name, tensor in held.items():
+                if tensor is None:
+                    continue
+                kind = dtype if tensor.is_floating_point() else None
+                with torch.no_grad():
+                    moved = tensor.to(device or tensor.device, kind or tensor.dtype)
+                if moved is not tensor:
+                    wants = tensor.requires_grad
+                    is_weight = isinstance(tensor, Parameter)
+                    held[name] = Parameter(moved, requires_grad=wants) if is_weight else moved
+    return module
+
+
+def copied(tensor, memo):
+    """A deep copy of a fake tensor: PyTorch's own sets a storage, which has no data here."""
+    if id(tensor) not in memo:
+        new = tensor.detach().clone()
+        wants = tensor.requires_grad
+        memo[id(tensor)] = Parameter(new, wants) if isinstance(tensor, Parameter) else new
+    return memo[id(tensor)]
+
+
+def slimming(pipe):
+    """:func:`shortcut_nb.lean.slimmed` for fake tensors, whose data cannot be put in place."""
+
+    @contextmanager
+    def slimmed(network: Module, dtype: torch.dtype):
+        slim = {
+            id(p): Parameter(p.detach().to(dtype), requires_grad=False)
+            for p in rounded_by_autocast(network)
+            if not p.requires_grad
+        }
+        for module in (*network.modules(), *pipe.unet.modules()):  # which share weights, or are one
+            for name, p in module._parameters.items():
+                module._parameters[name] = slim.get(id(p), p)
+        yield
+
+    return slimmed
 
 
 @contextmanager
 def fake_gpu():
-    """A fake GPU that does bfloat16; gives the counter."""
+    """A device that is not there; gives the counter."""
     with ExitStack() as stack:
-        stack.enter_context(
-            patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
-        )
-        stack.enter_context(patch("torch.cuda.is_bf16_supported", lambda *a: True))
+        stack.enter_context(patch.object(Module, "to", move))
+        stack.enter_context(patch.object(torch.Tensor, "__deepcopy__", copied))
+        stack.enter_context(patch.object(Parameter, "__deepcopy__", copied))
+        for place in ("shortcut_nb.lean.HOST", "shortcut_nb.attacks.aspl.HOST"):
+            stack.enter_context(patch(place, torch.device("meta")))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         counter = stack.enter_context(Counter())
-        stack.enter_context(Attention())
+        for norm in ("group_norm", "layer_norm"):
+            kept = getattr(torch.nn.functional, norm)
+            stack.enter_context(patch.object(torch.nn.functional, norm, in_float32(kept)))
         yield counter
 
 
 def pipeline(kind: str) -> StableDiffusionPipeline:
-    """Stable Diffusion 1.5's ("sd15") or 2.1's ("sd21") networks at full width; call on a GPU."""
+    """Stable Diffusion 1.5's ("sd15") or 2.1's ("sd21") networks at full width."""
     second = kind == "sd21"
     words = tokenizer.build(merges=64)
     width = 1024 if second else 768
@@ -139,3 +188,45 @@ def pipeline(kind: str) -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+WORK = {
+    "advdm": lambda lab, low: lab.attack("advdm", steps=1, low_memory=low),
+    "aspl": lambda lab, low: lab.attack("aspl", low_memory=low, **ROUND),
+    "aspl-lora": lambda lab, low: lab.attack("aspl", surrogate="lora", low_memory=low, **ROUND),
+    "metacloak": lambda lab, low: lab.attack(
+        "metacloak",
+        pool_steps=1,
+        interval=1,
+        advance=1,
+        trials=1,
+        pgd_steps=1,
+        low_memory=low,
+        **ONE,
+    ),
+    "dreambooth": lambda lab, low: lab.personalize("dreambooth", low_memory=low, **FIT),
+    "cdl-dreambooth": lambda lab, low: lab.personalize("cdl-dreambooth", low_memory=low, **FIT),
+    "dreambooth-lora": lambda lab, low: lab.personalize("dreambooth-lora", low_memory=low, **FIT),
+}
+ONE = {"class_images": 1, "prior_steps": 1}
+ROUND = {"rounds": 1, "clean_steps": 1, "pgd_steps": 1, "perturbed_steps": 1, **ONE}
+FIT = {"steps": 1, **ONE}
+
+
+def count(kind: str, work: str, low_memory: bool = False) -> tuple[int, int]:
+    """Peak bytes of one short run, and bytes of the models that were there before."""
+    with fake_gpu() as counter, ExitStack() as stack:
+        pipe = pipeline(kind)
+        lab = Lab.from_pipeline(pipe)
+        vars(lab)["diffusion"] = replace(lab.diffusion, autocast=torch.bfloat16)
+        for place in ("shortcut_nb.attacks.base", "shortcut_nb.personalize.trainer"):
+            stack.enter_context(patch(f"{place}.slimmed", slimming(pipe)))
+        before = counter.live
+        pictures = torch.rand(4, 3, 512, 512)
+        if work == "sample":
+            lab.diffusion.sample("a photo", 16, seed=0, steps=1, guidance_scale=7.5)
+            return counter.peak, before
+        subject = Subject.from_images(pictures, "person", "sks", words=lab.profile.prompts)
+        made = WORK[work](lab, low_memory)
+        (made.fit if hasattr(made, "fit") else made)(subject)
+        return counter.peak, before

@@ -1,0 +1,184 @@
+"""What fits a card: bytes on the device of each attack and method; nothing is loaded.
+
+Weights, gradients, optimiser states and copies are arithmetic. Peaks (:data:`COUNTED`) were counted
+on fake tensors: the package's own code at full width on a device that is not there; what a pass
+needs is the rest of them (``tests/test_memory.py`` counts again). Neither knows what a kernel takes
+inside itself, the allocator's gaps, or CUDA's own context: :data:`MARGIN` stands for those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GB = 10**9
+MARGIN = 0.8 * GB
+"""Allowed for kernels' workspaces, the allocator's gaps and CUDA's context; an estimate."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Numbers of parameters of a text-to-image model, and those that autocast rounds.
+
+    Attributes:
+        width: of the prompt's states, by which a profile's model is told.
+        rounded: parameters of the UNet's convolutions and linear layers.
+    """
+
+    name: str
+    width: int
+    unet: int
+    text: int
+    vae: int
+    rounded: int
+
+    @property
+    def trained(self) -> int:
+        """UNet and text encoder."""
+        return self.unet + self.text
+
+
+SHAPES = {
+    "sd15": Shape("Stable Diffusion 1.5", 768, 859_520_964, 123_060_480, 83_653_863, 859_297_280),
+    "sd21": Shape("Stable Diffusion 2.1", 1024, 865_910_724, 340_387_840, 83_653_863, 865_687_040),
+}
+
+COUNTED = {
+    ("sd15", "advdm", False): 20_596_396_992,
+    ("sd15", "advdm", True): 7_762_767_772,
+    ("sd15", "aspl", True): 12_784_296_996,
+    ("sd15", "aspl-lora", True): 7_929_002_212,
+    ("sd15", "cdl-dreambooth", True): 8_840_864_004,
+    ("sd15", "dreambooth", False): 20_328_279_976,
+    ("sd15", "dreambooth", True): 8_840_864_004,
+    ("sd15", "dreambooth-lora", False): 8_328_214_604,
+    ("sd15", "dreambooth-lora", True): 6_026_373_532,
+    ("sd15", "sample", False): 7_001_121_864,
+    ("sd21", "advdm", True): 8_670_456_732,
+    ("sd21", "aspl", True): 15_671_277_604,
+    ("sd21", "dreambooth", True): 10_832_976_132,
+    ("sd21", "dreambooth-lora", True): 6_935_987_612,
+    ("sd21", "sample", False): 7_895_990_344,
+}  # fmt: skip
+"""Peak bytes of one short run on fake tensors, by shape, work and low_memory. Four pictures; one
+instance and one class picture a training step."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a piece of work keeps on the device beside the base model.
+
+    Attributes:
+        copies: trained copies of UNet and text encoder, the one at work included.
+        pool: states of MetaCloak's surrogates: in host memory, on disk with low_memory.
+        adapters: trains so little that weights are shared and the rest is in ``passes``.
+    """
+
+    name: str
+    copies: int = 0
+    pool: int = 0
+
+
+WORKS = {
+    "advdm": Work("AdvDM"),
+    "aspl": Work("ASPL", copies=2),
+    "aspl-lora": Work("ASPL, LoRA surrogates"),
+    "metacloak": Work("MetaCloak", copies=1, pool=6),
+    "dreambooth": Work("DreamBooth", copies=1),
+    "cdl-dreambooth": Work("CDL DreamBooth", copies=1),
+    "dreambooth-lora": Work("DreamBooth-LoRA"),
+    "sample": Work("16 samples"),
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes by what they are for; ``host`` and ``disk`` are not on the device."""
+
+    work: str
+    low_memory: bool
+    weights: int
+    copies: int
+    gradients: int
+    states: int
+    temporaries: int
+    passes: int
+    host: int
+    disk: int
+
+    @property
+    def device(self) -> int:
+        """What the device must hold at the peak, without :data:`MARGIN`."""
+        parts = (self.weights, self.copies, self.gradients, self.states, self.temporaries)
+        return sum(parts) + self.passes
+
+
+def need(kind: str, work: str, low_memory: bool = False) -> Need | None:
+    """What a piece of work needs at 512 pixels under bfloat16 autocast; None is not counted.
+
+    Args:
+        kind: of :data:`SHAPES`.
+        work: of :data:`WORKS`.
+    """
+    peak = COUNTED.get((kind, work, low_memory))
+    if peak is None:
+        return None
+    shape, what = SHAPES[kind], WORKS[work]
+    own, full = 4 * shape.trained, what.copies > 0
+    slim = low_memory and not full and work != "sample"
+    base = own - (2 * shape.rounded if slim else 0)
+    idle = full and low_memory
+    weights = 4 * shape.vae + (0 if idle else base)
+    copies = own * (min(what.copies, 1) if low_memory else what.copies)
+    gradients = own if full else 0
+    states = 2 * own if full and not low_memory else 0
+    return Need(
+        work,
+        low_memory,
+        weights=weights,
+        copies=copies,
+        gradients=gradients,
+        states=states,
+        temporaries=own if full and not low_memory else 0,
+        passes=peak - weights - copies - gradients - states,
+        host=(own * (what.copies + 2) if idle else 4 * shape.rounded * slim)
+        + (0 if low_memory else own * what.pool),
+        disk=own * what.pool if low_memory else 0,
+    )
+
+
+def kind_of(width: int) -> str:
+    """The shape whose prompts' states are of a width; "" is none that was counted."""
+    return next((kind for kind, shape in SHAPES.items() if shape.width == width), "")
+
+
+def table(kind: str, card: int | None = None) -> list[str]:
+    """Lines of text: what each piece of work needs, and whether a card of some bytes has it.
+
+    Args:
+        card: bytes of the card's memory; None has no card to compare with.
+    """
+    lines = [
+        f"{SHAPES[kind].name} at 512 pixels, bfloat16 arithmetic, GB ({GB:,} bytes); weights to "
+        "temporaries by arithmetic, passes counted on fake tensors, neither measured on a card",
+        f"{'':<24}{'weights':>8}{'copies':>8}{'grads':>7}{'states':>7}{'temp.':>7}{'passes':>8}"
+        f"{'device':>8}{'host':>7}{'disk':>7}",
+    ]
+    for work in WORKS:
+        for low in (False, True):
+            found = need(kind, work, low)
+            if found is not None:
+                lines.append(_line(found, card))
+    return lines
+
+
+def _line(found: Need, card: int | None) -> str:
+    name = WORKS[found.work].name + (", low" if found.low_memory else "")
+    numbers = (
+        (found.weights, 8), (found.copies, 8), (found.gradients, 7), (found.states, 7),
+        (found.temporaries, 7), (found.passes, 8), (found.device, 8), (found.host, 7),
+        (found.disk, 7),
+    )  # fmt: skip
+    line = f"{name:<24}" + "".join(f"{value / GB:>{width}.1f}" for value, width in numbers)
+    if card is not None:
+        line += "  fits" if found.device + MARGIN <= card else "  does not fit"
+    return line
