@@ -111,7 +111,8 @@ class MetaCloak(SurrogateAttack):
         return self.trials * len(self.stages) * self.rounds
 
     def prepare(self, run: Run) -> None:
-        model, data, pool = self.fresh(run, "diffusion"), self._latents(run.models, run.clean), []
+        model, data = self.fresh(run, "diffusion"), self._latents(run.models, run.clean)
+        pool: list[Any] = []
         trainee, draw = self.trainee(run, "diffusion", model), self.generator(0)
         for step in range(self.stages[-1] + 1):
             if step in self.stages:

@@ -304,7 +304,8 @@ class Diffusion:
         on = self.autocast != torch.float32
         if self.autocast == torch.float16 and module is self.pipe.vae:
             on = not self.pipe.vae.config.get("force_upcast", False)
-        where = (self.pipe.unet if module is None else module).device.type
+        at = self.pipe.unet if module is None else module
+        where = next(at.parameters()).device.type
         return torch.autocast(where, self.autocast if on else None, enabled=on)
 
 
