@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
-from torch.nn import Module
 from transformers import AutoModelForImageClassification
 
-from ..images import check_images
-from ..weights import check_weights
-from ..weights.opening import open_model
 from .base import Column, Needs, need_references
-from .prepare import HALF, prepare
+from .network import PictureNetwork
 
 
 @dataclass(frozen=True, eq=False)
-class AttributeReader:
+class AttributeReader(PictureNetwork):
     """A transformers image classifier with one softmax for each attribute.
 
     Its labels read "attribute:VALUE"; labels of one attribute lie next to each other.
     """
 
-    model: Module
-    size: int | None = None
-    pixel_mean: Sequence[float] = HALF
-    pixel_std: Sequence[float] = HALF
-    batch: int = 64
-
-    @classmethod
-    def from_folder(
-        cls, path: str | Path, device: str | torch.device = "cpu", **options: Any
-    ) -> AttributeReader:
-        """Open the model that ``save_pretrained`` wrote; options are this class's fields.
-
-        Raises BadWeights if it is absent, damaged or another model.
-        """
-        check_weights(path, "attributes")
-        model = open_model(AutoModelForImageClassification, path)
-        return cls(model.eval().to(device), **options)
+    loader: ClassVar[type] = AutoModelForImageClassification
+    kind: ClassVar[str] = "attributes"
 
     def __post_init__(self) -> None:
         if wrong := [name for name in self._labels if ":" not in name]:
@@ -65,17 +43,11 @@ class AttributeReader:
             groups.setdefault(attribute, []).append(value)
         return groups
 
-    @torch.inference_mode()
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """By attribute: the probability (n, values) of each value, for (n, 3, H, W) in [0, 1]."""
-        check_images(images)
-        device = next(self.model.parameters()).device
-        parts = []
-        for part in images.split(self.batch):
-            x = prepare(part.to(device), self.size, self.pixel_mean, self.pixel_std)
-            parts.append(self.model(x).logits.float().cpu())
+        logits = self.outputs(images, lambda output: output.logits)
         widths = [len(values) for values in self.groups.values()]
-        columns = torch.cat(parts).split(widths, dim=1)
+        columns = logits.split(widths, dim=1)
         return {name: part.softmax(1) for name, part in zip(self.groups, columns, strict=True)}
 
     def read(self, images: Tensor) -> pd.DataFrame:

@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import Module
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
-from ..images import check_images
 from ..profile import Profile
-from ..weights import check_weights
-from ..weights.opening import open_model
 from .base import Column, Needs
-from .prepare import HALF, prepare
+from .network import PictureNetwork
 
 
 @dataclass(frozen=True, eq=False)
-class Detector:
+class Detector(PictureNetwork):
     """A transformers image classifier with the label "person", such as the miniature's.
 
-    Pictures are resized to ``size`` (None: left as they are) and normalised by
-    ``pixel_mean`` and ``pixel_std``. A face is found where the probability of "person" reaches
-    ``threshold``. ``finds`` is what tables and figures call it: a face, or a whole person.
+    A face is found where the probability of "person" reaches ``threshold``. ``finds`` is what
+    tables and figures call it: a face, or a whole person.
     """
 
-    model: Module
     threshold: float = 0.5
-    size: int | None = None
-    pixel_mean: Sequence[float] = HALF
-    pixel_std: Sequence[float] = HALF
-    batch: int = 64
     finds: str = "face"
 
     loader: ClassVar[type] = AutoModelForImageClassification
+    kind: ClassVar[str] = "image-classifier"
 
     def __post_init__(self) -> None:
         if "person" not in self.model.config.label2id:
             got = ", ".join(map(str, self.model.config.label2id))
             raise ValueError(f'expected a model with the label "person", got {got}')
 
-    @classmethod
-    def from_folder(
-        cls, path: str | Path, device: str | torch.device = "cpu", **options: Any
-    ) -> Detector:
-        """Open the model that ``save_pretrained`` wrote; options are this class's fields.
-
-        Raises BadWeights if it is absent, damaged or another model.
-        """
-        check_weights(path, "image-classifier")
-        model = open_model(cls.loader, path)
-        return cls(model.eval().to(device), **options)
-
-    @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """Probability (n,) in [0, 1] that a picture (n, 3, H, W) in [0, 1] shows a person."""
-        check_images(images)
-        device = next(self.model.parameters()).device
         person = int(self.model.config.label2id["person"])
-        parts = []
-        for part in images.split(self.batch):
-            x = prepare(part.to(device), self.size, self.pixel_mean, self.pixel_std)
-            parts.append(self._person(self.model(x).logits.float(), person).cpu())
-        return torch.cat(parts)
+        return self.outputs(images, lambda output: self._person(output.logits.float(), person))
 
     def _person(self, logits: Tensor, person: int) -> Tensor:
         return logits.softmax(dim=-1)[:, person]
@@ -82,6 +51,7 @@ class ObjectDetector(Detector):
     """A transformers object detector (DETR, YOLOS): the surest "person" of all its boxes."""
 
     loader: ClassVar[type] = AutoModelForObjectDetection
+    kind: ClassVar[str] = "object-detector"
 
     def _person(self, logits: Tensor, person: int) -> Tensor:
         return logits.softmax(dim=-1)[..., person].amax(dim=1)

@@ -2,67 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import Module
 from torch.nn import functional as F
 from transformers import AutoModel
 
-from ..images import check_images
 from ..profile import ModelRef, Profile
-from ..weights import check_weights
-from ..weights.opening import open_model
 from .base import Column, Needs, need_references
 from .detection import Detector
-from .prepare import HALF, prepare
+from .network import PictureNetwork
 
 
 @dataclass(frozen=True, eq=False)
-class IdentityEncoder:
+class IdentityEncoder(PictureNetwork):
     """A transformers model whose pooled output says who (or what) a picture shows.
 
     The miniature's is a face recogniser (``ResNetModel``). The Stable Diffusion profiles take
     DINOv2, whose cosine is DreamBooth's own measure of subject fidelity (Ruiz et al. 2023, 4.2).
-    ``size`` resizes pictures to a square first; None leaves them as they are. ``measures`` is what
-    tables and figures call its cosine.
+    ``measures`` is what tables and figures call its cosine.
     """
 
-    model: Module
-    size: int | None = None
-    pixel_mean: Sequence[float] = HALF
-    pixel_std: Sequence[float] = HALF
-    batch: int = 64
     measures: str = "identity match"
 
-    @classmethod
-    def from_folder(
-        cls, path: str | Path, device: str | torch.device = "cpu", **options: Any
-    ) -> IdentityEncoder:
-        """Open the encoder that ``save_pretrained`` wrote; options are this class's fields.
+    loader: ClassVar[type] = AutoModel
+    kind: ClassVar[str] = "image-embedder"
 
-        Raises BadWeights when it is absent, damaged or another model.
-        """
-        check_weights(path, "image-embedder")
-        model = open_model(AutoModel, path)
-        return cls(model.eval().to(device), **options)
-
-    @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """Embed (n, 3, H, W) float32 in [0, 1] as (n, d) vectors of length 1, on the CPU."""
-        check_images(images)
-        device = next(self.model.parameters()).device
-        parts = []
-        for part in images.split(self.batch):
-            x = prepare(part.to(device), self.size, self.pixel_mean, self.pixel_std)
-            pooled = self.model(x).pooler_output.flatten(1)
-            parts.append(F.normalize(pooled.float(), dim=-1).cpu())
-        return torch.cat(parts)
+        pooled = self.outputs(images, lambda output: output.pooler_output.flatten(1))
+        return F.normalize(pooled, dim=-1)
 
     def mean(self, images: Tensor) -> Tensor:
         """The person: the mean of the pictures' embeddings, brought to length 1, shape (d,)."""
