@@ -42,8 +42,13 @@ def clean(tmp_path_factory):
     python = home / "env" / "bin" / "python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout
-    # A .pth names a folder; .pth files in that folder, such as an editable install's, are not read.
-    Path(site.strip(), "parent.pth").write_text(sysconfig.get_path("purelib"))
+    installed = home / "installed"
+    installed.mkdir()
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        # An editable install leaves the notebooks in a folder of this package's name.
+        if "shortcut_nb" not in package.name:
+            (installed / package.name).symlink_to(package)
+    Path(site.strip(), "installed.pth").write_text(str(installed))
     stub = Path(site.strip(), "google", "colab")
     stub.mkdir(parents=True)
     (stub / "__init__.py").write_text("")
