@@ -1,12 +1,18 @@
 """Tests run offline, on two threads, with a store of their own."""
 
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+# A shell starts what runs in the background with SIGINT ignored, and every child inherits that.
+# Tests of Ctrl-C want what a terminal gives.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
