@@ -73,11 +73,12 @@ def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, 
     store, dice = Store(tmp_path / "store"), random.Random(0)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.test_proof"])
-    there, kills = {}, 0
+    there, kills, runs, whole = {}, 0, 0, 8.0
     while kills < KILLS:
         process = context.Process(target=measure, args=(profile, store))
+        started = time.monotonic()
         process.start()
-        process.join(dice.uniform(0.5, 6.0) if kills else 8.0)
+        process.join(dice.uniform(0.3, whole))
         finished = process.exitcode is not None
         assert not process.exitcode, "the run itself failed"
         if not finished:
@@ -90,7 +91,8 @@ def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, 
         if finished:  # begin again, so that every kill meets work
             pipeline = Pipeline(lab, store)
             same(frame_of(graph_of(SMALL, pipeline), pipeline), frame)
-            store, there = Store(tmp_path / f"store{kills}"), {}
+            runs, whole = runs + 1, max(0.6, time.monotonic() - started)
+            store, there = Store(tmp_path / f"store{runs}"), {}
     pipeline = Pipeline(lab, store)
     same(run(SMALL, pipeline, executor_of("serial", pipeline)).frame, frame)
     assert there.items() <= made(store).items()

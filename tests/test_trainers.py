@@ -197,8 +197,8 @@ def test_checkpointing_changes_nothing_but_memory(lab, subject, fitted):
 
     trained, clone = [], Diffusion.clone
 
-    def cloned(self):
-        trained.append(clone(self))
+    def cloned(self, *words, **more):
+        trained.append(clone(self, *words, **more))
         return trained[-1]
 
     with pytest.MonkeyPatch.context() as patch:

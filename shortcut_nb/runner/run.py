@@ -226,14 +226,16 @@ def _surroundings(figures: Path) -> dict[str, str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without papermill's own log of errors: the runner says them in one line."""
-    logger = logging.getLogger("papermill")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Without papermill's and nbclient's own log of errors: the runner says them in one line."""
+    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
