@@ -25,11 +25,12 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ...modes import frozen
 from ..captions import describe
 from ..degradations import KINDS, degrade
+from . import diffusion
 from .diffusion import EMPTY_SHARE, scheduler
 from .loop import Batch, min_snr_loss, train
 from .machine import Machine
 from .pool import Pool
-from .tokenizer import MAX_LENGTH, encode
+from .tokenizer import encode
 from .vae import to_tensor
 
 MAX_NOISE_LEVEL = 350
@@ -85,16 +86,9 @@ class Upscaling(torch.nn.Module):
 
 
 def example(unet: UNet2DConditionModel, batch_size: int, device: str) -> tuple[torch.Tensor, ...]:
-    """Inputs of a training step's shapes."""
-    config = unet.config
-    side = config.sample_size
-    numbers = torch.zeros(batch_size, dtype=torch.long, device=device)
-    return (
-        torch.randn(batch_size, config.in_channels, side, side, device=device),
-        numbers,
-        torch.randn(batch_size, MAX_LENGTH, config.cross_attention_dim, device=device),
-        numbers.clone(),
-    )
+    """Inputs of a training step's shapes: the text-to-image model's, and the noise levels."""
+    levels = torch.zeros(batch_size, dtype=torch.long, device=device)
+    return (*diffusion.example(unet, batch_size, device), levels)
 
 
 def low_resolution_scheduler() -> DDPMScheduler:
