@@ -304,9 +304,8 @@ class Diffusion:
         on = self.autocast != torch.float32
         if self.autocast == torch.float16 and module is self.pipe.vae:
             on = not self.pipe.vae.config.get("force_upcast", False)
-        at = self.pipe.unet if module is None else module
-        where = next(at.parameters()).device.type
-        return torch.autocast(where, self.autocast if on else None, enabled=on)
+        at = self.device if module is None else next(module.parameters()).device
+        return torch.autocast(at.type, self.autocast if on else None, enabled=on)
 
 
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
