@@ -304,8 +304,13 @@ def _save_model(model: Any, folder: Path, samples: int, seed: int, about: dict[s
     model.save(folder / "model")
     save_folder(model.sample(samples, seed=seed), folder / "samples")
     about = about | {
-        "identifier": model.identifier, "prompts": vars(model.prompts), "steps": model.steps,
-        "guidance_scale": model.guidance_scale, "seed": seed, "samples": samples,
-        "seconds": round(model.seconds, 2), "files": ["model", "samples"],
-    }  # fmt: skip
+        "identifier": model.identifier,
+        "prompts": vars(model.prompts),
+        "steps": model.steps,
+        "guidance_scale": model.guidance_scale,
+        "seed": seed,
+        "samples": samples,
+        "seconds": round(model.seconds, 2),
+        "files": ["model", "samples"],
+    }
     write_json(folder / "personalize.json", about)

@@ -39,6 +39,11 @@ _REASONS = {
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 _TEMPORARY = re.compile(r"\.shortcut-nb-([0-9a-f]{6})-([0-9]+)-[0-9a-f]{8}\.tmp")
 _DAY = 86400.0
+_REFUSALS = re.compile(
+    r"StorageFull|FileTooLarge|Errno|os error|code: \d+"
+    r"|PytorchStreamWriter|enforce fail at inline_container"
+)
+"""What libraries say in their own words when the system refused them."""
 _swept: set[Path] = set()
 
 
@@ -164,10 +169,7 @@ def refused_by_system(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return True
     libraries = type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError)
-    return libraries and bool(
-        re.search(r"StorageFull|FileTooLarge|Errno|os error|code: \d+|PytorchStreamWriter|enforce "
-                  r"fail at inline_container", str(error))
-    )  # fmt: skip
+    return libraries and bool(_REFUSALS.search(str(error)))
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:

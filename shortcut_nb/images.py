@@ -181,8 +181,15 @@ def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
     """
     images, found = read_folder(path, size)
     level = logging.WARNING if found.left_out else logging.INFO
-    log.log(level, "%s: %d pictures, each cut to its central square, %d x %d%s",
-            found.folder, len(images), size, size, found.remarks())  # fmt: skip
+    log.log(
+        level,
+        "%s: %d pictures, each cut to its central square, %d x %d%s",
+        found.folder,
+        len(images),
+        size,
+        size,
+        found.remarks(),
+    )
     return images, found.names
 
 

@@ -58,7 +58,7 @@ COUNTED = {
     ("sd21", "dreambooth", True): 10_832_976_132,
     ("sd21", "dreambooth-lora", True): 6_935_987_612,
     ("sd21", "sample", False): 7_895_990_344,
-}  # fmt: skip
+}
 """Peak bytes of one short run on fake tensors, by shape, work and low_memory. Four pictures; one
 instance and one class picture a training step."""
 
@@ -174,10 +174,16 @@ def table(kind: str, card: int | None = None) -> list[str]:
 def _line(found: Need, card: int | None) -> str:
     name = WORKS[found.work].name + (", low" if found.low_memory else "")
     numbers = (
-        (found.weights, 8), (found.copies, 8), (found.gradients, 7), (found.states, 7),
-        (found.temporaries, 7), (found.passes, 8), (found.device, 8), (found.host, 7),
+        (found.weights, 8),
+        (found.copies, 8),
+        (found.gradients, 7),
+        (found.states, 7),
+        (found.temporaries, 7),
+        (found.passes, 8),
+        (found.device, 8),
+        (found.host, 7),
         (found.disk, 7),
-    )  # fmt: skip
+    )
     line = f"{name:<24}" + "".join(f"{value / GB:>{width}.1f}" for value, width in numbers)
     if card is not None:
         line += "  fits" if found.device + MARGIN <= card else "  does not fit"

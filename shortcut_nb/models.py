@@ -183,9 +183,12 @@ class Models:
 
         model = open_pipeline(pipe, resolution=resolution)
         given: dict[str, Any] = {
-            "diffusion": model, "clip": clip, "identity": identity, "detector": detector,
+            "diffusion": model,
+            "clip": clip,
+            "identity": identity,
+            "detector": detector,
             "faces": faces,
-        }  # fmt: skip
+        }
         given = {role: one for role, one in given.items() if one is not None}
         refs: dict[str, Any] = {
             role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 
 def open_diffusion(
-    ref: ModelRef, device: Device, autocast: torch.dtype | None = None,
-    resolution: int | None = None, lender: Diffusion | None = None,
-) -> Diffusion:  # fmt: skip
+    ref: ModelRef,
+    device: Device,
+    autocast: torch.dtype | None = None,
+    resolution: int | None = None,
+    lender: Diffusion | None = None,
+) -> Diffusion:
     """A text-to-image model; arguments as for :func:`shortcut_nb.diffusion.open_pipeline`.
 
     Raises:

@@ -84,9 +84,14 @@ class Output:
 
 
 def check_output(
-    out: str | Path, record: str, *, source: str | Path | None = None, names: Sequence[str] = (),
-    force: bool = False, needs: int = 0,
-) -> Output:  # fmt: skip
+    out: str | Path,
+    record: str,
+    *,
+    source: str | Path | None = None,
+    names: Sequence[str] = (),
+    force: bool = False,
+    needs: int = 0,
+) -> Output:
     """Make sure, before any work, that results can be written to a folder.
 
     Args:

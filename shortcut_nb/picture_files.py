@@ -14,10 +14,11 @@ from .files import expand
 
 HEIC = (".heic", ".heif")
 HEIC_REMEDY = "HEIC: pip install 'shortcut-nb[heic]', or export it as JPEG"
-FORMATS = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
-    ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", *HEIC,
-)  # fmt: skip
+_SPELLINGS = (
+    ".png .jpg .jpeg .jpe .jfif .webp .bmp .dib "
+    ".tif .tiff .gif .avif .avifs .jp2 .j2k .ppm .pgm .pbm .pnm .tga"
+)
+FORMATS = (*_SPELLINGS.split(), *HEIC)
 SETS = ("set_A", "set_B", "set_C")
 RECORDS = ("attack.json", "purify.json", "personalize.json", "photos.json")
 _NAMED = 5

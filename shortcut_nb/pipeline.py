@@ -67,9 +67,12 @@ class Pipeline:
     """
 
     def __init__(
-        self, lab: Lab, store: Store | None = None,
-        on_step: Callable[[str], OnStep] | None = None, keep_trained: float | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        lab: Lab,
+        store: Store | None = None,
+        on_step: Callable[[str], OnStep] | None = None,
+        keep_trained: float | None = None,
+    ) -> None:
         self.lab, self.store = lab, store or Store()
         self.on_step = on_step or progress
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
@@ -170,9 +173,12 @@ class Pipeline:
             def write(out: Payload) -> None:
                 self._last, checkpoint = None, self.store.checkpoint(recipe)
                 fitted = trainer.fit(
-                    subject, self._pictures(subject, before), on_step=self.on_step(about),
-                    checkpoint=checkpoint, every=EVERY,
-                )  # fmt: skip
+                    subject,
+                    self._pictures(subject, before),
+                    on_step=self.on_step(about),
+                    checkpoint=checkpoint,
+                    every=EVERY,
+                )
                 out.save_tensors("weights", trainer.pack(subject, fitted))
                 out.save_json("training", {"seconds": fitted.seconds, "losses": fitted.losses})
                 checkpoint.unlink(missing_ok=True)
@@ -189,11 +195,13 @@ class Pipeline:
         model = self.train(subject, cell, seed)
         kept = self.keeps(subject, cell, seed)
         words = {
-            "identifier": subject.identifier, "class_name": subject.class_name,
-            "instance": subject.instance_prompt, "class_prompt": subject.class_prompt,
+            "identifier": subject.identifier,
+            "class_name": subject.class_name,
+            "instance": subject.instance_prompt,
+            "class_prompt": subject.class_prompt,
             "negative": self.lab.profile.prompts.negative,
             "noise_token": self.lab.profile.prompts.noise_token,
-        }  # fmt: skip
+        }
         drawn = {
             "of": sheet.of,
             "prompt": sheet.prompt and sheet.prompt.format(**words),
@@ -286,8 +294,10 @@ class Pipeline:
     def _full_megabytes(self) -> float:
         """Megabytes of the UNet's and text encoder's weights in float32, as training has them."""
         folder = resolve(self.lab.profile.diffusion)
-        files = [next(iter(sorted((folder / part).glob("*.safetensors"))), None)
-                 for part in ("unet", "text_encoder", "text_encoder_2")]  # fmt: skip
+        files = [
+            next(iter(sorted((folder / part).glob("*.safetensors"))), None)
+            for part in ("unet", "text_encoder", "text_encoder_2")
+        ]
         return sum(4 * count_weights(path) for path in files if path) / 1e6
 
     def _model(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
@@ -322,9 +332,11 @@ class Pipeline:
         """All that a training depends on beside pictures and weights."""
         profile = self.lab.profile
         words = {
-            "instance": subject.instance_prompt, "class": subject.class_prompt,
-            "identifier": subject.identifier, "class_name": subject.class_name,
-        }  # fmt: skip
+            "instance": subject.instance_prompt,
+            "class": subject.class_prompt,
+            "identifier": subject.identifier,
+            "class_name": subject.class_name,
+        }
         return {
             "trainer": trainer.name,
             "settings": self.remember(("plain", named), lambda: plain(_settings(trainer))),

@@ -240,8 +240,11 @@ def describe(cls: type) -> list[dict[str, Any]]:
         words), ``description`` (from the docstrings), ``source`` (the class that declares it).
     """
     hints, texts = _hints(cls), _descriptions(cls)
-    owners = {name: base.__name__ for base in reversed(cls.__mro__)
-              for name in vars(base).get("__annotations__", {})}  # fmt: skip
+    owners = {
+        name: base.__name__
+        for base in reversed(cls.__mro__)
+        for name in vars(base).get("__annotations__", {})
+    }
     return [
         {
             "name": field.name,

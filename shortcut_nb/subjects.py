@@ -129,5 +129,6 @@ def split_folder(folder: str | Path, size: int) -> FolderSets:
 def _say(folder: Path, used: str, size: int, listings: Sequence[Listing]) -> None:
     level = logging.WARNING if any(found.left_out for found in listings) else logging.INFO
     remarks = "".join(found.remarks() for found in listings)
-    log.log(level, "%s: %s, cut to the central square, %d x %d%s",
-            folder, used, size, size, remarks)  # fmt: skip
+    log.log(
+        level, "%s: %s, cut to the central square, %d x %d%s", folder, used, size, size, remarks
+    )

@@ -57,9 +57,13 @@ class Recorder:
     held: object = field(default=None, repr=False)
 
     def __call__(
-        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None, temb: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
         words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             attn.head_to_batch_dim(self._layer(attn, name)(given))
@@ -86,9 +90,11 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
     maps = Maps(size or model.pipe.unet.config.sample_size)
     before = unet.attn_processors
     unet.set_attn_processor(
-        {name: Recorder(maps, held) if name.endswith("attn2.processor") else held
-         for name, held in before.items()}
-    )  # fmt: skip
+        {
+            name: Recorder(maps, held) if name.endswith("attn2.processor") else held
+            for name, held in before.items()
+        }
+    )
     try:
         yield maps
     finally:
@@ -97,9 +103,14 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
 
 @torch.no_grad()
 def token_maps(
-    model: Diffusion, images: Tensor, prompt: str, words: list[str], *,
-    timesteps: tuple[int, ...] = (100, 300, 500, 700), seed: int = 0,
-) -> dict[str, Tensor]:  # fmt: skip
+    model: Diffusion,
+    images: Tensor,
+    prompt: str,
+    words: list[str],
+    *,
+    timesteps: tuple[int, ...] = (100, 300, 500, 700),
+    seed: int = 0,
+) -> dict[str, Tensor]:
     """For each word of a prompt, where in the pictures its tokens are attended to.
 
     Args:
@@ -124,9 +135,16 @@ def token_maps(
 
 
 def drawn_maps(
-    model: Diffusion, prompt: str, words: list[str], n: int, *, seed: int = 0, steps: int = 25,
-    guidance_scale: float = 7.5, negative: str = "",
-) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    model: Diffusion,
+    prompt: str,
+    words: list[str],
+    n: int,
+    *,
+    seed: int = 0,
+    steps: int = 25,
+    guidance_scale: float = 7.5,
+    negative: str = "",
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Samples of a prompt, and where each word was attended to while they were drawn.
 
     DAAM proper: the mean over heads, layers of every resolution, and all denoising steps. With
@@ -141,9 +159,14 @@ def drawn_maps(
     spans = {word: token_span(model, prompt, word) for word in words}
     with recorded(model) as maps:
         latents = model.sample_latents(
-            prompt, n, seed=seed, steps=steps, guidance_scale=guidance_scale, negative=negative,
+            prompt,
+            n,
+            seed=seed,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            negative=negative,
             batch=n,
-        )  # fmt: skip
+        )
     mean = maps.mean[-n:]  # the negative prompt's rows come first
     return model.decode(latents), {word: mean[:, span].sum(1) for word, span in spans.items()}
 

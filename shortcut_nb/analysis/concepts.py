@@ -18,18 +18,26 @@ CLASS = "class"
 PATTERN = "pattern"
 # concept: (what it shows, its prompts). Plain words, which every CLIP knows, small ones too.
 CONCEPTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "clean": (CLASS, ("a photo of a {0}", "a picture of a {0}", "a portrait of a {0}",
-                      "a good photo of a {0}")),
+    "clean": (
+        CLASS,
+        ("a photo of a {0}", "a picture of a {0}", "a portrait of a {0}", "a good photo of a {0}"),
+    ),
     "noisy": (CLASS, ("a noisy photo of a {0}", "a photo of a {0}, with noisy pattern")),
     "blurry": (CLASS, ("a blurry photo of a {0}", "a photo of a {0}, with blur")),
     "low resolution": (CLASS, ("a lowres photo of a {0}", "a photo of a {0}, with low resolution")),
     "compressed": (CLASS, ("a jpeg artifact photo of a {0}", "a photo of a {0}, with artifact")),
     "noisy pattern": (PATTERN, ("a noisy pattern", "noisy abstract pattern", "a photo of noise")),
-    "abstract pattern": (PATTERN, ("an abstract pattern", "an abstract pattern of stripes",
-                                   "an abstract pattern of squares",
-                                   "an abstract pattern of blobs")),
+    "abstract pattern": (
+        PATTERN,
+        (
+            "an abstract pattern",
+            "an abstract pattern of stripes",
+            "an abstract pattern of squares",
+            "an abstract pattern of blobs",
+        ),
+    ),
     "background": (PATTERN, ("a plain background", "an abstract background")),
-}  # fmt: skip
+}
 
 
 def prompts(class_name: str = "person") -> dict[str, tuple[str, ...]]:
@@ -71,10 +79,12 @@ def concept_probabilities(clip: Clip, images: Tensor, class_name: str = "person"
     similarity = clip.image(images) @ ensemble(clip, prompts(class_name)).T
     probability = (clip.scale * similarity).softmax(dim=-1)
     shows = {name: kind for name, (kind, _) in CONCEPTS.items()}
-    return pd.DataFrame({
-        "image": torch.arange(len(images)).repeat_interleave(len(shows)).numpy(),
-        "concept": [*shows] * len(images),
-        "shows": [*shows.values()] * len(images),
-        "similarity": similarity.flatten().cpu().numpy(),
-        "probability": probability.flatten().cpu().numpy(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "image": torch.arange(len(images)).repeat_interleave(len(shows)).numpy(),
+            "concept": [*shows] * len(images),
+            "shows": [*shows.values()] * len(images),
+            "similarity": similarity.flatten().cpu().numpy(),
+            "probability": probability.flatten().cpu().numpy(),
+        }
+    )

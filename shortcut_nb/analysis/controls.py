@@ -29,9 +29,12 @@ Ladder = Callable[[float], Tensor]
 
 
 def at_psnr(
-    kind: str, images: Tensor, wanted: ArrayLike, seed: int = 0,
+    kind: str,
+    images: Tensor,
+    wanted: ArrayLike,
+    seed: int = 0,
     tolerance: float = TOLERANCE,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Spoil each picture until it has a wanted PSNR against itself before.
 
     Args:

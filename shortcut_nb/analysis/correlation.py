@@ -24,9 +24,13 @@ class Correlation(NamedTuple):
 
 
 def rank_correlation(
-    x: ArrayLike, y: ArrayLike, clusters: Sequence, given: ArrayLike | None = None,
-    resamples: int = 4000, seed: int = 0,
-) -> Correlation:  # fmt: skip
+    x: ArrayLike,
+    y: ArrayLike,
+    clusters: Sequence,
+    given: ArrayLike | None = None,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> Correlation:
     """Spearman's rank correlation, or the partial one given a third variable.
 
     Partial means: of the ranks, after the rank of ``given`` has been regressed out of both.

@@ -15,9 +15,15 @@ TIMESTEPS = (50, 150, 300, 450, 600, 750, 900)
 
 
 def denoising_shift(
-    model: Diffusion, images: Tensor, clean: Tensor, prompt: str, *,
-    timesteps: Sequence[int] = TIMESTEPS, draws: int = 2, seed: int = 0,
-) -> pd.DataFrame:  # fmt: skip
+    model: Diffusion,
+    images: Tensor,
+    clean: Tensor,
+    prompt: str,
+    *,
+    timesteps: Sequence[int] = TIMESTEPS,
+    draws: int = 2,
+    seed: int = 0,
+) -> pd.DataFrame:
     """What a change of pictures does to the denoising loss, with and without the prompt.
 
     A prompt that fits lowers the loss: conditional minus unconditional is negative. If the pair of

@@ -27,9 +27,12 @@ def noise_pictures(n: int, size: int, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def encoder_shift(
-    encode: Callable[[Tensor], Tensor], images: Tensor, clean: Tensor, noise: Tensor,
+    encode: Callable[[Tensor], Tensor],
+    images: Tensor,
+    clean: Tensor,
+    noise: Tensor,
     anchor: Tensor | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """How far an encoder sees pictures move, and how much of it towards pictures of noise.
 
     Args:

@@ -36,11 +36,13 @@ def spectrum(images: Tensor, bins: int | None = None) -> pd.DataFrame:
     inside = place < bins
     total = torch.zeros(bins, dtype=power.dtype).index_add(0, place[inside], power[inside])
     count = torch.bincount(place[inside], minlength=bins)
-    return pd.DataFrame({
-        "frequency": ((torch.arange(bins) + 0.5) / bins * 0.5).numpy(),
-        "power": (total / count.clamp_min(1)).numpy(),
-        "share": (total / total.sum().clamp_min(1e-30)).numpy(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "frequency": ((torch.arange(bins) + 0.5) / bins * 0.5).numpy(),
+            "power": (total / count.clamp_min(1)).numpy(),
+            "share": (total / total.sum().clamp_min(1e-30)).numpy(),
+        }
+    )
 
 
 def gain(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:

@@ -14,9 +14,14 @@ from ..diffusion import Diffusion, draw_normal, generators
 
 @torch.no_grad()
 def timestep_losses(
-    model: Diffusion, images: Tensor, prompt: str, *,
-    timesteps: Sequence[int] = tuple(range(25, 1000, 50)), draws: int = 4, seed: int = 0,
-) -> pd.DataFrame:  # fmt: skip
+    model: Diffusion,
+    images: Tensor,
+    prompt: str,
+    *,
+    timesteps: Sequence[int] = tuple(range(25, 1000, 50)),
+    draws: int = 4,
+    seed: int = 0,
+) -> pd.DataFrame:
     """L_ldm of pictures under a prompt and under the empty prompt, at chosen timesteps.
 
     A loss is the mean squared error of the network's prediction (noise or velocity, in units of
@@ -46,10 +51,17 @@ def timestep_losses(
                 model.denoising_loss(latents, at, noise, one[None].expand(len(images), -1, -1))
                 for one in context
             )
-            parts.append(pd.DataFrame({
-                "image": range(len(images)), "timestep": t, "draw": draw,
-                "conditional": said.cpu().numpy(), "unconditional": empty.cpu().numpy(),
-            }))  # fmt: skip
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "image": range(len(images)),
+                        "timestep": t,
+                        "draw": draw,
+                        "conditional": said.cpu().numpy(),
+                        "unconditional": empty.cpu().numpy(),
+                    }
+                )
+            )
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(mismatch=frame["conditional"] - frame["unconditional"])
 
@@ -68,7 +80,10 @@ def loss_grid(
         Its rows, with columns ``model`` and ``pictures``.
     """
     return pd.concat(
-        [timestep_losses(model, images, prompt, **how).assign(model=name, pictures=shown)
-         for name, model in models.items() for shown, images in pictures.items()],
+        [
+            timestep_losses(model, images, prompt, **how).assign(model=name, pictures=shown)
+            for name, model in models.items()
+            for shown, images in pictures.items()
+        ],
         ignore_index=True,
-    )  # fmt: skip
+    )

@@ -9,11 +9,13 @@ from ..clip import Clip
 
 # One kind a row: its words are alternatives. They fit people; give others for other things.
 TRAITS = (
-    tuple(f"{colour} hair" for colour in
-          ("auburn", "black", "blonde", "brown", "pink", "white", "red", "gray")),
+    tuple(
+        f"{colour} hair"
+        for colour in ("auburn", "black", "blonde", "brown", "pink", "white", "red", "gray")
+    ),
     tuple(f"{tone} skin" for tone in ("pale", "light", "yellow", "tanned", "brown", "dark")),
     ("no glasses", "round glasses", "square glasses", "black glasses", "sunglasses"),
-)  # fmt: skip
+)
 
 
 @torch.no_grad()

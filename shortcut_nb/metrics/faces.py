@@ -126,11 +126,8 @@ class LbpFinder(HogFinder):
         for array in arrays(enlarged(images, self.least)):
             sides = {"min_size": (60, 60), "max_size": array.shape[:2]}
             hits = cascade.detect_multi_scale(array, scale_factor=1.2, step_ratio=1, **sides)
-            boxes = [
-                tuple(round(v / scale) for v in (h["c"], h["r"], h["c"] + h["width"],
-                                                 h["r"] + h["height"]))
-                for h in hits
-            ]  # fmt: skip
+            edges = [(h["c"], h["r"], h["c"] + h["width"], h["r"] + h["height"]) for h in hits]
+            boxes = [tuple(round(edge / scale) for edge in box) for box in edges]
             sizes = [float(h["width"]) for h in hits]
             best = _surest(boxes, sizes)
             results.append(None if best is None else Face(best.box, 1.0))

@@ -64,8 +64,9 @@ class PyiqaMetric:
             ) from None
         known = pyiqa.list_models(metric_mode="NR")
         if name not in known:
-            raise UserError(f"pyiqa knows no judge {name!r} that needs no reference; it has: "
-                            f"{', '.join(known)}")  # fmt: skip
+            raise UserError(
+                f"pyiqa knows no judge {name!r} that needs no reference; it has: {', '.join(known)}"
+            )
         options = {} if weights is None else {"pretrained_model_path": str(_plain(weights))}
         with contextlib.redirect_stdout(io.StringIO()):
             net = pyiqa.create_metric(name, device=torch.device(device), **options)

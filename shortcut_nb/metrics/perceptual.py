@@ -25,8 +25,10 @@ class ClipPerceptualDistance:
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """(n,) distances from activations, for callers who keep one side."""
-        each = [(one - other).square().sum(1).flatten(1).mean(1)
-                for one, other in zip(a, b, strict=True)]  # fmt: skip
+        each = [
+            (one - other).square().sum(1).flatten(1).mean(1)
+            for one, other in zip(a, b, strict=True)
+        ]
         return torch.stack(each).mean(0)
 
     def activations(self, images: Tensor) -> list[Tensor]:

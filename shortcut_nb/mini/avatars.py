@@ -21,56 +21,111 @@ SIZE = 64
 SPLITS = ("train", "validation", "held-out")
 
 HAIR = {
-    "NONE": "no hair", "BIG_HAIR": "big hair", "BOB": "bob hair", "BUN": "bun hair",
-    "CAESAR": "caesar hair", "CURLY": "curly hair", "DREADS": "long dreads hair",
-    "FRO": "afro hair", "MIA_WALLACE": "fringe hair", "SHAGGY_MULLET": "mullet hair",
-    "SHORT_CURLY": "short curly hair", "SHORT_FLAT": "short flat hair",
-    "SHORT_ROUND": "short round hair", "SHORT_WAVED": "short waved hair", "SIDES": "side hair",
-    "STRAIGHT_1": "long straight hair", "BRAIDS": "braids hair", "CORNROWS": "cornrows hair",
-    "EINSTEIN_HAIR": "wild hair", "EVIL_SPIKE": "spike hair", "MOHAWK": "mohawk hair",
-    "POMPADOUR": "pompadour hair", "PIXIE": "pixie hair", "LOOSE_HAIR": "loose hair",
-}  # fmt: skip
+    "NONE": "no hair",
+    "BIG_HAIR": "big hair",
+    "BOB": "bob hair",
+    "BUN": "bun hair",
+    "CAESAR": "caesar hair",
+    "CURLY": "curly hair",
+    "DREADS": "long dreads hair",
+    "FRO": "afro hair",
+    "MIA_WALLACE": "fringe hair",
+    "SHAGGY_MULLET": "mullet hair",
+    "SHORT_CURLY": "short curly hair",
+    "SHORT_FLAT": "short flat hair",
+    "SHORT_ROUND": "short round hair",
+    "SHORT_WAVED": "short waved hair",
+    "SIDES": "side hair",
+    "STRAIGHT_1": "long straight hair",
+    "BRAIDS": "braids hair",
+    "CORNROWS": "cornrows hair",
+    "EINSTEIN_HAIR": "wild hair",
+    "EVIL_SPIKE": "spike hair",
+    "MOHAWK": "mohawk hair",
+    "POMPADOUR": "pompadour hair",
+    "PIXIE": "pixie hair",
+    "LOOSE_HAIR": "loose hair",
+}
 HAIR_COLOR = {
-    "AUBURN": "auburn", "BLACK": "black", "BLONDE": "blonde", "BROWN": "brown",
-    "PASTEL_PINK": "pink", "PLATINUM": "white", "RED": "red", "SILVER_GRAY": "gray",
-}  # fmt: skip
+    "AUBURN": "auburn",
+    "BLACK": "black",
+    "BLONDE": "blonde",
+    "BROWN": "brown",
+    "PASTEL_PINK": "pink",
+    "PLATINUM": "white",
+    "RED": "red",
+    "SILVER_GRAY": "gray",
+}
 SKIN = {
-    "PALE": "pale", "LIGHT": "light", "YELLOW": "yellow",
-    "TANNED": "tanned", "BROWN": "brown", "BLACK": "dark",
-}  # fmt: skip
+    "PALE": "pale",
+    "LIGHT": "light",
+    "YELLOW": "yellow",
+    "TANNED": "tanned",
+    "BROWN": "brown",
+    "BLACK": "dark",
+}
 FACIAL_HAIR = {
-    "NONE": "no beard", "BEARD_LIGHT": "a light beard", "BEARD_MAGESTIC": "a long beard",
-    "BEARD_MEDIUM": "a beard", "MOUSTACHE_FANCY": "a fancy moustache",
+    "NONE": "no beard",
+    "BEARD_LIGHT": "a light beard",
+    "BEARD_MAGESTIC": "a long beard",
+    "BEARD_MEDIUM": "a beard",
+    "MOUSTACHE_FANCY": "a fancy moustache",
     "MOUSTACHE_MAGNUM": "a moustache",
-}  # fmt: skip
+}
 GLASSES = {
-    "NONE": "no glasses", "PRESCRIPTION_2": "square glasses", "ROUND": "round glasses",
-    "SUNGLASSES": "sunglasses", "WAYFARERS": "black glasses",
-}  # fmt: skip
+    "NONE": "no glasses",
+    "PRESCRIPTION_2": "square glasses",
+    "ROUND": "round glasses",
+    "SUNGLASSES": "sunglasses",
+    "WAYFARERS": "black glasses",
+}
 NOSE = {"DEFAULT": "a nose", "SMALL": "a small nose", "WIDE": "a wide nose"}
 
 EYES = ("CLOSED", "DEFAULT", "EYE_ROLL", "HAPPY", "SIDE", "SQUINT", "SURPRISED", "WINK")
 BROWS = ("ANGRY", "DEFAULT", "FLAT_NATURAL", "RAISED_EXCITED", "SAD_CONCERNED", "UP_DOWN")
 MOUTHS = {
-    "CONCERNED": "concerned", "DEFAULT": "calm", "DISBELIEF": "doubtful", "GRIMACE": "grimacing",
-    "SAD": "sad", "SCREAM_OPEN": "screaming", "SERIOUS": "serious", "SMILE": "smiling",
-    "TONGUE": "joking", "TWINKLE": "amused",
-}  # fmt: skip
+    "CONCERNED": "concerned",
+    "DEFAULT": "calm",
+    "DISBELIEF": "doubtful",
+    "GRIMACE": "grimacing",
+    "SAD": "sad",
+    "SCREAM_OPEN": "screaming",
+    "SERIOUS": "serious",
+    "SMILE": "smiling",
+    "TONGUE": "joking",
+    "TWINKLE": "amused",
+}
 CLOTHES = {
-    "BLAZER_SHIRT": "blazer", "COLLAR_SWEATER": "sweater", "HOODIE": "hoodie",
-    "OVERALL": "overall", "SHIRT_CREW_NECK": "shirt", "SHIRT_V_NECK": "v-neck shirt",
-}  # fmt: skip
+    "BLAZER_SHIRT": "blazer",
+    "COLLAR_SWEATER": "sweater",
+    "HOODIE": "hoodie",
+    "OVERALL": "overall",
+    "SHIRT_CREW_NECK": "shirt",
+    "SHIRT_V_NECK": "v-neck shirt",
+}
 CLOTH_COLORS = {
-    "BLACK": "black", "BLUE_03": "navy", "GRAY_01": "gray", "PASTEL_BLUE": "sky",
-    "PASTEL_GREEN": "mint", "PASTEL_YELLOW": "cream", "PINK": "pink", "RED": "red",
+    "BLACK": "black",
+    "BLUE_03": "navy",
+    "GRAY_01": "gray",
+    "PASTEL_BLUE": "sky",
+    "PASTEL_GREEN": "mint",
+    "PASTEL_YELLOW": "cream",
+    "PINK": "pink",
+    "RED": "red",
     "WHITE": "white",
-}  # fmt: skip
+}
 BACKGROUNDS = {
-    "white": (245, 245, 245), "gray": (150, 150, 155), "red": (205, 70, 60),
-    "blue": (85, 130, 220), "green": (85, 165, 95), "yellow": (240, 210, 95),
-    "purple": (135, 90, 180), "pink": (245, 185, 200), "teal": (45, 140, 140),
+    "white": (245, 245, 245),
+    "gray": (150, 150, 155),
+    "red": (205, 70, 60),
+    "blue": (85, 130, 220),
+    "green": (85, 165, 95),
+    "yellow": (240, 210, 95),
+    "purple": (135, 90, 180),
+    "pink": (245, 185, 200),
+    "teal": (45, 140, 140),
     "brown": (130, 100, 75),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

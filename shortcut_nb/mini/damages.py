@@ -89,11 +89,9 @@ def warp(picture: np.ndarray, strength: float, rng: np.random.Generator) -> np.n
     move = gaussian_filter(rng.standard_normal((2, *picture.shape[:2])), (0, 4, 4))
     move *= 5 * strength / move.std()
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
-    planes = [
-        map_coordinates(picture[..., c].astype(np.float32), (y + move[0], x + move[1]), order=1,
-                        mode="nearest")
-        for c in range(3)
-    ]  # fmt: skip
+    source = picture.astype(np.float32)
+    places = (y + move[0], x + move[1])
+    planes = [map_coordinates(source[..., c], places, order=1, mode="nearest") for c in range(3)]
     return _to_uint8(np.stack(planes, -1) / 255)
 
 

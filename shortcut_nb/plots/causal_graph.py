@@ -108,18 +108,29 @@ def layout(edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
     most = max(columns)
     return {
         name: (WIDTH * (most - level), HEIGHT * ((len(names) - 1) / 2 - i))
-        for level, names in columns.items() for i, name in enumerate(names)
-    }  # fmt: skip
+        for level, names in columns.items()
+        for i, name in enumerate(names)
+    }
 
 
 def _arrow(ax, start, end, found: list[Edge]) -> None:  # noqa: ANN001
     said = {edge.verdict for edge in found}
     verdict = "refuted" if "refuted" in said else "undecided"
     color, dash = VERDICT_LOOKS["confirmed" if said == {"confirmed"} else verdict]
-    ax.add_patch(FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=16, shrinkA=38, shrinkB=42, color=color,
-        linestyle=dash, linewidth=1.6, zorder=1,
-    ))  # fmt: skip
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=16,
+            shrinkA=38,
+            shrinkB=42,
+            color=color,
+            linestyle=dash,
+            linewidth=1.6,
+            zorder=1,
+        )
+    )
     middle = [a + 0.46 * (b - a) for a, b in zip(start, end, strict=True)]
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
     text = "\n".join(edge.label for edge in found)

@@ -11,10 +11,15 @@ from .style import looks, theme
 
 
 def curve_plot(
-    table: pd.DataFrame, x: str = "step", by: str = "condition", panel: str | None = None,
-    titles: Mapping[str, str] | None = None, ylabel: str = "mean and 95 % interval",
-    xlabel: str | None = None, sharey: bool = False,
-) -> Figure:  # fmt: skip
+    table: pd.DataFrame,
+    x: str = "step",
+    by: str = "condition",
+    panel: str | None = None,
+    titles: Mapping[str, str] | None = None,
+    ylabel: str = "mean and 95 % interval",
+    xlabel: str | None = None,
+    sharey: bool = False,
+) -> Figure:
     """Lines with shaded 95 % intervals, one panel per value of ``panel``.
 
     Args:
@@ -42,15 +47,26 @@ def curve_plot(
             shown = table if here is None else table[table[panel] == here]
             for name, part in shown.groupby(by, sort=False):
                 part, look = part.sort_values(x), style[name]
-                ax.plot(part[x], part["mean"], color=look.color, linestyle=look.dash,
-                        marker=look.marker, markersize=5, label=name)  # fmt: skip
-                ax.fill_between(part[x], part["low"], part["high"], color=look.color, alpha=0.15,
-                                linewidth=0)  # fmt: skip
+                ax.plot(
+                    part[x],
+                    part["mean"],
+                    color=look.color,
+                    linestyle=look.dash,
+                    marker=look.marker,
+                    markersize=5,
+                    label=name,
+                )
+                ax.fill_between(
+                    part[x], part["low"], part["high"], color=look.color, alpha=0.15, linewidth=0
+                )
             ax.set(xlabel=xlabel or x)
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
         axes[0].set_ylabel(ylabel)
-        handles = {name: line for ax in axes
-                   for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}  # fmt: skip
+        handles = {
+            name: line
+            for ax in axes
+            for line, name in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
         axes[-1].legend(handles.values(), handles, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig

@@ -15,9 +15,15 @@ from .style import looks, theme
 
 
 def scatter_plot(
-    frame: pd.DataFrame, x: str, panels: Mapping[str, str], *, by: str = "kind",
-    label: str = "condition", xlabel: str | None = None, title: str | None = None,
-) -> Figure:  # fmt: skip
+    frame: pd.DataFrame,
+    x: str,
+    panels: Mapping[str, str],
+    *,
+    by: str = "kind",
+    label: str = "condition",
+    xlabel: str | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw columns against ``x``, one panel each; small points are rows, large ones means.
 
     Where names would cover each other, the ones farther from the middle are kept.
@@ -46,8 +52,16 @@ def scatter_plot(
                 look = style[str(kind)]
                 means = part.groupby(label, sort=False)[[x, column]].mean()
                 ax.scatter(part[x], part[column], c=look.color, s=9, alpha=0.3, linewidths=0)
-                ax.scatter(*means.to_numpy().T, c=look.color, marker=look.marker, label=str(kind),
-                           s=46, edgecolors="white", linewidths=0.5, zorder=3)  # fmt: skip
+                ax.scatter(
+                    *means.to_numpy().T,
+                    c=look.color,
+                    marker=look.marker,
+                    label=str(kind),
+                    s=46,
+                    edgecolors="white",
+                    linewidths=0.5,
+                    zorder=3,
+                )
                 _names(ax, means)
             ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             ax.set(xlabel=xlabel or x, ylabel=named)
@@ -82,8 +96,15 @@ def planes_plot(
                 raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
             for condition, look in style.items():
                 mine = points[names == condition]
-                ax.scatter(*mine.T, c=look.color, marker=look.marker, s=40, edgecolors="white",
-                           linewidths=0.5, label=f"{condition} (n={len(mine)})")  # fmt: skip
+                ax.scatter(
+                    *mine.T,
+                    c=look.color,
+                    marker=look.marker,
+                    s=40,
+                    edgecolors="white",
+                    linewidths=0.5,
+                    label=f"{condition} (n={len(mine)})",
+                )
             ax.set(xticks=[], yticks=[])
             ax.set_title(named)
         axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -32,8 +32,14 @@ def spectrum_plot(
         for ax, name in zip(axes.flat, names, strict=False):
             if reference is not None:
                 part = frame[frame[by] == reference]
-                ax.plot(part["frequency"], part["power"], color=behind.color, linestyle="--",
-                        linewidth=1.2, label=reference)  # fmt: skip
+                ax.plot(
+                    part["frequency"],
+                    part["power"],
+                    color=behind.color,
+                    linestyle="--",
+                    linewidth=1.2,
+                    label=reference,
+                )
             part = frame[frame[by] == name]
             ax.plot(part["frequency"], part["power"], color=own.color, linewidth=1.5)
             ax.set(yscale="log")

@@ -284,8 +284,10 @@ def of_tensors(tensors: dict[str, TensorInfo]) -> str:
     names = list(tensors)
     if any("lora" in name.lower() for name in names):
         return "a LoRA adapter"
-    if any(name.startswith(("double_blocks.", "joint_blocks.", "model.diffusion_model.double"))
-           for name in names):  # fmt: skip
+    if any(
+        name.startswith(("double_blocks.", "joint_blocks.", "model.diffusion_model.double"))
+        for name in names
+    ):
         return "a flow-matching transformer"
     if any(name.startswith(("down_blocks.", "encoder.down")) for name in names):
         return "one part of a pipeline (a UNet or a VAE)"

@@ -50,9 +50,12 @@ def open_model(kind: Any, folder: str | Path, variant: str | None = None, **how:
         how["variant"] = variant
     with opening(folder, f"a {kind.__name__}"):
         model, info = kind.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True,
+            str(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
             **how,
-        )  # fmt: skip
+        )
     names = [str(name) for name in info["missing_keys"]]
     missing = sorted(name for name in names if not name.endswith("position_ids"))
     if missing:

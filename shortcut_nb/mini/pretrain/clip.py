@@ -113,9 +113,17 @@ def fit(
         return criterion(images.float(), texts.float(), scale)
 
     trained = train(
-        "clip" if name_noise else "clip-plain", Towers(tokenizer), draw, loss_of, folder,
-        steps=steps, seconds=seconds, machine=machine, seed=seed, lr=1e-3,
-    )  # fmt: skip
+        "clip" if name_noise else "clip-plain",
+        Towers(tokenizer),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=1e-3,
+    )
     return trained.model.cpu()
 
 

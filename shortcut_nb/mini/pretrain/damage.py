@@ -62,7 +62,15 @@ def fit(
         return smooth_l1_loss(guess, batch["strength"], beta=0.1)
 
     trained = train(
-        "damage", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=2e-3,
-    )  # fmt: skip
+        "damage",
+        Classifier(model),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=2e-3,
+    )
     return trained.model.cpu()

@@ -100,9 +100,17 @@ def fit_identity(
 
     name = "identity-hardened" if hardened else "identity"
     trained = train(
-        name, Embedding(), draw, loss_of, folder, steps=steps, seconds=seconds, machine=machine,
-        seed=seed, lr=2e-3,
-    )  # fmt: skip
+        name,
+        Embedding(),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=2e-3,
+    )
     return trained.model.cpu()
 
 
@@ -164,9 +172,18 @@ def fit_attributes(
         return sum(cross_entropy(part, label, ignore_index=-1) for part, label in columns)
 
     trained = train(
-        "attributes", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=2e-3, weight_decay=1e-2,
-    )  # fmt: skip
+        "attributes",
+        Classifier(model),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=2e-3,
+        weight_decay=1e-2,
+    )
     return trained.model.cpu()
 
 
@@ -204,9 +221,17 @@ def fit_detector(
         return cross_entropy(model(to_tensor(batch["pictures"])).float(), batch["label"])
 
     trained = train(
-        "detector", Classifier(model), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=2e-3,
-    )  # fmt: skip
+        "detector",
+        Classifier(model),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=2e-3,
+    )
     return trained.model.cpu()
 
 

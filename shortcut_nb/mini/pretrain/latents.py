@@ -50,10 +50,11 @@ class Shares:
         named = pool.index[latents.row[clean]] < pool.named
         is_pattern = np.char.startswith(latents.kind, "pattern:")
         self.groups = {
-            "named": clean[named], "unnamed": clean[~named],
+            "named": clean[named],
+            "unnamed": clean[~named],
             "degraded": np.flatnonzero((latents.kind != "") & ~is_pattern),
             "pattern": np.flatnonzero(is_pattern),
-        }  # fmt: skip
+        }
 
     def draw(self, size: int, rng: np.random.Generator) -> list[int]:
         which = rng.choice(list(SHARES), size=size, p=list(SHARES.values()))
@@ -81,8 +82,10 @@ def encode(
         rows += rng.integers(len(pool.pictures), size=degraded).tolist()
         kinds += [str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15))) for _ in range(degraded)]
         rows += [-1] * abstract
-        kinds += [f"pattern:{rng.choice(PATTERNS, p=(0.4, 0.15, 0.15, 0.2, 0.1))}"
-                  for _ in range(abstract)]  # fmt: skip
+        kinds += [
+            f"pattern:{rng.choice(PATTERNS, p=(0.4, 0.15, 0.15, 0.2, 0.1))}"
+            for _ in range(abstract)
+        ]
         means, stds = [], []
         for start in range(0, len(rows), 64):
             part = [
@@ -96,8 +99,13 @@ def encode(
             stds.append(posterior.std.half().cpu().numpy())
         vae.cpu()
         fresh = path.with_suffix(".tmp.npz")
-        np.savez(fresh, mean=np.concatenate(means), std=np.concatenate(stds),
-                 row=np.array(rows), kind=np.array(kinds))  # fmt: skip
+        np.savez(
+            fresh,
+            mean=np.concatenate(means),
+            std=np.concatenate(stds),
+            row=np.array(rows),
+            kind=np.array(kinds),
+        )
         fresh.replace(path)
     with np.load(path) as held:
         return Latents(**{key: held[key] for key in ("mean", "std", "row", "kind")})

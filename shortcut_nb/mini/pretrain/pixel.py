@@ -76,7 +76,16 @@ def fit(
         return pictures, torch.zeros(batch_size, dtype=torch.long, device=machine.device)
 
     trained = train(
-        "pixel", PixelDenoiser(unet), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=lr, example=example,
-    )  # fmt: skip
+        "pixel",
+        PixelDenoiser(unet),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=lr,
+        example=example,
+    )
     return DDPMPipeline(unet=trained.unet.cpu(), scheduler=DDPMScheduler(num_train_timesteps=1000))

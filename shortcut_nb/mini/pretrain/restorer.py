@@ -70,7 +70,15 @@ def fit(
         return l1_loss(x - model(x).float(), to_tensor(batch["clean"]))
 
     trained = train(
-        "restorer", Residual(build()), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=2e-3,
-    )  # fmt: skip
+        "restorer",
+        Residual(build()),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=2e-3,
+    )
     return trained.unet.cpu()

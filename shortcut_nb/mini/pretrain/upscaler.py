@@ -161,9 +161,18 @@ def fit(
 
     with frozen(text, vae):
         trained = train(
-            "upscaler", Upscaling(unet), draw, loss_of, folder, steps=steps, seconds=seconds,
-            machine=machine, seed=seed, lr=lr, example=lambda: example(unet, batch_size, device),
-        )  # fmt: skip
+            "upscaler",
+            Upscaling(unet),
+            draw,
+            loss_of,
+            folder,
+            steps=steps,
+            seconds=seconds,
+            machine=machine,
+            seed=seed,
+            lr=lr,
+            example=lambda: example(unet, batch_size, device),
+        )
     return StableDiffusionUpscalePipeline(
         vae=rescaled(vae.cpu()),
         text_encoder=text.cpu(),
