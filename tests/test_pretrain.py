@@ -19,12 +19,13 @@ from shortcut_nb.mini.pretrain import (
     latents,
     losses,
     pixel,
+    start,
     text,
     tokenizer,
     upscaler,
     vae,
 )
-from shortcut_nb.mini.pretrain.__main__ import main
+from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
@@ -187,3 +188,28 @@ def test_losses_are_logged_and_plotted(tmp_path):
     assert [axes.get_title() for axes in losses.plot(found).axes] == ["a", "b"]
     with pytest.raises(FileNotFoundError, match="pretrain"):
         losses.read(tmp_path / "none")
+
+
+def test_training_begins_with_a_finished_miniature(world, lab, tmp_path):
+    """The same words give the same embeddings, whatever their order in the vocabulary."""
+    folder, pool, model, held, words = world
+    weights = WEIGHTS
+    encoder = start.text_encoder(weights, words)
+    prompt = ["a photo of a woman with curly red hair, glasses, t@t noisy pattern"]
+    with torch.no_grad():
+        ours = encoder(torch.from_numpy(tokenizer.encode(words, prompt))).last_hidden_state
+        theirs = lab.diffusion.embed(prompt)
+    torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-4)
+    unet = start.unet(weights)
+    before = {name: value.clone() for name, value in unet.state_dict().items()}
+    pipe = diffusion.fit(
+        pool, held, model, encoder, words, tmp_path, batch_size=4, steps=1, lr=0.0, start=unet
+    )
+    after = pipe.unet.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_another_vocabulary_is_refused(tmp_path):
+    weights = WEIGHTS
+    with pytest.raises(ValueError, match="the same words; .* differ"):
+        start.text_encoder(weights, tokenizer.build(merges=100))

@@ -73,6 +73,9 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that draw batches ahead", min=0)] = 0,
     batch: Annotated[int, typer.Option(help="factor on every batch size", min=1)] = 1,
     graphs: Annotated[bool, typer.Option(help="record steps as CUDA graphs")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="begin with this miniature's text encoder and UNet")
+    ] = None,
     pool: Annotated[int | None, typer.Option(help="a pool of about so many pictures")] = None,
 ) -> None:
     """Train the models, one after the other, and publish each when it is done."""
@@ -82,7 +85,7 @@ def main(
     wanted = only or list(JOBS)
     check_names(wanted)
     machine = Machine.here(workers, graphs)
-    shop = Workshop(folder, into, machine, batch, **pool_sizes(pool))
+    shop = Workshop(folder, into, machine, batch, start=start, **pool_sizes(pool))
     for name in JOBS:
         if name not in wanted:
             continue

@@ -87,14 +87,17 @@ def fit(
     lr: float = 1e-3,
     widths: tuple[int, int, int] = (64, 128, 128),
     name: str = "diffusion",
+    start: UNet2DConditionModel | None = None,
 ) -> StableDiffusionPipeline:
     """Train on cached latents with min-SNR weighting (Hang et al. 2023, γ = 5), 10 % empty prompts.
 
+    From ``start``, if given, or from a new UNet of these ``widths``.
     Returns the whole pipeline with averaged weights.
     """
     torch.manual_seed(seed)
     machine = machine or Machine()
-    unet, schedule, shares = build_unet(widths), scheduler(), Shares(pool, latents)
+    unet = start or build_unet(widths)
+    schedule, shares = scheduler(), Shares(pool, latents)
     scale = vae.config.scaling_factor
     text = text.to(machine.device)
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(machine.device)

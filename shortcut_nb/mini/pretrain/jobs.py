@@ -21,6 +21,7 @@ from . import (
     latents,
     pixel,
     restorer,
+    start,
     text,
     tokenizer,
     upscaler,
@@ -42,6 +43,7 @@ class Workshop:
         folder: checkpoints, caches and logs.
         into: where finished models are written, one folder each.
         batch: a factor on every batch size; a GPU wants larger ones.
+        start: a finished miniature whose text encoder and UNet the training begins with.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Workshop:
     apart: PoolSize = field(default_factory=PoolSize.apart)
     strange: PoolSize = field(default_factory=PoolSize.strangers)
     renderers: int | None = None
+    start: Path | None = None
 
     @cached_property
     def pool(self) -> Pool:
@@ -136,7 +139,8 @@ def _fine(shop: Workshop, **plan: Any) -> None:
 
 
 def _text(shop: Workshop, **plan: Any) -> None:
-    model = text.fit(shop.pool, shop.encoded, shop.words, shop.folder, **plan)
+    first = shop.start and start.text_encoder(shop.start, shop.words)
+    model = text.fit(shop.pool, shop.encoded, shop.words, shop.folder, start=first, **plan)
     model.save_pretrained(shop.folder / "text")
 
 
@@ -154,7 +158,8 @@ def _text_to_image(shop: Workshop, **how: Any):
 
 
 def _diffusion(shop: Workshop, **plan: Any) -> None:
-    pipe = _text_to_image(shop, **plan)
+    first = shop.start and start.unet(shop.start)
+    pipe = _text_to_image(shop, start=first, **plan)
     publish(shop.into, "diffusion", halved(pipe).save_pretrained)
 
 

@@ -37,9 +37,9 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 class Pair(torch.nn.Module):
     """A text encoder and the small latent tower that teaches it; only the former is kept."""
 
-    def __init__(self, tokenizer: CLIPTokenizer):
+    def __init__(self, tokenizer: CLIPTokenizer, start: CLIPTextModel | None = None):
         super().__init__()
-        self.text = build_text_encoder(tokenizer)
+        self.text = start or build_text_encoder(tokenizer)
         self.project = torch.nn.Linear(128, 128, bias=False)
         layers: list[torch.nn.Module] = []
         for wide, out, stride in ((8, 64, 1), (64, 96, 2), (96, 128, 2), (128, 192, 2)):
@@ -71,8 +71,9 @@ def fit(
     batch_size: int = 192,
     seed: int = 4,
     lr: float = 5e-4,
+    start: CLIPTextModel | None = None,
 ) -> CLIPTextModel:
-    """Contrastive training of captions against latents."""
+    """Contrastive training of captions against latents; from ``start``, if given, or nothing."""
     torch.manual_seed(seed)
     criterion, shares = ClipLoss(), Shares(pool, latents)
 
@@ -87,7 +88,7 @@ def fit(
         return criterion(pictures.float(), texts.float(), scale)
 
     trained = train(
-        "text", Pair(tokenizer), draw, loss_of, folder, steps=steps, seconds=seconds,
+        "text", Pair(tokenizer, start), draw, loss_of, folder, steps=steps, seconds=seconds,
         machine=machine, seed=seed, lr=lr,
     )  # fmt: skip
     return trained.text.cpu()
