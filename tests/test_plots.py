@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from shortcut_nb.plots import (
+    image_grid,
     image_rows,
     interval_plot,
     interval_table,
@@ -167,3 +168,29 @@ def test_saved_pictures_carry_no_opaque_alpha_and_lose_nothing():
     clear = io.BytesIO()
     fig.savefig(clear, format="png", transparent=True)
     assert opaque_png(clear.getvalue()) == clear.getvalue()
+
+
+def test_a_grid_puts_kin_beside_each_other():
+    names = ("jpeg", "restorer", "median", "sr", "tvm", "vae")
+    kinds = ("filter", "restoration", "filter", "restoration", "filter", "latent")
+    tiles = {name: torch.full((2, 3, 8, 8), i / 6) for i, name in enumerate(names)}
+    fig = image_grid(tiles, dict(zip(names, kinds, strict=True)), columns=4, title="purifiers")
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles == ["jpeg", "median", "tvm", "restorer", "sr", "vae", "", ""]
+    assert [ax.get_xlabel() for ax in fig.axes][:4] == ["filter"] * 3 + ["restoration"]
+    drawn = fig.axes[3].images[0].get_array()
+    assert drawn.shape == (16, 8, 3) and np.allclose(drawn, 1 / 6)
+    colours = {ax.get_xlabel(): ax.xaxis.label.get_color() for ax in fig.axes[:6]}
+    assert len(set(colours.values())) == 3
+    for bad, words in (({}, "at least one"), ({"x": torch.rand(1, 3, 8, 8) * 9}, "tile 'x'")):
+        with pytest.raises(ValueError, match=words):
+            image_grid(bad)
+    with pytest.raises(ValueError, match="vae have none"):
+        image_grid(tiles, {name: "a" for name in names if name != "vae"})
+
+
+def test_a_picture_of_a_grid_is_large_enough_to_be_seen():
+    fig = image_grid({"a": torch.rand(1, 3, 8, 8), "b": torch.rand(1, 3, 8, 8)})
+    fig.set_dpi(120)
+    fig.draw_without_rendering()
+    assert fig.axes[0].get_window_extent().width >= 128

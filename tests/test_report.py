@@ -17,7 +17,7 @@ from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
 from shortcut_nb.experiments.page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.experiments.sources import old_table, report_of
-from shortcut_nb.experiments.tables import all_tables, digits_for, number, probability
+from shortcut_nb.experiments.tables import all_tables, digits_for, number, probability, table_of
 from shortcut_nb.results import available
 
 from .frames import benchmark_frame
@@ -273,3 +273,20 @@ def test_parquet_where_it_can_be_written(measured, tmp_path):
             read_table(path)
         return
     pd.testing.assert_frame_equal(read_table(path), measured.frame, check_dtype=False)
+
+
+def test_columns_of_a_frame_are_read_with_their_intervals():
+    frame = pd.DataFrame(
+        {"who": ["a", "b"], "gain": [0.123, float("nan")], "gain_low": [0.1, 0.0],
+         "gain_high": [0.2, 0.0], "psnr": [30.04, 25.0], "n": [3, 4]}
+    )  # fmt: skip
+    shown = table_of(
+        frame, {"who": "attacker", "gain": "gain", "psnr": "PSNR (dB)", "n": "people"},
+        "What it gains", marked=frame["who"] == "a", note="Of no one.", digits={"psnr": 1},
+    )  # fmt: skip
+    assert shown.rows == (("a", "0.12 [0.10, 0.20]", "30.0", "3"), ("b", "", "25.0", "4"))
+    text = shown._repr_mimebundle_()["text/markdown"]
+    assert "| **a** | **0.12 [0.10, 0.20]** |" in text
+    assert text.startswith("*What it gains*") and text.endswith("Of no one.")
+    with pytest.raises(KeyError, match="loss"):
+        table_of(frame, {"loss": "loss"}, "x")

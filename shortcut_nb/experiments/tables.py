@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -50,13 +50,58 @@ class Table:
             lines.append(tuple(f"{MARK}{cell}{MARK}" if bold and cell else cell for cell in row))
         return "\n".join("| " + " | ".join(_escaped(line)) + " |" for line in lines)
 
+    def _repr_mimebundle_(self, include=None, exclude=None):  # noqa: ANN001, ANN202
+        """Shown by a notebook as Markdown, under its title and above its note."""
+        text = "\n\n".join(filter(None, (f"*{self.title}*", self.markdown(), self.note)))
+        return {"text/markdown": text, "text/plain": text}
+
+
+def table_of(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    title: str,
+    marked: Iterable[bool] = (),
+    note: str = "",
+    digits: int | Mapping[str, int] = 2,
+) -> Table:
+    """Some columns of a frame for reading: numbers rounded, with their intervals where it has any.
+
+    Args:
+        frame: a column "x" may have "x_low" and "x_high" beside it.
+        columns: the columns shown, in order, with their headings.
+        marked: for each row whether it is the one that matters.
+        digits: decimals, of all columns or of each by name (2 where none are given).
+
+    Raises:
+        KeyError: a column that is not there.
+    """
+    texts = []
+    for column in columns:
+        places = digits.get(column, 2) if isinstance(digits, Mapping) else digits
+        texts.append(_texts(frame, column, places))
+    rows = tuple(zip(*texts, strict=True))
+    chosen = frozenset(i for i, mark in enumerate(marked) if mark)
+    return Table("table", title, tuple(columns.values()), rows, frame, note, chosen)
+
+
+def _texts(frame: pd.DataFrame, column: str, digits: int) -> list[str]:
+    values = frame[column]
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return ["" if pd.isna(value) else str(value) for value in values]
+    if pd.api.types.is_integer_dtype(values):
+        return [str(value) for value in values]
+    if f"{column}_low" not in frame:
+        return [number(value, math.nan, math.nan, digits) for value in values]
+    ends = frame[[column, f"{column}_low", f"{column}_high"]].to_numpy()
+    return [number(*row, digits) for row in ends]
+
 
 def number(value: float, low: float, high: float, digits: int, sign: bool = False) -> str:
     """ "0.37 [0.19, 0.53]"; without an interval the number alone, and nothing for NaN."""
     if pd.isna(value):
         return ""
     spec = f"{'+' if sign else ''}.{digits}f"
-    value, low, high = (round(each, digits) + 0.0 for each in (value, low, high))  # no "-0.00"
+    value, low, high = (round(float(each), digits) + 0.0 for each in (value, low, high))  # no -0.00
     ends = "" if pd.isna(low) else f" [{low:{spec}}, {high:{spec}}]"
     return f"{value:{spec}}{ends}"
 

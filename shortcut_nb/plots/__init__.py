@@ -9,6 +9,7 @@ from .grids import image_rows, perturbation_row
 from .heat import heat
 from .spectra import spectrum_plot
 from .style import CONDITIONS, LOOKS, OKABE_ITO, Look, looks, theme
+from .tiles import image_grid
 
 __all__ = [
     "CONDITIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "causal_graph",
     "heat",
     "curve_plot",
+    "image_grid",
     "image_rows",
     "interval_plot",
     "interval_table",

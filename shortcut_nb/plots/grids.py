@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -50,10 +51,9 @@ def image_rows(
         fig.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0.0, hspace=0.01)
         for line, (label, images) in zip(axes, rows.items(), strict=True):
             for i, ax in enumerate(line):
-                _bare(ax)
+                bare(ax)
                 if i < len(images):
-                    picture = images[i].detach().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
-                    ax.imshow(picture, interpolation="nearest")
+                    ax.imshow(to_hwc(images[i]), interpolation="nearest")
             line[0].set_ylabel(label, rotation=0, ha="right", va="center")
         for ax, heading in zip(axes[0], columns or (), strict=False):
             ax.set_title(heading, fontsize=9)
@@ -79,7 +79,12 @@ def perturbation_row(clean: Tensor, protected: Tensor, gain: float = GAIN) -> di
     return {f"difference ×{gain:g}": shown}
 
 
-def _bare(ax) -> None:  # noqa: ANN001
+def to_hwc(image: Tensor) -> np.ndarray:
+    """A picture (3, H, W) as matplotlib takes it: (H, W, 3) in [0, 1]."""
+    return image.detach().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def bare(ax) -> None:  # noqa: ANN001
     """No ticks, no frame; the label stays, which ``axis("off")`` would hide."""
     ax.set_xticks([])
     ax.set_yticks([])

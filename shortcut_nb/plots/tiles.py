@@ -1,0 +1,77 @@
+"""Many pictures with a name each: a grid of few columns, kin beside kin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..images import check_images
+from .grids import bare, to_hwc
+from .style import looks, theme
+
+COLUMNS = 5
+CELL = 1.4  # inches: 168 pixels at the resolution of saved figures
+
+
+def image_grid(
+    tiles: Mapping[str, Tensor],
+    families: Mapping[str, str] | None = None,
+    columns: int = COLUMNS,
+    title: str | None = None,
+    cell: float = CELL,
+) -> Figure:
+    """Draw one named tile per entry, row by row; kin stand beside each other.
+
+    Args:
+        tiles: name to (n, 3, H, W) float32 in [0, 1]; the n pictures stand below each other.
+        families: name to family, at most eight; written below the name, in the family's colour.
+            Tiles keep their order within a family, families that of first mention.
+        columns: tiles to a row.
+        title: above all rows.
+        cell: width of a picture in inches.
+
+    Raises:
+        ValueError: no tiles, bad pictures, or a tile without a family.
+    """
+    if not tiles:
+        raise ValueError("expected at least one tile, got none")
+    for name, images in tiles.items():
+        check_images(images, name=f"tile {name!r}")
+    if families is not None and (missing := [name for name in tiles if name not in families]):
+        raise ValueError(f"expected a family for each tile; {', '.join(missing)} have none")
+    order = _kin(list(tiles), families)
+    style = looks([families[name] for name in order]) if families else {}
+    high = max(len(images) * images.shape[-2] / images.shape[-1] for images in tiles.values())
+    wide, lines = min(columns, len(order)), -(-len(order) // columns)
+    with theme():
+        size = (wide * cell, lines * (high * cell + 0.42) + 0.35 * (title is not None))
+        fig = Figure(size, layout="compressed")
+        axes = fig.subplots(lines, wide, squeeze=False).ravel()
+        fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+        for ax in axes:
+            bare(ax)
+        for ax, name in zip(axes, order, strict=False):
+            ax.imshow(to_hwc(_stacked(tiles[name])), interpolation="nearest")
+            ax.set_title(name, fontsize=9)
+            if families:
+                look = style[families[name]]
+                ax.set_xlabel(families[name], fontsize=8, color=look.color)
+        if title:
+            fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def _kin(names: list[str], families: Mapping[str, str] | None) -> list[str]:
+    """Names by family, in order of first mention."""
+    if families is None:
+        return names
+    order = list(dict.fromkeys(families[name] for name in names))
+    return sorted(names, key=lambda name: order.index(families[name]))
+
+
+def _stacked(images: Tensor) -> Tensor:
+    """Pictures (n, 3, H, W) below each other, (3, n·H, W)."""
+    n, channels, height, width = images.shape
+    return images.permute(1, 0, 2, 3).reshape(channels, n * height, width)
