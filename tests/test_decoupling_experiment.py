@@ -210,3 +210,16 @@ def test_a_run_is_compared_with_the_larger_one():
     assert compare(pd.DataFrame(wrong), rows([-1, 1] * 3), ["piece"])["verdict"][0] == "undecided"
     with pytest.raises(AssertionError, match="nothing to check"):
         compare(pd.DataFrame(wrong).assign(piece="y"), rows(clear), ["piece"])
+
+
+def test_a_run_of_another_profile_is_shown_beside_the_larger_one():
+    mine = pd.DataFrame({"piece": ["x", "y"], "difference": [-0.1, 0.2]})
+    theirs = [{"piece": "x", "n": 6} | gap("difference", np.array([0.2] * 6), 1)]
+    table = compare(mine, theirs, ["piece"], strict=False).set_index("piece")
+    assert table.loc["x", ["here", "verdict", "asserted", "agrees"]].tolist() == [
+        -0.1, "confirmed", False, False,
+    ]  # fmt: skip
+    assert table.loc["y", ["verdict", "asserted", "agrees"]].tolist() == ["", False, ""]
+    for nothing in (pd.DataFrame(), pd.DataFrame({"piece": ["x"], "difference": [np.nan]})):
+        assert compare(nothing, theirs, ["piece"], strict=False).empty
+    assert compare(mine, [], ["piece"], strict=False)["here"].tolist() == [-0.1, 0.2]

@@ -1,7 +1,5 @@
 """The mismatch table on frames with known answers; the measures on the real miniature."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,7 @@ from scipy.stats import spearmanr
 from shortcut_nb.analysis.controls import KINDS
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.experiments import mismatch, shifts
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.shipped import Shipped, shipped
 from shortcut_nb.experiments.stages import Cell, Stages
 from shortcut_nb.metrics import psnr
 from shortcut_nb.plots.scatter import planes_plot, scatter_plot
@@ -117,7 +115,7 @@ def test_budgets_are_not_mixed():
 def test_report_can_be_read_back_and_checked(tmp_path):
     moved, scored = frames()
     mismatch.report(moved, scored, tmp_path)
-    content = json.loads((tmp_path / "mismatch.json").read_text())
+    content = shipped("mismatch", folder=tmp_path)
     assert {p["verdict"] for p in content["predictions"]} == {"confirmed", "refuted", "undecided"}
     assert len(content["points"]) == 30 and content["budgets"] == ["16/255"]
     assert (tmp_path / "mismatch_scatter.png").stat().st_size > 1000
@@ -129,6 +127,8 @@ def test_report_can_be_read_back_and_checked(tmp_path):
     )
     with pytest.raises(AssertionError, match="not as the larger run"):
         mismatch.beside(swapped, content)
+    elsewhere = Shipped(content, "mini", same=False)
+    assert not mismatch.beside(swapped, elsewhere)["asserted"].any()
 
 
 def test_points_join_those_that_are_there(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from shortcut_nb.experiments import results
 from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.profile import load_profile
+from shortcut_nb.results import write_result
 
 
 def test_the_page_is_up_to_date():
@@ -42,3 +44,26 @@ def test_marks_and_tables_must_match():
         results.filled(page.replace("<!-- /words -->", ""))
     with pytest.raises(ValueError, match="before its"):
         results.filled(page.replace("<!-- words -->", ""))
+
+
+def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world():
+    mini = load_profile("mini")
+    own = shipped("adaptive", mini, eps="16/255", subject="mini:held-out/7")
+    assert own.same and own.profile == "mini"
+    assert own.heading.startswith("measured on mini: ") and own.heading.endswith("16/255")
+    for other in (
+        shipped("adaptive", load_profile("sd21"), eps="16/255"),
+        shipped("adaptive", mini, eps="7/255"),
+        shipped("adaptive", mini, subject="photos/of/a/person"),
+        shipped("adaptive", mini.model_copy(update={"resolution": 32})),
+    ):
+        assert not other.same and other.profile == "mini" and dict(other) == dict(own)
+
+
+def test_a_profile_with_a_result_of_its_own_is_shown_that(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    content = {"eps": "11/255", "subjects": ["photos/anna"], "rows": []}
+    write_result("adaptive", content, "sd21")
+    found = shipped("adaptive", load_profile("sd21"), eps="11/255", subject="photos/bob")
+    assert found.same and found.heading == "measured on sd21: 1 subjects, 11/255"
+    assert not shipped("adaptive", load_profile("sd21"), subject="mini:held-out/0").same

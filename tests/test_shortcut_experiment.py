@@ -20,6 +20,7 @@ from shortcut_nb.experiments.predictions import (
     lead,
     predicted,
 )
+from shortcut_nb.experiments.shipped import Shipped
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import PROFILES, load_profile
 
@@ -172,7 +173,8 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
 
 
 def test_the_check_fails_on_a_wrong_sign():
-    content = {"eps": "16/255", "predictions": judged(frame(amount={"shuffled": -0.5}))}
+    rows = judged(frame(amount={"shuffled": -0.5}))
+    content = Shipped({"eps": "16/255", "predictions": rows}, "mini")
     table = shortcut.check(frame(subjects=1), content, "16/255").set_index(["claim", "score"])
     assert table.loc[(BASE, "texture"), "asserted"]
     assert FIRST not in {claim for claim, _ in table.index}
@@ -180,13 +182,14 @@ def test_the_check_fails_on_a_wrong_sign():
     assert table.loc[turned, "verdict"] == "refuted" and not table.loc[turned, "asserted"]
     with pytest.raises(AssertionError, match=BASE.replace("*", r"\*")):
         shortcut.check(frame(subjects=1, amount={"protected": -1.0}), content, "16/255")
-    few = {"eps": "16/255", "predictions": judged(frame(subjects=2))}
+    few = Shipped({"eps": "16/255", "predictions": judged(frame(subjects=2))}, "mini")
     turned_world = frame(subjects=1, amount={"protected": -1.0})
     assert not shortcut.check(turned_world, few, "16/255")["asserted"].any()
-    with pytest.raises(ValueError, match="8/255"):
-        shortcut.check(frame(subjects=1), content, "8/255")
+    assert not shortcut.check(turned_world, content, "8/255")["asserted"].any()
+    elsewhere = Shipped(content, "mini", same=False)
+    assert not shortcut.check(turned_world, elsewhere, "16/255")["asserted"].any()
     with pytest.raises(AssertionError, match="both"):
-        shortcut.check(frame(subjects=1), {"eps": "16/255", "predictions": []}, "16/255")
+        shortcut.check(frame(subjects=1), Shipped(content | {"predictions": []}, "mini"), "16/255")
 
 
 def arrow(cause, effect, claim="a claim", verdict="confirmed", low=0.5):

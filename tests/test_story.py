@@ -7,6 +7,7 @@ import pytest
 from shortcut_nb.experiments import story
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.profile import load_profile
 from shortcut_nb.results import write_result
 
 
@@ -71,8 +72,27 @@ def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
         story.check_claims(frame(LEVELS | {"protected": 0.9}, subjects=1), "16/255")
     write_result("story", {"claims": story.claims(frame(LEVELS, subjects=2))})
     assert not story.check_claims(frame(LEVELS | {"protected": 0.9}), "16/255")["asserted"].any()
-    with pytest.raises(ValueError, match="covers"):
-        story.check_claims(frame(LEVELS), "4/255")
+
+
+def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    people = {"subjects": ["mini:held-out/0"], "seeds": [0]}
+    write_result("story", people | {"claims": story.claims(frame(LEVELS))})
+    turned = frame(LEVELS | {"protected": 0.9}, subjects=1)
+    name = "protection lowers identity"
+    mini, photos = load_profile("mini"), "path/to/photos"
+    with pytest.raises(AssertionError, match=name):
+        story.check_claims(turned, "16/255", mini, "mini:held-out/7")
+    for profile, subject in ((load_profile("sd21"), photos), (mini, photos)):
+        table = story.check_claims(turned, "16/255", profile, subject)
+        assert table.columns.name == "measured on mini: 1 subjects, 1 seeds"
+        shown = table.set_index("claim").loc[name]
+        assert (shown["verdict"], shown["asserted"], shown["agrees"]) == ("confirmed", False, False)
+    other = story.check_claims(turned.assign(eps="4/255"), "4/255", mini).set_index("claim")
+    assert other.loc[name, "here"] == pytest.approx(0.9 - LEVELS["clean"])
+    assert other.loc[name, "verdict"] == "" and not other["asserted"].any()
 
 
 def test_what_bench_kept_gives_the_claims(tmp_path):

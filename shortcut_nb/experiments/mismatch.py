@@ -24,7 +24,7 @@ from ..results import OUT, write_result
 from . import matrix, strength
 from .report import about, joined, judge, paired, records
 from .shifts import MEASURES, all_shifts
-from .shipped import compare_judged, earlier, verdict
+from .shipped import Shipped, compare_judged, earlier, verdict
 
 HARMS = {"identity_fall": ("ims_missing", -1), "quality_fall": ("quality", -1),
          "texture_rise": ("texture", 1)}  # fmt: skip
@@ -194,16 +194,19 @@ def verdicts(rows: pd.DataFrame, correlated: list[dict]) -> list[dict]:
     return [row | {"verdict": verdict(row["holds"])} for row in found]
 
 
-def beside(rows: pd.DataFrame, content: dict) -> pd.DataFrame:
+def beside(rows: pd.DataFrame, content: Shipped) -> pd.DataFrame:
     """A run's own shifts beside the shipped ones (``mismatch.json``), by prediction and budget.
 
     See :func:`shortcut_nb.experiments.shipped.compare` for what is asserted.
+
+    Nothing is where the larger run was of another profile, or at other budgets.
 
     Raises:
         AssertionError: an asserted one has the other sign here, or nothing can be compared.
     """
     there = [row for row in content["predictions"] if row["kind"] == "difference"]
-    return compare_judged(differences(rows), there, ["prediction", "eps"])
+    table = compare_judged(differences(rows), there, ["prediction", "eps"], content.same)
+    return table.rename_axis(columns=content.heading)
 
 
 def main(

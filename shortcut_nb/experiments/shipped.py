@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..results import read_result
+from ..budget import Budget
+from ..profile import Profile, available_profiles, load_profile
+from ..results import available, read_result
 from .measured import FORMAT, Measurement
 from .report import judge
 
@@ -20,20 +22,77 @@ CLEAR = 0.25
 READ = ("story", "strength", "purification", "words", "decoupling")
 
 
-def shipped(name: str, profile: str = "mini", folder: str | Path | None = None) -> dict[str, Any]:
+class Shipped(dict[str, Any]):
+    """The tables of a measurement, beside which a run sets its own.
+
+    Attributes:
+        profile: the name of the profile that was measured.
+        same: whether the run is of that profile, budget and world of subjects, so that it can be
+            held to what was found; elsewhere outcomes are shown and not asserted.
+    """
+
+    def __init__(self, content: Mapping[str, Any], profile: str, same: bool = True) -> None:
+        super().__init__(content)
+        self.profile, self.same = profile, same
+
+    @property
+    def heading(self) -> str:
+        """What stands above its numbers, "measured on mini: 6 subjects, 2 seeds, 16/255"."""
+        parts = [f"{len(self[key])} {key}" for key in ("subjects", "seeds") if key in self]
+        parts += [str(self["eps"])] if "eps" in self else []
+        return f"measured on {self.profile}: {', '.join(parts)}"
+
+
+def shipped(
+    name: str,
+    profile: str | Profile = "mini",
+    folder: str | Path | None = None,
+    *,
+    eps: str | None = None,
+    subject: str | None = None,
+) -> Shipped:
     """What a measurement found; of one that `bench` kept, the tables that its module makes of it.
 
     Args:
+        profile: whose result; for a Profile that has none of the name, the miniature's.
         folder: where to look; None is the profile's results.
+        eps, subject: of the run beside which it is shown; None says that they do not matter.
 
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
     """
-    content = read_result(name, profile, folder)
-    if content.get("format") != FORMAT or name not in READ:
-        return content
-    module = import_module(f"{__package__}.{name}")
-    return module.content(Measurement.read(name, profile, folder))
+    run = profile if isinstance(profile, Profile) else None
+    named = profile if isinstance(profile, str) else profile.name
+    if run is not None and name not in available(named, folder):
+        named = "mini"
+    content = read_result(name, named, folder)
+    if content.get("format") == FORMAT and name in READ:
+        module = import_module(f"{__package__}.{name}")
+        content = module.content(Measurement.read(name, named, folder))
+    same = run is None or _is_profile(run, named)
+    return Shipped(content, named, same and _covers(content, eps, subject))
+
+
+def _is_profile(profile: Profile, named: str) -> bool:
+    """Whether a profile is the one of a name: its own models and settings, not another's."""
+    if named in available_profiles():
+        return profile == load_profile(named)
+    return profile.name == named
+
+
+def _covers(content: Mapping[str, Any], eps: str | None, subject: str | None) -> bool:
+    """Whether a run's budget was measured, and on subjects of its kind."""
+    budgets = [*content.get("budgets", ()), *([content["eps"]] if "eps" in content else ())]
+    if eps is not None and budgets and str(Budget.parse(eps)) not in budgets:
+        return False
+    worlds = {_world(name) for name in content.get("subjects", ())}
+    return subject is None or not worlds or _world(subject) in worlds
+
+
+def _world(subject: str) -> str:
+    """Where a subject comes from: "mini" of "mini:held-out/3", "" of a folder of photos."""
+    head, colon, _ = subject.partition(":")
+    return head if colon and "/" not in head else ""
 
 
 def whom(measured: Measurement) -> dict[str, Any]:
@@ -97,7 +156,11 @@ def with_gaps(table: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 
 def compare(
-    mine: pd.DataFrame, rows: Sequence[dict[str, Any]], by: Sequence[str], name: str = "difference"
+    mine: pd.DataFrame,
+    rows: Sequence[dict[str, Any]],
+    by: Sequence[str],
+    name: str = "difference",
+    strict: bool = True,
 ) -> pd.DataFrame:
     """Set a run's own differences beside those of the larger run; one row per ``by``.
 
@@ -108,35 +171,45 @@ def compare(
     Args:
         mine: columns ``by`` and ``name``.
         rows: the shipped rows, with what :func:`gap` says of ``name``, and ``n``.
+        strict: False asserts nothing, for a run of another profile or settings
+            (:attr:`Shipped.same`); what was measured here alone is then a row of its own.
 
     Raises:
         AssertionError: when an asserted difference has another sign here, or nothing is in both.
     """
     other = pd.DataFrame(rows)
-    keep = [*by, name, f"{name}_low", f"{name}_high", f"{name}_holds", f"{name}_weakest", "n"]
-    if not {*by, name} <= set(mine.columns) or not set(keep) <= set(other.columns):
+    ends = [f"{name}_{end}" for end in ("low", "high", "holds", "weakest")]
+    if strict and not (
+        {*by, name} <= set(mine.columns) and {*by, name, *ends, "n"} <= set(other.columns)
+    ):
         raise AssertionError(f"nothing to check: no {name} was measured both here and there")
-    here = mine.dropna(subset=[name])[[*by, name]].rename(columns={name: "here"})
-    both = here.merge(other.dropna(subset=[name])[keep], on=list(by))
-    if both.empty:
+    mine, other = mine.reindex(columns=[*by, name]), other.reindex(columns=[*by, name, *ends, "n"])
+    here = mine.dropna(subset=[name]).rename(columns={name: "here"})
+    both = here.merge(other.dropna(subset=[name]), on=list(by), how="inner" if strict else "left")
+    if strict and both.empty:
         raise AssertionError(f"nothing to check: no {name} was measured both here and there")
+    missing = both[name].isna()
     held = [verdict(x) for x in both.pop(f"{name}_holds")]
     # "weakest" is measured in the claimed direction; a refuted claim is never asserted.
     clear = both.pop(f"{name}_weakest") >= CLEAR * both[name].abs()
-    sure = pd.Series([x == "confirmed" for x in held]) & clear
-    both["verdict"], both["asserted"] = held, sure & (both["n"] >= ENOUGH_SUBJECTS)
-    both["agrees"] = both["here"] * both[name] > 0
-    wrong = both[both["asserted"] & ~both["agrees"]]
+    sure = pd.Series([x == "confirmed" for x in held], index=both.index) & clear
+    both["verdict"] = pd.Series(held, index=both.index).mask(missing, "")
+    both["asserted"] = sure & (both["n"] >= ENOUGH_SUBJECTS) & strict
+    both["agrees"] = (both["here"] * both[name] > 0).astype(object).mask(missing, "")
+    wrong = both[both["asserted"] & ~(both["here"] * both[name] > 0)]
     if len(wrong):
         raise AssertionError(f"not as the larger run found:\n{wrong.to_string()}")
     return both
 
 
 def compare_judged(
-    mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]], by: Sequence[str]
+    mine: Sequence[dict[str, Any]],
+    theirs: Sequence[dict[str, Any]],
+    by: Sequence[str],
+    strict: bool = True,
 ) -> pd.DataFrame:
     """:func:`compare` for rows that hold what :func:`.report.judge` says, named ``by``."""
     names = {end: f"difference_{end}" for end in ("low", "high", "holds", "weakest")}
     names["subjects"] = "n"
     renamed = [{names.get(key, key): held for key, held in row.items()} for row in theirs]
-    return compare(pd.DataFrame(mine), renamed, by)
+    return compare(pd.DataFrame(mine), renamed, by, strict=strict)

@@ -7,7 +7,7 @@ predictions were written first (``shortcut.yaml``). Resumable through the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from ..budget import Budget
 from ..lab import Lab
 from ..plots import Edge, SavedFigure, causal_graph, curve_plot, interval_plot, save_figure
 from ..profile import Profile, load_profile
@@ -27,7 +28,7 @@ from .mismatch import DIFFERENCES
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
 from .report import TITLES, WITH_NOISE, about, means, records
-from .shipped import compare_judged, shipped, verdict
+from .shipped import Shipped, compare_judged, shipped, verdict
 from .stages import Stages
 
 SCORES = WITH_NOISE
@@ -203,21 +204,22 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     )  # fmt: skip
 
 
-def check(frame: pd.DataFrame, content: Mapping[str, Any], eps: str) -> pd.DataFrame:
+def check(frame: pd.DataFrame, content: Shipped, eps: str) -> pd.DataFrame:
     """Set a run's own differences beside those of ``shortcut.json``; one row per prediction.
 
     See :func:`.shipped.compare` for what is asserted. The lead of the texture over the person is
     left out: a ratio of two checkpoints, which one training alone does not settle. It differed in
     sign between two runs of one subject, on one thread with 8 samples and on two with 4.
 
+    Nothing is asserted at another budget, or where the larger run was of another profile.
+
     Raises:
-        ValueError: the larger run had another budget.
         AssertionError: an asserted prediction has the wrong sign here, or none is in both.
     """
-    if content["eps"] != eps:
-        raise ValueError(f"shortcut.json was measured at {content['eps']}; got eps {eps!r}")
     mine = [row for row in judged(frame) if row["claim"] != FIRST]
-    return compare_judged(mine, content["predictions"], ["claim", "score"])
+    strict = content.same and Budget.parse(content["eps"]) == Budget.parse(eps)
+    table = compare_judged(mine, content["predictions"], ["claim", "score"], strict)
+    return table.rename_axis(columns=content.heading)
 
 
 def _draw_curves(steps: pd.DataFrame, eps: str, out: Path | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..budget import Budget
+from ..profile import Profile
 from .measured import Measurement
 from .report import WITH_NOISE, judge, means, paired
 from .shipped import compare_judged, shipped, whom
@@ -91,32 +92,28 @@ def _follows(frame: pd.DataFrame, score: str) -> list[dict]:
     return rows
 
 
-def established(eps: str) -> list[dict]:
-    """The claims that the shipped measurement established at a budget (the result "story").
-
-    Raises:
-        ValueError: when the shipped measurement does not cover this budget.
-    """
-    rows = shipped("story")["claims"]
-    eps = str(Budget.parse(eps))
-    have = sorted({row["eps"] for row in rows})
-    rows = [row for row in rows if row["eps"] == eps]
-    if not rows:
-        raise ValueError(f"the shipped measurement covers budgets {have}; got {eps!r}")
-    return [row for row in rows if row["holds"] is not None]
-
-
-def check_claims(frame: pd.DataFrame, eps: str) -> pd.DataFrame:
-    """Set a run's own differences beside the established ones; one row per claim.
+def check_claims(
+    frame: pd.DataFrame, eps: str, profile: Profile | None = None, subject: str | None = None
+) -> pd.DataFrame:
+    """Set a run's own differences beside the larger run's decided ones; one row per claim.
 
     ``here`` is this run's difference, ``difference`` the larger run's with interval and verdict.
-    See :func:`.shipped.compare` for what is asserted.
+    See :func:`.shipped.compare` for what is asserted; nothing is at a budget that the larger run
+    does not cover, nor in a run of another profile or on photos.
+
+    Args:
+        profile: of the run; None is the one that was measured.
+        subject: of the run, by its name.
 
     Raises:
         AssertionError: when an asserted claim has the wrong sign here, or nothing can be compared.
     """
-    mine = [row for row in claims(frame) if row["eps"] == eps]
-    return compare_judged(mine, established(eps), ["claim", "score"])
+    eps = str(Budget.parse(eps))
+    mine = [row for row in claims(frame) if str(Budget.parse(row["eps"])) == eps]
+    larger = shipped("story", profile or "mini", subject=subject)
+    theirs = [row for row in larger["claims"] if row["eps"] == eps and row["holds"] is not None]
+    table = compare_judged(mine, theirs, ["claim", "score"], larger.same and bool(theirs))
+    return table.rename_axis(columns=larger.heading)
 
 
 def content(measured: Measurement) -> dict[str, Any]:
