@@ -40,6 +40,34 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     return tuple(range(numbers[0])) if "," not in text else tuple(n for n in numbers)
 
 
+def people(given: list[str] | None) -> tuple[str, ...] | None:
+    """Subjects by name or folder; a text file's lines stand for it, folders from where it lies.
+
+    Raises:
+        UserError: a text file that is not there, cannot be read, or names nobody.
+    """
+    found: list[str] = []
+    for name in given or ():
+        path = Path(name).expanduser()
+        found += _listed(path) if path.suffix == ".txt" else [name]
+    return tuple(dict.fromkeys(found)) or None
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not a text file that can be read ({error}): write one folder of photos "
+            "or one name a line."
+        ) from None
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise UserError(f"{path} names no subject: write one folder of photos or name a line.")
+    beside = [path.parent / Path(name).expanduser() for name in names]
+    return [str(place) if place.is_dir() else name for name, place in zip(names, beside)]
+
+
 def bench(
     name: Annotated[str, typer.Argument(help="A question, or a YAML file of an experiment.")],
     plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing.")] = False,
@@ -48,8 +76,13 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="Ray: GPUs of each, e.g. 0.25.")] = 0.0,
     address: Annotated[str | None, typer.Option(help="Ray: a running cluster, e.g. auto.")] = None,
-    profile: Annotated[str, typer.Option(help="Profile name, or a YAML file.")] = "mini",
-    subject: Annotated[list[str] | None, typer.Option(help="These only; repeatable.")] = None,
+    profile: Annotated[
+        str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")
+    ] = "mini",
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(help="A name, a folder of photos, or a text file of them; repeatable."),
+    ] = None,
     subjects: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
@@ -120,7 +153,7 @@ def _open(
     from .experiments.run import Choice
     from .pipeline import Pipeline
 
-    chosen = Choice(tuple(subject) if subject else None, count, parse_seeds(seeds), n)
+    chosen = Choice(people(subject), count, parse_seeds(seeds), n)
     lab = Lab(profile)
     return open_experiment(name, lab.profile), Pipeline(lab), chosen
 

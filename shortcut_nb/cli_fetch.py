@@ -10,7 +10,7 @@ from shortcut_nb.cli_doors import doors
 
 
 def fetch(
-    profile: Annotated[str, typer.Argument(help="Profile name, or the path of a YAML file.")],
+    profile: Annotated[str, typer.Argument(help="A profile, sd21 or sd21:smoke, or a YAML file.")],
 ) -> None:
     """Fetch every model that a profile names, and check it; what was cut off goes on.
 

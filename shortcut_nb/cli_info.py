@@ -31,9 +31,10 @@ def names(kind: Kind) -> dict[str, str]:
     """Every name of a kind, with the first line of its description, sorted by name."""
     if kind is not Kind.profiles:
         return catalogue.names(kind.value)
-    from shortcut_nb.profile import available_profiles, load_profile
+    from shortcut_nb.profile import available_presets, available_profiles, load_profile
 
-    return {name: load_profile(name).description for name in available_profiles()}
+    found = {name: load_profile(name).description for name in available_profiles()}
+    return dict(sorted((found | available_presets()).items()))
 
 
 def list_names(

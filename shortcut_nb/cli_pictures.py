@@ -12,7 +12,7 @@ import typer
 from .catalogue import WITHOUT_MODELS
 from .cli_doors import doors, parse_params
 
-Profile = Annotated[str, typer.Option(help="Profile name, or the path of a YAML file.")]
+Profile = Annotated[str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")]
 Params = Annotated[
     list[str] | None,
     typer.Option("-p", "--param", help="A parameter, name=value; repeatable. See `list`."),

@@ -30,6 +30,17 @@ def report(
         from shortcut_nb.experiments.page import write_page
         from shortcut_nb.experiments.sources import report_of
 
-        page, frame = report_of(name, profile)
+        page, frame = report_of(name, _name(profile))
         path = write_page(page, out, frame)
         typer.echo(f"wrote {path}; Markdown, figures and numbers are beside it")
+
+
+def _name(profile: str) -> str:
+    """What a profile calls itself, which its results are kept under; or of one that is gone."""
+    from shortcut_nb.errors import MissingFile
+    from shortcut_nb.profile import load_profile
+
+    try:
+        return load_profile(profile).name
+    except MissingFile:
+        return profile

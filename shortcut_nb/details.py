@@ -74,7 +74,7 @@ def _source(thing: Any) -> str:
 def _profile(name: str) -> dict[str, Any]:
     from .profile import PROFILES, load_profile
 
-    profile = load_profile(name)
+    profile, base = load_profile(name), name.partition(":")[0]
     shown = profile.model_dump(exclude={"name", "description", "defaults"}, exclude_none=True)
     rows = [
         {"name": key, "default": value, "allowed": "see docs/models.md", "description": ""}
@@ -83,6 +83,6 @@ def _profile(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": profile.description,
-        "source": (PROFILES / f"{name}.yaml").relative_to(PACKAGE.parent).as_posix(),
+        "source": (PROFILES / f"{base}.yaml").relative_to(PACKAGE.parent).as_posix(),
         "parameters": rows,
     }

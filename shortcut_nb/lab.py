@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UserError
 from .models import Models, NoSuchModel
 from .notices import announce
-from .profile import Profile, available_profiles, load_profile
+from .profile import Profile, available_presets, available_profiles, load_profile
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch
     import pandas as pd
@@ -132,4 +132,5 @@ class Lab(Models):
 
 def _shipped(profile: Profile) -> bool:
     """Whether a profile is one of the package's own, whose defaults its tests check."""
-    return profile.name in available_profiles() and profile == load_profile(profile.name)
+    names = (*available_profiles(), *available_presets())
+    return profile.name in names and profile == load_profile(profile.name)

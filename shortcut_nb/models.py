@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -51,7 +52,7 @@ class Models:
     """Everything a profile names, opened when first used.
 
     Args:
-        profile: a name ("mini", "sd15", "sd21"), a YAML file, or a Profile.
+        profile: a name ("mini", "sd15", "sd21:smoke"), a YAML file, or a Profile.
         device: "cpu", "cuda", "cuda:1", …; None takes CUDA if there is one.
         autocast: dtype of UNet and VAE arithmetic, float32, bfloat16 or float16; None is
             :func:`shortcut_nb.modes.fast_dtype`.
@@ -273,8 +274,7 @@ class Models:
     @cached_property
     def diffusion(self) -> Diffusion:
         """The text-to-image model."""
-        ref = self._checked("diffusion")
-        return opening.open_diffusion(ref, self.device, self.autocast, self.profile.resolution)
+        return self._opened(self._checked("diffusion"))
 
     @cached_property
     def ensemble(self) -> dict[str, Diffusion]:
@@ -284,10 +284,13 @@ class Models:
         """
         found = {"diffusion": self.diffusion}
         for number, ref in enumerate(self.profile.ensemble):
-            found[f"ensemble:{number}"] = opening.open_diffusion(
-                ref, self.device, self.autocast, self.profile.resolution, lender=self.diffusion
-            )
+            found[f"ensemble:{number}"] = self._opened(ref, lender=self.diffusion)
         return found
+
+    def _opened(self, ref: ModelRef, lender: Diffusion | None = None) -> Diffusion:
+        size, at_once = self.profile.resolution, self.profile.pictures_at_once
+        model = opening.open_diffusion(ref, self.device, self.autocast, size, lender=lender)
+        return model if at_once is None else replace(model, at_once=at_once)
 
     @cached_property
     def clip(self) -> Clip:

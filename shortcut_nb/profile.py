@@ -6,8 +6,9 @@ unknown keys are refused.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -20,13 +21,17 @@ from .files import expand
 
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")
+PRESET = r"[a-z][a-z0-9-]*"
+PresetName = Annotated[str, Field(pattern=f"^{PRESET}$")]
 
 __all__ = [
     "MissingWeights",
     "ModelRef",
+    "Preset",
     "Profile",
     "PromptDefaults",
     "Sampling",
+    "available_presets",
     "available_profiles",
     "load_profile",
     "resolve",
@@ -72,6 +77,17 @@ class Sampling(Strict):
     guidance_scale: float = Field(default=7.5, ge=0, le=1000, allow_inf_nan=False, strict=True)
 
 
+class Preset(Strict):
+    """A shorter or longer setting of a profile: only what it changes.
+
+    Named after the profile, "sd21:smoke". ``defaults`` are laid over the profile's, name by name.
+    """
+
+    description: str = Field(min_length=1)
+    sampling: Sampling | None = None
+    defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 class Profile(Strict):
     """Everything an experiment needs to name; see profiles/*.yaml.
 
@@ -82,7 +98,9 @@ class Profile(Strict):
     distribution, which training on guided pictures would sharpen further with every step.
     `purifier` is the defence's own, a name or a chain; `subjects` are what experiments run on.
     `defaults` maps the name of an attack, purifier or trainer to its hyperparameters. Trained
-    weights of up to `keep_trained_mb` megabytes are kept in the store.
+    weights of up to `keep_trained_mb` megabytes are kept in the store. `pictures_at_once` is how
+    many the VAE takes at once; None is as many as :attr:`.diffusion.Diffusion.pictures_at_once`
+    says. `presets` are shorter settings of the same models.
     """
 
     name: str
@@ -106,6 +124,34 @@ class Profile(Strict):
     )
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
     keep_trained_mb: float = Field(default=500, ge=0)
+    pictures_at_once: int | None = Field(default=None, ge=1, strict=True)
+    presets: dict[PresetName, Preset] = Field(default_factory=dict)
+
+    def with_preset(self, name: str) -> Profile:
+        """This profile under a preset, called "NAME:PRESET" so that its results lie apart.
+
+        Raises:
+            UserError: no such preset.
+        """
+        if name not in self.presets:
+            have = ", ".join(f"{self.name}:{each}" for each in self.presets) or "none"
+            raise UserError(
+                f"profile {self.name} has no preset {name!r}; it has: {have}. Add one under "
+                "presets: in a YAML file of your own."
+            )
+        preset = self.presets[name]
+        defaults = self.defaults | {
+            each: self.defaults.get(each, {}) | changed for each, changed in preset.defaults.items()
+        }
+        return self.model_copy(
+            update={
+                "name": f"{self.name}:{name}",
+                "description": preset.description,
+                "sampling": preset.sampling or self.sampling,
+                "defaults": defaults,
+                "presets": {},
+            }
+        )
 
     def models(self) -> dict[str, ModelRef]:
         """Every model that is named, by role; further ones "ensemble:0", "purifier:NAME" and
@@ -136,21 +182,44 @@ def available_profiles() -> list[str]:
 def load_profile(name_or_path: str | Path | Profile) -> Profile:
     """Read and validate a profile by name ("mini") or by the path of a YAML file.
 
+    Either may name one of its presets: "sd21:smoke", "mine.yaml:smoke".
+
     Raises:
         FileNotFoundError: when there is no such profile.
-        ValueError: when the file is not valid YAML, or breaks the schema; names each wrong key.
+        ValueError: when the file is not valid YAML, or breaks the schema; names each wrong key; or
+            a preset that it does not have.
     """
     if isinstance(name_or_path, Profile):
         return name_or_path
     text = str(name_or_path)
-    path = (
-        PROFILES / f"{text}.yaml" if text in available_profiles() else expand(text, "the profile")
-    )
+    head, colon, preset = text.rpartition(":")
+    if colon and re.fullmatch(PRESET, preset) and _place(head).is_file():
+        return _read(_place(head)).with_preset(preset)
+    path = _place(text)
     if not path.is_file():
         raise MissingFile(
             f"expected a profile name ({', '.join(available_profiles())}) or the path of a YAML "
-            f"file; got {text!r}."
+            f"file, either with a preset ({', '.join(available_presets())}); got {text!r}."
         )
+    return _read(path)
+
+
+def available_presets() -> dict[str, str]:
+    """The presets of the profiles that come with the package, "sd21:smoke", with what each is."""
+    return {
+        f"{name}:{preset}": about.description
+        for name in available_profiles()
+        for preset, about in load_profile(name).presets.items()
+    }
+
+
+def _place(text: str) -> Path:
+    if text in available_profiles():
+        return PROFILES / f"{text}.yaml"
+    return expand(text, "the profile")
+
+
+def _read(path: Path) -> Profile:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

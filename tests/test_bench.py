@@ -14,6 +14,7 @@ from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
+from tests.tiny_sd_profile import save_photos
 
 QUESTION = {
     "question": "Does noise change anything?",
@@ -67,6 +68,18 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     assert "0 to make" in again.output and "4 to make" not in again.output
 
 
+def test_subjects_are_folders_of_photos_in_any_profile(place):
+    save_photos(place / "anna", number=1)
+    save_photos(place / "bob", number=1)
+    (place / "people.txt").write_text("# two of them\nanna\n\nmini:held-out/0\n")
+    words = [place / "noise.yaml", "--n", 1, "--subject", place / "people.txt"]
+    done = bench(place, *words, "--subject", place / "bob", "--out", place / "rows.csv")
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(place / "rows.csv", keep_default_na=False)
+    assert set(rows["subject"]) == {str(place / "anna"), str(place / "bob"), "mini:held-out/0"}
+    assert len(rows) == 2 * 3
+
+
 def test_a_failure_is_said_and_the_exit_code_says_so(place):
     (place / "store" / "protect").mkdir(parents=True, exist_ok=True)
     moved = (place / "store" / "protect").rename(place / "aside")
@@ -90,6 +103,8 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--executor", "dask", "--subjects", "1"], "serial, processes or ray"),
         (["benchmark", "--seeds", "x", "--plan"], "seeds read like"),
         (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
+        (["benchmark", "--subject", "nobody.txt", "--plan"], "one folder of photos"),
+        (["benchmark", "--subject", "no/such/folder", "--plan"], "no/such/folder"),
         (["benchmark", "--out", "/nowhere/at/all.csv"], "no folder"),
         (["benchmark", "--keep-trained", "much"], "a size reads"),
         (["old.yaml", "--save"], "which a notebook reads"),

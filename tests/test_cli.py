@@ -18,7 +18,7 @@ from shortcut_nb.cli_info import Kind
 from shortcut_nb.images import load_folder, save_folder
 from shortcut_nb.metrics import METRICS
 from shortcut_nb.personalize import TRAINERS
-from shortcut_nb.profile import available_profiles
+from shortcut_nb.profile import available_presets, available_profiles
 from shortcut_nb.purify import ALIASES, PURIFIERS
 from shortcut_nb.store import Recipe, Store
 
@@ -41,7 +41,8 @@ def test_module_and_script_are_the_same():
         text=True,
         check=True,
     )
-    assert sorted(json.loads(said.stdout)) == available_profiles()
+    expected = sorted((*available_profiles(), *available_presets()))
+    assert sorted(json.loads(said.stdout)) == expected and "sd21:smoke" in expected
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -73,6 +74,7 @@ def test_the_catalogue_is_what_is_registered(kind):
         ("trainers", "dreambooth", ["lr = 5e-07", "prompts = 'plain'", "dreambooth.py"]),
         ("metrics", "identity", ["cosine", "identity.py"]),
         ("profiles", "sd15", ["resolution = 512", "profiles/sd15.yaml"]),
+        ("profiles", "sd15:smoke", ["pictures in minutes", "profiles/sd15.yaml"]),
     ],
 )
 def test_one_thing_is_shown_with_its_parameters(kind, name, words):

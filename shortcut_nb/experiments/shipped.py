@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..budget import Budget
-from ..profile import Profile, available_profiles, load_profile
+from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
 from .measured import FORMAT, Measurement
 from .report import judge
@@ -75,7 +75,7 @@ def shipped(
 
 def _is_profile(profile: Profile, named: str) -> bool:
     """Whether a profile is the one of a name: its own models and settings, not another's."""
-    if named in available_profiles():
+    if named in (*available_profiles(), *available_presets()):
         return profile == load_profile(named)
     return profile.name == named
 

@@ -20,8 +20,11 @@ OUT = "folder for the numbers and the pictures; else the package's results/, and
 
 
 def folder_of(profile: str = "mini") -> Path:
-    """Where a profile's results lie: ``$SHORTCUT_NB_RESULTS``, else the package's own folder."""
-    return Path(os.environ.get("SHORTCUT_NB_RESULTS") or PACKAGE) / profile
+    """Where a profile's results lie: ``$SHORTCUT_NB_RESULTS``, else the package's own folder.
+
+    Those of a preset ("sd21:smoke") lie in a folder of their own, ``sd21-smoke``.
+    """
+    return Path(os.environ.get("SHORTCUT_NB_RESULTS") or PACKAGE) / profile.replace(":", "-")
 
 
 def available(profile: str = "mini", folder: str | Path | None = None) -> list[str]:
