@@ -23,7 +23,6 @@ from torch.utils._pytree import tree_iter
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from shortcut_nb.lab import Lab
-from shortcut_nb.lean import rounded_by_autocast
 from shortcut_nb.mini.pretrain import tokenizer
 from shortcut_nb.subjects import Subject
 from tests.tiny_sd import BETAS
@@ -64,11 +63,24 @@ class Counter(TorchDispatchMode):
     def _forget(self, key: int) -> None:
         self.live -= self.sizes.pop(key, 0)
 
-    @contextmanager
-    def stretch(self):
-        """The peak inside alone: what is alive now counts from the start."""
-        self.peak = self.live
-        yield
+    def leave(self, tensor) -> None:
+        """A tensor whose data has left the device, though the tensor itself lives on."""
+        self._forget(tensor.untyped_storage()._cdata)
+
+
+class Disk:
+    """Where MetaCloak's states lie: fake tensors have nothing that a file could hold."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, torch.Tensor]] = []
+
+    def save_file(self, state: dict[str, torch.Tensor], path) -> None:
+        assert {tensor.device.type for tensor in state.values()} == {"meta"}
+        path.write_text(str(len(self.states)))
+        self.states.append(state)
+
+    def load_file(self, path) -> dict[str, torch.Tensor]:
+        return self.states[int(path.read_text())]
 
 
 def in_float32(norm):
@@ -80,22 +92,31 @@ def in_float32(norm):
     return wrapped
 
 
-def move(module: Module, *args, **kwargs) -> Module:
-    """``Module.to`` for fake tensors: PyTorch's own cannot swap those that are watched."""
-    device, dtype, *_ = torch._C._nn._parse_to(*args, **kwargs)
-    for part in module.modules():
-        for held in (part._parameters, part._buffers):
-            for name, tensor in held.items():
-                if tensor is None:
-                    continue
-                kind = dtype if tensor.is_floating_point() else None
-                with torch.no_grad():
-                    moved = tensor.to(device or tensor.device, kind or tensor.dtype)
-                if moved is not tensor:
-                    wants = tensor.requires_grad
-                    is_weight = isinstance(tensor, Parameter)
-                    held[name] = Parameter(moved, requires_grad=wants) if is_weight else moved
-    return module
+def mover(counter: Counter):
+    """``Module.to`` for fake tensors, whose data cannot be put in place on another device.
+
+    PyTorch's own moves a parameter's data and keeps the parameter; here there is a new one, and the
+    data of the old has left the device, whoever still holds it.
+    """
+
+    def move(module: Module, *args, **kwargs) -> Module:
+        device, dtype, *_ = torch._C._nn._parse_to(*args, **kwargs)
+        for part in module.modules():
+            for held in (part._parameters, part._buffers):
+                for name, tensor in held.items():
+                    if tensor is None:
+                        continue
+                    kind = dtype if tensor.is_floating_point() else None
+                    with torch.no_grad():
+                        moved = tensor.to(device or tensor.device, kind or tensor.dtype)
+                    if moved is not tensor:
+                        wants = tensor.requires_grad
+                        is_weight = isinstance(tensor, Parameter)
+                        held[name] = Parameter(moved, requires_grad=wants) if is_weight else moved
+                        counter.leave(tensor)
+        return module
+
+    return move
 
 
 def copied(tensor, memo):
@@ -107,35 +128,21 @@ def copied(tensor, memo):
     return memo[id(tensor)]
 
 
-def slimming(pipe):
-    """:func:`shortcut_nb.lean.slimmed` for fake tensors, whose data cannot be put in place."""
-
-    @contextmanager
-    def slimmed(network: Module, dtype: torch.dtype):
-        slim = {
-            id(p): Parameter(p.detach().to(dtype), requires_grad=False)
-            for p in rounded_by_autocast(network)
-            if not p.requires_grad
-        }
-        for module in (*network.modules(), *pipe.unet.modules()):  # which share weights, or are one
-            for name, p in module._parameters.items():
-                module._parameters[name] = slim.get(id(p), p)
-        yield
-
-    return slimmed
-
-
 @contextmanager
 def fake_gpu():
     """A device that is not there; gives the counter."""
     with ExitStack() as stack:
-        stack.enter_context(patch.object(Module, "to", move))
         stack.enter_context(patch.object(torch.Tensor, "__deepcopy__", copied))
         stack.enter_context(patch.object(Parameter, "__deepcopy__", copied))
-        for place in ("shortcut_nb.lean.HOST", "shortcut_nb.attacks.aspl.HOST"):
-            stack.enter_context(patch(place, torch.device("meta")))
+        for place in ("lean", "attacks.aspl", "attacks.run"):
+            stack.enter_context(patch(f"shortcut_nb.{place}.HOST", torch.device("meta")))
+        disk = Disk()
+        for name in ("save_file", "load_file"):
+            place = f"shortcut_nb.attacks.metacloak.{name}"
+            stack.enter_context(patch(place, getattr(disk, name)))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         counter = stack.enter_context(Counter())
+        stack.enter_context(patch.object(Module, "to", mover(counter)))
         for norm in ("group_norm", "layer_norm"):
             kept = getattr(torch.nn.functional, norm)
             stack.enter_context(patch.object(torch.nn.functional, norm, in_float32(kept)))
@@ -215,12 +222,10 @@ FIT = {"steps": 1, **ONE}
 
 def count(kind: str, work: str, low_memory: bool = False) -> tuple[int, int]:
     """Peak bytes of one short run, and bytes of the models that were there before."""
-    with fake_gpu() as counter, ExitStack() as stack:
+    with fake_gpu() as counter:
         pipe = pipeline(kind)
         lab = Lab.from_pipeline(pipe)
         vars(lab)["diffusion"] = replace(lab.diffusion, autocast=torch.bfloat16)
-        for place in ("shortcut_nb.attacks.base", "shortcut_nb.personalize.trainer"):
-            stack.enter_context(patch(f"{place}.slimmed", slimming(pipe)))
         before = counter.live
         pictures = torch.rand(4, 3, 512, 512)
         if work == "sample":

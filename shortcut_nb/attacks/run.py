@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion, generators
+from ..lean import HOST
 from ..models import Models
 from ..subjects import Subject
 
@@ -127,9 +128,9 @@ def _weights(model: Diffusion) -> dict[str, dict[str, Tensor]]:
 
 
 def snapshot(model: Diffusion) -> dict[str, dict[str, Tensor]]:
-    """A copy of the trainable weights, on the CPU."""
+    """A copy of the trainable weights, in host memory."""
     return {
-        part: {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+        part: {k: v.detach().to(HOST, copy=True) for k, v in state.items()}
         for part, state in _weights(model).items()
     }
 
