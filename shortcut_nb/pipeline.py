@@ -22,6 +22,7 @@ from .analysis.clip_shift import clip_shift
 from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
 from .lab import Lab
 from .metrics import METRICS, psnr, ssim
+from .metrics.apart import distance_to
 from .metrics.frame import is_available
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
@@ -240,6 +241,23 @@ class Pipeline:
         inputs |= self._weights("clip", "detector", "faces", "identity", "measure:")
         recipe = self._recipe("probe", params, inputs)
         return Node(recipe, (drawn,), write, f"probe{drawn.about[6:]}")
+
+    def apart(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """Each sample's distance to what plain training on clean pictures draws of the same.
+
+        See :func:`.metrics.apart.distance_to`; the profile must name an identity encoder.
+        """
+        drawn = self.sample(subject, cell, seed, sheet, n)
+        clean = self.sample(subject, CLEAN, seed, Sheet(of=sheet.of), n)
+
+        def write(out: Payload) -> None:
+            images, references = (self.make(node).images("images") for node in (drawn, clean))
+            distance = distance_to(self.lab.identity, images, references)
+            out.save_json("columns", {"apart": distance.tolist()})
+
+        inputs: dict[str, Any] = {"samples": drawn.recipe, "clean": clean.recipe}
+        recipe = self._recipe("probe", {"probe": "apart"}, inputs | self._weights("identity"))
+        return Node(recipe, (drawn, clean), write, f"probe distance{drawn.about[6:]}")
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, means over set B.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
-from shortcut_nb.cells import Sheet
+from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments import executors
 from shortcut_nb.experiments.experiment import Experiment
@@ -252,3 +252,33 @@ def test_a_report_finds_the_samples_that_the_store_has(measured, tmp_path):
     empty = Pipeline(pipeline.lab, Store(tmp_path))
     assert kept_samples(SMALL, empty, result) == {} and not list(tmp_path.rglob("*.png"))
     assert page_of(result, found).pictures[0].name == "samples"
+
+
+def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, lab, tmp_path):
+    """Its reference, plain training on clean pictures, is made although no cell asks for it."""
+    pipeline, frame = measured
+    asked = SMALL.model_copy(update={"probes": ("apart",), "axes": {"attack": ["advdm"]}})
+    graph = graph_of(asked, Pipeline(lab, Store(tmp_path / "empty")))
+    planned = [graph.nodes[key].about for key in graph.missing]
+    assert sum(about.startswith("train") for about in planned) == 2
+    before = set(made(pipeline.store))
+    result = run(asked, pipeline, executor_of("serial", pipeline))
+    assert not result.failures
+    fresh = [entry for entry in pipeline.store.ls() if entry.key not in before]
+    assert [entry.stage for entry in fresh] == ["probe", "probe"]
+    subject, cell = lab.subject(frame.subject.iloc[0]), Cell(attack="advdm", eps="8/255")
+    drawn = pipeline.samples(subject, cell, n=2)
+    clean = pipeline.samples(subject, n=2)
+    vectors, others = lab.identity(drawn).double(), lab.identity(clean).double()
+    typical = (others[0] - others[1]).norm()
+    expected = [float((v - others).norm(dim=1).mean() / typical) for v in vectors]
+    own = result.frame[result.frame.sheet == "instance"]
+    assert own.apart.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_clean_training_is_at_its_own_distance(measured):
+    pipeline, _ = measured
+    asked = SMALL.model_copy(update={"probes": ("apart",), "axes": {"attack": ["none"]}})
+    result = run(asked, pipeline, executor_of("serial", pipeline))
+    own = result.frame[result.frame.sheet == "instance"]
+    assert own.apart.mean() == pytest.approx(1.0, rel=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -32,6 +32,8 @@ class Experiment(Record):
         subjects: how many of the profile's, or which.
         seeds: of attack, training and sampling.
         n: samples a sheet.
+        probes: further measures of each sheet; "apart" is the distance to what plain training on
+            clean pictures draws of the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -48,6 +50,7 @@ class Experiment(Record):
     subjects: int | tuple[str, ...] = 6
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
+    probes: tuple[Literal["apart"], ...] = ()
 
     @field_validator("contrasts", mode="before")
     @classmethod

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..cells import Cell, Sheet
+from ..cells import CLEAN, Cell, Sheet
 from ..errors import UserError
 from ..lab import Lab
 from ..pipeline import STAGES, Node, Pipeline
@@ -47,7 +47,7 @@ class Job:
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
-        if self.stage in ("sample", "probe"):
+        if self.stage in ("sample", "probe", "apart"):
             make = getattr(pipeline, self.stage)
             return make(subject, self.cell, self.seed, self.sheet, self.n)
         return getattr(pipeline, self.stage)(subject, self.cell, self.seed)
@@ -60,6 +60,11 @@ class Row:
     columns: dict[str, Any]
     scores: Node
     changes: Node
+    further: tuple[Node, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return self.scores, self.changes, *self.further
 
 
 @dataclass
@@ -131,18 +136,35 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in (experiment.sheets | cell.sheets).items():
                     job = Job("probe", name, cell, seed, how, n)
-                    _add(graph, pipeline, job, subject, place | {"sheet": sheet})
+                    apart = "apart" in experiment.probes
+                    _add(graph, pipeline, job, subject, place | {"sheet": sheet}, apart)
     return graph
 
 
 def _add(
-    graph: Graph, pipeline: Pipeline, job: Job, subject: Subject, labels: dict[str, Any]
+    graph: Graph,
+    pipeline: Pipeline,
+    job: Job,
+    subject: Subject,
+    labels: dict[str, Any],
+    apart: bool = False,
 ) -> None:
     scores = job.node(pipeline, subject)
     moved = pipeline.compare(subject, job.cell, job.seed)
-    graph.rows.append(Row(labels, scores, moved))
-    for node, stage in ((scores, "probe"), (moved, "compare")):
+    stages = {"probe": scores, "compare": moved}
+    further: tuple[Node, ...] = ()
+    if apart:
+        clean = replace(job, cell=CLEAN, sheet=Sheet(of=job.sheet.of))
+        _visit(graph, pipeline.store, pipeline.sample(subject, *_of(clean)), clean)
+        stages["apart"] = pipeline.apart(subject, *_of(job))
+        further = (stages["apart"],)
+    graph.rows.append(Row(labels, scores, moved, further))
+    for stage, node in stages.items():
         _visit(graph, pipeline.store, node, job, stage)
+
+
+def _of(job: Job) -> tuple[Cell, int, Sheet, int]:
+    return job.cell, job.seed, job.sheet, job.n
 
 
 def _visit(graph: Graph, store: Store, node: Node, job: Job, stage: str = "") -> None:
@@ -382,10 +404,13 @@ def _read(
     graph: Graph, pipeline: Pipeline, known: dict[str, Any]
 ) -> Iterator[tuple[Row, dict[str, Any], dict[str, float]]]:
     for row in graph.rows:
-        if not all(pipeline.store.has(node.recipe) for node in (row.scores, row.changes)):
+        if not all(map(pipeline.store.has, (node.recipe for node in row.nodes))):
             continue
         key = row.changes.recipe.key
         if key not in known:
             known[key] = pipeline.make(row.changes).json("values")
         entry: Entry = pipeline.make(row.scores)
-        yield row, {name: entry.json(name) for name in ("columns", "values")}, known[key]
+        scores = {name: entry.json(name) for name in ("columns", "values")}
+        for node in row.further:
+            scores["columns"] |= pipeline.make(node).json("columns")
+        yield row, scores, known[key]

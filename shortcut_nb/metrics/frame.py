@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..profile import Profile
+from . import apart
 from .base import Column, Metric
 
 FURTHER: dict[str, Column] = {
+    **apart.COLUMNS,
     "noise": Column("probability of noise, CLIP", better="lower"),
     "linf": Column("largest change", "grey levels", "lower"),
     "l2": Column("typical change", "grey levels", "lower"),

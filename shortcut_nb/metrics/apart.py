@@ -1,0 +1,45 @@
+"""How far samples are from what clean training would have drawn: no word and no noise is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .base import Column
+from .identity import IdentityEncoder
+
+COLUMNS = {"apart": Column("distance to clean training's samples, 1 = their own", better="lower")}
+
+
+def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) -> np.ndarray:
+    """Each picture's mean distance to the references, in units of their distance to each other.
+
+    1 is what another sample of the references' model has; 2 is twice as far. Distances are of the
+    encoder's unit vectors, Euclidean, so at most 2 before they are divided.
+
+    Args:
+        images: (n, 3, H, W) float32 in [0, 1].
+        references: (m, 3, H, W) with m ≥ 2: samples of the model trained on clean pictures.
+
+    Returns:
+        float64 (n,). A picture that is itself among the references is not compared with itself.
+
+    Raises:
+        ValueError: fewer than two references.
+    """
+    if len(references) < 2:
+        raise ValueError(
+            f"expected at least 2 reference pictures to know how far apart they are; "
+            f"got {len(references)}: draw more samples"
+        )
+    points, others = encoder(images).double(), encoder(references).double()
+    # The direct formula: the fast one rounds the distance of a point to itself.
+    exact = "donot_use_mm_for_euclid_dist"
+    own = torch.cdist(others, others, compute_mode=exact)
+    typical = own.sum() / (len(others) * (len(others) - 1))
+    distance = torch.cdist(points, others, compute_mode=exact)
+    itself = (images[:, None] == references[None]).flatten(2).all(2)
+    counted = (~itself).sum(1).clamp(min=1)
+    mean = distance.masked_fill(itself, 0.0).sum(1) / counted
+    return (mean / typical).numpy()
