@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +45,21 @@ WORK: list[tuple[str, str, str, str, dict[str, Any]]] = [
     ("LoRA, low", "personalize", "dreambooth-lora", "steps", {"low_memory": True, **ONE}),
     ("LoRA", "personalize", "dreambooth-lora", "steps", ONE),
 ]  # fmt: skip
-PURIFIERS = ("gaussian", "jpeg", "median", "quantise", "resize", "tvm", "vae")
+# Those that need no model beside the text-to-image model; a step is a whole set of four pictures.
+PURIFIERS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("gaussian", "jpeg", "median", "quantise", "resize", "tvm", "vae"), {}),
+    **dict.fromkeys(("ldiffpure", "eldiffpure"), {"steps": 10}),
+}
 
 
 def open_lab(kind: str, small: bool) -> Lab:
-    """A lab around random weights: the miniature's shape when small."""
-    if small:
-        return Lab("mini", device="cpu", autocast=torch.float32)
+    """A lab around random weights: on the GPU at full width, or on the CPU at small width."""
     torch.manual_seed(0)
-    with torch.device("cuda"):
-        pipe = pipeline(kind)
+    with torch.device("cpu" if small else "cuda"):
+        pipe = pipeline(kind, small)
     lab = Lab.from_pipeline(pipe)
-    vars(lab)["diffusion"] = replace(lab.diffusion, autocast=fast_dtype("cuda"))
+    dtype = torch.bfloat16 if small else fast_dtype("cuda")
+    vars(lab)["diffusion"] = replace(lab.diffusion, autocast=dtype)
     return lab
 
 
@@ -83,7 +87,8 @@ def measure(
         made = getattr(lab, makes)(name, **how, **{counts: n})
         return timed(lambda: (made.fit if makes == "personalize" else made)(subject))
 
-    run(1)  # loads kernels
+    if torch.cuda.is_available():
+        run(1)  # loads kernels
     first, _ = run(1)
     last, peak = run(1 + steps)
     return {"seconds_a_step": (last - first) / steps, "peak_bytes": peak}
@@ -109,7 +114,8 @@ def rows(kind: str, small: bool, until: float) -> list[dict[str, Any]]:
     """All measurements of a shape; those past a time are left out, and say so."""
     lab, found, steps = open_lab(kind, small), [], 1 if small else 3
     side = lab.diffusion.resolution
-    pictures = torch.rand(4, 3, side, side, generator=torch.Generator().manual_seed(0))
+    number = 2 if small else 4
+    pictures = torch.rand(number, 3, side, side, generator=torch.Generator().manual_seed(0))
     subject = Subject.from_images(pictures, "person", "sks", words=lab.profile.prompts)
 
     def row(name: str, work: Callable[[], dict[str, Any]]) -> None:
@@ -126,9 +132,10 @@ def rows(kind: str, small: bool, until: float) -> list[dict[str, Any]]:
         row(name, lambda how=how: measure(lab, subject, *how, steps))
         if name == "AdvDM" and "seconds_a_step" in found[-1]:
             found[-1]["of_its_floor"] = found[-1]["seconds_a_step"] / floor(lab, subject)
-    for name in PURIFIERS:
-        row(name, lambda name=name: dict(zip(
-            ("seconds_a_step", "peak_bytes"), timed(lambda: lab.purifier(name)(pictures))
+    for name, how in PURIFIERS.items():
+        row(name, lambda name=name, how=how: dict(zip(
+            ("seconds_a_step", "peak_bytes"),
+            timed(partial(lab.purifier(name, **how), pictures)),
         )))  # fmt: skip
     row("16 samples, 1 step", lambda: dict(zip(
         ("seconds_a_step", "peak_bytes"),
@@ -156,15 +163,15 @@ def as_table(found: list[dict[str, Any]], device: str) -> str:
 def main(words: list[str] | None = None) -> None:
     """Measure and write both files into $OUT."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="the miniature on the CPU")
+    parser.add_argument("--small", action="store_true", help="at small width on the CPU")
     parser.add_argument("--seconds", type=float, default=440, help="start nothing after this long")
     given = parser.parse_args(words)
     out = Path(os.environ.get("OUT", "."))
     if not given.small and not torch.cuda.is_available():
-        parser.error("there is no GPU here: add --small for the miniature on the CPU")
+        parser.error("there is no GPU here: add --small to try it on the CPU")
     until, found = time.monotonic() + given.seconds, []
-    device = "the CPU, the miniature" if given.small else torch.cuda.get_device_name()
-    for kind in ["mini"] if given.small else ["sd15", "sd21"]:
+    device = "the CPU, at small width" if given.small else torch.cuda.get_device_name()
+    for kind in ("sd15", "sd21"):
         found += rows(kind, given.small, until)
         out.mkdir(parents=True, exist_ok=True)
         (out / "gpu_memory.json").write_text(

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import Module, Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from shortcut_nb.lab import Lab
 from shortcut_nb.mini.pretrain import tokenizer
@@ -149,51 +149,69 @@ def fake_gpu():
         yield counter
 
 
-def pipeline(kind: str) -> StableDiffusionPipeline:
-    """Stable Diffusion 1.5's ("sd15") or 2.1's ("sd21") networks at full width."""
+def pipeline(kind: str, small: bool = False) -> StableDiffusionPipeline:
+    """Stable Diffusion 1.5's ("sd15") or 2.1's ("sd21") networks, with random weights.
+
+    Args:
+        small: a few thousand weights and 64 pixels; the same parts otherwise.
+    """
     second = kind == "sd21"
     words = tokenizer.build(merges=64)
-    width = 1024 if second else 768
-    text = CLIPTextModel(
+    width = 32 if small else 1024 if second else 768
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 16, 16) if small else (128, 256, 512, 512),
+        latent_channels=4,
+        layers_per_block=1 if small else 2,
+        norm_num_groups=4 if small else 32,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=64 if small else 512,
+    )
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder(second, width, words, small),
+        tokenizer=words,
+        unet=unet_of(second, width, small),
+        scheduler=DDIMScheduler(
+            **BETAS,
+            prediction_type="v_prediction" if second else "epsilon",
+            clip_sample=False,
+            steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def text_encoder(second: bool, width: int, words: CLIPTokenizer, small: bool) -> CLIPTextModel:
+    layers, heads = (2, 2) if small else (23, 16) if second else (12, 12)
+    return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=49408,
+            vocab_size=len(words) if small else 49408,
             hidden_size=width,
             intermediate_size=4 * width,
-            projection_dim=512 if second else 768,
-            num_hidden_layers=23 if second else 12,
-            num_attention_heads=16 if second else 12,
+            projection_dim=width if small or not second else 512,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
             hidden_act="gelu" if second else "quick_gelu",
             max_position_embeddings=77,
             bos_token_id=words.bos_token_id,
             eos_token_id=words.eos_token_id,
         )
     )
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        latent_channels=4,
-        layers_per_block=2,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        sample_size=512,
-    )
-    unet = UNet2DConditionModel(
-        sample_size=64,
+
+
+def unet_of(second: bool, width: int, small: bool) -> UNet2DConditionModel:
+    heads = (2, 2, 4, 4) if small else (5, 10, 20, 20)
+    return UNet2DConditionModel(
+        sample_size=8 if small else 64,
+        block_out_channels=(8, 8, 16, 16) if small else (320, 640, 1280, 1280),
+        layers_per_block=1 if small else 2,
+        norm_num_groups=4 if small else 32,
         cross_attention_dim=width,
-        attention_head_dim=(5, 10, 20, 20) if second else 8,
+        attention_head_dim=heads if second else 2 if small else 8,
         use_linear_projection=second,
-    )
-    prediction = "v_prediction" if second else "epsilon"
-    return StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text,
-        tokenizer=words,
-        unet=unet,
-        scheduler=DDIMScheduler(
-            **BETAS, prediction_type=prediction, clip_sample=False, steps_offset=1
-        ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
     )
 
 
