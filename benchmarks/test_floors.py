@@ -117,7 +117,7 @@ def test_step_against_a_surrogate(lab, name, record_property):
     parts, bar = AGAINST_SURROGATES[name]
     attack, run = lab.attack(name, eps="16/255"), Run.start(subject, lab, [0, 1, 2, 3])
     run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen, and encoded
-    run.made["still"] = latents_of(model, subject.images).mean
+    run.built["still"] = latents_of(model, subject.images).mean
     with frozen(*model.modules):
         objective = attack.objective(model, run)
         if name == "metacloak":

@@ -120,11 +120,11 @@ class Budget:
         Raises:
             ValueError: naming the worst picture and by how much it is over.
         """
-        found = linf_pixels(a, b)
-        worst = max(found, default=0)
+        distances = linf_pixels(a, b)
+        worst = max(distances, default=0)
         if worst > self.pixels:
             raise UserError(
-                f"expected at most {self} between the pictures; picture {found.index(worst)} "
+                f"expected at most {self} between the pictures; picture {distances.index(worst)} "
                 f"differs by {worst}/255. Call Budget.linf({self.pixels}).project_grid(x, "
                 "reference) before saving."
             )

@@ -23,11 +23,11 @@ FOLDERS = {
 
 def names(kind: str) -> dict[str, str]:
     """Every registered name of a kind (a key of FOLDERS) with its first line, sorted by name."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for path in sorted((PACKAGE / FOLDERS[kind]).glob("*.py")):
         tree = ast.parse(path.read_text("utf-8"), str(path))
-        found |= dict(_metrics(tree) if kind == "metrics" else _registered(tree))
-    return dict(sorted(found.items()))
+        descriptions |= dict(_metrics(tree) if kind == "metrics" else _registered(tree))
+    return dict(sorted(descriptions.items()))
 
 
 def _registered(tree: ast.Module) -> Iterator[tuple[str, str]]:

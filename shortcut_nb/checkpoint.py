@@ -20,9 +20,9 @@ FORMAT = "shortcut_nb checkpoint 1"
 
 def save_checkpoint(path: Path, mark: str, state: dict[str, Any]) -> None:
     """Write a state, atomically. ``mark`` stands for all that the state depends on."""
-    held = {"format": FORMAT, "mark": mark, "state": state}
+    content = {"format": FORMAT, "mark": mark, "state": state}
     with writing(path) as fresh:
-        torch.save(held, fresh)
+        torch.save(content, fresh)
 
 
 def load_checkpoint(path: Path, mark: str, depends: str) -> dict[str, Any]:
@@ -35,18 +35,18 @@ def load_checkpoint(path: Path, mark: str, depends: str) -> dict[str, Any]:
         ValueError: a file that is no checkpoint, was cut short, or has another mark.
     """
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
         raise UserError(
             f"{path} is not a checkpoint, or was cut short ({type(error).__name__}): delete it or "
             "name another file"
         ) from None
-    if not isinstance(held, dict) or held.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
             f"{path} is not a checkpoint of this version: delete it or name another file"
         )
-    if held["mark"] != mark:
+    if content["mark"] != mark:
         raise UserError(
             f"{path} is a checkpoint of another run ({depends}): delete it or name another file"
         )
-    return held["state"]
+    return content["state"]

@@ -75,10 +75,10 @@ def _profile(name: str) -> dict[str, Any]:
     from .profile import PROFILES, load_profile
 
     profile, base = load_profile(name), name.partition(":")[0]
-    shown = profile.model_dump(exclude={"name", "description", "defaults"}, exclude_none=True)
+    values = profile.model_dump(exclude={"name", "description", "defaults"}, exclude_none=True)
     rows = [
         {"name": key, "default": value, "allowed": "see docs/models.md", "description": ""}
-        for key, value in shown.items()
+        for key, value in values.items()
     ]
     return {
         "name": name,

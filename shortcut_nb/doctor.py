@@ -54,11 +54,11 @@ def lacks(profile: Profile | str | Path) -> dict[str, str]:
 
     Configurations, headers and digests of every part are read: an incomplete snapshot is found.
     """
-    found = {}
+    missing = {}
     for role, ref in load_profile(profile).models().items():
         if what := problem(ref):
-            found[role] = what
-    return found
+            missing[role] = what
+    return missing
 
 
 def problem(ref: ModelRef) -> str:

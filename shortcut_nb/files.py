@@ -60,17 +60,17 @@ def expand(path: str | Path, what: str = "path") -> Path:
     if "\0" in text:
         raise UserError(f"{what} must not contain a zero byte; got {text!r}.")
     try:
-        found = Path(text).expanduser()
+        place = Path(text).expanduser()
     except RuntimeError:
         raise UserError(f"{what} {text!r} names the home of a user that is not known.") from None
     try:
-        found.stat()
+        place.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        shown = text if len(text) < 100 else f"{text[:40]}…{text[-20:]}"
-        raise UserError(f"{what} {shown!r} cannot be reached: {reason(error)}.") from None
-    return found
+        short = text if len(text) < 100 else f"{text[:40]}…{text[-20:]}"
+        raise UserError(f"{what} {short!r} cannot be reached: {reason(error)}.") from None
+    return place
 
 
 def reason(error: BaseException) -> str:
@@ -84,11 +84,11 @@ def reason(error: BaseException) -> str:
 
 def cannot_write(path: Path, error: BaseException) -> CannotWrite:
     """The error for a place that cannot be written; it keeps the system's number."""
-    found = CannotWrite(
+    refusal = CannotWrite(
         f"{path} cannot be written: {reason(error)}. Name another place, or make room there."
     )
-    found.errno = getattr(error, "errno", None)
-    return found
+    refusal.errno = getattr(error, "errno", None)
+    return refusal
 
 
 def temporary(folder: Path) -> Path:

@@ -166,8 +166,8 @@ def read_folder(path: str | Path, size: int) -> tuple[Tensor, Listing]:
         MissingFile: when the folder is missing or holds no picture.
         UserError: when one of its pictures cannot be read.
     """
-    found = list_folder(path)
-    return torch.stack([load_picture(file, size) for file in found.files]), found
+    listing = list_folder(path)
+    return torch.stack([load_picture(file, size) for file in listing.files]), listing
 
 
 def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
@@ -179,18 +179,18 @@ def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
     Raises:
         MissingFile, UserError: see :func:`read_folder`.
     """
-    images, found = read_folder(path, size)
-    level = logging.WARNING if found.left_out else logging.INFO
+    images, listing = read_folder(path, size)
+    level = logging.WARNING if listing.left_out else logging.INFO
     log.log(
         level,
         "%s: %d pictures, each cut to its central square, %d x %d%s",
-        found.folder,
+        listing.folder,
         len(images),
         size,
         size,
-        found.remarks(),
+        listing.remarks(),
     )
-    return images, found.names
+    return images, listing.names
 
 
 def save_folder(

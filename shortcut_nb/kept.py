@@ -148,8 +148,8 @@ def _step(path: Path) -> int | None:
     import torch
 
     try:
-        held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        state = held.get("state", held)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = content.get("state", content)
         return int(state.get("done", state.get("step")))
     except Exception:  # whatever is wrong with it: the work starts anew
         return None

@@ -52,8 +52,8 @@ class Lab(Models):
         if preset not in ("profile", "paper"):
             raise UserError(f"preset must be 'profile' or 'paper'; got {preset!r}")
         cls = ATTACKS[name]
-        held = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
-        return BoundAttack(build(name, **(held | params)), self)
+        settings = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
+        return BoundAttack(build(name, **(settings | params)), self)
 
     def purifier(self, spec: str, class_name: str | None = None, **params: Any) -> BoundPurifier:
         """A purifier by name, or a chain ("jpeg+restorer"), each link with the profile's defaults.
@@ -80,9 +80,9 @@ class Lab(Models):
         from .settings import make
 
         cls = TRAINERS[name]
-        made = make(cls, self.profile.defaults.get(name, {}) | params)
-        made.admit(self.profile)
-        return BoundTrainer(made, self)
+        trainer = make(cls, self.profile.defaults.get(name, {}) | params)
+        trainer.admit(self.profile)
+        return BoundTrainer(trainer, self)
 
     def score(
         self, images: Tensor, subject: Any, metrics: Sequence[str] | None = None
@@ -115,7 +115,7 @@ class Lab(Models):
         from .metrics import METRICS
         from .metrics.frame import is_available
 
-        found, lacking = {}, []
+        usable, lacking = {}, []
         for name, metric in METRICS.items():
             if metric.needs == "originals" or not is_available(metric, self):
                 continue
@@ -124,10 +124,10 @@ class Lab(Models):
             except NoSuchModel:
                 lacking.append(name)
                 continue
-            found[name] = metric
+            usable[name] = metric
         if lacking:
             log.info("not measured, for want of a model: %s", ", ".join(lacking))
-        return found
+        return usable
 
 
 def _shipped(profile: Profile) -> bool:

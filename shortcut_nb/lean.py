@@ -36,15 +36,15 @@ class HostAdamW(torch.optim.AdamW):
     def _visit(self, parameter: Tensor, group: dict[str, Any]) -> None:
         if parameter.grad is None:
             return
-        held = self.state[parameter]
-        for name, value in held.items():
+        state = self.state[parameter]
+        for name, value in state.items():
             if _is_moment(value):
-                held[name] = value.to(parameter.device)
+                state[name] = value.to(parameter.device)
         self.param_groups = [{**group, "params": [parameter]}]
         super().step()
         for name, value in self.state[parameter].items():
             if _is_moment(value):
-                held[name] = value.to(HOST)
+                state[name] = value.to(HOST)
 
 
 def _is_moment(value: Any) -> bool:

@@ -165,26 +165,26 @@ def table(kind: str, card: int | None = None) -> list[str]:
     ]
     for work in WORKS:
         for low in (False, True):
-            found = need(kind, work, low)
-            if found is not None:
-                lines.append(_line(found, card))
+            needed = need(kind, work, low)
+            if needed is not None:
+                lines.append(_line(needed, card))
     return lines
 
 
-def _line(found: Need, card: int | None) -> str:
-    name = WORKS[found.work].name + (", low" if found.low_memory else "")
+def _line(needed: Need, card: int | None) -> str:
+    name = WORKS[needed.work].name + (", low" if needed.low_memory else "")
     numbers = (
-        (found.weights, 8),
-        (found.copies, 8),
-        (found.gradients, 7),
-        (found.states, 7),
-        (found.temporaries, 7),
-        (found.passes, 8),
-        (found.device, 8),
-        (found.host, 7),
-        (found.disk, 7),
+        (needed.weights, 8),
+        (needed.copies, 8),
+        (needed.gradients, 7),
+        (needed.states, 7),
+        (needed.temporaries, 7),
+        (needed.passes, 8),
+        (needed.device, 8),
+        (needed.host, 7),
+        (needed.disk, 7),
     )
     line = f"{name:<24}" + "".join(f"{value / GB:>{width}.1f}" for value, width in numbers)
     if card is not None:
-        line += "  fits" if found.device + MARGIN <= card else "  does not fit"
+        line += "  fits" if needed.device + MARGIN <= card else "  does not fit"
     return line

@@ -132,9 +132,9 @@ class Models:
 
             sets = subject_sets(str(source), self.profile.resolution)
             return Subject(str(source), *sets, who, rare, instance, plain)
-        found = split_folder(source, self.profile.resolution)
-        sets = (found.a, found.b, found.c)
-        return Subject(str(source), *sets, who, rare, instance, plain, files=found.files)
+        split = split_folder(source, self.profile.resolution)
+        sets = (split.a, split.b, split.c)
+        return Subject(str(source), *sets, who, rare, instance, plain, files=split.files)
 
     @property
     def base(self) -> str:
@@ -183,16 +183,16 @@ class Models:
         from .diffusion import open_pipeline
 
         model = open_pipeline(pipe, resolution=resolution)
-        given: dict[str, Any] = {
+        parts: dict[str, Any] = {
             "diffusion": model,
             "clip": clip,
             "identity": identity,
             "detector": detector,
             "faces": faces,
         }
-        given = {role: one for role, one in given.items() if one is not None}
+        parts = {role: one for role, one in parts.items() if one is not None}
         refs: dict[str, Any] = {
-            role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in given else None
+            role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in parts else None
             for role in LOADERS
         }
         profile = Profile(
@@ -202,10 +202,10 @@ class Models:
             sampling=sampling or Sampling(),
             **refs,
         )
-        made = cls(profile, model.device, model.autocast)
-        made._given = given
-        vars(made).update(given)  # what a cached property would have opened
-        return made
+        models = cls(profile, model.device, model.autocast)
+        models._given = parts
+        vars(models).update(parts)  # what a cached property would have opened
+        return models
 
     def require(self, roles: Iterable[str]) -> None:
         """Make sure that the profile names a model for each role, without opening any.
@@ -282,10 +282,10 @@ class Models:
 
         A folder without a VAE or a text encoder of its own uses the text-to-image model's.
         """
-        found = {"diffusion": self.diffusion}
+        ensemble = {"diffusion": self.diffusion}
         for number, ref in enumerate(self.profile.ensemble):
-            found[f"ensemble:{number}"] = self._opened(ref, lender=self.diffusion)
-        return found
+            ensemble[f"ensemble:{number}"] = self._opened(ref, lender=self.diffusion)
+        return ensemble
 
     def _opened(self, ref: ModelRef, lender: Diffusion | None = None) -> Diffusion:
         size, at_once = self.profile.resolution, self.profile.pictures_at_once
@@ -431,7 +431,7 @@ class Models:
 
 def _files_digest(folder: Path) -> str:
     files = file_digests(folder)
-    text = "\n".join(f"{name} {found}" for name, found in files.items())
+    text = "\n".join(f"{name} {digest}" for name, digest in files.items())
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -464,12 +464,12 @@ def device_of(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if count else "cpu")
     have = ", ".join(["'cpu'", *(f"'cuda:{i}'" for i in range(count))])
     try:
-        found = torch.device(device)
+        chosen = torch.device(device)
     except (RuntimeError, TypeError):
         raise UserError(f"device must be None or one of {have}; got {device!r}") from None
-    if found.type == "cuda" and (found.index or 0) >= count:
+    if chosen.type == "cuda" and (chosen.index or 0) >= count:
         raise UserError(f"there is no {device!r} on this machine: device may be {have}")
-    return found
+    return chosen
 
 
 def check_dtype(autocast: Any) -> torch.dtype:

@@ -53,7 +53,9 @@ class Output:
             yield fresh
             _flush(fresh)
             if self.folder.is_dir():
-                if not self.force and _held(self.folder):  # since the check, by somebody else
+                if not self.force and _existing_names(
+                    self.folder
+                ):  # since the check, by somebody else
                     raise AlreadyThere(
                         f"OUT {self.folder} was filled by something else while this worked. The "
                         "same command with a new folder goes on from what is kept."
@@ -111,11 +113,11 @@ def check_output(
     if folder.exists() and not folder.is_dir():
         raise CannotWrite(f"OUT must be a folder; {folder} is a file. Name another place.")
     _try_to_write(folder, max(names, key=len, default=record))
-    held = _held(folder)
-    if held and not force:
-        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+    existing = _existing_names(folder)
+    if existing and not force:
+        more = f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
         raise AlreadyThere(
-            f"OUT {folder} holds files already ({', '.join(held[:_NAMED])}{more}). Name a new "
+            f"OUT {folder} holds files already ({', '.join(existing[:_NAMED])}{more}). Name a new "
             "folder, or give --force to replace an earlier result and files of the same names."
         )
     room = shutil.disk_usage(_existing(folder)).free
@@ -146,13 +148,13 @@ def check_file(path: str | Path, force: bool = False, what: str = "the output") 
 
 def _apart(folder: Path, source: Path) -> None:
     """Refuse a folder for results that is the source, or lies inside it."""
-    ours, theirs = folder.resolve(), source.resolve()
-    if ours == theirs or (folder.exists() and source.exists() and folder.samefile(source)):
+    target, original = folder.resolve(), source.resolve()
+    if target == original or (folder.exists() and source.exists() and folder.samefile(source)):
         raise UserError(
             f"OUT is the folder of the source pictures, {folder}; they would be replaced. "
             "Name a new folder."
         )
-    if theirs in ours.parents:
+    if original in target.parents:
         raise UserError(
             f"OUT {folder} lies inside the source folder {source}; a later run would take results "
             "for photos. Name a folder outside of it."
@@ -167,13 +169,13 @@ def _existing(folder: Path) -> Path:
 
 def _try_to_write(folder: Path, name: str) -> None:
     """Write a file of that name for real, and leave nothing of it."""
-    made = []
+    created = []
     probe = temporary(folder)
     try:
         missing = [p for p in (folder, *folder.parents) if not os.path.lexists(p)]
         for part in reversed(missing):
             part.mkdir(exist_ok=True)
-            made.append(part)
+            created.append(part)
         sweep(folder)
         sweep(folder.parent)
         probe.mkdir()
@@ -183,11 +185,11 @@ def _try_to_write(folder: Path, name: str) -> None:
     finally:
         remove(probe)
         with suppress(OSError):  # another run may have put something there meanwhile
-            for part in reversed(made):
+            for part in reversed(created):
                 part.rmdir()
 
 
-def _held(folder: Path) -> list[str]:
+def _existing_names(folder: Path) -> list[str]:
     """The names of what a folder holds, hidden files left out; [] when it is not there."""
     if not folder.is_dir():
         return []

@@ -136,13 +136,13 @@ def list_folder(path: str | Path) -> Listing:
             left_out[item.name] = why
         else:
             files.append(item)
-    found = Listing(folder, tuple(files), left_out, _notes(files))
+    listing = Listing(folder, tuple(files), left_out, _notes(files))
     if not files:
         raise MissingFile(
-            f"expected pictures in {folder}; found none{found.remarks()}. "
+            f"expected pictures in {folder}; found none{listing.remarks()}. "
             f"Put files there that end in {', '.join(accepted)}."
         )
-    return found
+    return listing
 
 
 def _items(folder: Path) -> list[Path]:

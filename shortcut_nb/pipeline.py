@@ -417,7 +417,7 @@ def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tens
 def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
     """How far pictures are from the clean ones, means over pictures; see ``Pipeline.compare``."""
     have = lab.profile.models()
-    found = {
+    measured = {
         "linf": float((images - clean).abs().amax() * 255),
         "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
         "psnr": float(psnr(images, clean).mean()),
@@ -426,13 +426,13 @@ def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
     if "clip" in have:
         concept, noise = lab.profile.concepts[:2]
         moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
-        found["shift"] = float(moved["shift"].mean())
-        found["shift_projection"] = float(moved["shift_projection"].mean())
-        found["perceptual"] = float(lab.perceptual(images, clean).mean())
+        measured["shift"] = float(moved["shift"].mean())
+        measured["shift_projection"] = float(moved["shift_projection"].mean())
+        measured["perceptual"] = float(lab.perceptual(images, clean).mean())
     if "identity" in have:
         likeness = lab.identity(images) @ lab.identity.mean(clean)
-        found["likeness"] = float(likeness.mean())
-    return found
+        measured["likeness"] = float(likeness.mean())
+    return measured
 
 
 def table(entry: Entry) -> pd.DataFrame:

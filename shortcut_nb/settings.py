@@ -183,19 +183,19 @@ def allowed(hint: Any) -> str:
 
 
 def _bounds(parts: tuple[Any, ...]) -> Iterator[str]:
-    found: dict[type, Any] = {type(part): part for part in parts}
-    low, high = found.get(Ge), found.get(Le)
+    bounds: dict[type, Any] = {type(part): part for part in parts}
+    low, high = bounds.get(Ge), bounds.get(Le)
     if low and high and math.isfinite(high.le) and high.le < 1e6:
         yield f"from {_plain(low.ge)} to {_plain(high.le)}"
         return
     if low:
         yield f"at least {_plain(low.ge)}"
-    if Gt in found:
-        yield f"above {_plain(found[Gt].gt)}"
+    if Gt in bounds:
+        yield f"above {_plain(bounds[Gt].gt)}"
     if high:
         yield f"at most {_plain(high.le)}"
-    if Lt in found:
-        yield f"below {_plain(found[Lt].lt)}"
+    if Lt in bounds:
+        yield f"below {_plain(bounds[Lt].lt)}"
 
 
 def _plain(bound: Any) -> str:
@@ -204,10 +204,10 @@ def _plain(bound: Any) -> str:
 
 def parameters(cls: type) -> list[str]:
     """The names of a settings class's parameters."""
-    return [field.name for field in _shown(cls)]
+    return [field.name for field in _parameters(cls)]
 
 
-def _shown(cls: type) -> list[Field]:
+def _parameters(cls: type) -> list[Field]:
     """Fields that are parameters; those that many classes share (keyword only) last."""
     own = [field for field in fields(cls) if field.init and field.compare]
     return sorted(own, key=lambda field: bool(field.kw_only))
@@ -253,7 +253,7 @@ def describe(cls: type) -> list[dict[str, Any]]:
             "description": texts.get(field.name, ""),
             "source": owners.get(field.name, cls.__name__),
         }
-        for field in _shown(cls)
+        for field in _parameters(cls)
     ]
 
 
@@ -268,17 +268,17 @@ _ENTRY = re.compile(r"^(\w+(?:, \w+)*): (.*)$")
 
 def _descriptions(cls: type) -> dict[str, str]:
     """The "Args:" entries of a class and its bases, the nearest class's first."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         names: list[str] = []
         for line in _args(inspect.cleandoc(base.__doc__ or "").splitlines()):
             entry = None if line.startswith(" ") else _ENTRY.match(line)
             if entry:
                 names = entry.group(1).split(", ")
-                found |= dict.fromkeys(names, entry.group(2))
+                texts |= dict.fromkeys(names, entry.group(2))
             else:
-                found |= {name: f"{found[name]} {line.strip()}" for name in names}
-    return found
+                texts |= {name: f"{texts[name]} {line.strip()}" for name in names}
+    return texts
 
 
 def _args(lines: list[str]) -> list[str]:
@@ -286,13 +286,13 @@ def _args(lines: list[str]) -> list[str]:
     starts = [i for i, line in enumerate(lines) if line.strip() == "Args:"]
     if not starts:
         return []
-    found = []
+    entries = []
     for line in lines[starts[0] + 1 :]:
         if line.strip() and not line.startswith("    "):
             break
         if line.strip():
-            found.append(line[4:])
-    return found
+            entries.append(line[4:])
+    return entries
 
 
 def omitted(field: Field, owner: Any) -> bool:

@@ -117,9 +117,9 @@ def split_folder(folder: str | Path, size: int) -> FolderSets:
     """
     folder = expand(folder, "the folder of photos")
     if not has_sets(folder):
-        images, found = read_folder(folder, size)
-        _say(folder, f"{len(images)} pictures, each of them in sets A, B and C", size, [found])
-        return FolderSets(images, images.clone(), images.clone(), tuple(found.names))
+        images, listing = read_folder(folder, size)
+        _say(folder, f"{len(images)} pictures, each of them in sets A, B and C", size, [listing])
+        return FolderSets(images, images.clone(), images.clone(), tuple(listing.names))
     (a, b, c), listings = zip(*(read_folder(folder / name, size) for name in SETS), strict=True)
     counts = ", ".join(f"{name} {len(x)}" for name, x in zip(SETS, (a, b, c), strict=True))
     _say(folder, f"pictures in {counts}", size, listings)
@@ -127,8 +127,8 @@ def split_folder(folder: str | Path, size: int) -> FolderSets:
 
 
 def _say(folder: Path, used: str, size: int, listings: Sequence[Listing]) -> None:
-    level = logging.WARNING if any(found.left_out for found in listings) else logging.INFO
-    remarks = "".join(found.remarks() for found in listings)
+    level = logging.WARNING if any(listing.left_out for listing in listings) else logging.INFO
+    remarks = "".join(listing.remarks() for listing in listings)
     log.log(
         level, "%s: %s, cut to the central square, %d x %d%s", folder, used, size, size, remarks
     )

@@ -35,17 +35,17 @@ def is_tested(name: str, version: str | None) -> bool:
         return True
     low, high = map(Version, TESTED[name])
     try:
-        found = Version(Version(version).public)  # "2.14.1+cpu" is 2.14.1
+        installed_version = Version(Version(version).public)  # "2.14.1+cpu" is 2.14.1
     except InvalidVersion:
         return False
-    return found >= low and found.release[:2] <= high.release[:2]
+    return installed_version >= low and installed_version.release[:2] <= high.release[:2]
 
 
 def outside() -> list[str]:
     """One phrase for each library whose version was not tested: "diffusers 0.30 (tested: …)"."""
-    found = {name: installed(name) for name in TESTED}
+    versions = {name: installed(name) for name in TESTED}
     return [
         f"{name} {version} (tested: {' to '.join(TESTED[name])})"
-        for name, version in found.items()
+        for name, version in versions.items()
         if not is_tested(name, version)
     ]

@@ -132,11 +132,11 @@ def test_mtcnn_finds_the_face_that_the_others_find():
     cat = from_u8(torch.from_numpy(data.chelsea()).permute(2, 0, 1)[None].contiguous())
     left, top, right, bottom = MtcnnFinder().faces(ASTRONAUT)[0].box
     assert left < 225 < right and top < 115 < bottom and 60 < right - left < 120
-    assert MtcnnFinder().found(cat).tolist() == [False]
+    assert MtcnnFinder().detects(cat).tolist() == [False]
     assert MtcnnFinder(threshold=1.0)(ASTRONAUT).item() == -torch.inf
 
 
 def test_mtcnn_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
     with pytest.raises(UserError, match="--no-deps facenet-pytorch"):
-        MtcnnFinder().found(ASTRONAUT)
+        MtcnnFinder().detects(ASTRONAUT)

@@ -62,10 +62,10 @@ def test_faces_are_found_where_they_are_and_nowhere_else():
     face = HogFinder().faces(ASTRONAUT)[0]
     left, top, right, bottom = face.box
     assert left < 225 < right and top < 115 < bottom and 70 < right - left < 120
-    assert HogFinder().found(lfw(slice(0, 40))).mean() > 0.8
-    assert not HogFinder().found(lfw(slice(100, 140))).any()
-    assert HogFinder().found(CAT).tolist() == [False]
-    assert HogFinder(threshold=2.0).found(ASTRONAUT).tolist() == [False]
+    assert HogFinder().detects(lfw(slice(0, 40))).mean() > 0.8
+    assert not HogFinder().detects(lfw(slice(100, 140))).any()
+    assert HogFinder().detects(CAT).tolist() == [False]
+    assert HogFinder(threshold=2.0).detects(ASTRONAUT).tolist() == [False]
     assert HogFinder()(torch.cat([ASTRONAUT, torch.rand_like(ASTRONAUT)]))[1] == -torch.inf
 
 
@@ -73,7 +73,7 @@ def test_small_pictures_are_enlarged_and_boxes_are_in_their_own_pixels():
     small = interpolate(ASTRONAUT[..., 0:256, 100:356], (96, 96), mode="bicubic", antialias=True)
     left, top, right, bottom = HogFinder().faces(small.clamp(0, 1))[0].box
     assert 20 < left < right < 80 and 20 < top < bottom < 80
-    assert HogFinder(least=96).found(small.clamp(0, 1)).tolist() == [False]
+    assert HogFinder(least=96).detects(small.clamp(0, 1)).tolist() == [False]
 
 
 def test_the_chip_is_the_face_upright(encoder):

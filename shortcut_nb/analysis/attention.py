@@ -49,12 +49,12 @@ class Maps:
 class Recorder:
     """A diffusers attention processor that computes what the plain one does, and keeps the map.
 
-    ``held`` is the processor whose place it takes: Custom Diffusion keeps its trained projections
-    there, and not in the layer.
+    ``original`` is the processor whose place it takes: Custom Diffusion keeps its trained
+    projections there, and not in the layer.
     """
 
     maps: Maps = field(repr=False)
-    held: object = field(default=None, repr=False)
+    original: object = field(default=None, repr=False)
 
     def __call__(
         self,
@@ -66,8 +66,8 @@ class Recorder:
     ) -> Tensor:
         words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
-            attn.head_to_batch_dim(self._layer(attn, name)(given))
-            for name, given in (("to_q", hidden_states), ("to_k", words), ("to_v", words))
+            attn.head_to_batch_dim(self._layer(attn, name)(hidden))
+            for name, hidden in (("to_q", hidden_states), ("to_k", words), ("to_v", words))
         )
         probabilities = attn.get_attention_scores(query, key, attention_mask)
         self.maps.add(probabilities.detach(), len(hidden_states))
@@ -76,7 +76,7 @@ class Recorder:
         return last[1](last[0](out))
 
     def _layer(self, attn: Attention, name: str) -> Any:
-        return getattr(self.held, f"{name}_custom_diffusion", getattr(attn, name))
+        return getattr(self.original, f"{name}_custom_diffusion", getattr(attn, name))
 
 
 @contextmanager
@@ -91,8 +91,8 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
     before = unet.attn_processors
     unet.set_attn_processor(
         {
-            name: Recorder(maps, held) if name.endswith("attn2.processor") else held
-            for name, held in before.items()
+            name: Recorder(maps, processor) if name.endswith("attn2.processor") else processor
+            for name, processor in before.items()
         }
     )
     try:

@@ -55,11 +55,11 @@ def clip_shift(
     if axis.norm() < 1e-6:
         raise ValueError(f"expected prompts with different meanings, got {concept!r}, {noise!r}")
     axis = F.normalize(axis, dim=0)
-    found = clip.image(images)
-    similarity = found @ words.T
-    along, across = along_and_across(found, axis)
+    embedded = clip.image(images)
+    similarity = embedded @ words.T
+    along, across = along_and_across(embedded, axis)
     columns = {
-        "image": torch.arange(len(found)),
+        "image": torch.arange(len(embedded)),
         "concept_similarity": similarity[:, 0],
         "noise_similarity": similarity[:, 1],
         "concept_probability": (clip.scale * similarity).softmax(dim=-1)[:, 0],
@@ -74,7 +74,7 @@ def clip_shift(
             )
         before = clip.image(reference)
         before = before if paired else before.mean(dim=0, keepdim=True)
-        shift = found - before
+        shift = embedded - before
         along, across = along_and_across(shift, axis)
         change = shift @ words.T
         columns |= {

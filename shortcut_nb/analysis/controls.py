@@ -56,10 +56,10 @@ def at_psnr(
         one = images[i : i + 1]
         ladder = _ladder(kind, one, seed * 100_003 + i)
         done = _climb(ladder, partial(_rms, clean=one), _level(goal))
-        found = float(psnr(done, one)[0])
-        if abs(found - goal) > tolerance:
+        reached = float(psnr(done, one)[0])
+        if abs(reached - goal) > tolerance:
             raise ValueError(
-                f"{kind} cannot bring picture {i} to {goal:.1f} dB, the nearest is {found:.1f}: "
+                f"{kind} cannot bring picture {i} to {goal:.1f} dB, the nearest is {reached:.1f}: "
                 "ask for another PSNR, or allow a larger tolerance"
             )
         out.append(done)
@@ -98,13 +98,13 @@ def at_linf(kind: str, images: Tensor, pixels: int, seed: int = 0) -> Tensor:
 def _climb(ladder: Ladder, size: Callable[[Tensor], float], goal: float) -> Tensor:
     """The picture at the strength in [0, 1] where its size crosses the goal, from just below."""
 
-    def made(strength: float) -> Tensor:
+    def rung(strength: float) -> Tensor:
         return from_u8(to_u8(ladder(strength)))
 
-    if size(made(1.0)) <= goal:
-        return made(1.0)
-    found = bisect(lambda s: size(made(s)) - goal, 0.0, 1.0, xtol=FINEST / 2)
-    return min((made(found), made(max(0.0, found - FINEST))), key=lambda x: size(x) > goal)
+    if size(rung(1.0)) <= goal:
+        return rung(1.0)
+    strongest = bisect(lambda s: size(rung(s)) - goal, 0.0, 1.0, xtol=FINEST / 2)
+    return min((rung(strongest), rung(max(0.0, strongest - FINEST))), key=lambda x: size(x) > goal)
 
 
 def _ladder(kind: str, image: Tensor, seed: int) -> Ladder:

@@ -102,8 +102,8 @@ def _weighted(columns: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
         if len(columns) == 3:
             xz, yz, zz = (covariance[:, i, j] for i, j in ((0, 2), (1, 2), (2, 2)))
             xy, xx, yy = xy - xz * yz / zz, xx - xz**2 / zz, yy - yz**2 / zz
-        found = np.clip(xy / np.sqrt(xx * yy), -1, 1)
-    return np.where(np.minimum(xx, yy) > nothing, found, np.nan)
+        correlations = np.clip(xy / np.sqrt(xx * yy), -1, 1)
+    return np.where(np.minimum(xx, yy) > nothing, correlations, np.nan)
 
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

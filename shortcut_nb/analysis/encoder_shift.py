@@ -89,5 +89,5 @@ def check_matched(images: Tensor, clean: Tensor) -> None:
 
 
 def _frame(**columns: Tensor) -> pd.DataFrame:
-    held = {name: column.cpu().numpy() for name, column in columns.items()}
-    return pd.DataFrame({"image": range(len(next(iter(held.values())))), **held})
+    arrays = {name: column.cpu().numpy() for name, column in columns.items()}
+    return pd.DataFrame({"image": range(len(next(iter(arrays.values())))), **arrays})

@@ -34,14 +34,14 @@ def gradient_agreement(model: Diffusion, purifier: Any, images: Tensor) -> dict[
             '"differentiable", like "restorer"'
         )
 
-    def slope(x: Tensor, shown: Tensor) -> Tensor:
-        mean, _ = model.posterior(shown.clamp(0, 1))
+    def slope(x: Tensor, pictures: Tensor) -> Tensor:
+        mean, _ = model.posterior(pictures.clamp(0, 1))
         return torch.autograd.grad(mean.square().sum(), x)[0].flatten(1)
 
     x = images.clone().requires_grad_(True)
     full = slope(x, purifier.differentiable(x))
     ways = {"straight through": straight_through(purifier, x), "no purifier": x}
     return {
-        name: float(torch.cosine_similarity(slope(x, shown), full).mean())
-        for name, shown in ways.items()
+        name: float(torch.cosine_similarity(slope(x, pictures), full).mean())
+        for name, pictures in ways.items()
     }

@@ -70,13 +70,13 @@ def overlap(maps: Mapping[str, Tensor], where: Tensor) -> pd.DataFrame:
         ValueError: maps of other shapes.
     """
     rows = []
-    for word, found in maps.items():
-        if found.shape != where.shape:
+    for word, attended in maps.items():
+        if attended.shape != where.shape:
             raise ValueError(
                 f"expected maps of {word!r} of shape {tuple(where.shape)}; got "
-                f"{tuple(found.shape)}: make the noise map at the size of the attention maps"
+                f"{tuple(attended.shape)}: make the noise map at the size of the attention maps"
             )
-        for i, (one, two) in enumerate(zip(found.flatten(1), where.flatten(1), strict=True)):
+        for i, (one, two) in enumerate(zip(attended.flatten(1), where.flatten(1), strict=True)):
             flat = float(one.std()) < 1e-12 or float(two.std()) < 1e-12
             value = float("nan") if flat else float(spearmanr(one.cpu(), two.cpu()).statistic)
             rows.append({"word": word, "image": i, "correlation": value})

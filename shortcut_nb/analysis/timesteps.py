@@ -47,7 +47,7 @@ def timestep_losses(
         for t in timesteps:
             noise = draw_normal(latents.shape[1:], source)
             at = torch.full((len(images),), t)
-            said, empty = (
+            conditional, empty = (
                 model.denoising_loss(latents, at, noise, one[None].expand(len(images), -1, -1))
                 for one in context
             )
@@ -57,7 +57,7 @@ def timestep_losses(
                         "image": range(len(images)),
                         "timestep": t,
                         "draw": draw,
-                        "conditional": said.cpu().numpy(),
+                        "conditional": conditional.cpu().numpy(),
                         "unconditional": empty.cpu().numpy(),
                     }
                 )
@@ -81,9 +81,9 @@ def loss_grid(
     """
     return pd.concat(
         [
-            timestep_losses(model, images, prompt, **how).assign(model=name, pictures=shown)
+            timestep_losses(model, images, prompt, **how).assign(model=name, pictures=kind)
             for name, model in models.items()
-            for shown, images in pictures.items()
+            for kind, images in pictures.items()
         ],
         ignore_index=True,
     )

@@ -33,9 +33,9 @@ def traits(
     """
     if not kinds or not all(kinds):
         raise ValueError(f"expected kinds of traits with words in each; got {kinds!r}")
-    seen = clip.image(images).mean(0)
-    said = []
+    mean = clip.image(images).mean(0)
+    chosen = []
     for words in kinds:
-        likeness = clip.text([f"{prompt} with {word}" for word in words]) @ seen
-        said.append(words[int(likeness.argmax())])
-    return " and ".join(said)
+        likeness = clip.text([f"{prompt} with {word}" for word in words]) @ mean
+        chosen.append(words[int(likeness.argmax())])
+    return " and ".join(chosen)

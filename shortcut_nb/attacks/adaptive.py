@@ -23,8 +23,8 @@ from .run import Run
 def straight_through(work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``work(x)`` forward, the identity backward (BPDA, Athalye et al. 2018, section 4.1)."""
     with torch.no_grad():
-        made = work(x.detach().clamp(0, 1))
-    return x + (made - x).detach()
+        result = work(x.detach().clamp(0, 1))
+    return x + (result - x).detach()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +44,14 @@ class Through:
         return self.objective.direction
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
-        shown = []
+        cleaned = []
         for one, generator in zip(x.split(1), source, strict=True):
             drawn = int(torch.randint(1 << 30, (1,), generator=generator))
             purifier = reseeded(self.purifier, drawn)
-            shown.append(
+            cleaned.append(
                 purifier.differentiable(one) if self.full else straight_through(purifier, one)
             )
-        return self.objective(torch.cat(shown).clamp(0, 1), source, rows)
+        return self.objective(torch.cat(cleaned).clamp(0, 1), source, rows)
 
 
 def reseeded(purifier: Any, seed: int) -> Any:

@@ -62,15 +62,15 @@ class ASPL(SurrogateAttack):
 
     def arm(self, run: Run) -> None:
         self._park(run)
-        run.made["clean"] = {
+        run.built["clean"] = {
             name: latents_of(base, self.seen(run, run.subject.a))
             for name, base in self.bases(run.models).items()
         }
 
     def round(self, run: Run, number: int) -> Tensor:
-        found = [self._turn(run, name, number) for name in run.surrogates]
-        run.x = torch.stack([x for x, _ in found]).mean(0)
-        return torch.stack([values for _, values in found]).mean(0)
+        turns = [self._turn(run, name, number) for name in run.surrogates]
+        run.x = torch.stack([x for x, _ in turns]).mean(0)
+        return torch.stack([values for _, values in turns]).mean(0)
 
     def _turn(self, run: Run, name: str, number: int) -> tuple[Tensor, Tensor]:
         """One base model's part of a round: its pictures and its losses."""
@@ -78,7 +78,7 @@ class ASPL(SurrogateAttack):
         behind = number * self.perturbed_steps
         lookahead = self._lookahead(surrogate)
         self.trainee(run, name, lookahead, behind).run(
-            run.made["clean"][name], self.clean_steps, draw
+            run.built["clean"][name], self.clean_steps, draw
         )
         x, values = self._climb(run, lookahead)
         del lookahead  # one surrogate's gradients at a time in memory

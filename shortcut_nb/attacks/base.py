@@ -167,8 +167,8 @@ class Attack(Settings):
             else:
                 self.prepare(run)
             self.arm(run)
-            begun = started - run.seconds
-            for _ in self._rounds(run, begun, on_step):
+            start = started - run.seconds
+            for _ in self._rounds(run, start, on_step):
                 if path and (run.done % every == 0 or (keep and run.done == self.total)):
                     run.save(path, mark)
         if path and not keep:
@@ -182,7 +182,7 @@ class Attack(Settings):
             torch.cat(run.trace),
             self.config(),
             run.seeds,
-            time.monotonic() - begun,
+            time.monotonic() - start,
         )
 
     @contextmanager
@@ -192,12 +192,12 @@ class Attack(Settings):
         with frozen(*modules), checkpointed(*(modules if self.low_memory else ())):
             yield
 
-    def _rounds(self, run: Run, begun: float, on_step: OnStep | None) -> Iterator[int]:
+    def _rounds(self, run: Run, start: float, on_step: OnStep | None) -> Iterator[int]:
         """The rounds that are left, one after the other; their numbers."""
         for number in range(run.done, self.total):
             values = self.round(run, number)
             run.trace.append(values)
-            run.done, run.seconds = number + 1, time.monotonic() - begun
+            run.done, run.seconds = number + 1, time.monotonic() - start
             if on_step:
                 loss = {"loss": values.mean().item()} if values.numel() else {}
                 on_step(StepInfo(run.done, self.total, loss))

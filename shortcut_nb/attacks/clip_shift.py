@@ -55,6 +55,6 @@ class ClipShiftAttack(PGDAttack):
 
     def objective(self, run: Run) -> ClipShift:
         concepts = run.models.profile.concepts
-        said = [self.concept or concepts[0], self.noise or concepts[1]]
-        person, noise = run.models.clip.text(said)
+        texts = [self.concept or concepts[0], self.noise or concepts[1]]
+        person, noise = run.models.clip.text(texts)
         return ClipShift(run.models.clip, noise - person, self.direction)

@@ -19,13 +19,13 @@ def _ensemble(models: Models, count: int | None) -> dict[str, Diffusion]:
     Raises:
         ValueError: when the profile has not so many, or only one and ``count`` is None.
     """
-    found = models.ensemble
-    if count is None and len(found) == 1 or (count or 0) > len(found):
+    ensemble = models.ensemble
+    if count is None and len(ensemble) == 1 or (count or 0) > len(ensemble):
         raise UserError(
-            f"profile {models.profile.name} names {len(found)} text-to-image model(s): add some "
+            f"profile {models.profile.name} names {len(ensemble)} text-to-image model(s): add some "
             "under ensemble:, or ask for models=1"
         )
-    return dict(list(found.items())[:count])
+    return dict(list(ensemble.items())[:count])
 
 
 @register("e-aspl")

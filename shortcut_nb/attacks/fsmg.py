@@ -62,15 +62,15 @@ class FSMG(SurrogateAttack):
             run.surrogates[name] = model
 
     def arm(self, run: Run) -> None:
-        run.made["objectives"] = {
+        run.built["objectives"] = {
             name: self.objective(model, run) for name, model in run.surrogates.items()
         }
 
     def round(self, run: Run, number: int) -> Tensor:
-        found = []
-        for name, objective in run.made["objectives"].items():
+        turns = []
+        for name, objective in run.built["objectives"].items():
             with frozen(*run.surrogates[name].modules):
-                found.append(
+                turns.append(
                     pgd(
                         objective,
                         run.x,
@@ -83,8 +83,8 @@ class FSMG(SurrogateAttack):
                         chunk=self.chunk,
                     )
                 )
-        run.x = torch.stack([x for x, _ in found]).mean(0)
-        return torch.stack([values for _, values in found]).mean(0)
+        run.x = torch.stack([x for x, _ in turns]).mean(0)
+        return torch.stack([values for _, values in turns]).mean(0)
 
 
 @register("t-fsmg")

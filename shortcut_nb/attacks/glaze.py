@@ -75,16 +75,16 @@ class Glaze(Attack):
         )
 
     def arm(self, run: Run) -> None:
-        run.made["perceptual"] = distance = run.models.perceptual
+        run.built["perceptual"] = distance = run.models.perceptual
         with torch.no_grad():
-            run.made["reference"] = distance.activations(run.clean)
-        run.made["x"] = x = run.x.detach().clone().requires_grad_(True)
-        run.made["adam"] = torch.optim.Adam([x], lr=self.lr)
+            run.built["reference"] = distance.activations(run.clean)
+        run.built["x"] = x = run.x.detach().clone().requires_grad_(True)
+        run.built["adam"] = torch.optim.Adam([x], lr=self.lr)
         if run.kept["adam"] is not None:
-            run.made["adam"].load_state_dict(run.kept["adam"])
+            run.built["adam"].load_state_dict(run.kept["adam"])
 
     def round(self, run: Run, number: int) -> Tensor:
-        x, adam = run.made["x"], run.made["adam"]
+        x, adam = run.built["x"], run.built["adam"]
         adam.zero_grad(set_to_none=True)
         values = torch.zeros(len(x))
         step = self.chunk or len(x)
@@ -112,7 +112,7 @@ class Glaze(Attack):
         goal = mean + std * noise
         scale = model.scaling  # the published latents are not scaled
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
-        distance, reference = run.made["perceptual"], run.made["reference"]
+        distance, reference = run.built["perceptual"], run.built["reference"]
         apart = distance.between(distance.activations(x), [layer[rows] for layer in reference])
         apart = apart - self.perceptual
         return latent + self.weight * apart.clamp_min(0).to(latent.device)

@@ -46,12 +46,12 @@ class Transformed:
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         low, high = self.sigma
-        shown = []
+        transformed = []
         for one, generator in zip(x, source, strict=True):
             sigma, dice = torch.rand(2, generator=generator).tolist()
             one = gaussian_blur(one, [self.kernel] * 2, [low + (high - low) * sigma] * 2)
-            shown.append(hflip(one) if dice < self.flip else one)
-        return self.objective(torch.stack(shown).clamp(0, 1), source, rows)
+            transformed.append(hflip(one) if dice < self.flip else one)
+        return self.objective(torch.stack(transformed).clamp(0, 1), source, rows)
 
 
 @register("metacloak")

@@ -39,9 +39,9 @@ class LatentTerm(Protocol):
         ...
 
 
-def pick(held: Tensor, rows: slice) -> Tensor:
+def pick(values: Tensor, rows: slice) -> Tensor:
     """The rows of something held per picture, or the one row that is held for all."""
-    return held if len(held) == 1 else held[rows]
+    return values if len(values) == 1 else values[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,8 @@ class DenoisingLoss:
         else:
             allowed = self.timesteps[rows]
             drawn = [
-                held[torch.randint(0, len(held), (1,), generator=g)]
-                for held, g in zip(allowed, source, strict=True)
+                timesteps[torch.randint(0, len(timesteps), (1,), generator=g)]
+                for timesteps, g in zip(allowed, source, strict=True)
             ]
         return noise, torch.cat(drawn)
 

@@ -52,11 +52,11 @@ class PGDAttack(Attack):
             run.x = start_uniform(run.clean, self.budget, run.source)
 
     def arm(self, run: Run) -> None:
-        run.made["objective"] = self.objective(run)
+        run.built["objective"] = self.objective(run)
 
     def round(self, run: Run, number: int) -> Tensor:
         run.x, values = pgd(
-            run.made["objective"],
+            run.built["objective"],
             run.x,
             run.clean,
             self.budget,

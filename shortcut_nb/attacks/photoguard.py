@@ -77,11 +77,11 @@ class EditDistance:
         z = scheduler.add_noise(z, noise, times[:1].expand(len(z)))
         context = self.context.repeat_interleave(len(z), 0)
         for t in times:
-            shown = torch.cat([z] * len(self.context))
-            guess = model.denoise(shown, t, context)
+            doubled = torch.cat([z] * len(self.context))
+            guess = model.denoise(doubled, t, context)
             if len(self.context) == 2:
-                empty, said = guess.chunk(2)
-                guess = empty + self.guidance_scale * (said - empty)
+                empty, conditional = guess.chunk(2)
+                guess = empty + self.guidance_scale * (conditional - empty)
             extra = draw_normal(z.shape[1:], source).to(z.device) if self.eta > 0 else None
             z = scheduler.step(guess, t, z, eta=self.eta, variance_noise=extra).prev_sample
         away = 2 * (model.draw(z) - self.target.to(z.device))

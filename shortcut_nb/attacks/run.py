@@ -32,7 +32,7 @@ class Run:
         surrogates: models being fine-tuned, by the name of the base model each came from.
         kept: whatever else must survive a restart (tensors, numbers, dictionaries of them).
         fixed: the same, but never changed after ``prepare``: written once, to a file of its own.
-        made: what is built anew from the rest, such as an objective; not saved.
+        built: what is made anew from the rest, such as an objective; not saved.
         path: of the checkpoint; None keeps none.
     """
 
@@ -45,7 +45,7 @@ class Run:
     surrogates: dict[str, Diffusion] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
-    made: dict[str, Any] = field(default_factory=dict)
+    built: dict[str, Any] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
     path: Path | None = None
@@ -71,9 +71,9 @@ class Run:
             "surrogates": {name: _weights(model) for name, model in self.surrogates.items()},
             "kept": self.kept,
         }
-        if self.fixed and not self.made.get("fixed written"):
+        if self.fixed and not self.built.get("fixed written"):
             save_checkpoint(_beside(path), mark, self.fixed)
-            self.made["fixed written"] = True
+            self.built["fixed written"] = True
         save_checkpoint(path, mark, state)
 
     @staticmethod
@@ -87,9 +87,9 @@ class Run:
     def room(self) -> Path:
         """A folder for files of the run: beside the checkpoint, or one that goes with the run."""
         if self.path is None:
-            if "room" not in self.made:
-                self.made["room"] = TemporaryDirectory(prefix="shortcut_nb-")
-            return Path(self.made["room"].name)
+            if "room" not in self.built:
+                self.built["room"] = TemporaryDirectory(prefix="shortcut_nb-")
+            return Path(self.built["room"].name)
         _room(self.path).mkdir(parents=True, exist_ok=True)
         return _room(self.path)
 
@@ -105,11 +105,11 @@ class Run:
         state = load_checkpoint(path, mark, DEPENDS)
         if _beside(path).exists():
             self.fixed = load_checkpoint(_beside(path), mark, DEPENDS)
-            self.made["fixed written"] = True
+            self.built["fixed written"] = True
         self.x, self.trace, self.kept = state["x"], state["trace"], state["kept"]
         self.done, self.seconds = state["done"], state["seconds"]
-        for generator, held in zip(self.source, state["source"], strict=True):
-            generator.set_state(held)
+        for generator, saved_state in zip(self.source, state["source"], strict=True):
+            generator.set_state(saved_state)
         for name, weights in state["surrogates"].items():
             self.surrogates[name] = load_weights(fresh(self, name), weights)
 

@@ -31,13 +31,13 @@ class Features:
 
     def of(self, call: Callable[[], T]) -> tuple[T, list[Tensor]]:
         """What ``call()`` returns, and the features it caused."""
-        seen: list[Tensor] = []
+        features: list[Tensor] = []
         hooks = [
-            block.conv2.register_forward_hook(lambda *held: seen.append(held[-1]))
+            block.conv2.register_forward_hook(lambda *arguments: features.append(arguments[-1]))
             for block in self.blocks
         ]
         try:
-            return call(), seen
+            return call(), features
         finally:
             for hook in hooks:
                 hook.remove()
@@ -63,9 +63,9 @@ class FeatureInterference(DenoisingLoss):
         with torch.no_grad():
             still = pick(self.still, rows)
             _, reference = features.of(lambda: self.model.predict(still, t, noise, context))
-        (guess, truth, _), seen = features.of(lambda: self.model.predict(z, t, noise, context))
+        (guess, truth, _), layers = features.of(lambda: self.model.predict(z, t, noise, context))
         loss = self.weighted((guess - truth).square().flatten(1).mean(1), t)
-        for a, b in zip(seen, reference, strict=True):
+        for a, b in zip(layers, reference, strict=True):
             loss = loss + self.weight * (a - b).float().square().flatten(1).mean(1)
         return loss
 
@@ -115,7 +115,7 @@ class SimAC(ASPL):
     def arm(self, run: Run) -> None:
         super().arm(run)
         if self.interferes:
-            run.made["still"] = latents_of(run.models.diffusion, run.clean, self.chunk or 16).mean
+            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk or 16).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]
@@ -125,7 +125,7 @@ class SimAC(ASPL):
             model,
             context,
             timesteps=chosen,
-            still=run.made["still"],
+            still=run.built["still"],
             weight=self.feature_weight,
             snr_gamma=self.snr_gamma,
         )

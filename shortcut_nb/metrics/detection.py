@@ -30,8 +30,8 @@ class Detector(PictureNetwork):
 
     def __post_init__(self) -> None:
         if "person" not in self.model.config.label2id:
-            got = ", ".join(map(str, self.model.config.label2id))
-            raise ValueError(f'expected a model with the label "person", got {got}')
+            labels = ", ".join(map(str, self.model.config.label2id))
+            raise ValueError(f'expected a model with the label "person", got {labels}')
 
     def __call__(self, images: Tensor) -> Tensor:
         """Probability (n,) in [0, 1] that a picture (n, 3, H, W) in [0, 1] shows a person."""
@@ -41,7 +41,7 @@ class Detector(PictureNetwork):
     def _person(self, logits: Tensor, person: int) -> Tensor:
         return logits.softmax(dim=-1)[:, person]
 
-    def found(self, images: Tensor) -> np.ndarray:
+    def detects(self, images: Tensor) -> np.ndarray:
         """Whether a face was found, (n,) bool."""
         return self(images).numpy() >= self.threshold
 

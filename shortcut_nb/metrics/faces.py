@@ -102,7 +102,7 @@ class HogFinder:
         scores = [-np.inf if face is None else face.score for face in self.faces(images)]
         return torch.tensor(scores, dtype=torch.float32)
 
-    def found(self, images: Tensor) -> np.ndarray:
+    def detects(self, images: Tensor) -> np.ndarray:
         """Whether a face was found, (n,) bool."""
         return np.array([face is not None for face in self.faces(images)], dtype=bool)
 

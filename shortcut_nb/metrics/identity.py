@@ -86,10 +86,12 @@ class IdentityMatch:
         references = need_references("identity", "clean pictures of the person", references)
         cosine = (self.encoder(images) @ self.encoder.mean(references)).clamp(-1, 1)
         score = cosine.numpy().astype(np.float64)
-        found = np.ones(len(score), bool) if self.detector is None else self.detector.found(images)
+        detected = (
+            np.ones(len(score), bool) if self.detector is None else self.detector.detects(images)
+        )
         return {
-            "ims": np.where(found, score, np.nan),
-            "ims_missing": np.where(found, score, self.missing),
+            "ims": np.where(detected, score, np.nan),
+            "ims_missing": np.where(detected, score, self.missing),
         }
 
 
@@ -102,10 +104,10 @@ def summarise(columns: dict[str, np.ndarray]) -> dict[str, float]:
 
     Takes what :class:`IdentityMatch` returned. ``ims`` is NaN when no face was found at all.
     """
-    found = ~np.isnan(columns["ims"])
+    detected = ~np.isnan(columns["ims"])
     return {
-        "detection_rate": float(found.mean()),
-        "ims": float(columns["ims"][found].mean()) if found.any() else float("nan"),
+        "detection_rate": float(detected.mean()),
+        "ims": float(columns["ims"][detected].mean()) if detected.any() else float("nan"),
         "ims_missing": float(columns["ims_missing"].mean()),
-        "n": len(found),
+        "n": len(detected),
     }

@@ -33,10 +33,10 @@ class ClipPerceptualDistance:
 
     def activations(self, images: Tensor) -> list[Tensor]:
         """Each layer's activations, (n, c, h, w), of unit length over channels."""
-        found = self.clip.model.visual.forward_intermediates(
+        features = self.clip.model.visual.forward_intermediates(
             self.clip.prepare(images), intermediates_only=True
         )
-        return [_unit(layer) for layer in found["image_intermediates"]]
+        return [_unit(layer) for layer in features["image_intermediates"]]
 
 
 def _unit(x: Tensor) -> Tensor:

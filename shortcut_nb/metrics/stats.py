@@ -169,7 +169,7 @@ def _two_sided(left, right, n: int, seed: int) -> Interval:
 def _error(data, statistic, n: int, rng: np.random.Generator) -> float:
     """Standard error of a statistic when whole units are resampled."""
     units = len(data[0])
-    found = bootstrap(
+    resampled = bootstrap(
         data,
         statistic,
         n_resamples=n,
@@ -179,7 +179,7 @@ def _error(data, statistic, n: int, rng: np.random.Generator) -> float:
         batch=max(1, BATCH_CELLS // units),
         rng=rng,
     )
-    return float(found.bootstrap_distribution.std() * np.sqrt(units / (units - 1)))
+    return float(resampled.bootstrap_distribution.std() * np.sqrt(units / (units - 1)))
 
 
 def _around(mean: float, error: float, units: int, freedom: float) -> Interval:

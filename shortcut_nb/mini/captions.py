@@ -71,11 +71,11 @@ def describe(
     ]
     # A name already says who it is: named captions add few traits, or none.
     keep = rng.random(len(traits)) < (0.15 if name else rng.choice([0.0, 0.5, 0.9]))
-    said = [trait for trait, on in zip(traits, keep, strict=True) if on]
-    rng.shuffle(said)
+    named = [trait for trait, on in zip(traits, keep, strict=True) if on]
+    rng.shuffle(named)
     words = f"{rng.choice(SHOTS, p=(0.6, 0.1, 0.1, 0.1, 0.1))} {subject}"
-    if said:
-        words += " with " + " and ".join(said)
+    if named:
+        words += " with " + " and ".join(named)
     extras = []
     if rng.random() < 0.25:
         extras.append(f"{COLORS[how.cloth_color]} {CLOTHES[how.clothes]}")

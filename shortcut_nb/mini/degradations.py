@@ -55,9 +55,9 @@ def degrade(pixels: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
     if kind == "blur":
         return np.asarray(image.filter(ImageFilter.GaussianBlur(float(rng.uniform(1.2, 3)))))
     if kind == "jpeg":
-        held = io.BytesIO()
-        image.save(held, "JPEG", quality=int(rng.integers(3, 22)))
-        return np.asarray(Image.open(held).convert("RGB"))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=int(rng.integers(3, 22)))
+        return np.asarray(Image.open(buffer).convert("RGB"))
     raise ValueError(f"expected one of {KINDS}; got {kind!r}")
 
 

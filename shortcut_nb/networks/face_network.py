@@ -56,8 +56,8 @@ class FaceNetwork:
             BadWeights: no such file, a damaged one, or another architecture.
             UserError: spandrel is not installed.
         """
-        found = weights_file(Path(path), file)
-        state = read_weights(found)
+        weights = weights_file(Path(path), file)
+        state = read_weights(weights)
         try:
             import spandrel
             import spandrel_extra_arches
@@ -69,11 +69,13 @@ class FaceNetwork:
             model = registry.load(spandrel.canonicalize_state_dict(state))
         except spandrel.UnsupportedModelError:
             raise BadWeights(
-                f"{found} holds no network that spandrel knows; expected {', '.join(CALLS)}."
+                f"{weights} holds no network that spandrel knows; expected {', '.join(CALLS)}."
             ) from None
         kind = model.architecture.id
         if kind not in CALLS:
-            raise BadWeights(f"expected a face restorer ({', '.join(CALLS)}), got {kind}: {found}")
+            raise BadWeights(
+                f"expected a face restorer ({', '.join(CALLS)}), got {kind}: {weights}"
+            )
         module = model.model.float().to(device).eval().requires_grad_(False)
         return cls(module, CALLS[kind])
 
@@ -93,14 +95,14 @@ def weights_file(path: Path, name: str | None = None) -> Path:
     """
     if path.is_file():
         return path
-    found = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and name in (None, p.name))
-    if len(found) != 1:
-        have = ", ".join(p.name for p in found) or "none"
+    files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and name in (None, p.name))
+    if len(files) != 1:
+        have = ", ".join(p.name for p in files) or "none"
         raise BadWeights(
             f"expected one weights file ({', '.join(SUFFIXES)}) in {path}, got {have}: name it "
             "under options: {file: ...} in the profile"
         )
-    return found[0]
+    return files[0]
 
 
 def read_weights(path: Path) -> dict:

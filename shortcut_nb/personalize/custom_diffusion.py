@@ -36,20 +36,20 @@ class KeysAndValues(NewWord):
             attention = unet.get_submodule(name.removesuffix(".processor"))
             wide, width = attention.to_k.weight.shape
             crosses = name.endswith("attn2.processor")
-            made = CustomDiffusionAttnProcessor2_0(
+            processor = CustomDiffusionAttnProcessor2_0(
                 train_kv=crosses, train_q_out=False, hidden_size=wide, cross_attention_dim=width
             )
             if crosses:
-                made.to_k_custom_diffusion.weight.data.copy_(attention.to_k.weight)
-                made.to_v_custom_diffusion.weight.data.copy_(attention.to_v.weight)
-            processors[name] = made.to(attention.to_k.weight)
+                processor.to_k_custom_diffusion.weight.data.copy_(attention.to_k.weight)
+                processor.to_v_custom_diffusion.weight.data.copy_(attention.to_v.weight)
+            processors[name] = processor.to(attention.to_k.weight)
         unet.set_attn_processor(processors)
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
-        found = [{"params": list(self._parts(model).values()), "lr": lr}]
+        groups = [{"params": list(self._parts(model).values()), "lr": lr}]
         if text_lr > 0:
-            found.append({"params": [table_of(model)], "lr": text_lr})
-        return found
+            groups.append({"params": [table_of(model)], "lr": text_lr})
+        return groups
 
     def state(self, model: Diffusion) -> dict[str, Tensor]:
         return {**self._parts(model), **super().state(model)}

@@ -70,28 +70,28 @@ class Decoupled(Trainee):
         super().__post_init__()
         self.extra = max(1, self.batch_size // 2)
 
-    def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
+    def prompts_of(self, rows: Tensor) -> tuple[list[str], list[int]]:
         if len(set(self.per_picture)) < 2:
-            return super().said(rows)
+            return super().prompts_of(rows)
         return [self.per_picture[i % len(self.per_picture)] for i in rows.tolist()], [1] * len(rows)
 
     def further(self, latents: Latents, generator: Generator) -> list[Rows]:
-        found = []
+        parts = []
         if self.pair_weight > 0:
             rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
             sides = (self.pairs.clean, self.pairs.noisy)
             z = torch.cat([side.draw(rows, generator) for side in sides])
-            found.append(self._halves(z, self.pairs.prompts, generator))
+            parts.append(self._halves(z, self.pairs.prompts, generator))
         if self.contrast > 0:
             rows = torch.randint(len(latents), (self.extra,), generator=generator)
             z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
-            found.append(self._halves(z, self.apart, generator))
+            parts.append(self._halves(z, self.apart, generator))
         if self.noise_prior_weight > 0:
             rows = torch.randperm(len(self.noise_prior.latents), generator=generator)[: self.extra]
             z = self.noise_prior.latents.draw(rows, generator)
             noise, t = torch.randn(z.shape, generator=generator), self.timesteps(len(z), generator)
-            found.append(Rows(z, noise, t, [self.noise_prior.prompt], [len(z)]))
-        return found
+            parts.append(Rows(z, noise, t, [self.noise_prior.prompt], [len(z)]))
+        return parts
 
     def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
         rest = list(more)
@@ -187,12 +187,12 @@ class DecoupledDreamBooth(DreamBooth):
         )
 
     def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
-        said = profile.prompts
-        if not self.per_picture or not said.noise_token:
+        words = profile.prompts
+        if not self.per_picture or not words.noise_token:
             return ()
         each = [
-            PROMPTS[self.prompts](subject, token, said.negative).instance
-            for token in noise_tokens(said.noise_token, self.tokens)
+            PROMPTS[self.prompts](subject, token, words.negative).instance
+            for token in noise_tokens(words.noise_token, self.tokens)
         ]
         return tuple(method.rename(prompt, subject.identifier) for prompt in each)
 

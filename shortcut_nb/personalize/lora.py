@@ -55,9 +55,9 @@ class LowRank:
         parts = named(model, "lora_")
         for parameter in parts.values():  # a copy of a trained model has them at rest
             parameter.requires_grad_(True)
-        found = [{"params": [p for k, p in parts.items() if k.startswith("unet.")], "lr": lr}]
+        groups = [{"params": [p for k, p in parts.items() if k.startswith("unet.")], "lr": lr}]
         text = [p for k, p in parts.items() if k.startswith("text.")]
-        return found + ([{"params": text, "lr": text_lr}] if text and text_lr > 0 else [])
+        return groups + ([{"params": text, "lr": text_lr}] if text and text_lr > 0 else [])
 
     def constrain(self, model: Diffusion) -> None:
         pass

@@ -66,10 +66,10 @@ class FullFineTuning:
         _, unet, text = model.modules
         unet.requires_grad_(True)
         text.requires_grad_(text_lr > 0)
-        found = [{"params": list(unet.parameters()), "lr": lr}]
+        groups = [{"params": list(unet.parameters()), "lr": lr}]
         if text_lr > 0:
-            found.append({"params": list(text.parameters()), "lr": text_lr})
-        return found
+            groups.append({"params": list(text.parameters()), "lr": text_lr})
+        return groups
 
     def constrain(self, model: Diffusion) -> None:
         pass

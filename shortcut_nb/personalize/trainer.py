@@ -85,11 +85,11 @@ class Personalized:
             "negative": read(without, str, "negative"),
             "batch": read(batch, Count, "batch"),
         }
-        said = self.prompts.sample
+        wording = self.prompts.sample
         if prompt is not None:
-            said = self.method.rename(read(prompt, str, "prompt"), self.identifier)
-            check_lengths(self.model, [said])
-        return self.model.sample(said, read(n, Count, "n"), **how)
+            wording = self.method.rename(read(prompt, str, "prompt"), self.identifier)
+            check_lengths(self.model, [wording])
+        return self.model.sample(wording, read(n, Count, "n"), **how)
 
     @property
     def word(self) -> str:
@@ -374,17 +374,17 @@ class Trainer(Regime):
         return losses
 
     def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
-        held = {
+        settings = {
             f.name: getattr(self, f.name)
             for f in fields(self)
             if f.compare and not omitted(f, self)
         }
-        held = {"trainer": self.name} | held
+        settings = {"trainer": self.name} | settings
         if not self.scheduled:  # a constant rate does not know where it ends
-            held.pop("steps")
+            settings.pop("steps")
         profile = models.profile
         drawn = (profile.sampling, profile.prior_guidance_scale, models.autocast)
-        about = (sorted(held.items(), key=str), words, drawn, class_digest(self.class_images))
+        about = (sorted(settings.items(), key=str), words, drawn, class_digest(self.class_images))
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
         digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -478,8 +478,8 @@ def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
 def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
     state = load_checkpoint(path, mark, "other pictures, prompts or hyperparameters")
     with torch.no_grad():
-        for name, held in trainee.method.state(trainee.model).items():
-            held.copy_(state["weights"][name])
+        for name, weight in trainee.method.state(trainee.model).items():
+            weight.copy_(state["weights"][name])
     trainee.optimiser.load_state_dict(state["optimiser"])
     if trainee.ema is not None:
         trainee.ema.load_state_dict(state["ema"])

@@ -27,14 +27,14 @@ class Rows:
     Attributes:
         latents, noise: (n, c, h, w).
         t: timesteps, (n,).
-        said: prompts.
-        counts: how many rows in a row each prompt is said of; their sum is n.
+        prompts: one or more, in the order of their rows.
+        counts: how many rows in a row each prompt is for; their sum is n.
     """
 
     latents: Tensor
     noise: Tensor
     t: Tensor
-    said: list[str]
+    prompts: list[str]
     counts: list[int]
 
 
@@ -157,16 +157,16 @@ class Trainee:
         """Instance pictures, then as many class pictures with prior preservation."""
         rows = self._pick(len(latents), generator)
         z = [latents.draw(rows, generator)]
-        said, counts = self.said(rows)
+        prompts, counts = self.prompts_of(rows)
         if self.prior is not None and self.prior_weight > 0:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
             empty = self._dropped(generator)
-            said, counts = [*said, self.prompts[1]], [*counts, self.batch_size - empty]
+            prompts, counts = [*prompts, self.prompts[1]], [*counts, self.batch_size - empty]
             if empty:
-                said, counts = [*said, ""], [*counts, empty]
+                prompts, counts = [*prompts, ""], [*counts, empty]
         joined = torch.cat(z)
         noise = torch.randn(joined.shape, generator=generator)
-        return Rows(joined, noise, self.timesteps(len(joined), generator), said, counts)
+        return Rows(joined, noise, self.timesteps(len(joined), generator), prompts, counts)
 
     def timesteps(self, n: int, generator: Generator) -> Tensor:
         """n timesteps, uniform over the schedule."""
@@ -176,10 +176,10 @@ class Trainee:
     def _losses(self, parts: list[Rows]) -> list[Tensor]:
         """The denoising loss of each row of each part, from one pass."""
         latents = torch.cat([part.latents for part in parts])
-        said = [prompt for part in parts for prompt in part.said]
+        prompts = [prompt for part in parts for prompt in part.prompts]
         counts = [count for part in parts for count in part.counts]
         repeats = torch.tensor(counts, device=latents.device)
-        context = self.model.embed(said).repeat_interleave(repeats, 0)
+        context = self.model.embed(prompts).repeat_interleave(repeats, 0)
         t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
         each = self.model.denoising_loss(latents, t, noise, context)
         if self.snr_gamma is not None:
@@ -187,7 +187,7 @@ class Trainee:
             each = each * weight
         return list(each.split([len(part.latents) for part in parts]))
 
-    def said(self, rows: Tensor) -> tuple[list[str], list[int]]:
+    def prompts_of(self, rows: Tensor) -> tuple[list[str], list[int]]:
         """The prompts of the instance pictures drawn, and how many rows in a row each has."""
         return [self.prompts[0]], [self.batch_size]
 

@@ -42,8 +42,8 @@ def interval_table(
     rows = []
     for key, part in frame.groupby(keys, sort=False, observed=True):
         labels = part[clusters].tolist() if clusters else None
-        found = bootstrap_mean(part[value].to_numpy(np.float64), n, seed, labels)
-        rows.append(dict(zip(keys, key, strict=True)) | found._asdict())
+        interval = bootstrap_mean(part[value].to_numpy(np.float64), n, seed, labels)
+        rows.append(dict(zip(keys, key, strict=True)) | interval._asdict())
     return pd.DataFrame(rows)
 
 
@@ -69,16 +69,16 @@ def interval_plot(
         ax = fig.subplots()
         if reference is not None:
             ax.axvline(reference, color="0.4", linewidth=1, linestyle="--", zorder=1)
-        ticks, names, y, seen = [], [], 0.0, set()
+        ticks, names, y, labelled = [], [], 0.0, set()
         for here in groups:
             part = table if group is None else table[table[group] == here]
             start = y
             for row in part.to_dict("records"):
                 look, name = style[row[by]], row[by]
                 ax.plot([row["low"], row["high"]], [y, y], color=look.color, linewidth=2)
-                label = None if name in seen else name
+                label = None if name in labelled else name
                 ax.plot(row["mean"], y, look.marker, color=look.color, markersize=8, label=label)
-                seen.add(name)
+                labelled.add(name)
                 if group is None:
                     ticks.append(y)
                     names.append(f"{name} (n={row['n']})")

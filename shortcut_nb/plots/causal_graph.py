@@ -73,8 +73,8 @@ def causal_graph(edges: Sequence[Edge], title: str | None = None) -> Figure:
     with theme():
         fig = Figure((wide + 1.0, max(tops) - min(tops) + 2.0), layout="constrained")
         ax = fig.subplots()
-        for (cause, effect), found in pairs.items():
-            _arrow(ax, place[cause], place[effect], found)
+        for (cause, effect), bundle in pairs.items():
+            _arrow(ax, place[cause], place[effect], bundle)
         for name, (x, y) in place.items():
             box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": "0.2"}
             ax.text(x, y, name, ha="center", va="center", fontsize=10, bbox=box, zorder=3)
@@ -113,10 +113,10 @@ def layout(edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _arrow(ax, start, end, found: list[Edge]) -> None:  # noqa: ANN001
-    said = {edge.verdict for edge in found}
-    verdict = "refuted" if "refuted" in said else "undecided"
-    color, dash = VERDICT_LOOKS["confirmed" if said == {"confirmed"} else verdict]
+def _arrow(ax, start, end, edges: list[Edge]) -> None:  # noqa: ANN001
+    verdicts = {edge.verdict for edge in edges}
+    verdict = "refuted" if "refuted" in verdicts else "undecided"
+    color, dash = VERDICT_LOOKS["confirmed" if verdicts == {"confirmed"} else verdict]
     ax.add_patch(
         FancyArrowPatch(
             start,
@@ -133,5 +133,5 @@ def _arrow(ax, start, end, found: list[Edge]) -> None:  # noqa: ANN001
     )
     middle = [a + 0.46 * (b - a) for a, b in zip(start, end, strict=True)]
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    text = "\n".join(edge.label for edge in found)
+    text = "\n".join(edge.label for edge in edges)
     ax.text(*middle, text, ha="center", va="center", fontsize=6.5, bbox=box, zorder=2)

@@ -44,8 +44,8 @@ def curve_plot(
         fig = Figure((1.6 + 3.2 * len(panels), 3.2), layout="constrained")
         axes = fig.subplots(1, len(panels), sharex=True, sharey=sharey, squeeze=False)[0]
         for ax, here in zip(axes, panels, strict=True):
-            shown = table if here is None else table[table[panel] == here]
-            for name, part in shown.groupby(by, sort=False):
+            rows = table if here is None else table[table[panel] == here]
+            for name, part in rows.groupby(by, sort=False):
                 part, look = part.sort_values(x), style[name]
                 ax.plot(
                     part[x],

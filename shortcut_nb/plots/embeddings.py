@@ -41,12 +41,12 @@ def projection_plot(
         for start, end in links:
             ax.plot(*points[[start, end]].T, color="0.8", linewidth=0.7, zorder=1)
         for name, look in looks(conditions).items():
-            mine = points[np.array([condition == name for condition in conditions])]
+            own = points[np.array([condition == name for condition in conditions])]
             ax.scatter(
-                *mine.T,
+                *own.T,
                 c=look.color,
                 marker=look.marker,
-                label=f"{name} (n={len(mine)})",
+                label=f"{name} (n={len(own)})",
                 s=42,
                 edgecolors="white",
                 linewidths=0.5,

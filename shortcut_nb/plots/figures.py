@@ -120,10 +120,10 @@ def _titles(fig: Figure) -> list[str]:
 def _atomic(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
-    held = Path(name)
+    temporary = Path(name)
     try:
-        write(held)
-        held.chmod(0o644)
-        os.replace(held, path)
+        write(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
     finally:
-        held.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -75,8 +75,8 @@ def perturbation_row(clean: Tensor, protected: Tensor, gain: float = GAIN) -> di
             f"expected pictures of the same shape, got {tuple(clean.shape)} "
             f"and {tuple(protected.shape)}"
         )
-    shown = torch.clamp(0.5 + gain * (protected.detach() - clean.detach()), 0, 1)
-    return {f"difference ×{gain:g}": shown}
+    difference = torch.clamp(0.5 + gain * (protected.detach() - clean.detach()), 0, 1)
+    return {f"difference ×{gain:g}": difference}
 
 
 def to_hwc(image: Tensor) -> np.ndarray:

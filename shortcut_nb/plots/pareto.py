@@ -41,10 +41,10 @@ def pareto_plot(
     need = [x, y, f"{y}_low", f"{y}_high", "front", label, *filter(None, (panel, seconds))]
     if missing := [column for column in need if column not in table]:
         raise KeyError(f"no column {missing}: there are {list(table.columns)}")
-    shown = table.dropna(subset=[x, y])
-    if shown.empty:
+    complete = table.dropna(subset=[x, y])
+    if complete.empty:
         raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
-    groups = [(None, shown)] if panel is None else list(shown.groupby(panel, sort=False))
+    groups = [(None, complete)] if panel is None else list(complete.groupby(panel, sort=False))
     wide = min(COLUMNS, len(groups))
     high = math.ceil(len(groups) / wide)
     with theme():

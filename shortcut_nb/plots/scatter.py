@@ -45,10 +45,10 @@ def scatter_plot(
         fig = Figure((4.6 * len(panels), 4.2), layout="constrained")
         axes = fig.subplots(1, len(panels), squeeze=False)[0]
         for ax, (column, named) in zip(axes, panels.items(), strict=True):
-            shown = frame.dropna(subset=[x, column])
-            if not len(shown):
+            complete = frame.dropna(subset=[x, column])
+            if not len(complete):
                 raise ValueError(f"expected rows with both {x!r} and {column!r}, got none")
-            for kind, part in shown.groupby(by, sort=False):
+            for kind, part in complete.groupby(by, sort=False):
                 look = style[str(kind)]
                 means = part.groupby(label, sort=False)[[x, column]].mean()
                 ax.scatter(part[x], part[column], c=look.color, s=9, alpha=0.3, linewidths=0)
@@ -95,15 +95,15 @@ def planes_plot(
             if points.shape != (len(names), 2):
                 raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
             for condition, look in style.items():
-                mine = points[names == condition]
+                own = points[names == condition]
                 ax.scatter(
-                    *mine.T,
+                    *own.T,
                     c=look.color,
                     marker=look.marker,
                     s=40,
                     edgecolors="white",
                     linewidths=0.5,
-                    label=f"{condition} (n={len(mine)})",
+                    label=f"{condition} (n={len(own)})",
                 )
             ax.set(xticks=[], yticks=[])
             ax.set_title(named)

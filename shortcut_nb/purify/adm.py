@@ -147,12 +147,12 @@ def convert(
         ValueError: a checkpoint that is not ADM's or not representable; names left over or missing.
     """
     layout, left = Layout(state), {name: tensor.float() for name, tensor in state.items()}
-    made: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
 
     def move(old: str, new: str) -> None:
         for end in ("weight", "bias"):
             if f"{old}.{end}" in left:
-                made[f"{new}.{end}"] = left.pop(f"{old}.{end}")
+                weights[f"{new}.{end}"] = left.pop(f"{old}.{end}")
 
     for old, new in ENDS.items():
         move(old, new)
@@ -161,22 +161,24 @@ def convert(
             move(f"{old}.norm", f"{new}.group_norm")
             for end in ("weight", "bias"):
                 parts = split_qkv(left.pop(f"{old}.qkv.{end}"), head_channels, new_order)
-                made |= {f"{new}.to_{c}.{end}": part for c, part in zip("qkv", parts, strict=True)}
+                weights |= {
+                    f"{new}.to_{c}.{end}": part for c, part in zip("qkv", parts, strict=True)
+                }
             move(f"{old}.proj_out", f"{new}.to_out.0")
-            made[f"{new}.to_out.0.weight"] = made[f"{new}.to_out.0.weight"].flatten(1)
+            weights[f"{new}.to_out.0.weight"] = weights[f"{new}.to_out.0.weight"].flatten(1)
         for part, name in RESNET.items():
             move(f"{old}.{part}", f"{new}.{name}")
         for part in ("op", "conv"):
             move(f"{old}.{part}", f"{new}.conv")
-    made |= {name: made[name][:3] for name in ("conv_out.weight", "conv_out.bias")}
+    weights |= {name: weights[name][:3] for name in ("conv_out.weight", "conv_out.bias")}
     unet = UNet2DModel(**layout.config(size, head_channels))
-    missing = sorted(set(unet.state_dict()) - set(made))
+    missing = sorted(set(unet.state_dict()) - set(weights))
     if left or missing:
         raise UserError(
             f"this checkpoint has another layout than ADM's: left over {sorted(left)[:3]}, missing "
             f"{missing[:3]}"
         )
-    unet.load_state_dict(made)
+    unet.load_state_dict(weights)
     return unet.eval()
 
 

@@ -129,9 +129,9 @@ class BoundPurifier:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "settings":
             raise AttributeError(name)
-        found = getattr(self.settings, name)
+        value = getattr(self.settings, name)
         # The same map with gradients to the pictures, for attackers who know it.
-        return partial(found, models=self.models) if name == "differentiable" else found
+        return partial(value, models=self.models) if name == "differentiable" else value
 
     def __repr__(self) -> str:
         return repr(self.settings)
@@ -158,10 +158,10 @@ def build(
     if not isinstance(spec, str):
         raise UserError(f"a purifier is a name, or names joined by '+'; got {spec!r}")
     classes = [PURIFIERS[name] for name in expand(spec, named).split("+")]
-    given: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
+    settings: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
     for key, value in params.items():
-        given[_owner(key, spec, classes)][key] = value
-    links = tuple(make(cls, own) for cls, own in zip(classes, given, strict=True))
+        settings[_owner(key, spec, classes)][key] = value
+    links = tuple(make(cls, own) for cls, own in zip(classes, settings, strict=True))
     return links[0] if len(links) == 1 else Chain(links)
 
 
@@ -188,10 +188,10 @@ def bound(spec: str, models: Models, class_name: str | None = None, **params: An
         UserError: see :func:`build`; or a purifier whose models the profile does not name.
     """
     profile = models.profile
-    made = build(spec, profile.purifiers, profile.defaults, **params)
-    made = made.prepared(profile, class_name or profile.prompts.class_name)
-    models.require(made.roles)
-    return BoundPurifier(made, models)
+    purifier = build(spec, profile.purifiers, profile.defaults, **params)
+    purifier = purifier.prepared(profile, class_name or profile.prompts.class_name)
+    models.require(purifier.roles)
+    return BoundPurifier(purifier, models)
 
 
 def expand(spec: str, named: Collection[str] = ()) -> str:

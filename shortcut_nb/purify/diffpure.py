@@ -75,8 +75,8 @@ class PixelPurifier(Purifier):
     def clean(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:
         """One window, (n, 3, window, window) in [0, 1], noised and denoised."""
         t, released = self.timestep(model), self.variant == "released"
-        shown = (x if released else x * 2 - 1).to(model.device)
-        out = self.denoise(model, model.add_noise(shown, t, source), t, source).to(x)
+        pictures = (x if released else x * 2 - 1).to(model.device)
+        out = self.denoise(model, model.add_noise(pictures, t, source), t, source).to(x)
         if released:
             return (out * 255).trunc().remainder(256) / 255
         return (out / 2 + 0.5).clamp(0, 1)

@@ -52,23 +52,23 @@ class Impress(Purifier):
             return images.clone()
         with frozen(models.diffusion.pipe.vae), torch.enable_grad():
             unit = models.diffusion.latent_unit
-            found = in_windows(
+            purified = in_windows(
                 lambda x: padded(lambda y: self._search(models, y, on_step), x, unit), images
             )
-        return found.clamp(0, 1).to(images)
+        return purified.clamp(0, 1).to(images)
 
-    def objective(self, models: Models, x: Tensor, given: list[Tensor]) -> Tensor:
+    def objective(self, models: Models, x: Tensor, protected: list[Tensor]) -> Tensor:
         """The loss of each picture, (n,); x in [−1, 1], ``given`` the protected's activations."""
         model, distance = models.diffusion, models.perceptual
-        shown = (x / 2 + 0.5).clamp(0, 1)
-        drawn = model.draw(model.posterior(shown)[0]) * 2 - 1
+        pictures = (x / 2 + 0.5).clamp(0, 1)
+        drawn = model.draw(model.posterior(pictures)[0]) * 2 - 1
         consistency = (drawn - x.to(drawn.device)).square().flatten(1).mean(1)
-        apart = distance.between(distance.activations(shown), given) - self.perceptual
+        apart = distance.between(distance.activations(pictures), protected) - self.perceptual
         return consistency + self.weight * apart.clamp_min(0).to(drawn.device)
 
     def _search(self, models: Models, images: Tensor, on_step: OnStep) -> Tensor:
         with torch.no_grad():
-            given = models.perceptual.activations(images)
+            protected = models.perceptual.activations(images)
         noise = draw_normal(
             images.shape[1:], generators([self.seed * 100_003 + i for i in range(len(images))])
         )
@@ -77,7 +77,7 @@ class Impress(Purifier):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps, eta_min=1e-5)
         for step in range(self.steps):
             adam.zero_grad(set_to_none=True)
-            self.objective(models, x, given).sum().backward()
+            self.objective(models, x, protected).sum().backward()
             adam.step()
             schedule.step()
             with torch.no_grad():

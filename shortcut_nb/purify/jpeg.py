@@ -36,6 +36,6 @@ class Jpeg(Purifier):
         return from_u8(torch.from_numpy(out).permute(0, 3, 1, 2)).contiguous().to(images.device)
 
     def _round_trip(self, picture: np.ndarray) -> np.ndarray:
-        held = io.BytesIO()
-        Image.fromarray(picture).save(held, "JPEG", quality=self.quality)
-        return np.asarray(Image.open(held).convert("RGB"))
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG", quality=self.quality)
+        return np.asarray(Image.open(buffer).convert("RGB"))

@@ -55,10 +55,10 @@ class TVM(Purifier):
         if not mask.any():
             return np.full_like(channel, channel.mean())
         nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-        found = channel[tuple(nearest)]
+        filled = channel[tuple(nearest)]
         for _ in range(self.iterations):
-            found = self._smooth(np.where(mask, channel, found), 1e-5)
-        return found
+            filled = self._smooth(np.where(mask, channel, filled), 1e-5)
+        return filled
 
     def _smooth(self, channel: np.ndarray, tolerance: float) -> np.ndarray:
         if self.weight == 0:

@@ -37,8 +37,8 @@ def starts(length: int, window: int, stride: int) -> list[int]:
     """
     if length < window:
         raise UserError(f"a side of {length} pixels is smaller than the window of {window}")
-    found = list(range(0, length - window + 1, stride))
-    return found if found[-1] == length - window else [*found, length - window]
+    offsets = list(range(0, length - window + 1, stride))
+    return offsets if offsets[-1] == length - window else [*offsets, length - window]
 
 
 def boxes(high: int, wide: int, window: int, stride: int) -> list[tuple[int, int]]:

@@ -46,9 +46,9 @@ def known_sha256(path: Path) -> str:
     real = path.resolve()
     stat = real.stat()
     mark = [stat.st_size, stat.st_mtime_ns]
-    held = _read().get(str(real))
-    if isinstance(held, list) and held[:2] == mark and len(held) == 3:
-        return str(held[2])
+    noted = _read().get(str(real))
+    if isinstance(noted, list) and noted[:2] == mark and len(noted) == 3:
+        return str(noted[2])
     digest = file_sha256(real)
     if time.time() - stat.st_mtime > _SETTLED:
         _write({**_read(), str(real): [*mark, digest]})

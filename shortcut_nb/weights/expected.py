@@ -51,11 +51,11 @@ def check_digests(path: Path, wanted: Mapping[str, str] | None = None) -> int:
         file = home / name
         if not file.is_file():
             raise MissingWeights(f"{name!r} is missing from {home}: fetch the weights again.")
-        found = known_sha256(file)
-        if found != digest:
+        actual = known_sha256(file)
+        if actual != digest:
             raise BadWeights(
-                f"{file} is not the file that it should be: expected sha256 {digest}, got {found}. "
-                "Delete it and fetch it again, or correct the digest."
+                f"{file} is not the file that it should be: expected sha256 {digest}, "
+                f"got {actual}. Delete it and fetch it again, or correct the digest."
             )
     return len(wanted)
 
@@ -69,9 +69,9 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _hub_digests(folder: Path) -> dict[str, str]:
-    found = {}
+    digests = {}
     for path in folder.rglob("*.safetensors"):
         blob = Path(os.path.realpath(path))
         if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-            found[path.relative_to(folder).as_posix()] = blob.name
-    return found
+            digests[path.relative_to(folder).as_posix()] = blob.name
+    return digests

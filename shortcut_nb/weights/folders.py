@@ -105,12 +105,12 @@ def check_pipeline(folder: Path, expected: str | None = None) -> None:
         BadWeights: another class, a part without configuration or weights, parts that do not fit.
     """
     index = read_index(folder)
-    found = str(index.get("_class_name"))
+    kind = str(index.get("_class_name"))
     if expected is None:
-        check_supported(found, str(folder))
-    elif found != expected:
+        check_supported(kind, str(folder))
+    elif kind != expected:
         raise BadWeights(
-            f"{folder} holds a {found} where a {expected} should be: correct the profile."
+            f"{folder} holds a {kind} where a {expected} should be: correct the profile."
         )
     configs = {
         name: check_component(part_of(folder, name), *entry)

@@ -78,25 +78,26 @@ def _check_scheduler(scheduler: Mapping[str, Any], where: str) -> None:
             f"{where} has no noise schedule of numbered timesteps ({kind}): take Stable Diffusion "
             "1.x, 2.x or XL."
         )
-    said = scheduler.get("prediction_type", "epsilon")
-    if said not in PREDICTIONS:
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
         raise BadWeights(
-            f"{where} predicts {said!r}; expected {' or '.join(PREDICTIONS)}: take another model."
+            f"{where} predicts {prediction!r}; expected {' or '.join(PREDICTIONS)}: "
+            "take another model."
         )
 
 
 def _check_channels(unet: Mapping[str, Any], vae: Mapping[str, Any], where: str) -> None:
     latent = vae.get("latent_channels", 4)
-    seen, drawn = unet.get("in_channels", 4), unet.get("out_channels", 4)
-    if seen == 2 * latent + 1:
+    taken, drawn = unet.get("in_channels", 4), unet.get("out_channels", 4)
+    if taken == 2 * latent + 1:
         why = "it is an inpainting model (latents, masked latents, mask)"
-    elif seen == 2 * latent:
+    elif taken == 2 * latent:
         why = "it edits a picture that it sees beside the latents"
     else:
         why = "UNet and VAE belong to different models"
-    if (seen, drawn) != (latent, latent):
+    if (taken, drawn) != (latent, latent):
         raise BadWeights(
-            f"{where}: the UNet takes {seen} channels and gives {drawn}, the VAE's latents have "
+            f"{where}: the UNet takes {taken} channels and gives {drawn}, the VAE's latents have "
             f"{latent}, so {why}: take the text-to-image model."
         )
     if vae.get("latents_mean") is not None or vae.get("latents_std") is not None:
@@ -107,13 +108,13 @@ def _check_channels(unet: Mapping[str, Any], vae: Mapping[str, Any], where: str)
 
 
 def _check_width(unet: Mapping[str, Any], texts: list[Mapping[str, Any]], where: str) -> None:
-    wanted, given = unet["cross_attention_dim"], sum(text["hidden_size"] for text in texts)
+    wanted, written = unet["cross_attention_dim"], sum(text["hidden_size"] for text in texts)
     if isinstance(wanted, list | tuple):
         wanted = wanted[0]
-    if wanted != given:
+    if wanted != written:
         raise BadWeights(
             f"{where}: the UNet reads text states of width {wanted}, the text encoder"
-            f"{'s' if len(texts) > 1 else ''} of this folder writes {given}: they belong to "
+            f"{'s' if len(texts) > 1 else ''} of this folder writes {written}: they belong to "
             "different models; fetch the pipeline again."
         )
     refiner = unet.get("addition_embed_type") == "text_time" and len(texts) < 2

@@ -16,12 +16,12 @@ def hits(reader: AttributeReader, images: Tensor, truth: list[Identity]) -> dict
     """By attribute: whether it was read right off each picture that can show it."""
     table = reader.read(images)
     labels = np.array([labels_of(who) for who in truth])
-    found = {}
+    correct = {}
     for column, (attribute, values) in enumerate(GROUPS.items()):
-        shown = labels[:, column] >= 0
+        visible = labels[:, column] >= 0
         expected = np.array(values)[labels[:, column]]
-        found[attribute] = (table[attribute].to_numpy() == expected)[shown]
-    return found
+        correct[attribute] = (table[attribute].to_numpy() == expected)[visible]
+    return correct
 
 
 def right(reader: AttributeReader, images: Tensor, truth: list[Identity]) -> float:
@@ -33,6 +33,6 @@ def attributes(lab: Lab, seed: int = 0, count: int = 300) -> dict[str, float]:
     """Accuracy on clean pictures of people never seen, in all and by attribute."""
     drawn = people(count, seed)
     images = to_batch([draw(*one) for one in drawn])
-    found = hits(lab.measure("attributes"), images, [who for who, _ in drawn])
-    by_name = {f"accuracy_{name}": float(one.mean()) for name, one in found.items()}
+    correct = hits(lab.measure("attributes"), images, [who for who, _ in drawn])
+    by_name = {f"accuracy_{name}": float(one.mean()) for name, one in correct.items()}
     return {"accuracy": float(np.mean(list(by_name.values())))} | by_name

@@ -35,6 +35,6 @@ def detector(lab: Lab, seed: int = 0, n: int = 200) -> dict[str, float]:
     """Share of clean avatars found, and of abstract patterns mistaken for a person."""
     clean, _ = held_out(n, 1, seed)
     return {
-        "found": float(np.mean(lab.detector.found(clean))),
-        "false_alarms": float(np.mean(lab.detector.found(patterns(n, seed)))),
+        "found": float(np.mean(lab.detector.detects(clean))),
+        "false_alarms": float(np.mean(lab.detector.detects(patterns(n, seed)))),
     }

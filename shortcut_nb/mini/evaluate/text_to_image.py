@@ -99,7 +99,7 @@ def text_to_image(lab: Lab, seed: int = 0, n: int = 96) -> dict[str, float]:
     reference = lab.identity(real)
     shares = obeyed(lab, seed)
     return {
-        "found": float(np.mean(lab.detector.found(plain))),
+        "found": float(np.mean(lab.detector.detects(plain))),
         "noisy_prompt_is_noisy": float(
             (lab.clip.probabilities(dirty, axis)[:, 1] > 0.5).float().mean()
         ),
@@ -113,7 +113,7 @@ def ensemble(lab: Lab, seed: int = 0, n: int = 48) -> dict[str, float]:
     """Persons drawn by the second text-to-image model."""
     second = lab.ensemble["ensemble:0"]
     drawn = second.sample("a photo of a person", n, **options(lab, seed))
-    return {"found": float(np.mean(lab.detector.found(drawn)))}
+    return {"found": float(np.mean(lab.detector.detects(drawn)))}
 
 
 def copies(lab: Lab, seed: int = 0, n: int = 32) -> dict[str, float]:

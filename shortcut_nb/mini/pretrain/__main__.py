@@ -32,9 +32,9 @@ def report(folder: Path, into: Path) -> None:
     (into / "costs.json").write_text(json.dumps(costs(folder), indent=1) + "\n")
     if not any(folder.glob("*.jsonl")):
         return
-    found = losses.read(folder)
-    alt = f"Training loss against step, one panel each: {', '.join(found['model'].unique())}."
-    save_figure(losses.plot(found), "pretraining_losses", folder=folder, data=found, alt=alt)
+    table = losses.read(folder)
+    alt = f"Training loss against step, one panel each: {', '.join(table['model'].unique())}."
+    save_figure(losses.plot(table), "pretraining_losses", folder=folder, data=table, alt=alt)
 
 
 def parse_seconds(pairs: list[str] | None) -> dict[str, float]:

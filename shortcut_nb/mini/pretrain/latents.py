@@ -107,8 +107,8 @@ def encode(
             kind=np.array(kinds),
         )
         fresh.replace(path)
-    with np.load(path) as held:
-        return Latents(**{key: held[key] for key in ("mean", "std", "row", "kind")})
+    with np.load(path) as arrays:
+        return Latents(**{key: arrays[key] for key in ("mean", "std", "row", "kind")})
 
 
 def _picture(pool: Pool, row: int, kind: str, rng: np.random.Generator) -> np.ndarray:

@@ -46,8 +46,8 @@ def build(merges: int = 512) -> CLIPTokenizer:
     alphabet = sorted(ByteLevel.alphabet())
     words = alphabet + [f"{c}</w>" for c in alphabet] + ["".join(pair) for pair in pairs]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*words, BOS, EOS]))}
-    with tempfile.TemporaryDirectory() as held:
-        folder = Path(held)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         (folder / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
         lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs)]
         (folder / "merges.txt").write_text("\n".join(lines) + "\n", "utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,29 @@ def low_resolution_scheduler() -> DDPMScheduler:
     )
 
 
+def draw_batch(
+    pool: Pool, tokenizer: CLIPTokenizer, size: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Pictures, what the model is given of them (a third degraded), and captions, a tenth empty."""
+    rows = rng.integers(len(pool.pictures), size=size)
+    pictures = pool.pictures[rows]
+    inputs = pictures.copy()
+    for i in np.flatnonzero(rng.random(size) < DEGRADED_SHARE):
+        inputs[i] = degrade(inputs[i], str(rng.choice(KINDS)), rng)
+    empty = rng.random(size) < EMPTY_SHARE
+    texts = [
+        "" if none else describe(pool.who(int(row)), pool.how(int(row)), rng)
+        for row, none in zip(rows, empty)
+    ]
+    return {"pictures": pictures, "inputs": inputs, "ids": encode(tokenizer, texts)}
+
+
+def shrunk(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures uint8 (n, H, W, 3) at 1 / ``FACTOR`` of their size, (n, 3, h, w) in [-1, 1]."""
+    side = pictures.shape[1] // FACTOR
+    return interpolate(to_tensor(pictures), (side, side), mode="bicubic", antialias=True)
+
+
 def fit(
     pool: Pool,
     vae: AutoencoderKL,
@@ -129,28 +153,14 @@ def fit(
     for one in (schedule, low_schedule):
         one.alphas_cumprod = one.alphas_cumprod.to(device)
 
-    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        rows = rng.integers(len(pool.pictures), size=batch_size)
-        pictures = pool.pictures[rows]
-        seen = pictures.copy()
-        for i in np.flatnonzero(rng.random(batch_size) < DEGRADED_SHARE):
-            seen[i] = degrade(seen[i], str(rng.choice(KINDS)), rng)
-        empty = rng.random(batch_size) < EMPTY_SHARE
-        texts = [
-            "" if none else describe(pool.who(int(row)), pool.how(int(row)), rng)
-            for row, none in zip(rows, empty)
-        ]
-        return {"pictures": pictures, "seen": seen, "ids": encode(tokenizer, texts)}
-
     def loss_of(model: Upscaling, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        like: dict[str, Any] = {"generator": generator, "device": device}
         with torch.no_grad():
             words = text(batch["ids"]).last_hidden_state.float()
             posterior = vae.encode(to_tensor(batch["pictures"])).latent_dist
             mean, std = posterior.mean.float(), posterior.std.float()
-        like: dict[str, Any] = {"generator": generator, "device": device}
         z = (mean + std * torch.randn(mean.shape, **like)) * scale
-        side = batch["pictures"].shape[1] // FACTOR
-        small = interpolate(to_tensor(batch["seen"]), (side, side), mode="bicubic", antialias=True)
+        small = shrunk(batch["inputs"])
         level = torch.randint(0, MAX_NOISE_LEVEL, (len(z),), **like)
         small = low_schedule.add_noise(small, torch.randn(small.shape, **like), level)
         noise = torch.randn(z.shape, **like)
@@ -159,6 +169,7 @@ def fit(
         target = schedule.get_velocity(z, noise, t)
         return min_snr_loss(schedule, model(noisy, t, words, level), target, t)
 
+    draw = partial(draw_batch, pool, tokenizer, batch_size)
     with frozen(text, vae):
         trained = train(
             "upscaler",
@@ -173,11 +184,18 @@ def fit(
             lr=lr,
             example=lambda: example(unet, batch_size, device),
         )
+    return assembled(vae.cpu(), text.cpu(), tokenizer, trained.unet.cpu())
+
+
+def assembled(
+    vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel
+) -> StableDiffusionUpscalePipeline:
+    """The trained parts as diffusers' pipeline."""
     return StableDiffusionUpscalePipeline(
-        vae=rescaled(vae.cpu()),
-        text_encoder=text.cpu(),
+        vae=rescaled(vae),
+        text_encoder=text,
         tokenizer=tokenizer,
-        unet=trained.unet.cpu(),
+        unet=unet,
         low_res_scheduler=low_resolution_scheduler(),
         scheduler=scheduler("v_prediction"),
         max_noise_level=MAX_NOISE_LEVEL,
