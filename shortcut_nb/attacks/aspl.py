@@ -14,9 +14,8 @@ from ..lean import HOST
 from ..modes import frozen
 from ..personalize.lora import LowRank
 from ..personalize.methods import Method, named
-from ..settings import ADDED, Count, Whole, parse_alpha
+from ..settings import ADDED, Count, Whole
 from .base import register
-from .pgd import pgd
 from .run import Run
 from .surrogates import SurrogateAttack
 
@@ -80,7 +79,8 @@ class ASPL(SurrogateAttack):
         self.trainee(run, name, lookahead, behind).run(
             run.built["clean"][name], self.clean_steps, draw
         )
-        x, values = self._climb(run, lookahead)
+        with frozen(*lookahead.modules):
+            x, values = self.climb(run, self.objective(lookahead, run), self.pgd_steps)
         del lookahead  # one surrogate's gradients at a time in memory
         latents = latents_of(self.bases(run.models)[name], self.seen(run, x))
         with self.at_work(surrogate):
@@ -107,20 +107,6 @@ class ASPL(SurrogateAttack):
         for module in copy.modules[1:]:
             module.to(surrogate.pipe.vae.device)
         return copy
-
-    def _climb(self, run: Run, model: Diffusion) -> tuple[Tensor, Tensor]:
-        with frozen(*model.modules):
-            return pgd(
-                self.objective(model, run),
-                run.x,
-                run.clean,
-                self.budget,
-                alpha=parse_alpha(self.alpha),
-                steps=self.pgd_steps,
-                source=run.source,
-                repeats=self.repeats,
-                chunk=self.chunk,
-            )
 
 
 @register("t-aspl")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..bound import Bound
 from ..budget import Budget
 from ..diffusion import Diffusion
 from ..lean import slimmed
@@ -220,17 +221,8 @@ def build(name: str, **params: Any) -> Attack:
     return make(ATTACKS[name], params)
 
 
-@dataclass(frozen=True)
-class BoundAttack:
-    """An attack with the models it will be given; everything else is the attack's own."""
-
-    settings: Attack
-    models: Models
-
-    @property
-    def name(self) -> str:
-        """The attack's name."""
-        return self.settings.name
+class BoundAttack(Bound[Attack]):
+    """An attack with the models it will be given."""
 
     def __call__(
         self,
@@ -246,15 +238,3 @@ class BoundAttack:
     def inputs(self) -> dict[str, Any]:
         """All that the result depends on beside the pictures."""
         return self.settings.inputs(self.models)
-
-    def plain(self) -> Any:
-        """What stands for it in a recipe: the settings; models go in by their digests."""
-        return self.settings
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "settings":
-            raise AttributeError(name)
-        return getattr(self.settings, name)
-
-    def __repr__(self) -> str:
-        return repr(self.settings)

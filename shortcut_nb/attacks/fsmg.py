@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ..latents import latents_of
 from ..modes import frozen
-from ..settings import Count, Whole, parse_alpha
+from ..settings import Count, Whole
 from .base import register
-from .pgd import pgd
 from .run import Run
 from .surrogates import SurrogateAttack
 
@@ -70,19 +69,7 @@ class FSMG(SurrogateAttack):
         turns = []
         for name, objective in run.built["objectives"].items():
             with frozen(*run.surrogates[name].modules):
-                turns.append(
-                    pgd(
-                        objective,
-                        run.x,
-                        run.clean,
-                        self.budget,
-                        alpha=parse_alpha(self.alpha),
-                        steps=self.inner_steps,
-                        source=run.source,
-                        repeats=self.repeats,
-                        chunk=self.chunk,
-                    )
-                )
+                turns.append(self.climb(run, objective, self.inner_steps))
         run.x = torch.stack([x for x, _ in turns]).mean(0)
         return torch.stack([values for _, values in turns]).mean(0)
 

@@ -18,10 +18,9 @@ from ..files import writing
 from ..latents import Latents, latents_of
 from ..models import Models
 from ..modes import frozen
-from ..settings import Count, Share, parse_alpha
+from ..settings import Count, Share
 from .base import register
 from .objectives import ALL, Objective
-from .pgd import pgd
 from .run import Run, load_weights, snapshot
 from .surrogates import SurrogateAttack
 
@@ -127,17 +126,7 @@ class MetaCloak(SurrogateAttack):
             self._load(run, model, run.fixed["pool"][visit % len(self.stages)])
         with frozen(*model.modules):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
-            run.x, values = pgd(
-                objective,
-                run.x,
-                run.clean,
-                self.budget,
-                alpha=parse_alpha(self.alpha),
-                steps=self.pgd_steps,
-                source=run.source,
-                repeats=self.repeats,
-                chunk=self.chunk,
-            )
+            run.x, values = self.climb(run, objective, self.pgd_steps)
         behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
         self.trainee(run, "diffusion", model, behind).run(
             self._latents(run.models, run.x), self.advance, self.generator(1 + number)

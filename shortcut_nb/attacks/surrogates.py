@@ -17,9 +17,10 @@ from ..models import Models
 from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..regime import ClassImages, Regime
-from ..settings import ADDED, Count, Rate, Share, StepSize, Weight
+from ..settings import ADDED, Count, Rate, Share, StepSize, Weight, parse_alpha
 from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
+from .pgd import pgd
 from .run import Run
 from .target import target_latents
 
@@ -171,6 +172,20 @@ class SurrogateAttack(Attack, Regime):
         target = target_latents(model, run.clean.shape[-1])
         return TargetedDenoisingLoss(
             model, context, target=target, from_zero=self.released, snr_gamma=self.snr_gamma
+        )
+
+    def climb(self, run: Run, objective: Objective, steps: int) -> tuple[Tensor, Tensor]:
+        """PGD on the run's pictures: the pictures it ends with, and the losses."""
+        return pgd(
+            objective,
+            run.x,
+            run.clean,
+            self.budget,
+            alpha=parse_alpha(self.alpha),
+            steps=steps,
+            source=run.source,
+            repeats=self.repeats,
+            chunk=self.chunk,
         )
 
     def generator(self, number: int) -> torch.Generator:

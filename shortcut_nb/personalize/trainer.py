@@ -14,6 +14,7 @@ import torch
 from annotated_types import Ge, Le, Lt
 from torch import Generator, Tensor
 
+from ..bound import Bound
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
@@ -390,17 +391,8 @@ class Trainer(Regime):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class BoundTrainer:
-    """A trainer with the models it will be given; everything else is the trainer's own."""
-
-    settings: Trainer
-    models: Models
-
-    @property
-    def name(self) -> str:
-        """The trainer's name."""
-        return self.settings.name
+class BoundTrainer(Bound[Trainer]):
+    """A trainer with the models it will be given."""
 
     def fit(
         self,
@@ -443,18 +435,6 @@ class BoundTrainer:
             UserError: a wrong value.
         """
         return replace(self, settings=replace(self.settings, **params))
-
-    def plain(self) -> Any:
-        """What stands for it in a recipe: the settings; models go in by their digests."""
-        return self.settings
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "settings":
-            raise AttributeError(name)
-        return getattr(self.settings, name)
-
-    def __repr__(self) -> str:
-        return repr(self.settings)
 
 
 def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..batches import to_batch
+from ..bound import Bound
 from ..errors import UserError
 from ..models import Models, need_models
 from ..profile import Profile
@@ -106,35 +107,17 @@ class Chain(Purifier):
         return images
 
 
-@dataclass(frozen=True)
-class BoundPurifier:
-    """A purifier with the models it will be given; everything else is the purifier's own."""
-
-    settings: Purifier
-    models: Models
-
-    @property
-    def name(self) -> str:
-        """The purifier's name."""
-        return self.settings.name
+class BoundPurifier(Bound[Purifier]):
+    """A purifier with the models it will be given."""
 
     def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
         """Purify (n, 3, H, W) float32 in [0, 1]; see :meth:`Purifier.__call__`."""
         return self.settings(images, self.models, on_step)
 
-    def plain(self) -> Any:
-        """What stands for it in a recipe: the settings; models go in by their digests."""
-        return self.settings
-
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "settings":
-            raise AttributeError(name)
-        value = getattr(self.settings, name)
+        value = super().__getattr__(name)
         # The same map with gradients to the pictures, for attackers who know it.
         return partial(value, models=self.models) if name == "differentiable" else value
-
-    def __repr__(self) -> str:
-        return repr(self.settings)
 
 
 def build(

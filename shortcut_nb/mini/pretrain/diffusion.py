@@ -119,14 +119,30 @@ def fit(
 
     with frozen(text):
         trained = train(
-            name, Denoiser(unet), draw, loss_of, folder, seed=seed, steps=steps, seconds=seconds,
-            machine=machine, lr=lr, example=lambda: example(unet, batch_size, machine.device),
-        )  # fmt: skip
+            name,
+            Denoiser(unet),
+            draw,
+            loss_of,
+            folder,
+            seed=seed,
+            steps=steps,
+            seconds=seconds,
+            machine=machine,
+            lr=lr,
+            example=lambda: example(unet, batch_size, machine.device),
+        )
+    return assembled(vae, text.cpu(), tokenizer, trained.unet.cpu())
+
+
+def assembled(
+    vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel
+) -> StableDiffusionPipeline:
+    """The trained parts as diffusers' pipeline."""
     return StableDiffusionPipeline(
         vae=vae,
-        text_encoder=text.cpu(),
+        text_encoder=text,
         tokenizer=tokenizer,
-        unet=trained.unet.cpu(),
+        unet=unet,
         scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,

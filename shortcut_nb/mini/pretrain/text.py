@@ -25,13 +25,18 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """Four layers, 128 wide: 0.9 M parameters."""
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=128, intermediate_size=512, projection_dim=128,
-            num_hidden_layers=4, num_attention_heads=4,
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=512,
+            projection_dim=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
             max_position_embeddings=tokenizer.model_max_length,
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-    )  # fmt: skip
+    )
 
 
 class Pair(torch.nn.Module):
@@ -43,8 +48,11 @@ class Pair(torch.nn.Module):
         self.project = torch.nn.Linear(128, 128, bias=False)
         layers: list[torch.nn.Module] = []
         for wide, out, stride in ((8, 64, 1), (64, 96, 2), (96, 128, 2), (128, 192, 2)):
-            layers += [torch.nn.Conv2d(wide, out, 3, stride, 1), torch.nn.GroupNorm(8, out),
-                       torch.nn.SiLU()]  # fmt: skip
+            layers += [
+                torch.nn.Conv2d(wide, out, 3, stride, 1),
+                torch.nn.GroupNorm(8, out),
+                torch.nn.SiLU(),
+            ]
         # Hair, glasses and background sit at places of the picture: no pooling before the head.
         self.tower = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(768, 128))
         self.scale = torch.nn.Parameter(torch.tensor(2.66))
@@ -53,10 +61,10 @@ class Pair(torch.nn.Module):
         self, z: torch.Tensor, ids: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Unit embeddings of latents (n, 8, 16, 16) and token ids (n, 40), and the logit scale."""
-        said = self.project(self.text(ids).pooler_output)
-        shown = self.tower(z)
+        texts = self.project(self.text(ids).pooler_output)
+        pictures = self.tower(z)
         unit = torch.nn.functional.normalize
-        return unit(shown, dim=-1), unit(said, dim=-1), self.scale.exp().clamp(max=100)
+        return unit(pictures, dim=-1), unit(texts, dim=-1), self.scale.exp().clamp(max=100)
 
 
 def fit(
@@ -88,7 +96,15 @@ def fit(
         return criterion(pictures.float(), texts.float(), scale)
 
     trained = train(
-        "text", Pair(tokenizer, start), draw, loss_of, folder, steps=steps, seconds=seconds,
-        machine=machine, seed=seed, lr=lr,
-    )  # fmt: skip
+        "text",
+        Pair(tokenizer, start),
+        draw,
+        loss_of,
+        folder,
+        steps=steps,
+        seconds=seconds,
+        machine=machine,
+        seed=seed,
+        lr=lr,
+    )
     return trained.text.cpu()
