@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from shortcut_nb.plots import CONDITIONS, LOOKS, looks, theme
+from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.plots import CONDITIONS, FAMILY_OF, LOOKS, looks, theme
+from shortcut_nb.plots.palette import FAMILIES, VERDICTS
 
 # Machado, Oliveira and Fernandes 2009, full deuteranopia, for linear RGB.
 DEUTERANOPIA = np.array(
@@ -19,8 +21,8 @@ DEUTERANOPIA = np.array(
 )
 
 
-def palette():
-    codes = [look.color.lstrip("#") for look in LOOKS]
+def palette(looks=LOOKS):
+    codes = [look.color.lstrip("#") for look in looks]
     return np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes])
 
 
@@ -58,6 +60,31 @@ def test_a_condition_looks_the_same_in_every_figure():
     assert mixed["cdl"] == alone and len(set(mixed.values())) == len(CONDITIONS) + 1
     with pytest.raises(ValueError, match="at most 8"):
         looks([str(i) for i in range(9)])
+
+
+def test_families_and_verdicts_are_told_apart_in_every_way():
+    for vocabulary in (FAMILIES, VERDICTS):
+        assert closest(rgb2lab(deuteranope(palette(vocabulary.values()))[None])[0]) > 11
+        for part in ("color", "marker", "dash"):
+            assert len({getattr(look, part) for look in vocabulary.values()}) == len(vocabulary)
+
+
+def test_every_attack_has_a_family_with_a_look():
+    assert set(FAMILY_OF) == set(ATTACKS)
+    assert set(FAMILY_OF.values()) == set(FAMILIES)
+
+
+def test_names_keep_their_look_whatever_stands_beside_them():
+    assert looks(["refuted", "confirmed"]) == {
+        name: VERDICTS[name] for name in ("refuted", "confirmed")
+    }
+    assert looks(["both", "noise"]) == {
+        "both": CONDITIONS["purified + cdl"],
+        "noise": CONDITIONS["random noise"],
+    }
+    mixed = looks(["protected", "surrogates"])  # two vocabularies that share a colour
+    assert mixed["protected"] == CONDITIONS["protected"]
+    assert mixed["surrogates"].color != mixed["protected"].color
 
 
 def test_theme_leaves_nothing_behind():

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from ..analysis.pareto import pareto
 from ..metrics import describe
 from ..plots import interval_plot
+from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
-from ..plots.style import LOOKS
 from .measured import Measurement
 from .tables import SAYS, measures
 

@@ -7,13 +7,15 @@ from .embeddings import projection_plot
 from .figures import SavedFigure, save_figure
 from .grids import image_rows, perturbation_row
 from .heat import heat
+from .palette import CONDITIONS, FAMILY_OF, LOOKS, OKABE_ITO, Look, looks
 from .spectra import spectrum_plot
-from .style import CONDITIONS, LOOKS, OKABE_ITO, Look, looks, theme
+from .style import theme
 from .tiles import image_grid
 
 __all__ = [
     "CONDITIONS",
     "Edge",
+    "FAMILY_OF",
     "LOOKS",
     "OKABE_ITO",
     "Look",

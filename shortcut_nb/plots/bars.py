@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics.stats import bootstrap_mean
-from .style import looks, theme
+from .palette import looks
+from .style import theme
 
 
 def interval_table(

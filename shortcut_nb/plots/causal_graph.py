@@ -10,14 +10,10 @@ from math import isfinite
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from .style import OKABE_ITO, theme
+from .palette import VERDICTS
+from .style import theme
 
-# verdict: (colour, dash): never told apart by colour alone
-VERDICT_LOOKS = {
-    "confirmed": (OKABE_ITO["blue"], "-"),
-    "undecided": ("0.45", ":"),
-    "refuted": (OKABE_ITO["vermillion"], "--"),
-}
+SCORED = ("confirmed", "undecided", "refuted")
 WIDTH, HEIGHT = 4.6, 2.1  # inches between the places of nodes
 
 
@@ -42,8 +38,8 @@ class Edge:
     verdict: str
 
     def __post_init__(self) -> None:
-        if self.verdict not in VERDICT_LOOKS:
-            raise ValueError(f"verdict must be one of {list(VERDICT_LOOKS)}; got {self.verdict!r}")
+        if self.verdict not in SCORED:
+            raise ValueError(f"verdict must be one of {list(SCORED)}; got {self.verdict!r}")
 
     @property
     def label(self) -> str:
@@ -116,7 +112,7 @@ def layout(edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
 def _arrow(ax, start, end, edges: list[Edge]) -> None:  # noqa: ANN001
     verdicts = {edge.verdict for edge in edges}
     verdict = "refuted" if "refuted" in verdicts else "undecided"
-    color, dash = VERDICT_LOOKS["confirmed" if verdicts == {"confirmed"} else verdict]
+    look = VERDICTS["confirmed" if verdicts == {"confirmed"} else verdict]
     ax.add_patch(
         FancyArrowPatch(
             start,
@@ -125,8 +121,8 @@ def _arrow(ax, start, end, edges: list[Edge]) -> None:  # noqa: ANN001
             mutation_scale=16,
             shrinkA=38,
             shrinkB=42,
-            color=color,
-            linestyle=dash,
+            color=look.color,
+            linestyle=look.dash,
             linewidth=1.6,
             zorder=1,
         )

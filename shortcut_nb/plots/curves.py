@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import looks, theme
+from .palette import looks
+from .style import theme
 
 
 def curve_plot(

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from .style import looks, theme
+from .palette import looks
+from .style import theme
 
 
 def projection_plot(

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .style import SEQUENTIAL
+from .palette import SEQUENTIAL
 
 
 def heat(maps: Tensor, size: int, top: float | None = None) -> Tensor:

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .palette import OKABE_ITO
 from .scatter import thin_out
-from .style import OKABE_ITO, theme
+from .style import theme
 
 COLUMNS = 3
 

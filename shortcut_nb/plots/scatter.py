@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import BboxBase
 from numpy.typing import ArrayLike
 
-from .style import looks, theme
+from .palette import looks
+from .style import theme
 
 
 def scatter_plot(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import LOOKS, theme
+from .palette import LOOKS
+from .style import theme
 
 
 def spectrum_plot(

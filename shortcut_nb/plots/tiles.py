@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..images import check_images
 from .grids import bare, to_hwc
-from .style import looks, theme
+from .palette import looks
+from .style import theme
 
 COLUMNS = 5
 CELL = 1.4  # inches: 168 pixels at the resolution of saved figures

@@ -1,0 +1,137 @@
+"""One look for each name, in every figure: a colour, a marker and a dash, readable without colour.
+
+Three vocabularies have looks of their own: the conditions of the collection, families of attacks,
+and verdicts. Whatever else a figure compares takes the looks that are left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    """How a condition is drawn; never told apart by colour alone."""
+
+    color: str
+    marker: str
+    dash: object
+
+
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+}
+"""The palette of Okabe and Ito (2008), made for all kinds of colour vision.
+
+The first four differ by more than 11 in lightness (CIELAB), so that they survive grey printing.
+"""
+
+_MARKERS = ("o", "X", "s", "D", "^", "v", "P", "*")
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+LOOKS = tuple(
+    Look(color, marker, dash)
+    for color, marker, dash in zip(OKABE_ITO.values(), _MARKERS, _DASHES, strict=True)
+)
+_BY_COLOR = dict(zip(OKABE_ITO, LOOKS, strict=True))
+
+CONDITIONS = {
+    "clean": _BY_COLOR["black"],
+    "protected": _BY_COLOR["orange"],
+    "purified": _BY_COLOR["green"],
+    "cdl": _BY_COLOR["blue"],
+    "random noise": _BY_COLOR["vermillion"],
+    "prior": _BY_COLOR["purple"],
+    "purified + cdl": _BY_COLOR["sky"],
+}
+"""The conditions of the collection."""
+
+SAME_AS = {
+    "noise": "random noise",
+    "random signs": "random noise",
+    "CDL": "cdl",
+    "both": "purified + cdl",
+    "purified + CDL": "purified + cdl",
+}
+"""Other names of conditions."""
+
+FAMILIES = {
+    "random noise": _BY_COLOR["vermillion"],
+    "denoising loss": _BY_COLOR["blue"],
+    "surrogates": _BY_COLOR["orange"],
+    "encoder": _BY_COLOR["green"],
+    "CLIP": _BY_COLOR["purple"],
+}
+"""Families of attacks, by what they climb."""
+
+FAMILY_OF = {
+    "noise": "random noise",
+    "noise-uniform": "random noise",
+    "advdm": "denoising loss",
+    "sds": "denoising loss",
+    "mist": "denoising loss",
+    "photoguard-diffusion": "denoising loss",
+    "fsmg": "surrogates",
+    "t-fsmg": "surrogates",
+    "e-fsmg": "surrogates",
+    "aspl": "surrogates",
+    "t-aspl": "surrogates",
+    "e-aspl": "surrogates",
+    "simac": "surrogates",
+    "metacloak": "surrogates",
+    "adaptive-aspl": "surrogates",
+    "photoguard": "encoder",
+    "glaze": "encoder",
+    "pid": "encoder",
+    "clip-shift": "CLIP",
+}
+"""The family of each attack."""
+
+_GREY = "#737373"
+VERDICTS = {
+    "confirmed": Look(OKABE_ITO["blue"], "o", "-"),
+    "undecided": Look(_GREY, "s", ":"),
+    "refuted": Look(OKABE_ITO["vermillion"], "X", "--"),
+    "not measured": Look(OKABE_ITO["yellow"], "*", (0, (8, 2))),
+}
+"""What a measurement says of a prediction."""
+
+SEQUENTIAL = "viridis"
+DIVERGING = "RdBu_r"
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name, in order of first mention.
+
+    Names of a vocabulary get their own look; other names take what is left over, and so does a
+    name whose look another name of the same figure already has.
+
+    Raises:
+        ValueError: more than eight names: split the figure.
+    """
+    wanted = list(dict.fromkeys(names))
+    if len(wanted) > len(LOOKS):
+        raise ValueError(
+            f"at most {len(LOOKS)} conditions can be told apart, got {len(wanted)}: "
+            "split the figure into panels"
+        )
+    style: dict[str, Look] = {}
+    for name in wanted:
+        own = own_look(name)
+        if own is not None and own.color not in {look.color for look in style.values()}:
+            style[name] = own
+    used = {look.color for look in style.values()}
+    free = iter(look for look in LOOKS if look.color not in used)
+    return {name: style[name] if name in style else next(free) for name in wanted}
+
+
+def own_look(name: str) -> Look | None:
+    """The look that a name has in every figure; None for a name of no vocabulary."""
+    name = SAME_AS.get(name, name)
+    return CONDITIONS.get(name) or FAMILIES.get(name) or VERDICTS.get(name)
