@@ -34,3 +34,19 @@ def lab():
 def subject(lab):
     """A held-out identity."""
     return lab.subject("mini:held-out/0")
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory):
+    """The profile of tiny models with random weights, written once; a test leaves it as it is."""
+    from tests.tiny_profile import tiny_profile
+
+    return tiny_profile(tmp_path_factory.mktemp("tiny-models"))
+
+
+@pytest.fixture(scope="session")
+def tiny_lab(tiny_models):
+    """A lab of tiny models, opened once; tests must leave it as they found it."""
+    from shortcut_nb import Lab
+
+    return Lab(tiny_models, "cpu", torch.float32)

@@ -9,7 +9,6 @@ import shutil
 import signal
 import time
 
-import pandas as pd
 import pytest
 import torch
 
@@ -18,7 +17,7 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.run import executor_of, frame_of, graph_of, plan, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
-from tests.tiny_profile import tiny_profile
+from tests.small_runs import manifests, measured_serially, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise"], "purifier": ["none", "jpeg"]},
@@ -28,35 +27,9 @@ KILLS = 20
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory):
-    return tiny_profile(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def lab(profile):
-    return Lab(profile, "cpu", torch.float32)
-
-
-@pytest.fixture(scope="module")
-def measured(lab, tmp_path_factory):
+def measured(tiny_lab, tmp_path_factory):
     """The small experiment, measured serially with one thread."""
-    pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
-    result = run(SMALL, pipeline, executor_of("serial", pipeline))
-    assert not result.failures
-    return pipeline, result.frame
-
-
-def same(one, other):
-    names = [name for name in one if not name.endswith("seconds")]
-    pd.testing.assert_frame_equal(one[names], other[names])
-
-
-def made(store):
-    """Every entry with the file that its manifest is: another one, were it made again."""
-    return {
-        entry.key: ((entry.folder / "manifest.json").stat().st_ino, entry.manifest["made"])
-        for entry in store.ls()
-    }
+    return measured_serially(SMALL, tiny_lab, tmp_path_factory.mktemp("store"))
 
 
 def measure(content, root):
@@ -67,7 +40,7 @@ def measure(content, root):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, tmp_path):
+def test_a_run_killed_at_random_moments_repeats_nothing(tiny_models, tiny_lab, measured, tmp_path):
     """Twenty times kill -9; what was there at each kill is the same file at the end."""
     _, frame = measured
     store, dice = Store(tmp_path / "store"), random.Random(0)
@@ -75,7 +48,7 @@ def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, 
     context.set_forkserver_preload(["tests.test_proof"])
     there, kills, runs, whole = {}, 0, 0, 8.0
     while kills < KILLS:
-        process = context.Process(target=measure, args=(profile, store))
+        process = context.Process(target=measure, args=(tiny_models, store))
         started = time.monotonic()
         process.start()
         process.join(dice.uniform(0.3, whole))
@@ -85,23 +58,23 @@ def test_a_run_killed_at_random_moments_repeats_nothing(profile, lab, measured, 
             os.kill(process.pid, signal.SIGKILL)
             process.join()
             kills += 1
-        now = made(store)
+        now = manifests(store)
         assert there.items() <= now.items(), "something was made again, or lost"
         there = now
         if finished:  # begin again, so that every kill meets work
-            pipeline = Pipeline(lab, store)
+            pipeline = Pipeline(tiny_lab, store)
             same(frame_of(graph_of(SMALL, pipeline), pipeline), frame)
             runs, whole = runs + 1, max(0.6, time.monotonic() - started)
             store, there = Store(tmp_path / f"store{runs}"), {}
-    pipeline = Pipeline(lab, store)
+    pipeline = Pipeline(tiny_lab, store)
     same(run(SMALL, pipeline, executor_of("serial", pipeline)).frame, frame)
-    assert there.items() <= made(store).items()
+    assert there.items() <= manifests(store).items()
     store.prune()
     assert not list((store.root / "tmp").iterdir())
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_machine_loses_nothing(lab, measured, tmp_path):
+def test_a_cluster_that_loses_a_machine_loses_nothing(tiny_lab, measured, tmp_path):
     """Three machines' worth of Ray on this one; one is killed while it works."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -117,7 +90,7 @@ def test_a_cluster_that_loses_a_machine_loses_nothing(lab, measured, tmp_path):
             killed.append(about)
             cluster.remove_node(workers[0], allow_graceful=False)
 
-    pipeline = Pipeline(lab, Store(tmp_path / "store"))
+    pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"))
     try:
         ray.init(address=cluster.address, log_to_driver=False)
         executor = executor_of("ray", pipeline)
@@ -143,7 +116,7 @@ def fill(store, graph, sources):
 
 
 @pytest.mark.slow
-def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(lab, measured, tmp_path):
+def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(tiny_lab, measured, tmp_path):
     kept, _ = measured
     row = graph_of(SMALL, kept).rows[0]
     scores, changes = kept.make(row.scores), kept.make(row.changes)
@@ -155,20 +128,20 @@ def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(lab, measured, 
         sheets={"instance": {}}, subjects=1, seeds=tuple(range(106)), n=2,
     )  # fmt: skip
     store = Store(tmp_path / "store")
-    fill(store, graph_of(many, Pipeline(lab, store)), sources)
+    fill(store, graph_of(many, Pipeline(tiny_lab, store)), sources)
     started = time.process_time()  # of this process: others may take the machine's time
-    assert plan(many, Pipeline(lab, store))["missing"].sum() == 0
+    assert plan(many, Pipeline(tiny_lab, store))["missing"].sum() == 0
     planned = time.process_time() - started
-    pipeline = Pipeline(lab, store)
+    pipeline = Pipeline(tiny_lab, store)
     frame = frame_of(graph_of(many, pipeline), pipeline)
     read = time.process_time() - started - planned
     print(f"plan {planned:.1f} s; frame {read:.1f} s")
     assert len(frame) == 95 * 106 * 2 > 20_000 and planned <= 10 and read <= 15
 
 
-def test_the_harness_costs_little(lab, tmp_path):
+def test_the_harness_costs_little(tiny_lab, tmp_path):
     """Keys, store and runner around outputs that take no time: milliseconds each."""
-    pipeline = Pipeline(lab, Store(tmp_path / "store"))
+    pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"))
     graph = graph_of(SMALL, pipeline)
     nodes = [graph.nodes[key] for key in graph.missing]
     started = time.monotonic()

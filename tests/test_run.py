@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 import torch
 
-from shortcut_nb import Lab
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments import executors
@@ -24,7 +23,7 @@ from shortcut_nb.experiments.samples import kept_samples
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
-from tests.tiny_profile import tiny_profile
+from tests.small_runs import manifests, measured_serially, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise", "advdm"], "purifier": ["none", "jpeg"]},
@@ -35,40 +34,14 @@ SECOND_SEED = STAGES | {"purify": 2, "probe": 16}  # clean pictures have no seed
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory):
-    return tiny_profile(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def lab(profile):
-    return Lab(profile, "cpu", torch.float32)
-
-
-@pytest.fixture(scope="module")
-def measured(lab, tmp_path_factory):
+def measured(tiny_lab, tmp_path_factory):
     """The small experiment, measured serially with one thread; its store."""
-    pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
-    result = run(SMALL, pipeline, executor_of("serial", pipeline))
-    assert not result.failures and not result.skipped
-    return pipeline, result.frame
+    return measured_serially(SMALL, tiny_lab, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
-def pipeline(lab, tmp_path):
-    return Pipeline(lab, Store(tmp_path / "store"))
-
-
-def without_costs(frame):
-    return frame[[name for name in frame if not name.endswith("seconds")]]
-
-
-def same(one, other):
-    pd.testing.assert_frame_equal(without_costs(one), without_costs(other))
-
-
-def made(store):
-    """Every entry with the file that its manifest is: another one, were it made again."""
-    return {entry.key: (entry.folder / "manifest.json").stat().st_ino for entry in store.ls()}
+def pipeline(tiny_lab, tmp_path):
+    return Pipeline(tiny_lab, Store(tmp_path / "store"))
 
 
 def test_a_frame_has_a_row_for_each_picture(measured):
@@ -103,10 +76,10 @@ def test_a_plan_says_what_is_there_and_what_it_takes(measured, pipeline):
 
 def test_nothing_is_made_twice(measured):
     pipeline, frame = measured
-    before = made(pipeline.store)
+    before = manifests(pipeline.store)
     again = run(SMALL, pipeline, executor_of("serial", pipeline))
     pd.testing.assert_frame_equal(again.frame, frame)
-    assert made(pipeline.store) == before
+    assert manifests(pipeline.store) == before
 
 
 @pytest.mark.parametrize(
@@ -125,23 +98,23 @@ def test_more_samples_or_another_prompt_never_train_again(measured, change, stag
     assert counts.to_dict() == stages
 
 
-def test_scores_alone_are_enough(measured, lab, tmp_path):
+def test_scores_alone_are_enough(measured, tiny_lab, tmp_path):
     """Weights, samples and pictures may be gone: a report reads what is scored."""
     pipeline, frame = measured
     kept = Store(tmp_path / "kept")
     pipeline.store.export(kept.root, "probe")
-    other = Pipeline(lab, kept)
+    other = Pipeline(tiny_lab, kept)
     assert plan(SMALL, other)["missing"].sum() == 0
     pd.testing.assert_frame_equal(frame_of(graph_of(SMALL, other), other), frame)
 
 
-def test_a_damaged_score_is_measured_again(measured, lab, tmp_path):
+def test_a_damaged_score_is_measured_again(measured, tiny_lab, tmp_path):
     pipeline, frame = measured
     store = Store(tmp_path / "copy")
     pipeline.store.export(store.root)
     entry = next(iter(store.ls("probe")))
     (entry.folder / "values.json").write_text("{}")
-    other = Pipeline(lab, store)
+    other = Pipeline(tiny_lab, store)
     same(run(SMALL, other, executor_of("serial", other)).frame, frame)
     assert all(problem is None for _, problem in store.verify())
 
@@ -166,10 +139,10 @@ def test_a_failure_stops_only_what_needs_it(pipeline, measured):
 
 
 def test_large_weights_are_not_kept_and_train_once_for_all_sheets(
-    lab, measured, tmp_path, monkeypatch
+    tiny_lab, measured, tmp_path, monkeypatch
 ):
     _, frame = measured
-    pipeline = Pipeline(lab, Store(tmp_path / "store"), keep_trained=0.01)
+    pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"), keep_trained=0.01)
     graph = graph_of(SMALL, pipeline)
     stages = [graph.nodes[key].recipe.stage for key in graph.missing]
     assert stages.count("train") == 0 and stages.count("sample") == STAGES["sample"]
@@ -254,22 +227,22 @@ def test_a_report_finds_the_samples_that_the_store_has(measured, tmp_path):
     assert page_of(result, found).pictures[0].name == "samples"
 
 
-def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, lab, tmp_path):
+def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, tiny_lab, tmp_path):
     """Its reference, plain training on clean pictures, is made although no cell asks for it."""
     pipeline, frame = measured
     asked = SMALL.model_copy(update={"probes": ("apart",), "axes": {"attack": ["advdm"]}})
-    graph = graph_of(asked, Pipeline(lab, Store(tmp_path / "empty")))
+    graph = graph_of(asked, Pipeline(tiny_lab, Store(tmp_path / "empty")))
     planned = [graph.nodes[key].about for key in graph.missing]
     assert sum(about.startswith("train") for about in planned) == 2
-    before = set(made(pipeline.store))
+    before = set(manifests(pipeline.store))
     result = run(asked, pipeline, executor_of("serial", pipeline))
     assert not result.failures
     fresh = [entry for entry in pipeline.store.ls() if entry.key not in before]
     assert [entry.stage for entry in fresh] == ["probe", "probe"]
-    subject, cell = lab.subject(frame.subject.iloc[0]), Cell(attack="advdm", eps="8/255")
+    subject, cell = tiny_lab.subject(frame.subject.iloc[0]), Cell(attack="advdm", eps="8/255")
     drawn = pipeline.samples(subject, cell, n=2)
     clean = pipeline.samples(subject, n=2)
-    vectors, others = lab.identity(drawn).double(), lab.identity(clean).double()
+    vectors, others = tiny_lab.identity(drawn).double(), tiny_lab.identity(clean).double()
     typical = (others[0] - others[1]).norm()
     expected = [float((v - others).norm(dim=1).mean() / typical) for v in vectors]
     own = result.frame[result.frame.sheet == "instance"]

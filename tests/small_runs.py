@@ -1,0 +1,32 @@
+"""Small measurements with tiny models, for tests of the runner."""
+
+import pandas as pd
+
+from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.store import Store
+
+
+def measured_serially(experiment, lab, folder):
+    """An experiment with nothing kept before: the pipeline whose store has it all, the frame."""
+    pipeline = Pipeline(lab, Store(folder))
+    result = run(experiment, pipeline, executor_of("serial", pipeline))
+    assert not result.failures and not result.skipped
+    return pipeline, result.frame
+
+
+def without_costs(frame):
+    return frame[[name for name in frame if not name.endswith("seconds")]]
+
+
+def same(one, other):
+    """Both frames have the same numbers; seconds are each run's own."""
+    pd.testing.assert_frame_equal(without_costs(one), without_costs(other))
+
+
+def manifests(store):
+    """Every entry with the file that its manifest is: another one, were it made again."""
+    return {
+        entry.key: ((entry.folder / "manifest.json").stat().st_ino, entry.manifest["made"])
+        for entry in store.ls()
+    }
