@@ -93,7 +93,7 @@ def _texts(frame: pd.DataFrame, column: str, digits: int) -> list[str]:
     if f"{column}_low" not in frame:
         return [number(value, math.nan, math.nan, digits) for value in values]
     ends = frame[[column, f"{column}_low", f"{column}_high"]].to_numpy()
-    return [number(*row, digits) for row in ends]
+    return [number(value, low, high, digits) for value, low, high in ends]
 
 
 def number(value: float, low: float, high: float, digits: int, sign: bool = False) -> str:

@@ -68,7 +68,7 @@ class ArcFaceEncoder:
         check_images(images)
         crop = import_module("insightface.utils.face_align").norm_crop
         side = self.recogniser.input_size[0]
-        rows = []
+        rows: list[Tensor | None] = []
         for picture in to_u8(images).permute(0, 2, 3, 1).cpu().numpy():
             bgr = np.ascontiguousarray(picture[..., ::-1])
             points = _largest(*self.detector.detect(bgr))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from transformers import PreTrainedModel
 
 from ..images import check_images
 from ..weights import check_weights
@@ -27,7 +27,7 @@ class PictureNetwork:
         batch: pictures at once.
     """
 
-    model: Module
+    model: PreTrainedModel
     size: int | None = None
     pixel_mean: Sequence[float] = HALF
     pixel_std: Sequence[float] = HALF

@@ -251,9 +251,10 @@ def draw(who: Identity, how: Nuisance, size: int = SIZE) -> np.ndarray:
     return np.clip(pixels * (1 + strength * slope[..., None]) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _inside(box: tuple[float, float, float, float], side: int) -> tuple[float, ...]:
+def _inside(box: tuple[float, float, float, float], side: int) -> tuple[float, float, float, float]:
     """Move a crop box back inside a square canvas of the given side."""
     dx = max(0.0, -box[0]) - max(0.0, box[2] - side)
     dy = max(0.0, -box[1]) - max(0.0, box[3] - side)
     moved = (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
-    return tuple(min(max(v, 0.0), float(side)) for v in moved)
+    left, top, right, bottom = (min(max(v, 0.0), float(side)) for v in moved)
+    return left, top, right, bottom

@@ -49,9 +49,9 @@ def degrade(pixels: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
         return noise(pixels, rng)
     if kind == "lowres":
         factor = float(rng.uniform(2.5, 6))
-        small = tuple(max(2, round(s / factor)) for s in image.size)
+        wide, high = (max(2, round(side / factor)) for side in image.size)
         back = rng.choice([Image.Resampling.NEAREST, Image.Resampling.BILINEAR])
-        return np.asarray(image.resize(small, Image.Resampling.BOX).resize(image.size, back))
+        return np.asarray(image.resize((wide, high), Image.Resampling.BOX).resize(image.size, back))
     if kind == "blur":
         return np.asarray(image.filter(ImageFilter.GaussianBlur(float(rng.uniform(1.2, 3)))))
     if kind == "jpeg":

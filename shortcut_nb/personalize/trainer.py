@@ -434,7 +434,7 @@ class BoundTrainer(Bound[Trainer]):
         Raises:
             UserError: a wrong value.
         """
-        return replace(self, settings=replace(self.settings, **params))
+        return BoundTrainer(replace(self.settings, **params), self.models)
 
 
 def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:

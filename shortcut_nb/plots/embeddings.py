@@ -44,7 +44,8 @@ def projection_plot(
         for name, look in looks(conditions).items():
             own = points[np.array([condition == name for condition in conditions])]
             ax.scatter(
-                *own.T,
+                own[:, 0],
+                own[:, 1],
                 c=look.color,
                 marker=look.marker,
                 label=f"{name} (n={len(own)})",

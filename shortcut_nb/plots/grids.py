@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from ..images import check_images
@@ -46,9 +47,11 @@ def image_rows(
         # Labels and title are to be read whole.
         width = max(wide * cell + margin, 0.09 * len(title or ""))
         top = 0.3 * (columns is not None) + 0.35 * (title is not None)
-        fig = Figure((width, len(rows) * cell + top), layout="compressed")
+        pads = ConstrainedLayoutEngine(
+            compress=True, w_pad=0.02, h_pad=0.01, wspace=0.0, hspace=0.01
+        )
+        fig = Figure((width, len(rows) * cell + top), layout=pads)
         axes = fig.subplots(len(rows), wide, squeeze=False)
-        fig.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0.0, hspace=0.01)
         for line, (label, images) in zip(axes, rows.items(), strict=True):
             for i, ax in enumerate(line):
                 bare(ax)

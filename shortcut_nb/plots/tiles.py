@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from ..images import check_images
@@ -48,9 +49,11 @@ def image_grid(
     wide, lines = min(columns, len(order)), -(-len(order) // columns)
     with theme():
         size = (wide * cell, lines * (high * cell + 0.42) + 0.35 * (title is not None))
-        fig = Figure(size, layout="compressed")
+        pads = ConstrainedLayoutEngine(
+            compress=True, w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0
+        )
+        fig = Figure(size, layout=pads)
         axes = fig.subplots(lines, wide, squeeze=False).ravel()
-        fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
         for ax in axes:
             bare(ax)
         for ax, name in zip(axes, order, strict=False):

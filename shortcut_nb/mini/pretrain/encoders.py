@@ -169,7 +169,8 @@ def fit_attributes(
         logits = model(x).float()
         parts = logits.split([len(values) for values in GROUPS.values()], dim=1)
         columns = zip(parts, batch["labels"].T, strict=True)
-        return sum(cross_entropy(part, label, ignore_index=-1) for part, label in columns)
+        losses = [cross_entropy(part, label, ignore_index=-1) for part, label in columns]
+        return sum(losses[1:], losses[0])
 
     trained = train(
         "attributes",

@@ -97,7 +97,7 @@ class Workshop:
         return path
 
 
-def pool_sizes(pictures: int | None = None) -> dict[str, PoolSize]:
+def pool_sizes(pictures: int | None = None) -> dict[str, Any]:
     """The pools of the shipped models, or small ones of about so many pictures."""
     return {
         "size": PoolSize.of(pictures),

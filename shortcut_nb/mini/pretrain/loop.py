@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ from .machine import Machine
 log = logging.getLogger(__name__)
 Batch = dict[str, torch.Tensor]
 DrawBatch = Callable[[np.random.Generator], dict[str, np.ndarray]]
-Loss = Callable[[torch.nn.Module, Batch, torch.Generator], torch.Tensor]
+M = TypeVar("M", bound=torch.nn.Module)
+Loss = Callable[[M, Batch, torch.Generator], torch.Tensor]
 LOG_EVERY = 20
 
 
@@ -44,9 +45,9 @@ class Steps(Dataset):
 
 def train(
     name: str,
-    model: torch.nn.Module,
+    model: M,
     draw: DrawBatch,
-    loss_of: Loss,
+    loss_of: Loss[M],
     folder: Path,
     *,
     steps: int,
@@ -58,7 +59,7 @@ def train(
     seconds: float | None = None,
     save_every: float = 60.0,
     example: Callable[[], tuple[torch.Tensor, ...]] | None = None,
-) -> torch.nn.Module:
+) -> M:
     """Train ``model`` with AdamW and a one-cycle schedule; the averaged weights, in eval mode.
 
     The schedule is a function of progress, the larger of ``step / steps`` and (with ``seconds``,
@@ -98,7 +99,7 @@ def train(
             saved = time.monotonic()
     state.save()
     state.write_cost(machine)
-    return state.average.module.eval()
+    return cast(M, state.average.module.eval())
 
 
 def _batches(draw: DrawBatch, seed: int, steps: range, machine: Machine) -> Iterator[Batch]:
