@@ -12,7 +12,7 @@ OLDEST := .venv-oldest
 help:
 	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
 	@echo "make test       lint, then every test"
-	@echo "make fast       every test that is not marked slow"
+	@echo "make fast       every test that is not marked slow, in two processes: under five minutes"
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run every notebook, in order, and keep outputs and figures in the repository"
@@ -43,7 +43,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # Lowest versions of what the package needs; its dependencies' own and the tools are pip's choice.
 $(OLDEST)/.installed: pyproject.toml

@@ -1,4 +1,4 @@
-"""Tests run offline, on two threads, with a store of their own."""
+"""Tests run offline, on two threads in all, with a store of their own."""
 
 import os
 import signal
@@ -14,7 +14,9 @@ import torch  # noqa: E402
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+# Beside another worker (make fast), a test has one core; alone it has two.
+THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", THREADS)))
 
 
 @pytest.fixture(autouse=True)

@@ -86,6 +86,7 @@ def test_pca_is_the_plane_of_largest_variance():
     assert np.linalg.norm(found[:, None] - found[None], axis=-1) == pytest.approx(gaps, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [4, 12])
 def test_umap_takes_few_points_and_repeats_itself(n):
     points, labels = clusters(n)

@@ -26,6 +26,7 @@ def test_there_are_notebooks():
     assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in NOTEBOOKS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, tmp_path):
     ran = run_notebook(path, PARAMETERS.get(path.stem), timeout=1800, out=tmp_path / "out")

@@ -116,6 +116,7 @@ def test_upscaler_opens_as_the_real_pipeline(world, encoder, tmp_path):
     assert again.vae.config.scaling_factor == pytest.approx(upscaler.SCALING)
 
 
+@pytest.mark.slow
 def test_everything_is_trained_at_once_and_packed_in_pieces(tmp_path, monkeypatch):
     """The command for a large GPU, here on a CPU, for two steps a model."""
     monkeypatch.setattr(gpu, "PIECE", 2**20)

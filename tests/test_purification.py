@@ -67,6 +67,7 @@ def test_what_bench_kept_gives_the_table(tmp_path):
     assert rows.loc["vae", "memory_mib"] == 700 and pd.isna(rows.loc["jpeg", "memory_mib"])
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
     assert purification.quick("codesr") == {"steps": 2}
     assert purification.quick("gridpure") == {"steps": 2, "iterations": 1}

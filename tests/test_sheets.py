@@ -8,6 +8,7 @@ from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.store import Store
 
 
+@pytest.mark.slow
 def test_samples_on_the_way_equal_those_of_shorter_trainings(lab, tmp_path):
     stages, subject = Stages(lab, Store(tmp_path)), lab.subject("mini:held-out/0")
     sheets = {"own": Sheet(), "class": Sheet(subject.class_prompt, guidance_scale=2.0)}

@@ -251,6 +251,7 @@ def test_the_neighbour_is_another_subject():
     assert shortcut.neighbour(alone, every[0]) is None
 
 
+@pytest.mark.slow
 def test_a_small_run_from_pictures_to_verdicts(tmp_path):
     settings = yaml.safe_load((PROFILES / "mini.yaml").read_text())
     settings["sampling"]["steps"] = 2

@@ -99,6 +99,7 @@ def test_the_table_for_reading_is_sorted_and_says_intervals():
     assert read.loc["clean", "quality"] == ""
 
 
+@pytest.mark.slow
 def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert strength.quick("noise") == {} and strength.quick("aspl")["rounds"] == 1
     assert 200 < strength.memory_of("advdm") < 8000  # MiB
