@@ -51,22 +51,22 @@ def parse_params(pairs: list[str] | None, **more: Any) -> dict[str, Any]:
     Raises:
         UserError: when a pair has no "=" or no name, or a name comes twice.
     """
-    found: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     for pair in pairs or []:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UserError(f"expected -p name=value; got {pair!r}. Write for example -p steps=20.")
-        if name in found:
+        if name in params:
             raise UserError(f"parameter {name} is given twice. Give it once.")
-        found[name] = read_value(text)
+        params[name] = read_value(text)
     for name, value in more.items():
         if value is None:
             continue
-        if name in found:
+        if name in params:
             option = "--" + name.replace("_", "-")
             raise UserError(f"parameter {name} is given as -p and as {option}. Give it once.")
-        found[name] = value
-    return found
+        params[name] = value
+    return params
 
 
 def read_value(text: str) -> Any:

@@ -21,9 +21,9 @@ def fetch(
         from shortcut_nb.profile import load_profile
 
         work.kept = "what was fetched is kept; run the same command to go on"
-        found = bring(
+        models = bring(
             load_profile(profile), lambda role, name: typer.echo(f"{role}: {name}", err=True)
         )
-        for model in found:
-            said = f"{model.checked} files have their sha256" if model.checked else "whole"
-            typer.echo(f"{model.role}: {said}, in {model.path}")
+        for model in models:
+            result = f"{model.checked} files have their sha256" if model.checked else "whole"
+            typer.echo(f"{model.role}: {result}, in {model.path}")

@@ -33,8 +33,8 @@ def names(kind: Kind) -> dict[str, str]:
         return catalogue.names(kind.value)
     from shortcut_nb.profile import available_presets, available_profiles, load_profile
 
-    found = {name: load_profile(name).description for name in available_profiles()}
-    return dict(sorted((found | available_presets()).items()))
+    descriptions = {name: load_profile(name).description for name in available_profiles()}
+    return dict(sorted((descriptions | available_presets()).items()))
 
 
 def list_names(
@@ -52,12 +52,12 @@ def list_names(
         if name is not None:
             _show_one(what, name, as_json)
             return
-        found = names(what)
+        listed = names(what)
         if as_json:
-            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
             return
-        width = max(map(len, found), default=0)
-        for key, line in found.items():
+        width = max(map(len, listed), default=0)
+        for key, line in listed.items():
             typer.echo(f"{key:<{width}}  {line}")
 
 
@@ -65,17 +65,17 @@ def _show_one(kind: Kind, name: str, as_json: bool) -> None:
     """Print what one thing is and its parameters: default, what is allowed, source."""
     from shortcut_nb.details import details
 
-    found = details(kind.value, name)
+    thing = details(kind.value, name)
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+        typer.echo(json.dumps(thing, indent=2, ensure_ascii=False, default=str))
         return
-    typer.echo(f"{name}: {found['description']}")
-    for row in found["parameters"]:
+    typer.echo(f"{name}: {thing['description']}")
+    for row in thing["parameters"]:
         more = f"; the paper's {row['paper']!r}" if "paper" in row else ""
         typer.echo(f"  {row['name']} = {row['default']!r}  ({row['allowed']}{more})")
         if row["description"]:
             typer.echo(f"      {row['description']}")
-    typer.echo(f"source: {found['source']}")
+    typer.echo(f"source: {thing['source']}")
 
 
 @mini.command()
@@ -98,29 +98,29 @@ def evaluate(
 
         if write and (weights is not None or only):
             raise UserError("--write measures all of the shipped models: leave the rest out.")
-        found = measure(seed, only, weights=weights)
+        card = measure(seed, only, weights=weights)
         if write:
-            write_card(found)
-        missed = [bar["key"] for bar in found["bars"] if not bar["reached"]]
+            write_card(card)
+        missed = [bar["key"] for bar in card["bars"] if not bar["reached"]]
         if as_json:
-            typer.echo(json.dumps(found, indent=2))
+            typer.echo(json.dumps(card, indent=2))
         else:
-            for line in _report(found):
+            for line in _report(card):
                 typer.echo(line)
         if missed:
             typer.secho(f"below the bar: {', '.join(missed)}", fg="red", err=True)
             raise typer.Exit(1)
 
 
-def _report(found: dict[str, Any]) -> Iterator[str]:
-    for model, numbers in found["measured"].items():
+def _report(card: dict[str, Any]) -> Iterator[str]:
+    for model, numbers in card["measured"].items():
         yield model
         for name, value in numbers.items():
             yield f"  {name:<24} {f'{value:.4g}' if isinstance(value, float) else value}"
     yield "bars"
-    for bar in found["bars"]:
-        said = "reached" if bar["reached"] else "missed"
-        yield f"  {bar['key']:<32} {bar['value']:.4g} {bar['sign']} {bar['bar']:.4g}  {said}"
+    for bar in card["bars"]:
+        result = "reached" if bar["reached"] else "missed"
+        yield f"  {bar['key']:<32} {bar['value']:.4g} {bar['sign']} {bar['bar']:.4g}  {result}"
 
 
 def doctor(
@@ -139,28 +139,28 @@ def doctor(
     with doors():
         from shortcut_nb.doctor import diagnose
 
-        found = diagnose(list(profile) if profile else None)
+        findings = diagnose(list(profile) if profile else None)
         if as_json:
-            typer.echo(json.dumps(found, indent=2))
+            typer.echo(json.dumps(findings, indent=2))
             return
-        for line in _findings(found):
+        for line in _findings(findings):
             typer.echo(line)
         if memory:
             from shortcut_nb.doctor import memory_lines
 
-            for line in memory_lines(list(found["profiles"]) if not profile else list(profile)):
+            for line in memory_lines(list(findings["profiles"]) if not profile else list(profile)):
                 typer.echo(line)
 
 
-def _findings(found: dict[str, Any]) -> Iterator[str]:
-    yield f"python {found['python']}"
-    for name, version in found["versions"].items():
-        tested = found["untested"].get(name)
+def _findings(findings: dict[str, Any]) -> Iterator[str]:
+    yield f"python {findings['python']}"
+    for name, version in findings["versions"].items():
+        tested = findings["untested"].get(name)
         yield f"{name} {version}" + (f"  not tested: {' to '.join(tested)} were" if tested else "")
-    yield f"device {found['device']}, {found['threads']} threads"
-    yield f"memory {found['memory'] / 2**30:.1f} GiB"
-    yield f"store {found['store']}"
-    for profile, missing in found["profiles"].items():
+    yield f"device {findings['device']}, {findings['threads']} threads"
+    yield f"memory {findings['memory'] / 2**30:.1f} GiB"
+    yield f"store {findings['store']}"
+    for profile, missing in findings["profiles"].items():
         yield f"profile {profile}: {'ready' if not missing else 'lacks'}"
         for role, what in missing.items():
             yield f"  {role}: {what}"

@@ -55,10 +55,14 @@ class Diffusion:
 
     @classmethod
     def open(
-        cls, source: str | Path | DiffusionPipeline, device: str | torch.device | None = "cpu",
-        autocast: torch.dtype | None = torch.float32, revision: str | None = None,
-        lender: Diffusion | None = None, **how: Any,
-    ) -> Diffusion:  # fmt: skip
+        cls,
+        source: str | Path | DiffusionPipeline,
+        device: str | torch.device | None = "cpu",
+        autocast: torch.dtype | None = torch.float32,
+        revision: str | None = None,
+        lender: Diffusion | None = None,
+        **how: Any,
+    ) -> Diffusion:
         """Open a model of any kind; see :func:`shortcut_nb.diffusion.open_pipeline`."""
         from .opening import open_pipeline
 
@@ -77,7 +81,7 @@ class Diffusion:
         """The UNet's keyword arguments for a prompt's state, a row for each of the latents'."""
         raise NotImplementedError(f"{type(self).__name__} does not say how its UNet reads prompts")
 
-    def prompt_arguments(self, said: Tensor, negative: Tensor) -> dict[str, Any]:
+    def prompt_arguments(self, prompt: Tensor, negative: Tensor) -> dict[str, Any]:
         """The pipelines' keyword arguments for the state of a prompt and of the negative one."""
         raise NotImplementedError(f"{type(self).__name__} does not say how pipelines take prompts")
 
@@ -90,9 +94,8 @@ class Diffusion:
     @property
     def tokenizers(self) -> dict[str, Any]:
         """The tokenizers, by the names that diffusers gives them; as many as text encoders."""
-        return {name.replace("text_encoder", "tokenizer"):
-                getattr(self.pipe, name.replace("text_encoder", "tokenizer"))
-                for name in self.encoders}  # fmt: skip
+        names = [name.replace("text_encoder", "tokenizer") for name in self.encoders]
+        return {name: getattr(self.pipe, name) for name in names}
 
     @property
     def text(self) -> Module:
@@ -170,8 +173,8 @@ class Diffusion:
         check_images(images)
         vae = self.pipe.vae
         with self.arithmetic(vae):
-            shown = (images.to(vae.device) * 2 - 1).to(vae.dtype)
-            out = vae.encode(shown).latent_dist
+            pictures = (images.to(vae.device) * 2 - 1).to(vae.dtype)
+            out = vae.encode(pictures).latent_dist
         return full(out.mean) * self.scaling, full(out.std) * self.scaling
 
     def encode(self, images: Tensor, source: Sequence[Generator]) -> Tensor:
@@ -202,8 +205,8 @@ class Diffusion:
         """What the UNet answers, (n, c, h, w), for noisy latents, timesteps and prompt states."""
         unet = self.pipe.unet
         with self.arithmetic():
-            told = self.conditions(context.to(unet.dtype), noisy)
-            return full(unet(noisy.to(unet.dtype), t, **told).sample)
+            arguments = self.conditions(context.to(unet.dtype), noisy)
+            return full(unet(noisy.to(unet.dtype), t, **arguments).sample)
 
     def denoising_loss(self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor) -> Tensor:
         """L_ldm of each row, (n,): mean squared error of the UNet's prediction; see predict."""
@@ -234,9 +237,17 @@ class Diffusion:
 
     @torch.inference_mode()
     def sample_latents(
-        self, prompt: str, n: int, *, seed: int, steps: int, guidance_scale: float,
-        negative: str = "", batch: int = 16, on_step: OnStep | None = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        prompt: str,
+        n: int,
+        *,
+        seed: int,
+        steps: int,
+        guidance_scale: float,
+        negative: str = "",
+        batch: int = 16,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
         """Scaled latents (n, c, h, w) of n samples; sample i depends on (seed, i) alone.
 
         Calls ``on_step`` after each batch, with the number of samples drawn.
@@ -245,14 +256,17 @@ class Diffusion:
         context, parts = self.embed([prompt, negative]), []
         for start in range(0, n, batch):
             part = source[start : start + batch]
-            said, empty = (one[None].expand(len(part), *one.shape) for one in context)
+            conditional, empty = (one[None].expand(len(part), *one.shape) for one in context)
             with self.arithmetic():
                 out = self.pipe(
-                    **self.prompt_arguments(said, empty),
-                    num_inference_steps=steps, guidance_scale=guidance_scale,
-                    height=self.resolution, width=self.resolution,
-                    generator=part, output_type="latent",
-                )  # fmt: skip
+                    **self.prompt_arguments(conditional, empty),
+                    num_inference_steps=steps,
+                    guidance_scale=guidance_scale,
+                    height=self.resolution,
+                    width=self.resolution,
+                    generator=part,
+                    output_type="latent",
+                )
             parts.append(out.images.float())
             if on_step:
                 on_step(StepInfo(start + len(part), n))
@@ -264,9 +278,16 @@ class Diffusion:
 
     @torch.inference_mode()
     def edit(
-        self, images: Tensor, prompt: str, *, strength: float, source: Sequence[Generator],
-        steps: int, guidance_scale: float, eta: float = 0.0,
-    ) -> Tensor:  # fmt: skip
+        self,
+        images: Tensor,
+        prompt: str,
+        *,
+        strength: float,
+        source: Sequence[Generator],
+        steps: int,
+        guidance_scale: float,
+        eta: float = 0.0,
+    ) -> Tensor:
         """Image-to-image (SDEdit, Meng et al. 2022): noise part of the way, denoise under a prompt.
 
         Args:
@@ -290,10 +311,15 @@ class Diffusion:
         scale = guidance_scale if prompt else 1.0
         with self.arithmetic():
             out = pipe(
-                **self.prompt_arguments(*context.chunk(2)), image=images.clamp(0, 1), eta=eta,
-                strength=strength, num_inference_steps=count,
-                guidance_scale=scale, generator=list(source), output_type="latent",
-            )  # fmt: skip
+                **self.prompt_arguments(*context.chunk(2)),
+                image=images.clamp(0, 1),
+                eta=eta,
+                strength=strength,
+                num_inference_steps=count,
+                guidance_scale=scale,
+                generator=list(source),
+                output_type="latent",
+            )
         return self.decode(out.images.float())
 
     def arithmetic(self, module: Module | None = None) -> torch.autocast:

@@ -34,11 +34,15 @@ BACKBONES: dict[str, type[Diffusion]] = {
 
 
 def open_pipeline(
-    source: str | Path | DiffusionPipeline, device: str | torch.device | None = None, *,
-    autocast: torch.dtype | None = None, resolution: int | None = None,
-    revision: str | None = None, config: str | Path | None = None,
+    source: str | Path | DiffusionPipeline,
+    device: str | torch.device | None = None,
+    *,
+    autocast: torch.dtype | None = None,
+    resolution: int | None = None,
+    revision: str | None = None,
+    config: str | Path | None = None,
     lender: Diffusion | None = None,
-) -> Diffusion:  # fmt: skip
+) -> Diffusion:
     """Open a text-to-image model of any kind that a backbone knows.
 
     Args:
@@ -134,9 +138,11 @@ def _from_file(path: Path, config: str | Path | None) -> DiffusionPipeline:
             check_supported(str(read_index(Path(config)).get("_class_name")), str(config))
     with opening(path, f"a {kind.__name__}; {what}"):
         pipe = kind.from_single_file(
-            str(path), config=None if config is None else str(config), local_files_only=True,
+            str(path),
+            config=None if config is None else str(config),
+            local_files_only=True,
             safety_checker=None,
-        )  # fmt: skip
+        )
     parts = parts_of(pipe)
     _check_parts(parts, str(path))
     for name, part in parts.items():
@@ -153,9 +159,12 @@ def _around(pipe: DiffusionPipeline) -> DiffusionPipeline:
     name = type(pipe).__name__
     check_supported(name, "the open pipeline")
     parts = parts_of(pipe)
-    missing = [part for part, value in parts.items()
-               if value is None and part in ("vae", "unet", "text_encoder", "text_encoder_2",
-                                             "tokenizer", "tokenizer_2")]  # fmt: skip
+    missing = [
+        part
+        for part, value in parts.items()
+        if value is None
+        and part in ("vae", "unet", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
+    ]
     if missing:
         raise BadWeights(f"the open {name} has no {missing[0]}: open it with one.")
     _check_parts(parts, f"the open {name}")
@@ -194,7 +203,9 @@ def _at(model: Diffusion, resolution: int | None, where: str) -> Diffusion:
         )
     if isinstance(trained, int) and trained * model.latent_unit != resolution:
         log.warning(
-            "%s was trained at %d pixels and is used at %d", where, trained * model.latent_unit,
+            "%s was trained at %d pixels and is used at %d",
+            where,
+            trained * model.latent_unit,
             resolution,
-        )  # fmt: skip
+        )
     return replace(model, side=resolution)

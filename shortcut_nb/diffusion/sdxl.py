@@ -41,9 +41,12 @@ class StableDiffusionXL(Diffusion):
         pooled = torch.empty(0)  # the second encoder's, which comes last
         for tokenizer, encoder in zip(self.tokenizers.values(), self.encoders.values()):
             ids = tokenizer(
-                list(prompts), padding="max_length", truncation=True,
-                max_length=tokenizer.model_max_length, return_tensors="pt",
-            ).input_ids  # fmt: skip
+                list(prompts),
+                padding="max_length",
+                truncation=True,
+                max_length=tokenizer.model_max_length,
+                return_tensors="pt",
+            ).input_ids
             out = encoder(ids.to(self.device), output_hidden_states=True)
             states.append(full(out.hidden_states[-2]))
             pooled = full(out[0])
@@ -60,19 +63,21 @@ class StableDiffusionXL(Diffusion):
         states, pooled = self.parted(context)
         high, wide = (side * self.latent_unit for side in latents.shape[-2:])
         sizes = torch.tensor([[high, wide, 0, 0, high, wide]], device=context.device)
-        told = {
+        added = {
             "text_embeds": pooled,
             "time_ids": sizes.to(context.dtype).expand(len(context), -1),
         }
-        return {"encoder_hidden_states": states, "added_cond_kwargs": told}
+        return {"encoder_hidden_states": states, "added_cond_kwargs": added}
 
-    def prompt_arguments(self, said: Tensor, negative: Tensor) -> dict[str, Any]:
-        states, pooled = self.parted(said)
+    def prompt_arguments(self, prompt: Tensor, negative: Tensor) -> dict[str, Any]:
+        states, pooled = self.parted(prompt)
         empty, empty_pooled = self.parted(negative)
         return {
-            "prompt_embeds": states, "pooled_prompt_embeds": pooled,
-            "negative_prompt_embeds": empty, "negative_pooled_prompt_embeds": empty_pooled,
-        }  # fmt: skip
+            "prompt_embeds": states,
+            "pooled_prompt_embeds": pooled,
+            "negative_prompt_embeds": empty,
+            "negative_pooled_prompt_embeds": empty_pooled,
+        }
 
     def parted(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Token states (k, length, width) and pooled states (k, d) of :meth:`embed`'s tensor."""

@@ -22,13 +22,16 @@ class StableDiffusion(Diffusion):
         """Text-encoder states (k, length, width); gradients flow if its weights want them."""
         tokenizer = self.pipe.tokenizer
         ids = tokenizer(
-            list(prompts), padding="max_length", truncation=True,
-            max_length=tokenizer.model_max_length, return_tensors="pt",
-        ).input_ids  # fmt: skip
+            list(prompts),
+            padding="max_length",
+            truncation=True,
+            max_length=tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
         return full(self.pipe.text_encoder(ids.to(self.device))[0])
 
     def conditions(self, context: Tensor, latents: Tensor) -> dict[str, Any]:
         return {"encoder_hidden_states": context}
 
-    def prompt_arguments(self, said: Tensor, negative: Tensor) -> dict[str, Any]:
-        return {"prompt_embeds": said, "negative_prompt_embeds": negative}
+    def prompt_arguments(self, prompt: Tensor, negative: Tensor) -> dict[str, Any]:
+        return {"prompt_embeds": prompt, "negative_prompt_embeds": negative}

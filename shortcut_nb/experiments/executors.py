@@ -187,9 +187,14 @@ class Ray:
     """
 
     def __init__(
-        self, work: Work, workers: int | None = None, gpus: float = 0.0, retries: int = 2,
-        address: str | None = None, threads: int | None = 1,
-    ) -> None:  # fmt: skip
+        self,
+        work: Work,
+        workers: int | None = None,
+        gpus: float = 0.0,
+        retries: int = 2,
+        address: str | None = None,
+        threads: int | None = 1,
+    ) -> None:
         self._ray, self._own = start_ray(address, workers)
         remote = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=retries)
         self._attempt = remote(remotely)

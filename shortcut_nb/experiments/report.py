@@ -15,19 +15,21 @@ import pandas as pd
 from ..metrics import t_mean
 
 TITLES = {
-    "ims_missing": "identity match (−1 without a face)", "quality": "quality (CLIP-IQA style)",
+    "ims_missing": "identity match (−1 without a face)",
+    "quality": "quality (CLIP-IQA style)",
     "texture": "texture (grey levels)",
-}  # fmt: skip
+}
 WITH_NOISE = {**TITLES, "noise": "probability of noise (CLIP)"}
 
 
 def about(frame: pd.DataFrame, eps: str) -> dict[str, Any]:
     """What was run: budget, subjects, seeds, samples a prompt."""
     return {
-        "eps": eps, "subjects": sorted(frame["subject"].unique()),
+        "eps": eps,
+        "subjects": sorted(frame["subject"].unique()),
         "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
         "samples": int(frame["image"].max()) + 1,
-    }  # fmt: skip
+    }
 
 
 def between(value: float, low: float, high: float, spec: str = "+.2f") -> str:
@@ -81,9 +83,12 @@ def judge(each: np.ndarray, direction: int) -> dict:
     found = t_mean(each)
     sure = bool(found.low > 0 or found.high < 0)
     return {
-        "difference": float(found.mean), "low": float(found.low), "high": float(found.high),
-        "subjects": int(found.n), "direction": direction,
+        "difference": float(found.mean),
+        "low": float(found.low),
+        "high": float(found.high),
+        "subjects": int(found.n),
+        "direction": direction,
         "agreeing": float((each * direction > 0).mean()),
         "weakest": float((each * direction).min()),
         "holds": bool(found.mean * direction > 0) if sure else None,
-    }  # fmt: skip
+    }

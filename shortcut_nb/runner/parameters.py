@@ -27,7 +27,7 @@ def defaults_of(notebook: NotebookNode, name: str) -> dict[str, Any]:
             f"{name} must have exactly one cell tagged 'parameters'; found {len(tagged)}. "
             "Tag the cell that holds the literal assignments."
         )
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for cell in tagged:
         for node in _parse(cell.source, name).body:
             targets = node.targets if isinstance(node, ast.Assign) else []
@@ -35,8 +35,8 @@ def defaults_of(notebook: NotebookNode, name: str) -> dict[str, Any]:
                 targets = [node.target]
             for target in targets:
                 if isinstance(target, ast.Name):
-                    found[target.id] = _literal(node.value)
-    return found
+                    defaults[target.id] = _literal(node.value)
+    return defaults
 
 
 def _parse(source: str, name: str) -> ast.Module:

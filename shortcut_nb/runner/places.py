@@ -25,11 +25,11 @@ def notebook_folders() -> list[Path]:
     """
     here = Path.cwd()
     near = [f if f.name == "notebooks" else f / "notebooks" for f in (here, *here.parents)]
-    found = []
+    folders = []
     for folder in (*near, PACKAGE.parent / "notebooks", PACKAGE / "notebooks"):
-        if folder not in found and any(folder.glob("*.ipynb")):
-            found.append(folder)
-    return found
+        if folder not in folders and any(folder.glob("*.ipynb")):
+            folders.append(folder)
+    return folders
 
 
 def all_notebooks() -> list[Path]:
@@ -59,17 +59,17 @@ def find_notebook(name_or_path: str | Path) -> Path:
         return path.resolve()
     stem = path.name.removesuffix(".ipynb")
     every = [p for folder in notebook_folders() for p in sorted(folder.glob("*.ipynb"))]
-    found = [p for p in every if p.stem == stem][:1]
-    found = found or [p for p in every if p.stem.startswith(stem)]
-    if not found or (len(path.parts) > 1 and path.suffix == ".ipynb"):
+    matches = [p for p in every if p.stem == stem][:1]
+    matches = matches or [p for p in every if p.stem.startswith(stem)]
+    if not matches or (len(path.parts) > 1 and path.suffix == ".ipynb"):
         have = ", ".join(dict.fromkeys(p.stem for p in every)) or "none"
         raise MissingFile(f"there is no notebook {str(name_or_path)!r}; there are: {have}.")
-    if len({p.stem for p in found}) > 1:
+    if len({p.stem for p in matches}) > 1:
         raise UserError(
-            f"{str(name_or_path)!r} fits several notebooks: {', '.join(p.stem for p in found)}. "
+            f"{str(name_or_path)!r} fits several notebooks: {', '.join(p.stem for p in matches)}. "
             "Write more of the name."
         )
-    return found[0]
+    return matches[0]
 
 
 def is_ours(notebook: Path) -> bool:
@@ -89,9 +89,11 @@ def run_name(notebook: Path, parameters: Mapping[str, Any]) -> str:
 
 
 def run_output(
-    notebook: Path, parameters: Mapping[str, Any], out: str | Path | None = None,
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    out: str | Path | None = None,
     force: bool = False,
-) -> Output:  # fmt: skip
+) -> Output:
     """Where a run goes, checked: one folder for each notebook and set of parameters.
 
     Runs of this project's notebooks go below the store, where no version control sees them; runs
