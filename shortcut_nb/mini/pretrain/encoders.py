@@ -128,6 +128,14 @@ def augmented(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
+def attribute_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The sum over attributes of each one's cross entropy; labels (n, attributes), -1 unknown."""
+    parts = logits.split([len(values) for values in GROUPS.values()], dim=1)
+    columns = zip(parts, labels.T, strict=True)
+    losses = [cross_entropy(part, label, ignore_index=-1) for part, label in columns]
+    return sum(losses[1:], losses[0])
+
+
 def fit_attributes(
     pools: tuple[Pool, ...],
     folder: Path,
@@ -166,11 +174,7 @@ def fit_attributes(
     def loss_of(model: Classifier, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         side = (ATTRIBUTE_SIZE, ATTRIBUTE_SIZE)
         x = interpolate(to_tensor(batch["pictures"]), side, mode="bilinear", antialias=True)
-        logits = model(x).float()
-        parts = logits.split([len(values) for values in GROUPS.values()], dim=1)
-        columns = zip(parts, batch["labels"].T, strict=True)
-        losses = [cross_entropy(part, label, ignore_index=-1) for part, label in columns]
-        return sum(losses[1:], losses[0])
+        return attribute_loss(model(x).float(), batch["labels"])
 
     trained = train(
         "attributes",
