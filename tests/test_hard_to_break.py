@@ -315,8 +315,8 @@ RUNS = [
     (("tagged.ipynb", "--out", ""), "--out is empty"),
     (("tagged.ipynb", "--out", LONG), "name is too long"),
     (("tagged.ipynb", "--out", "/proc/out"), "cannot be written"),
-    (("all", "-p", "steps=3"), "belong to one notebook"),
-    (("all", "--out", "new"), "belong to one notebook"),
+    (("all", "-p", "stepz=3"), "no notebook has a parameter"),
+    (("all", "--out", "new"), "belongs to one notebook"),
 ]
 
 

@@ -145,8 +145,10 @@ def move_a_widget(page):
     before = picture.get_attribute("src")
     handle = page.locator(f"{WIDGET} .noUi-handle")
     if handle.count():
-        handle.first.focus()
-        page.keyboard.press("ArrowRight")
+        first = handle.first
+        at_start = first.get_attribute("aria-valuenow") == first.get_attribute("aria-valuemin")
+        first.focus()
+        page.keyboard.press("End" if at_start else "Home")
     else:
         page.locator(f"{WIDGET} select").first.select_option(index=1)
     page.wait_for_function(

@@ -16,8 +16,9 @@ from shortcut_nb.profile import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Shape, work, with low_memory, GB. AdvDM's 6 GB is not reached: docs/memory.md says so.
+# Shape, work, with low_memory, GB.
 BARS = [
+    ("sd15", "advdm", True, 6), ("sd21", "advdm", True, 6),
     ("sd15", "aspl", True, 15), ("sd21", "aspl", True, 16), ("sd15", "aspl-lora", True, 9),
     ("sd15", "dreambooth", True, 15), ("sd15", "cdl-dreambooth", True, 15),
     ("sd15", "dreambooth-lora", True, 7), ("sd15", "sample", False, 8),

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from shortcut_nb.cli_run import each_its_own
+from shortcut_nb.errors import UserError
 from shortcut_nb.runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
 from shortcut_nb.runner.contents import read_notebook, source_digest
 from shortcut_nb.runner.parameters import check_parameters, resolve_paths
@@ -326,3 +328,10 @@ def test_the_projects_notebooks_are_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_notebook("00_quickstart").is_file()
     assert [path.stem for path in all_notebooks()][:2] == ["00_quickstart", "01_the_miniature"]
+
+
+def test_all_notebooks_get_those_parameters_that_they_have(make):
+    one, other = make(name="00_one"), make(tag="", name="01_other")
+    assert each_its_own([one, other], {"steps": 2}) == {one: {"steps": 2}, other: {}}
+    with pytest.raises(UserError, match="no notebook has a parameter 'stepz'; they have: eps"):
+        each_its_own([one, other], {"stepz": 2})

@@ -2,6 +2,7 @@
 
 Every model that ``sd21`` names, in its real class and file format, a few thousand weights each; but
 for the face restorer, whose architectures are of one size: ``codesr`` has a UNet in its place.
+Faces are left out here; ``test_your_photos.py`` looks for them.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ def save_sd_profile(folder: Path) -> Path:
         name: content["defaults"].get(name, {}) | short for name, short in SHORT.items()
     }
     del content["purifiers"]["face-restorer"]
+    content["faces"] = None  # enlarging every picture for dlib takes longer than all else
     places = {"diffusion": "pipe", "clip": "clip", "identity": "dinov2", "detector": "yolos"}
     for role, place in places.items():
         content[role] = _moved(content[role], folder / place)
