@@ -53,7 +53,7 @@ def report(record_property, name: str, value: float, bar: float) -> None:
 FLOORS = {
     "advdm": ("EU", 1.15), "mist": ("EU", 1.15), "sds": ("Eu", 1.2), "photoguard": ("E", 1.15),
     "pid": ("E", 1.15), "clip-shift": ("C", 1.15), "photoguard-diffusion": ("EUUUUD", 1.15),
-    "glaze": ("EC", 1.15),
+    "glaze": ("EC", 1.15), "decoded-shift": ("EDC", 1.3),
 }  # fmt: skip
 # A PGD step against a surrogate; its training step is DreamBooth's (see test_trainers.py).
 AGAINST_SURROGATES = {

@@ -52,6 +52,7 @@ class Cell(Record):
         prompts: "plain", "cdl" or a part of it.
         training: further parameters of the trainer.
         sheets: ways to sample besides those of the experiment, by name.
+        looks: further measures of the pictures trained on, besides those of the experiment.
     """
 
     attack: str = NONE
@@ -63,6 +64,7 @@ class Cell(Record):
     prompts: str = "plain"
     training: dict[str, Any] = Field(default_factory=dict)
     sheets: dict[str, Sheet] = Field(default_factory=dict)
+    looks: tuple[str, ...] = ()
 
     @field_validator("eps")
     @classmethod

@@ -26,6 +26,7 @@ from .metrics.apart import distance_to
 from .metrics.frame import is_available
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
+from .probes import PROBES
 from .profile import resolve
 from .progress import OnStep, progress
 from .purify import roles
@@ -106,6 +107,10 @@ class Pipeline:
     def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
         return self.make(self.compare(subject, cell, seed)).json("values")
+
+    def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
+        """What a further probe says of the pictures trained on; see :meth:`look`."""
+        return self.make(self.look(subject, cell, seed, name)).json("values")
 
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
@@ -291,6 +296,26 @@ class Pipeline:
             return Node(recipe, _those(after), write, about)
 
         return self.remember(("compare", subject, after and after.recipe.key), node)
+
+    def look(self, subject: Subject, cell: Cell, seed: int, name: str) -> Node:
+        """A further probe of the pictures trained on, by its name in :data:`.probes.PROBES`."""
+        probe, after = PROBES[name], self.purify(subject, cell, seed)
+        settings = probe.settings(self.lab, subject, cell)
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                images = self._pictures(subject, after)
+                out.save_json("values", probe.measure(self.lab, subject, cell, images))
+
+            source: dict[str, Any] = {"images": self._source(subject, after)}
+            source |= {sheet: self._digest(subject, sheet) for sheet in ("a", "b", "c")}
+            params = {"probe": name} | settings
+            recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
+            about = f"probe {name} {subject.name} {cell.attack} {cell.eps} {cell.purifier}"
+            return Node(recipe, _those(after), write, about)
+
+        place = after and after.recipe.key
+        return self.remember(("look", name, subject, place, canonical(settings)), node)
 
     # How it is done
 

@@ -21,6 +21,7 @@ STEPS = {"steps": 3, "alpha": "4/255"}
 SMALL = {
     "noise": {}, "noise-uniform": {},
     "advdm": STEPS, "mist": STEPS, "sds": STEPS, "pid": STEPS, "clip-shift": STEPS,
+    "decoded-shift": STEPS | {"match": "noise-uniform"},
     "photoguard": STEPS | {"decay": False},
     "photoguard-diffusion": STEPS | {"sampling_steps": 2},
     "glaze": {"steps": 3, "lr": 0.02},
@@ -206,6 +207,7 @@ def test_aspl_surrogate_matters(lab, subject):
 # SimAC's count depends on the timesteps that it drops.
 UNET_CALLS = {
     "noise": 0, "noise-uniform": 0, "photoguard": 0, "pid": 0, "clip-shift": 0,
+    "decoded-shift": 0,
     "glaze": 25,  # redraws the pictures in another style once, in the profile's sampling steps
     "advdm": 3, "mist": 3, "sds": 3,
     "photoguard-diffusion": 3 * 2,

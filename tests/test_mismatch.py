@@ -1,200 +1,329 @@
-"""The mismatch table on frames with known answers; the measures on the real miniature."""
+"""The mismatch question: predictions on frames with known answers, its looks on real models."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
 
+from shortcut_nb import Lab
 from shortcut_nb.analysis.controls import KINDS
+from shortcut_nb.analysis.mediation import mediation
 from shortcut_nb.budget import linf_pixels
-from shortcut_nb.experiments import mismatch, shifts
-from shortcut_nb.experiments.shipped import Shipped, shipped
-from shortcut_nb.experiments.stages import Cell, Stages
+from shortcut_nb.cells import Cell
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import mismatch
+from shortcut_nb.experiments.questions.mismatch import EPS, at
+from shortcut_nb.experiments.run import Choice, executor_of, run
 from shortcut_nb.metrics import psnr
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.plots.scatter import planes_plot, scatter_plot
+from shortcut_nb.probes.controls import controls
+from shortcut_nb.probes.shifts import SHIFTS
+from shortcut_nb.profile import load_profile
+from shortcut_nb.store import Store
+from tests.tiny_profile import tiny_profile
 
 # condition: (shift towards noise, quality, identity, PSNR)
 LEVELS = {
-    "clean": (0.0, 0.9, 0.5, 100.0), "noise": (0.1, 0.8, 0.52, 24.0),
-    "noise-uniform": (0.2, 0.7, 0.54, 29.0), "advdm": (0.3, 0.6, 0.56, 25.0),
-    "aspl": (0.4, 0.5, 0.58, 25.5), "clip-shift": (0.9, 0.3, 0.6, 27.0),
-}  # fmt: skip
+    "clean": (0.0, 0.9, 0.5, 100.0),
+    "noise": (0.1, 0.8, 0.52, 24.0),
+    "noise-uniform": (0.2, 0.7, 0.54, 29.0),
+    "advdm": (0.3, 0.6, 0.56, 25.0),
+    "aspl": (0.4, 0.5, 0.58, 25.5),
+    "clip-shift": (0.9, 0.3, 0.6, 27.0),
+}
 
 
-def frames(subjects=6):
+def frame(people=6):
     """Shifts that go with quality's fall, against identity's, and not with texture."""
-    rng, moved, scored = np.random.default_rng(0), [], []
-    for i in range(subjects):
-        for condition, (shift, quality, identity, decibels) in LEVELS.items():
-            key = {"condition": condition, "eps": "16/255", "subject": f"s{i}", "seed": 0}
-            # A measure must vary: small noise of its own for all but the one with an answer.
-            noise = dict(zip(shifts.MEASURES, rng.normal(0, 0.1, len(shifts.MEASURES))))
-            moved.append(key | noise | {"clip_towards": shift + 0.01 * rng.normal(),
-                                        "psnr": decibels + 0.1 * rng.normal(),
-                                        "pattern_margin": -0.9})  # fmt: skip
-            for image in range(3):
-                scored.append(key | {"image": image, "prompt": "instance",
-                                     "quality": quality + 0.05 * i + 0.01 * rng.normal(),
-                                     "ims_missing": identity + 0.01 * rng.normal(),
-                                     "texture": rng.normal()})  # fmt: skip
-                scored.append(scored[-1] | {"prompt": "class", "quality": 0.0})
-    return pd.DataFrame(moved), pd.DataFrame(scored)
+    draw, rows = np.random.default_rng(0), []
+    for i in range(people):
+        for name, (shift, quality, identity, decibels) in LEVELS.items():
+            own = dict(zip(SHIFTS, draw.normal(0, 0.1, len(SHIFTS)), strict=True))
+            own |= {
+                "clip_towards": shift + 0.01 * draw.normal(),
+                "psnr": decibels + 0.1 * draw.normal(),
+                "quality": quality + 0.05 * i + 0.01 * draw.normal(),
+                "ims_missing": identity + 0.01 * draw.normal(),
+                "texture": draw.normal(),
+            }
+            place = {"condition": at(name, EPS), "eps": EPS, "subject": f"s{i}", "seed": 0}
+            rows += [place | own | {"sheet": sheet} for sheet in ("instance", "class")]
+    return pd.DataFrame(rows)
 
 
-def test_harms_are_differences_from_clean_within_a_subject():
-    found = mismatch.harms(frames()[1])
-    assert set(found["condition"]) == set(LEVELS) - {"clean"} and len(found) == 5 * 6
-    means = found.groupby("condition")[list(mismatch.HARMS)].mean()
-    assert means.loc["aspl", "quality_fall"] == pytest.approx(0.4, abs=0.02)
-    assert means.loc["aspl", "identity_fall"] == pytest.approx(-0.08, abs=0.02)
-    # Subjects differ by 0.05 each; within them nothing is left of it.
-    assert found[found["condition"] == "aspl"]["quality_fall"].std() < 0.02
+def asked(there):
+    """The contrasts at the larger budget that a frame can decide."""
+    names = set(there["condition"])
+    return [
+        contrast
+        for contrast in mismatch.contrasts(EPS)
+        if contrast.metric in there and set(contrast.weights) <= names
+    ]
 
 
-def test_points_keep_what_was_not_trained_on():
-    moved, scored = frames()
-    aspl = moved[moved["condition"] == "aspl"]
-    extra = [aspl.assign(condition=name) for name in ("= blur", "≤ blur", "aspl, purified")]
-    rows = mismatch.points(pd.concat([moved, *extra]), scored)
-    kinds = rows.drop_duplicates("condition").set_index("condition")["kind"]
-    assert kinds.to_dict() == {
-        "noise": "random noise", "noise-uniform": "random noise", "advdm": "attack",
-        "aspl": "attack", "clip-shift": "CLIP shift", "= blur": "equal PSNR",
-        "≤ blur": "equal l∞", "aspl, purified": "purified",
-    }  # fmt: skip
-    untrained = rows["kind"].str.match("equal|purified")
-    assert rows[untrained]["quality_fall"].isna().all()
-    assert rows[~untrained]["quality_fall"].notna().all()
-
-
-def test_verdicts_on_a_frame_with_known_answers():
-    rows = mismatch.points(*frames())
-    correlated = mismatch.correlations(rows, 400)
-    assert len(correlated) == 2 * len(shifts.MEASURES) * 3 * 2  # pools, measures, harms, given
-    found = {row["prediction"]: row for row in mismatch.verdicts(rows, correlated)}
-    says = {name: row["verdict"] for name, row in found.items()}
+def test_a_world_in_which_the_shift_explains_the_harm():
+    table = judge(frame(), asked(frame())).set_index("contrast")["verdict"]
+    says = {name.rpartition(", ")[0]: verdict for name, verdict in table.items()}
     assert says["ASPL moves CLIP more than random signs"] == "confirmed"
-    assert says["CLIP calls the pictures a pattern after ASPL"] == "refuted"
     assert says["the CLIP-shift attack moves CLIP more than ASPL"] == "confirmed"
     assert says["intervention: quality falls more than by random signs"] == "confirmed"
     assert says["intervention: identity falls more than by random signs"] == "refuted"
-    assert says["clip_towards goes with quality_fall"] == "confirmed"
-    assert says["clip_towards goes with quality_fall, given PSNR"] == "confirmed"
-    assert says["clip_towards goes with identity_fall"] == "refuted"
-    assert says["clip_towards goes with texture_rise"] == "undecided"
-    assert "ASPL moves CLIP more than blur of its PSNR" not in says  # was not measured
-    row = found["clip_towards goes with quality_fall"]
+    assert says["intervention: texture rises more than by random signs"] == "undecided"
+
+
+def test_harms_are_differences_from_clean_within_a_person():
+    rows = mismatch.points(frame())
+    assert set(rows["condition"]) == set(LEVELS) - {"clean"} and len(rows) == 5 * 6
+    means = rows.groupby("condition")[["quality", "ims_missing"]].mean()
+    assert means.loc["aspl", "quality"] == pytest.approx(0.4, abs=0.02)
+    assert means.loc["aspl", "ims_missing"] == pytest.approx(-0.08, abs=0.02)
+    # People differ by 0.05 each; within them nothing is left of it.
+    assert rows[rows["condition"] == "aspl"]["quality"].std() < 0.02
+    kinds = dict(zip(rows["condition"], rows["kind"], strict=True))
+    assert kinds == {
+        "noise": "random noise",
+        "noise-uniform": "random noise",
+        "advdm": "attack",
+        "aspl": "attack",
+        "clip-shift": "CLIP shift",
+    }
+
+
+def test_a_correlation_says_how_much_hangs_on_one_attack():
+    rows = mismatch.points(frame())
+    found = mismatch.correlation(rows, "clip_towards", "quality", None, 400)
+    assert found["value"] == pytest.approx(spearmanr(rows["clip_towards"], rows["quality"])[0])
     without = [rows[rows["condition"] != name] for name in rows["condition"].unique()]
-    each = [spearmanr(part["clip_towards"], part["quality_fall"])[0] for part in without]
-    assert [row["lowest"], row["highest"]] == pytest.approx([min(each), max(each)])
-    assert row["value"] == pytest.approx(spearmanr(rows["clip_towards"], rows["quality_fall"])[0])
-    assert (row["n"], row["clusters"], row["conditions"]) == (30, 6, 5)
+    each = [spearmanr(part["clip_towards"], part["quality"])[0] for part in without]
+    assert [found["lowest"], found["highest"]] == pytest.approx([min(each), max(each)])
+    assert (found["n"], found["clusters"], found["conditions"]) == (30, 6, 5)
+    assert mismatch.correlation(rows, "clip_towards", "ims_missing", None, 400)["high"] < 0
+    partial = mismatch.correlation(rows, "clip_towards", "texture", "psnr", 400)
+    assert partial["low"] < 0 < partial["high"]
+    spared = rows.assign(kind=rows["kind"].where(rows["condition"] != "aspl", "purified"))
+    assert mismatch.correlation(spared, "clip_towards", "quality", None, 0)["n"] == 24
 
 
-def test_budgets_are_not_mixed():
-    """Two budgets differ in shift and in harm; within each there is nothing to find."""
-    moved, scored = frames()
-    pairs = [
-        (m.assign(eps=eps, clip_towards=m["clip_towards"] * 0 + np.arange(len(m)) % 7 + step),
-         s.assign(eps=eps, quality=s["quality"].where(s["condition"] == "clean", 0.9 - step)))
-        for (m, s), eps, step in ((frames(), "8/255", 0.0), (frames(), "16/255", 9.0))
-    ]  # fmt: skip
-    rows = mismatch.points(*(pd.concat(parts) for parts in zip(*pairs)))
-    own = [r for r in mismatch.correlations(rows, 0)
-           if (r["measure"], r["harm"]) == ("clip_towards", "quality_fall")]  # fmt: skip
-    assert {row["eps"] for row in own} == {"8/255", "16/255", mismatch.EVERY}
-    for row in own:
-        within = row["eps"] != mismatch.EVERY
-        if within:
-            assert abs(row["value"]) < 0.5
-        elif not row["given"]:
-            assert row["value"] > 0.5
-        assert row["conditions"] == {"all": 5, "attacks": 3}[row["pool"]] * (1 if within else 2)
+def paths(people=400, direct=0.3, seed=0):
+    """Rows in which x moves two mediators that share noise, and both move y."""
+    draw = np.random.default_rng(seed)
+    who = np.repeat(np.arange(people), 6)
+    x = np.tile([0.0, 0, 1, 1, 1, 0], people)
+    own = draw.normal(size=(people, 3))[who] * 2  # each person's level, in all of them
+    shared = draw.normal(size=len(x))
+    one = 2.0 * x + shared + draw.normal(size=len(x)) + own[:, 0]
+    two = -1.0 * x + shared + draw.normal(size=len(x)) + own[:, 1]
+    y = direct * x + 0.5 * one + 0.25 * two + 0.1 * draw.normal(size=len(x)) + own[:, 2]
+    return x, {"one": one, "two": two}, y, who
 
 
-def test_report_can_be_read_back_and_checked(tmp_path):
-    moved, scored = frames()
-    mismatch.report(moved, scored, tmp_path)
-    content = shipped("mismatch", folder=tmp_path)
-    assert {p["verdict"] for p in content["predictions"]} == {"confirmed", "refuted", "undecided"}
-    assert len(content["points"]) == 30 and content["budgets"] == ["16/255"]
-    assert (tmp_path / "mismatch_scatter.png").stat().st_size > 1000
-    one = mismatch.points(moved[moved["subject"] == "s0"])
-    table = mismatch.beside(one, content).set_index("prediction")
-    assert table.loc["the CLIP-shift attack moves CLIP more than ASPL", "asserted"]
-    swapped = one.assign(
-        condition=one["condition"].replace({"aspl": "clip-shift", "clip-shift": "aspl"})
-    )
-    with pytest.raises(AssertionError, match="not as the larger run"):
-        mismatch.beside(swapped, content)
-    elsewhere = Shipped(content, "mini", same=False)
-    assert not mismatch.beside(swapped, elsewhere)["asserted"].any()
+def test_mediation_finds_the_paths_that_made_the_data():
+    found = mediation(*paths(), resamples=200)
+    want = {"total": 0.3 + 1.0 - 0.25, "direct": 0.3, "one": 1.0, "two": -0.25}
+    for path, effect in want.items():
+        assert found[path] == pytest.approx(effect, abs=0.06), path
+    table = found.table.set_index("path")
+    assert found["total"] == pytest.approx(sum(found[path] for path in ("direct", "one", "two")))
+    assert (table["low"] < table["effect"]).all() and (table["effect"] < table["high"]).all()
+    assert table["share"]["one"] == pytest.approx(found["one"] / found["total"])
+    assert (found.rows, found.clusters) == (2400, 400)
 
 
-def test_points_join_those_that_are_there(tmp_path):
-    """Added later or measured at once: the same points and the same predictions."""
-    moved, scored = frames()
-    mismatch.report(moved, scored, tmp_path / "once")
-    mismatch.report(*(part[part["condition"] != "advdm"] for part in (moved, scored)), tmp_path)
-    late = [part[part["condition"].isin(["clean", "advdm"])] for part in (moved, scored)]
-    mismatch.report(*late, tmp_path, shipped("mismatch", folder=tmp_path))
-    once, added = (shipped("mismatch", folder=folder) for folder in (tmp_path / "once", tmp_path))
-    by = ["condition", "subject"]
-    points = [
-        pd.DataFrame(one["points"]).sort_values(by, ignore_index=True) for one in (once, added)
-    ]
-    pd.testing.assert_frame_equal(*points)
-    says = [[(row["prediction"], row["verdict"]) for row in one["predictions"]]
-            for one in (once, added)]  # fmt: skip
-    assert says[0] == says[1]
+def test_mediation_is_scikit_learns_regressions_with_an_intercept_for_each_person():
+    """The same by another way: dummies for people instead of centring, scikit-learn's solver."""
+    x, mediators, y, who = paths(people=7, seed=3)
+    dummies = pd.get_dummies(who).to_numpy(float)
+
+    def slopes(predictors, target):
+        design = np.column_stack([*predictors, dummies])
+        return LinearRegression(fit_intercept=False).fit(design, target).coef_
+
+    direct, *through = slopes([x, *mediators.values()], y)[:3]
+    moved = [slopes([x], each)[0] for each in mediators.values()]
+    found = mediation(x, mediators, y, who, resamples=0)
+    assert found["direct"] == pytest.approx(direct)
+    assert found["total"] == pytest.approx(slopes([x], y)[0])
+    for name, a, b in zip(mediators, moved, through, strict=True):
+        assert found[name] == pytest.approx(a * b)
+    assert found.table["low"].isna().all()
 
 
-def test_clean_pictures_have_not_shifted_and_are_measured_once(lab, subject, monkeypatch):
-    stages = Stages(lab)
-    found = shifts.measures(stages, subject, subject.b)
-    assert set(found) == {*shifts.MEASURES, "psnr", "pattern_margin"}
-    assert found.pop("psnr") == 100 and found.pop("pattern_margin") < -0.9
-    assert list(found.values()) == pytest.approx([0] * len(shifts.MEASURES), abs=1e-5)
+def test_intervals_of_a_mediation_cover_what_they_say():
+    hits = 0
+    for seed in range(60):
+        table = mediation(*paths(people=8, seed=seed), resamples=150).table.set_index("path")
+        hits += table.loc["one", "low"] <= 1.0 <= table.loc["one", "high"]
+    assert hits / 60 >= 0.85
+
+
+def test_what_cannot_be_mediated_is_said():
+    x, mediators, y, who = paths(people=3)
+    with pytest.raises(ValueError, match="at least one mediator"):
+        mediation(x, {}, y, who)
+    with pytest.raises(ValueError, match="as many values"):
+        mediation(x[:5], mediators, y, who)
+    with pytest.raises(ValueError, match="does not vary"):
+        mediation(who.astype(float), mediators, y, who)
+    with pytest.raises(ValueError, match="follows from the others"):
+        mediation(x, {"one": mediators["one"], "again": 2 * mediators["one"]}, y, who)
+    with pytest.raises(ValueError, match="too few"):
+        mediation(x[:4], {k: v[:4] for k, v in mediators.items()}, y[:4], who[:4])
+
+
+def test_what_attacks_do_beyond_noise_goes_through_what_makes_it():
+    """All of the fall of quality is made by the shift here, and none by the loss."""
+    there, draw = frame(), np.random.default_rng(5)
+    moved = there["clip_towards"].to_numpy()
+    there = there.assign(quality=0.9 - 0.5 * moved + 0.001 * draw.normal(size=len(there)))
+    table = mismatch.mediate(mismatch.points(there), "quality", resamples=100).table
+    share = table.set_index("path")["share"]
+    assert share["CLIP shift"] == pytest.approx(1, abs=0.05)
+    assert abs(share["diffusion loss"]) < 0.05 and abs(share["direct"]) < 0.1
+
+
+def test_what_the_causal_graph_reads():
+    there = frame()
+    measured = Measurement.of("mismatch", there, contrasts=tuple(asked(there)))
+    found = {(row["claim"], row["eps"]): row for row in mismatch.claims(measured)}
+    row = found["the CLIP-shift attack moves CLIP more than ASPL", EPS]
+    assert row["score"] == "clip_towards" and row["holds"] is True
+    assert row["difference"] == pytest.approx(0.5, abs=0.02) and row["low"] < row["difference"]
+    assert found["intervention: identity falls more than by random signs", EPS]["holds"] is False
+
+
+def test_the_shipped_measurement_is_read_and_is_what_is_asked():
+    measured = Measurement.read("mismatch")
+    table = measured.verdicts().set_index("contrast")
+    assert (table["n"] == 6).all() and (table["role"] == "primary").sum() == 1
+    known = {contrast.name for eps in ("16/255", "8/255") for contrast in mismatch.contrasts(eps)}
+    assert set(table.index) <= known
+    rows = mismatch.points(measured.frame)
+    assert set(rows["eps"]) == {"16/255", "8/255"}
+    strong = rows[rows["eps"] == EPS]
+    found = mismatch.correlation(strong, "clip_towards", "quality", "psnr", 0)
+    assert found["conditions"] == 21 and 0.2 < found["value"] < 0.6
+    assert mismatch.mediate(strong, "quality", resamples=0).clusters == 6
+
+
+def test_cells_are_those_of_the_strength_question_at_two_budgets():
+    found = mismatch.cells(load_profile("mini"))
+    assert found[at("aspl", EPS)].looks == ("controls",)
+    assert found[at("aspl, purified", EPS)].purifier == "profile"
+    assert not found[at("aspl, purified", EPS)].looks
+    weak = {name for name in found if name.endswith("8/255")}
+    assert weak == {at(name, "8/255") for name in (*mismatch.AT_WEAK, "aspl, purified")}
+    assert at("glaze", EPS) in found and found["clean"].attack == "none"
+
+
+def test_a_profile_with_a_clip_without_noise_is_asked_about_it():
+    mini = load_profile("mini")
+
+    def metrics(measures):
+        profile = mini.model_copy(update={"measures": measures})
+        return {contrast.metric for contrast in mismatch.experiment(profile).contrasts}
+
+    assert "plain_towards" in metrics({"clip-plain": mini.clip})
+    assert "plain_towards" not in metrics({})
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A pipeline of tiny models, one of them a second CLIP, in a store of its own."""
+    folder = tmp_path_factory.mktemp("tiny")
+    clip = {"id": str(folder / "clip"), "loader": "open_clip"}
+    lab = Lab(tiny_profile(folder, measures={"clip-plain": clip}), "cpu", torch.float32)
+    return Pipeline(lab, Store(folder / "store"))
+
+
+def test_the_question_runs(tiny):
+    """Two attacks of it on one person, with every look; the frame answers its contrasts."""
+    whole = mismatch.experiment(tiny.lab.profile)
+    chosen = ["clean", at("noise", EPS), at("aspl", EPS), at("aspl, purified", EPS)]
+    strong = {"settings": {"alpha": "16/255"}}  # one step; a weaker change JPEG cannot match
+    cells = {
+        name: whole.cells[name].model_copy(update=strong if "aspl" in name else {})
+        for name in chosen
+    }
+    small = whole.model_copy(update={"cells": cells})
+    choice = Choice(count=1, seeds=(0,), n=2)
+    result = run(small, tiny, executor_of("serial", tiny), choice)
+    assert not result.failures
+    columns = [*SHIFTS, "plain_shift", "plain_towards", "decoded_towards"]
+    found = result.frame.groupby("condition")[columns].mean()
+    assert found.notna().all().all() and (found.loc["clean"].abs() < 1e-4).all()
+    assert (found.loc[at("noise", EPS), ["clip_shift", "latent", "plain_shift"]] > 0).all()
+    beyond = [f"beyond_{kind}" for kind in mismatch.CONTROLS]
+    aspl = result.frame["condition"] == at("aspl", EPS)
+    assert result.frame.loc[aspl, beyond].notna().all().all()
+    assert result.frame.loc[~aspl, beyond].isna().all().all()
+    judged = judge(result.frame, whole.contrasts, strict=False)
+    assert (judged["n"] == 1).sum() > 15
+    again = run(small, tiny, executor_of("serial", tiny), choice)
+    pd.testing.assert_frame_equal(again.frame, result.frame)  # read, not made
+
+
+def test_a_look_is_made_once_and_only_of_what_is_asked(tiny, monkeypatch):
+    subject = tiny.lab.subject("mini:held-out/1")
+    cell = Cell(attack="noise", eps="8/255")
+    found = tiny.looks(subject, cell, 0, "shifts")
 
     def twice(*args, **kwargs):
         raise RuntimeError("measured again")
 
-    monkeypatch.setattr(shifts, "denoising_shift", twice)
-    assert shifts.measures(stages, subject, subject.b)["clip_shift"] == found["clip_shift"]
+    monkeypatch.setattr("shortcut_nb.probes.shifts.denoising_shift", twice)
+    again = Pipeline(tiny.lab, tiny.store)
+    assert again.looks(subject, cell, 0, "shifts") == found
     with pytest.raises(RuntimeError, match="measured again"):
-        shifts.measures(stages, subject, subject.a)
+        again.looks(subject, cell, 1, "shifts")
+    with pytest.raises(ValueError, match="unknown probe 'shift'.*shifts"):
+        mismatch.experiment(tiny.lab.profile).model_validate(
+            {"name": "x", "cells": {"a": {}}, "looks": ["shift"]}
+        )
 
 
-def test_controls_have_the_size_of_what_they_control(lab, subject):
-    noisy = Stages(lab).protect(subject, Cell("noise"), 0)
-    found = shifts.controls(subject.b, noisy)
-    assert list(found) == [f"= {kind}" for kind in KINDS]
+def test_a_profile_without_clip_and_identity_has_the_diffusion_models_shifts(tiny):
+    bare = tiny.lab.profile.model_copy(update={"clip": None, "identity": None, "measures": {}})
+    pipeline = Pipeline(Lab(bare, "cpu", torch.float32), tiny.store)
+    subject = pipeline.lab.subject("mini:held-out/0")
+    found = pipeline.looks(subject, Cell(attack="noise"), 0, "shifts")
+    assert set(found) == {"latent", "misled", "loss"}
+
+
+def test_controls_have_the_size_of_what_they_control(tiny):
+    subject = tiny.lab.subject("mini:held-out/0")
+    noisy = tiny.images(subject, Cell(attack="noise"))
+    found = controls(subject.b, noisy)
+    assert list(found) == [f"{kind}_psnr" for kind in KINDS]
     for images in found.values():
         assert psnr(images, subject.b) == pytest.approx(psnr(noisy, subject.b), abs=0.1)
-    bounded = set(both := shifts.controls(subject.b, noisy, eps="8/255")) - set(found)
-    assert bounded == {f"≤ {kind}" for kind in KINDS[1:]}
+    bounded = set(both := controls(subject.b, noisy, eps="8/255")) - set(found)
+    assert bounded == {f"{kind}_linf" for kind in KINDS[1:]}
     for name in bounded:
         assert max(linf_pixels(both[name], subject.b)) <= 8
-    assert max(linf_pixels(both["≤ gaussian"], subject.b)) >= 7
+    assert max(linf_pixels(both["gaussian_linf"], subject.b)) >= 7
 
 
 def test_scatter_names_conditions_where_there_is_room():
-    rows = mismatch.points(*frames())
-    fig = scatter_plot(rows, "clip_towards", {"quality_fall": "quality", "texture_rise": "texture"})
+    rows = mismatch.points(frame())
+    fig = scatter_plot(rows, "clip_towards", {"quality": "quality", "texture": "texture"})
     assert [ax.get_ylabel() for ax in fig.axes] == ["quality", "texture"]
     assert {text.get_text() for text in fig.axes[0].texts} == set(LEVELS) - {"clean"}
     crowd = rows["condition"] != rows["condition"].iloc[0]  # all but one in one place
-    apart = rows.assign(clip_towards=0.5 * crowd, quality_fall=0.5 * crowd)
-    (ax,) = scatter_plot(apart, "clip_towards", {"quality_fall": "quality"}).axes
+    apart = rows.assign(clip_towards=0.5 * crowd, quality=0.5 * crowd)
+    (ax,) = scatter_plot(apart, "clip_towards", {"quality": "quality"}).axes
     names = {text.get_text() for text in ax.texts}
     assert len(names) == 2 and rows["condition"].iloc[0] in names
-    here = rows.assign(clip_towards=0.5, quality_fall=0.5)  # every name in one place
-    (ax,) = scatter_plot(here, "clip_towards", {"quality_fall": "quality"}).axes
+    here = rows.assign(clip_towards=0.5, quality=0.5)  # every name in one place
+    (ax,) = scatter_plot(here, "clip_towards", {"quality": "quality"}).axes
     assert len(ax.texts) == 1
     with pytest.raises(KeyError, match="nothing"):
-        scatter_plot(rows, "nothing", {"quality_fall": "quality"})
+        scatter_plot(rows, "nothing", {"quality": "quality"})
     with pytest.raises(ValueError, match="got none"):
-        scatter_plot(rows.assign(quality_fall=np.nan), "psnr", {"quality_fall": "quality"})
+        scatter_plot(rows.assign(quality=np.nan), "psnr", {"quality": "quality"})
 
 
 def test_planes_share_a_legend():
@@ -202,8 +331,9 @@ def test_planes_share_a_legend():
     fig = planes_plot({"UMAP": flat, "PCA": flat}, ["a", "b"] * 3)
     assert [ax.get_title() for ax in fig.axes] == ["UMAP", "PCA"]
     assert [text.get_text() for text in fig.axes[1].get_legend().get_texts()] == [
-        "a (n=3)", "b (n=3)"
-    ]  # fmt: skip
+        "a (n=3)",
+        "b (n=3)",
+    ]
     with pytest.raises(ValueError, match="points"):
         planes_plot({"UMAP": flat[:5]}, ["a"] * 6)
     with pytest.raises(ValueError, match="at least one projection"):

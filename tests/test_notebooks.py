@@ -10,7 +10,6 @@ PARAMETERS: dict[str, dict] = {
     "00_quickstart": {"samples": 4},
     "02_personalisation": {"samples": 2},
     "03_protective_perturbations": {"attacks": ["advdm"]},
-    "04_latent_mismatch": {"attacks": ["noise", "advdm", "aspl", "clip-shift"]},
     "05_shortcut_learning": {"samples": 4},
     "06_purification": {
         "leave_out": ["impress", "gridpure", "diffpure", "ldiffpure", "eldiffpure", "pdmpure"]

@@ -11,7 +11,7 @@ from shortcut_nb.experiments import shortcut
 from shortcut_nb.experiments.contrasts import per_subject
 from shortcut_nb.experiments.identifier import SPARED
 from shortcut_nb.experiments.interventions import CONDITIONS, Condition
-from shortcut_nb.experiments.mismatch import DIFFERENCES
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.predictions import (
     BASE,
     FIRST,
@@ -20,6 +20,7 @@ from shortcut_nb.experiments.predictions import (
     lead,
     predicted,
 )
+from shortcut_nb.experiments.questions import mismatch
 from shortcut_nb.experiments.shipped import Shipped
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import PROFILES, load_profile
@@ -73,7 +74,7 @@ def test_every_condition_of_a_prediction_exists():
         for weights in row["sum"].values():  # each condition is a difference of its own sheets
             assert sum(weights.values()) == pytest.approx(0) and set(weights) <= set(SHEETS)
     assert [(c.name, c.metric) for c in contrasts() if c.primary] == [(BASE, "texture")]
-    h1 = {name for name, *_ in DIFFERENCES}
+    h1 = {contrast.name.rpartition(", ")[0] for contrast in mismatch.contrasts("16/255")}
     elsewhere = {"purification removes the texture", SPARED}
     mine = {claim for *_, claim, _ in shortcut.ARROWS} - elsewhere
     assert mine <= set(claims) | h1 and mine & h1
@@ -138,16 +139,30 @@ def test_pairs_are_within_subjects():
     assert levels.std() > 0.4
 
 
+def of_h1():
+    """A measurement of the mismatch in which ASPL shifts CLIP most, and nothing harms."""
+    draw, cells = np.random.default_rng(0), {"noise": 0.1, "aspl": 0.4, "clip-shift": 0.3}
+    rows = [
+        {"condition": mismatch.at(name, "16/255"), "eps": "16/255", "subject": f"s{i}",
+         "clip_towards": shift + 0.01 * draw.normal()}
+        | {metric: draw.normal() for metric in mismatch.HARMS}
+        for name, shift in cells.items() for i in range(6)
+    ]  # fmt: skip
+    there = {row["condition"] for row in rows}
+    wanted = [
+        contrast
+        for contrast in mismatch.contrasts("16/255")
+        if contrast.metric in rows[0] and set(contrast.weights) <= there
+    ]
+    return Measurement.of("mismatch", pd.DataFrame(rows), contrasts=tuple(wanted))
+
+
 def test_report_writes_tables_curves_and_the_graph(tmp_path):
     story = {"claims": [{"claim": "purification removes the texture", "eps": eps,
                          "score": "texture", "difference": -1.6, "low": -2.0, "high": -1.4,
                          "holds": True} for eps in ("16/255", "8/255")]}  # fmt: skip
     (tmp_path / "story.json").write_text(json.dumps(story))
-    moved = [
-        {"prediction": claim, "eps": "16/255", "difference": 0.4, "low": 0.3, "high": 0.5,
-         "holds": True} for _, _, claim, score in shortcut.ARROWS if score not in shortcut.TITLES
-    ]  # fmt: skip
-    (tmp_path / "mismatch.json").write_text(json.dumps({"predictions": moved}))
+    of_h1().write(tmp_path)
     spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
               "difference": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
     (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
@@ -166,8 +181,7 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(shortcut.ARROWS)
     again = shortcut.edges(content["predictions"])
-    assert len(again) == len(shortcut.ARROWS) - 2 - len(moved)  # without the files beside
-    assert len(moved) == 5
+    assert len(again) == len(shortcut.ARROWS) - 2 - 5  # without the files beside
     shifted = drawn[drawn["cause"] == shortcut.SHIFTED]
     assert set(shifted["effect"]) == {shortcut.BOUND}
 

@@ -5,6 +5,7 @@ from . import (  # noqa: F401  (each registers itself)
     advdm,
     aspl,
     clip_shift,
+    decoded_shift,
     ensemble,
     fsmg,
     glaze,

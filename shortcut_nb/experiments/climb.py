@@ -14,7 +14,6 @@ import pandas as pd
 
 from .pool import in_processes, lab_of
 from .report import between, means, paired
-from .shifts import measures
 from .shipped import gap, with_gaps
 from .stages import Cell, Stages
 
@@ -42,7 +41,9 @@ def climbs(
 def _one(profile: str, subject: str, seed: int, who: str, pictures: str, cell: Cell) -> dict:
     stages = Stages(lab_of(profile))
     person = stages.lab.subject(subject)
-    found = measures(stages, person, stages.prepare(person, cell, seed))
+    pipeline = stages.pipeline
+    found = pipeline.changes(person, cell.full, seed)
+    found |= pipeline.looks(person, cell.full, seed, "shifts")
     about = {"knowledge": who, "pictures": pictures, "subject": subject, "seed": seed}
     return about | {score: found[score] for score in SCORES}
 

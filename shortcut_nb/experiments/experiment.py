@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from ..cells import CLEAN, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
+from ..probes import PROBES
 from ..profile import Profile
 from .contrasts import Contrast, load
 
@@ -32,6 +33,7 @@ class Experiment(Record):
         subjects: how many of the profile's, or which.
         seeds: of attack, training and sampling.
         n: samples a sheet.
+        looks: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
         probes: further measures of each sheet; "apart" is the distance to what plain training on
             clean pictures draws of the same.
     """
@@ -50,6 +52,7 @@ class Experiment(Record):
     subjects: int | tuple[str, ...] = 6
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
+    looks: tuple[str, ...] = ()
     probes: tuple[Literal["apart"], ...] = ()
 
     @field_validator("contrasts", mode="before")
@@ -57,6 +60,11 @@ class Experiment(Record):
     def _contrasts(cls, given: Any) -> Any:
         plain = [each for each in given if isinstance(each, Mapping)]
         return tuple(given) if len(plain) < len(list(given)) else tuple(load(plain))
+
+    @field_validator("looks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if PROBES[name])
 
     @model_validator(mode="after")
     def _one_kind(self) -> Experiment:

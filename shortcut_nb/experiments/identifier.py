@@ -25,7 +25,6 @@ from ..results import OUT, write_result
 from . import matrix, strength
 from .predictions import BASE
 from .report import about, between, judge, means, records
-from .shifts import all_shifts
 from .shipped import verdict
 from .stages import Cell
 
@@ -91,7 +90,7 @@ def goes_with(rows: pd.DataFrame, shifted: pd.DataFrame, resamples: int = 4000) 
 
     Args:
         rows: see :func:`harms`.
-        shifted: what :func:`.shifts.all_shifts` gives.
+        shifted: a frame with ``condition``, ``eps``, ``subject``, the shifts and ``psnr``.
 
     Returns:
         A row for each of :data:`SHIFTS` and each score, plain and given the PSNR; predicted
@@ -248,10 +247,9 @@ def main(
     people = matrix.first_subjects(named, subjects)
     cells = strength.cells(eps, ensemble=bool(named.ensemble))
     how: dict[str, Any] = {"profile": profile, "workers": workers}
-    frame = matrix.run(cells, people, range(seeds), n=n, **how)
-    shifted = all_shifts(cells, people, range(seeds), **how)
+    frame = matrix.run(cells, people, range(seeds), n=n, looks=("shifts",), **how)
     without = matrix.run(unpreserved(eps), people, range(seeds), n=n, **how)
-    report(frame, shifted, without, eps, out, profile)
+    report(frame, frame, without, eps, out, profile)
 
 
 def report(

@@ -17,7 +17,7 @@ from .stages import CLASS, Cell, Pipeline, Stages
 
 def run(
     cells: Mapping[str, Cell], subjects: Sequence[str], seeds: Sequence[int], *,
-    profile: str = "mini", n: int = 8, workers: int = 2,
+    profile: str = "mini", n: int = 8, workers: int = 2, looks: Sequence[str] = (),
 ) -> pd.DataFrame:  # fmt: skip
     """Run every cell for every subject and seed; score all samples.
 
@@ -25,6 +25,7 @@ def run(
         cells: condition name to cell.
         n: samples for each prompt.
         workers: processes, one thread each; 0 runs here.
+        looks: further measures of the pictures trained on.
 
     Returns:
         A tidy frame, one row per sample; see :class:`.run.Result`. A sheet is called ``prompt``.
@@ -34,7 +35,8 @@ def run(
     """
     experiment = Experiment(
         name="matrix", cells={name: cell.full for name, cell in cells.items()},
-        sheets={"instance": OWN, "class": CLASS}, subjects=tuple(subjects), seeds=tuple(seeds), n=n,
+        sheets={"instance": OWN, "class": CLASS}, looks=tuple(looks),
+        subjects=tuple(subjects), seeds=tuple(seeds), n=n,
     )  # fmt: skip
     pipeline = Pipeline(lab_of(profile))
     executor = executor_of("processes" if workers else "serial", pipeline, workers)

@@ -44,12 +44,15 @@ class Job:
     sheet: Sheet
     n: int
     key: str = ""
+    look: str = ""
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
         if self.stage in ("sample", "probe", "apart"):
             make = getattr(pipeline, self.stage)
             return make(subject, self.cell, self.seed, self.sheet, self.n)
+        if self.stage == "look":
+            return pipeline.look(subject, self.cell, self.seed, self.look)
         return getattr(pipeline, self.stage)(subject, self.cell, self.seed)
 
 
@@ -61,6 +64,7 @@ class Row:
     scores: Node
     changes: Node
     further: tuple[Node, ...] = ()
+    looks: tuple[Node, ...] = ()
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -138,6 +142,8 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice
                     job = Job("probe", name, cell, seed, how, n)
                     apart = "apart" in experiment.probes
                     _add(graph, pipeline, job, subject, place | {"sheet": sheet}, apart)
+                    for look in (*experiment.looks, *cell.looks):
+                        _look(graph, pipeline, replace(job, stage="look", look=look), subject)
     return graph
 
 
@@ -161,6 +167,13 @@ def _add(
     graph.rows.append(Row(labels, scores, moved, further))
     for stage, node in stages.items():
         _visit(graph, pipeline.store, node, job, stage)
+
+
+def _look(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> None:
+    """Add a further measure of the pictures to the newest row."""
+    node = job.node(pipeline, subject)
+    _visit(graph, pipeline.store, node, job, "look")
+    graph.rows[-1] = replace(graph.rows[-1], looks=(*graph.rows[-1].looks, node))
 
 
 def _of(job: Job) -> tuple[Cell, int, Sheet, int]:
@@ -403,14 +416,23 @@ def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
 def _read(
     graph: Graph, pipeline: Pipeline, known: dict[str, Any]
 ) -> Iterator[tuple[Row, dict[str, Any], dict[str, float]]]:
+    """Rows whose samples were scored; a look that failed leaves its columns empty."""
+
+    def values(node: Node) -> dict[str, float]:
+        key = node.recipe.key
+        if key not in known:
+            known[key] = pipeline.make(node).json("values")
+        return known[key]
+
     for row in graph.rows:
         if not all(map(pipeline.store.has, (node.recipe for node in row.nodes))):
             continue
-        key = row.changes.recipe.key
-        if key not in known:
-            known[key] = pipeline.make(row.changes).json("values")
+        moved = dict(values(row.changes))
+        for node in row.looks:
+            if pipeline.store.has(node.recipe):
+                moved |= values(node)
         entry: Entry = pipeline.make(row.scores)
         scores = {name: entry.json(name) for name in ("columns", "values")}
         for node in row.further:
             scores["columns"] |= pipeline.make(node).json("columns")
-        yield row, scores, known[key]
+        yield row, scores, moved

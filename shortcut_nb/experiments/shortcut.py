@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -24,9 +24,10 @@ from . import identifier
 from .choice import chosen
 from .interventions import CONDITIONS, Condition, draw_condition, frame_of, under
 from .matrix import first_subjects
-from .mismatch import DIFFERENCES
+from .measured import Measurement
 from .pool import in_processes, lab_of
 from .predictions import BASE, FIRST, HARMS, judged
+from .questions import mismatch
 from .report import TITLES, WITH_NOISE, about, means, records
 from .shipped import Shipped, compare_judged, shipped, verdict
 from .stages import Stages
@@ -42,9 +43,9 @@ SHIFTED = "latent mismatch:\nCLIP nearer to noise"
 ARROWS = (
     ("perturbation", SHIFTED, "ASPL moves CLIP towards noise", "clip_towards"),
     ("perturbation", SHIFTED, "ASPL moves CLIP more than random signs", "clip_towards"),
-    (SHIFTED, BOUND, "intervention: texture rises more than by random signs", "texture_rise"),
-    (SHIFTED, BOUND, "intervention: quality falls more than by random signs", "quality_fall"),
-    (SHIFTED, BOUND, "intervention: identity falls more than by random signs", "identity_fall"),
+    (SHIFTED, BOUND, "intervention: texture rises more than by random signs", "texture"),
+    (SHIFTED, BOUND, "intervention: quality falls more than by random signs", "quality"),
+    (SHIFTED, BOUND, "intervention: identity falls more than by random signs", "ims_missing"),
     ("perturbation", BOUND, "more perturbed pictures, more of it", "texture"),
     ("perturbation", BOUND, "a shuffled perturbation works too", "texture"),
     ("perturbation", BOUND, "another person's perturbation works too", "texture"),
@@ -130,22 +131,13 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
         folder: where to look; see :func:`.results.read_result`.
     """
     found = []
-    for name, rows in (("story", "claims"), ("mismatch", "predictions")):
-        with suppress(FileNotFoundError):
-            found += shipped(name, folder=folder)[rows]
+    with suppress(FileNotFoundError):
+        found += shipped("story", folder=folder)["claims"]
+    with suppress(FileNotFoundError):
+        found += mismatch.claims(Measurement.read("mismatch", folder=folder))
     with suppress(FileNotFoundError):
         found += identifier.claims(shipped("identifier", folder=folder))
-    return as_claims([row for row in found if row["eps"] == eps])
-
-
-def as_claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of ``story.json``, or differences of ``mismatch.json`` with ``claim`` and ``score``."""
-    column = {name: measure for name, measure, *_ in DIFFERENCES}
-    story = [row for row in rows if "claim" in row]
-    h1 = [row for row in rows if row.get("prediction") in column]
-    return story + [
-        row | {"claim": row["prediction"], "score": column[row["prediction"]]} for row in h1
-    ]
+    return [row for row in found if row["eps"] == eps]
 
 
 def main(

@@ -1,0 +1,257 @@
+"""Does the latent mismatch explain the harm?
+
+H1, as it is written: protected pictures leave their prompt's concept for "a noisy pattern", and
+this shift is what ruins fine-tuning. Then an attack must shift more than noise of its size, the
+shift must go with the harm, and an attack on nothing but the shift must do harm.
+
+The contrasts are what H1 says must be, stated before they were measured. They are its predictions,
+not our expectation: a prototype had seen random noise move CLIP as far as an attack. Added late:
+"calls the pictures a pattern", after a look at one subject; the controls of equal l∞ and those of
+purification, when the others were known. The decoded shift, the CLIP that never heard of noise and
+the mediation were added after the first measurement and before the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ...analysis.correlation import rank_correlation
+from ...analysis.mediation import Mediation, mediation
+from ...probes.shifts import PLAIN, SHIFTS
+from ...profile import Profile
+from ..contrasts import Contrast
+from ..experiment import JOIN, Cell, Experiment
+from ..measured import Measurement
+from . import strength
+
+EPS = "16/255"
+WEAK = "8/255"
+AT_WEAK = ("noise", "aspl", "pid", "photoguard", "clip-shift", "decoded-shift")
+NOISE = ("noise", "noise-uniform")
+PURIFIED = "aspl, purified"
+# metric: the direction of harm, and what happens
+HARMS = {
+    "ims_missing": (-1, "identity falls"),
+    "quality": (-1, "quality falls"),
+    "texture": (1, "texture rises"),
+}
+CONTROLS = {
+    "uniform_psnr": "uniform noise of its PSNR",
+    "gaussian_psnr": "Gaussian noise of its PSNR",
+    "blur_psnr": "blur of its PSNR",
+    "jpeg_psnr": "JPEG of its PSNR",
+    "gaussian_linf": "Gaussian noise of its l∞",
+    "blur_linf": "blur of its l∞",
+    "jpeg_linf": "JPEG of its l∞",
+}
+# (prediction, column of the shift, condition, minus condition or None for clean pictures)
+MOVES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("ASPL moves CLIP towards noise", "clip_towards", "aspl", None),
+    ("CLIP loses the class after ASPL", "class_lost", "aspl", None),
+    ("CLIP calls the pictures a pattern after ASPL", "pattern_margin", "aspl", None),
+    ("ASPL moves CLIP more than random signs", "clip_towards", "aspl", "noise"),
+    ("ASPL moves CLIP more than uniform noise", "clip_towards", "aspl", "noise-uniform"),
+    ("purification takes back the shift towards noise", "clip_towards", "aspl", PURIFIED),
+    ("purification lets the prompt fit again", "misled", "aspl", PURIFIED),
+    ("ASPL moves the identity encoder more than random signs", "identity_towards", "aspl", "noise"),
+    ("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
+    ("the prompt fits less well after ASPL", "misled", "aspl", None),
+    ("ASPL misleads the model more than random signs", "misled", "aspl", "noise"),
+    (
+        "the CLIP-shift attack moves CLIP more than random signs",
+        "clip_towards",
+        "clip-shift",
+        "noise",
+    ),
+    ("the CLIP-shift attack moves CLIP more than ASPL", "clip_towards", "clip-shift", "aspl"),
+    (
+        "decoded-shift moves CLIP after the autoencoder more than ASPL",
+        "decoded_towards",
+        "decoded-shift",
+        "aspl",
+    ),
+)
+# Of the CLIP that never heard of noise; only where a profile names it.
+PLAIN_MOVES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("a CLIP that never heard of noise sees ASPL's shift", "plain_towards", "aspl", None),
+    (
+        "a CLIP that never heard of noise sees ASPL's more than random signs",
+        "plain_towards",
+        "aspl",
+        "noise",
+    ),
+)
+INTERVENTIONS = {
+    "clip-shift": "intervention",
+    "decoded-shift": "intervention after the autoencoder",
+}
+# What goes with the harm over attacks and people, at equal PSNR (rank correlation above 0).
+GOES_WITH = ("clip_towards", "misled")
+MEDIATORS = {"CLIP shift": "clip_towards", "diffusion loss": "loss"}
+
+
+def at(name: str, eps: str) -> str:
+    """A cell's name: clean pictures have no budget."""
+    return name if name == "clean" else f"{name}{JOIN}{eps}"
+
+
+def cells(profile: Profile) -> dict[str, Cell]:
+    """Every attack at one budget, some at a weaker one; ASPL's pictures purified, too."""
+    found = {}
+    for eps, names in ((EPS, None), (WEAK, AT_WEAK)):
+        for name, cell in strength.cells(profile, eps).items():
+            if names is None or name in names:
+                found[at(name, eps)] = cell
+        purified = found[at("aspl", eps)].model_copy(update={"purifier": "profile"})
+        found[at("aspl", eps)] = found[at("aspl", eps)].model_copy(update={"looks": ("controls",)})
+        found[at(PURIFIED, eps)] = purified
+    return found
+
+
+def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
+    """What H1 says must be, at a budget; the intervention on quality decides at :data:`EPS`.
+
+    Args:
+        plain: also of the CLIP that never heard of noise.
+    """
+    moves = [*MOVES, *(PLAIN_MOVES if plain else ())]
+    found = [
+        Contrast(
+            f"{name}, {eps}",
+            column,
+            {at(high, eps): 1.0} | ({at(low, eps): -1.0} if low else {}),
+        )
+        for name, column, high, low in moves
+        if not (eps == WEAK and low == "noise-uniform")
+    ]
+    found += [
+        Contrast(f"ASPL moves CLIP more than {name}, {eps}", f"beyond_{kind}", {at("aspl", eps): 1})
+        for kind, name in CONTROLS.items()
+    ]
+    for attack, name in INTERVENTIONS.items():
+        for metric, (sign, harm) in HARMS.items():
+            found.append(
+                Contrast(
+                    f"{name}: {harm} more than by random signs, {eps}",
+                    metric,
+                    {at(attack, eps): 1.0, at("noise", eps): -1.0},
+                    expect="+" if sign > 0 else "-",
+                    primary=(attack, metric, eps) == ("decoded-shift", "quality", EPS),
+                )
+            )
+    return found
+
+
+def experiment(profile: Profile) -> Experiment:
+    """Every attack with its shift and its harm."""
+    plain = PLAIN in profile.models()
+    return Experiment(
+        name="mismatch",
+        question="Does the shift of protected pictures in CLIP space explain the harm?",
+        cells=cells(profile),
+        looks=("shifts",),
+        contrasts=tuple(one for eps in (EPS, WEAK) for one in contrasts(eps, plain)),
+        subjects=6,
+        seeds=(0, 1),
+    )
+
+
+def points(frame: pd.DataFrame) -> pd.DataFrame:
+    """Shifts beside harms: one row per condition, budget and person, means over seeds.
+
+    Args:
+        frame: of a measurement, one row per cell, person, seed and sheet.
+
+    Returns:
+        ``condition`` (without its budget), ``eps``, ``subject``, ``kind`` ("attack", "random
+        noise", "CLIP shift" or "purified"), the shifts, ``psnr``, and each metric of
+        :data:`HARMS` as a harm against clean pictures, above 0 where it is worse.
+    """
+    own = frame[frame["sheet"] == "instance"]
+    numbers = [c for c in ("psnr", "decoded_towards", *SHIFTS, *HARMS) if c in own]
+    each = own.groupby(["condition", "eps", "subject"], sort=False)[numbers].mean().reset_index()
+    clean = each[each["condition"] == "clean"].set_index("subject")
+    rows = each[each["condition"] != "clean"].reset_index(drop=True)
+    for metric, (sign, _) in HARMS.items():
+        rows[metric] = sign * (rows[metric] - rows["subject"].map(clean[metric]))
+    rows["condition"] = rows["condition"].str.partition(JOIN)[0]
+    return rows.assign(kind=rows["condition"].map(kind))
+
+
+def kind(condition: str) -> str:
+    """What sort of pictures a condition trains on."""
+    if condition in INTERVENTIONS:
+        return "CLIP shift"
+    return {PURIFIED: "purified"}.get(condition, "random noise" if condition in NOISE else "attack")
+
+
+def correlation(
+    rows: pd.DataFrame, measure: str, harm: str, given: str | None = "psnr", resamples: int = 4000
+) -> dict[str, Any]:
+    """Rank correlation of a shift with a harm over conditions and people, and how firm it is.
+
+    Args:
+        rows: see :func:`points`; purified pictures are left out.
+        given: what is held equal; None is nothing.
+
+    Returns:
+        What :func:`.rank_correlation` gives, ``conditions``, and ``lowest``, ``highest``: the
+        range of the value when each attack in turn is left out.
+    """
+    own = rows[rows["kind"] != "purified"].dropna(subset=[measure, harm])
+
+    def once(part: pd.DataFrame, draws: int = 0) -> Any:
+        fixed = None if given is None else part[given]
+        people = part["subject"].tolist()
+        return rank_correlation(part[measure], part[harm], people, fixed, draws)
+
+    names = own["condition"].unique()
+    without = [once(own[own["condition"] != name]).value for name in names]
+    ends = {"lowest": min(without), "highest": max(without), "conditions": len(names)}
+    return once(own, resamples)._asdict() | ends
+
+
+def mediate(
+    rows: pd.DataFrame, harm: str, through: Mapping[str, str] = MEDIATORS, resamples: int = 2000
+) -> Mediation:
+    """How much of what attacks do beyond random noise goes through each shift.
+
+    Args:
+        rows: see :func:`points`, of one budget; purified pictures are left out.
+        harm: a metric of :data:`HARMS`.
+        through: a name of each mediator to its column.
+    """
+    own = rows[rows["kind"] != "purified"]
+    attacked = (own["kind"] != "random noise").astype(float)
+    columns = {name: own[column] for name, column in through.items()}
+    return mediation(attacked, columns, own[harm], own["subject"].tolist(), resamples)
+
+
+def claims(measured: Measurement) -> list[dict[str, Any]]:
+    """Every prediction as graphs and checks read it: ``claim, eps, score``, and what became of it.
+
+    ``difference, low, high`` in the metric's unit; ``holds`` True, False, or None for undecided;
+    ``weakest`` of its ``subjects`` people in the predicted direction.
+    """
+    holds = {"confirmed": True, "refuted": False}
+    found = []
+    for row in measured.verdicts().to_dict("records"):
+        claim, _, eps = row["contrast"].rpartition(", ")
+        if row["n"]:
+            found.append(
+                {
+                    "claim": claim,
+                    "eps": eps,
+                    "score": row["metric"],
+                    "difference": row["mean"],
+                    "low": row["low"],
+                    "high": row["high"],
+                    "holds": holds.get(row["verdict"]),
+                    "weakest": row["weakest"],
+                    "subjects": row["n"],
+                }
+            )
+    return found

@@ -1,0 +1,35 @@
+"""What a probe of pictures is, and how one is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..cells import Cell
+from ..models import Models
+from ..registry import Registry
+from ..subjects import Subject
+
+Measure = Callable[[Models, Subject, Cell, Tensor], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measure of the pictures trained on, beside what the pipeline always measures.
+
+    Attributes:
+        measure: the models, the subject, the cell, and set B as it is to be trained on,
+            (n, 3, H, W) in [0, 1], to one number per column (means over pictures).
+        roles: the models that it reads where the profile names them.
+        settings: what else its numbers depend on, as plain values.
+    """
+
+    measure: Measure
+    roles: tuple[str, ...]
+    settings: Callable[[Models, Subject, Cell], dict[str, Any]]
+
+
+PROBES: Registry[Probe] = Registry("probe")

@@ -1,0 +1,121 @@
+"""How far pictures have shifted, as every model that the profile names sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..analysis.clip_shift import clip_shift
+from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
+from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
+from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
+from ..cells import Cell
+from ..models import Models
+from ..subjects import Subject
+from .base import PROBES, Probe
+
+NOISE_PICTURES = 16
+DRAWS = 2
+PLAIN = "measure:clip-plain"
+SHIFTS = (
+    "clip_shift",
+    "clip_towards",
+    "clip_across",
+    "class_lost",
+    "identity_shift",
+    "identity_towards",
+    "identity_across",
+    "latent",
+    "misled",
+    "loss",
+)
+"""Every one is larger for a larger mismatch, and 0 for clean pictures."""
+
+
+def shifts(models: Models, subject: Subject, cell: Cell, images: Tensor) -> dict[str, float]:
+    """Every measure of :data:`SHIFTS` whose model the profile names; means over pictures.
+
+    Beside them ``pattern_margin``, P(shows a pattern) − P(shows the class) among eight concepts
+    (above 0, CLIP calls the pictures a pattern); ``decoded_towards``, the shift towards noise of
+    decode(encode(x)), which is all of it that training sees; and, of the CLIP that never heard of
+    noise, ``plain_shift``, ``plain_towards`` and ``plain_across``, along its axis from clean
+    pictures to pictures of noise (it has no word for them).
+    """
+    found = of_diffusion(models, subject, images)
+    if models.has("clip"):
+        found |= of_clip(models, subject, images)
+    if models.has("identity"):
+        found |= of_encoder("identity", models.identity, subject, images)
+    if models.has(PLAIN):
+        found |= of_encoder("plain", models.measure("clip-plain").image, subject, images)
+    return {name: float(np.mean(each)) for name, each in found.items()}
+
+
+def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+    """The shift along the axis of words, of pictures and of decoded pictures."""
+    clip, clean = models.clip, subject.b
+    concept, noise = models.profile.concepts[:2]
+    words = clip_shift(clip, images, concept, noise, reference=clean)
+    decoded = clip_shift(
+        clip, through(models, images), concept, noise, reference=through(models, clean)
+    )
+    shown = class_probability(models, images, subject)
+    return {
+        "clip_shift": words["shift"],
+        "clip_towards": words["shift_projection"],
+        "clip_across": words["shift_orthogonal"],
+        "class_lost": class_probability(models, clean, subject) - shown,
+        "pattern_margin": 1 - 2 * shown,
+        "decoded_towards": decoded["shift_projection"],
+    }
+
+
+def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict[str, Any]:
+    """The shift along an encoder's own axis, from clean pictures to pictures of noise."""
+    noise = noise_pictures(NOISE_PICTURES, images.shape[-1])
+    anchor = torch.cat([subject.a, subject.c])
+    found = encoder_shift(encode, images, subject.b, noise, anchor=anchor)
+    return {f"{name}_{column}": found[column] for column in ("shift", "towards", "across")}
+
+
+def of_diffusion(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+    """The shift of latents, and what the change does to the denoising loss."""
+    model, clean = models.diffusion, subject.b
+    seen = denoising_shift(model, images, clean, subject.class_prompt, draws=DRAWS)
+    return {
+        "latent": latent_shift(model, images, clean)["latent"],
+        "misled": seen["misled"],
+        "loss": seen["loss"],
+    }
+
+
+@torch.no_grad()
+def through(models: Models, images: Tensor) -> Tensor:
+    """Pictures after the autoencoder, by the posterior's mean: (n, 3, H, W) in [0, 1]."""
+    model = models.diffusion
+    return model.decode(model.posterior(images)[0]).to(images.device)
+
+
+def class_probability(models: Models, images: Tensor, subject: Subject) -> np.ndarray:
+    """P(shows the class, however spoilt) of each picture, (n,)."""
+    found = concept_probabilities(models.clip, images, subject.class_name)
+    return found[found["shows"] == "class"].groupby("image")["probability"].sum().to_numpy()
+
+
+def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
+    """What the numbers depend on beside pictures and weights."""
+    return {
+        "concepts": models.profile.concepts[:2],
+        "ensemble": prompts(subject.class_name),
+        "shows": {name: kind for name, (kind, _) in CONCEPTS.items()},
+        "prompt": subject.class_prompt,
+        "timesteps": TIMESTEPS,
+        "draws": DRAWS,
+        "noise_pictures": NOISE_PICTURES,
+    }
+
+
+PROBES.add("shifts", Probe(shifts, ("diffusion", "clip", "identity", PLAIN), settings))

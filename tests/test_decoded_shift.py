@@ -1,0 +1,59 @@
+"""The attack on the shift after the autoencoder: its objective, and its energy."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from shortcut_nb.attacks.base import build
+from shortcut_nb.attacks.decoded_shift import DecodedShift, at_energy, rms
+from shortcut_nb.budget import Budget
+
+SMALL = {"eps": "16/255", "alpha": "4/255", "steps": 3}
+
+
+def test_the_objective_is_the_shift_of_the_decoded_picture(lab, subject):
+    person, noise = lab.clip.text(lab.profile.concepts[:2]).detach()
+    shift = DecodedShift(lab.clip, lab.diffusion, noise - person)
+    vae = lab.diffusion.pipe.vae
+    with torch.no_grad():
+        found = shift(subject.b, [])
+        mean = vae.encode(subject.b * 2 - 1).latent_dist.mean
+        decoded = (vae.decode(mean).sample / 2 + 0.5).clamp(0, 1)
+        seen = F.normalize(lab.clip.model.encode_image(lab.clip.prepare(decoded)), dim=-1)
+    torch.testing.assert_close(found, seen @ noise - seen @ person, atol=1e-5, rtol=1e-4)
+
+
+def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
+    draw = torch.Generator().manual_seed(0)
+    clean = torch.rand(3, 3, 16, 16, generator=draw)
+    budget = Budget.parse("16/255")
+    x = budget.project(clean + 0.02 * torch.randn(clean.shape, generator=draw), clean)
+    wanted = torch.tensor([4.0, 9.0, 14.0]) / 255
+    found = at_energy(x, clean, budget, wanted)
+    torch.testing.assert_close(rms(found - clean), wanted, atol=1e-5, rtol=1e-3)
+    assert (found - clean).abs().max() <= budget.unit + 1e-6
+    assert found.min() >= 0 and found.max() <= 1
+    agree = ((found - clean) * (x - clean) >= 0).float().mean()
+    assert agree == 1  # scaled, not another perturbation
+    still = at_energy(clean, clean, budget, wanted)
+    torch.testing.assert_close(still, clean)
+
+
+def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, subject):
+    advdm = lab.profile.defaults["advdm"]
+    other = build("advdm", **(advdm | {"eps": "16/255", "seed": 0}))(subject, lab)
+    wanted = rms(other.images - subject.b)
+    matched = lab.attack("decoded-shift", match="advdm", **SMALL)(subject)
+    alone = lab.attack("decoded-shift", match="", **SMALL)(subject)
+    torch.testing.assert_close(rms(matched.images - subject.b), wanted, atol=0.3 / 255, rtol=0)
+    assert (rms(alone.images - subject.b) - wanted).abs().min() > 0.5 / 255
+    assert max(matched.linf_pixels) <= 16
+
+
+def test_what_is_matched_is_in_the_name_of_the_work(lab):
+    one, other = (lab.attack("decoded-shift", match=name).inputs() for name in ("noise", "aspl"))
+    assert one["matched"]["attack"] == "noise" and other["matched"]["attack"] == "aspl"
+    with pytest.raises(ValueError, match="another attack"):
+        lab.attack("decoded-shift", match="decoded-shift")
+    with pytest.raises(ValueError, match="nearest"):
+        lab.attack("decoded-shift", match="asppl")
