@@ -66,7 +66,7 @@ bench: $(STAMP)
 
 results: $(STAMP)
 	for name in story strength mismatch purification decoupling words benchmark; do \
-	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save || exit 1; \
+	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save --force || exit 1; \
 	done
 	for name in methods shortcut identifier traces adaptive; do \
 	  $(BIN)/python -m shortcut_nb.experiments.$$name || exit 1; \

@@ -11,6 +11,7 @@ import typer
 from .cli_cache import parse_size
 from .cli_doors import doors
 from .errors import UserError
+from .files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,9 @@ def bench(
     save: Annotated[
         bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file of --out, and an earlier result.")
+    ] = False,
 ) -> None:
     """Measure an experiment: what is kept is not made again, and a killed run goes on.
 
@@ -106,7 +110,7 @@ def bench(
             _show_plan(experiment, pipeline, choice, workers or 1)
             return
         room = parse_size(keep_trained)
-        _check(experiment, pipeline, out, save)
+        target = _check(experiment, pipeline, out, save, force)
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         result = _measure(experiment, pipeline, choice, room, runs)
@@ -114,7 +118,7 @@ def bench(
             _add_memory(experiment, result, profile, memory)
         if save:
             typer.echo(f"wrote {_save(experiment, pipeline, result)}")
-        _show(experiment, result, out)
+        _show(experiment, result, target)
 
 
 def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
@@ -179,27 +183,34 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _check(experiment: Experiment, pipeline: Pipeline, out: Path | None, save: bool) -> None:
-    """Whether the results can be written, before any work."""
-    if out is not None and not out.expanduser().parent.is_dir():
-        raise UserError(f"there is no folder {out.parent} to write {out.name} to: make it first.")
+def _check(
+    experiment: Experiment, pipeline: Pipeline, out: Path | None, save: bool, force: bool
+) -> Path | None:
+    """Whether the results can be written, before any work; the path of --out, checked."""
+    from .outputs import check_file
+
+    target = None if out is None else check_file(out, force, "--out")
+    if target is not None and target.suffix.lower() != ".csv":
+        raise UserError(f"--out must end in .csv; got {str(out)!r}.")
     if save:
-        _check_save(experiment.name, pipeline.lab.profile.name)
+        _check_save(experiment.name, pipeline.lab.profile.name, force)
+    return target
 
 
-def _check_save(name: str, profile: str) -> None:
-    """Whether a result of the name would be replaced that notebooks read in another form."""
+def _check_save(name: str, profile: str, force: bool) -> None:
+    """Whether a result of the name is there already, and in the form that this one would have."""
     from .experiments.measured import FORMAT
     from .experiments.shipped import READ
-    from .results import available, read_result
+    from .outputs import check_file
+    from .results import available, folder_of, read_result
 
-    if name in READ or name not in available(profile):
-        return
-    if read_result(name, profile).get("format") != FORMAT:
+    old = name not in READ and name in available(profile)
+    if old and read_result(name, profile).get("format") != FORMAT:
         raise UserError(
             f"the result {name!r} is one of `python -m shortcut_nb.experiments.{name}`, which a "
             "notebook reads: give --out FILE.csv, which `shortcut-nb report` reads too"
         )
+    check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
 
 def _add_memory(experiment: Experiment, result: Result, profile: str, runs: int) -> None:
@@ -229,10 +240,7 @@ def _save(experiment: Experiment, pipeline: Pipeline, result: Result) -> Path:
 def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
     """Print the verdicts, write the frame, and exit with 1 when something failed."""
     if out is not None:
-        path = out.expanduser()
-        fresh = path.with_name(f".{path.name}.tmp")
-        result.frame.to_csv(fresh, index=False)
-        fresh.replace(path)
+        write_text(out, result.frame.to_csv(index=False))
         typer.echo(f"wrote {len(result.frame)} rows to {out}")
     if experiment.contrasts and len(result.frame):
         typer.echo(verdicts(experiment, result.frame).to_string(index=False))

@@ -6,7 +6,6 @@ No command here loads torch.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,13 +99,16 @@ def prune(
 
 @app.command("export")
 def export(
-    target: Annotated[Path, typer.Argument(help="A folder; usable as $SHORTCUT_NB_CACHE.")],
+    target: Annotated[str, typer.Argument(help="A folder; usable as $SHORTCUT_NB_CACHE.")],
     stage: Stage = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also into a folder that holds other things.")
+    ] = False,
 ) -> None:
-    """Copy stored outputs into another folder, which is a store itself.
+    """Copy stored outputs into another folder, which is a store itself; what is there stays.
 
     Example: shortcut-nb cache export /media/stick/store --stage protect
     """
     with doors():
-        copied = _store().export(target, stage)
+        copied = _store().export(target, stage, force)
         typer.echo(f"copied {len(copied)} outputs to {target}")

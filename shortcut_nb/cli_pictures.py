@@ -11,32 +11,25 @@ import typer
 
 from .catalogue import WITHOUT_MODELS
 from .cli_doors import doors, parse_params
-
-Profile = Annotated[str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")]
-Params = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--param", help="A parameter, name=value; repeatable. See `list`."),
-]
-Source = Annotated[
-    str,
-    typer.Argument(
-        help="A folder of photos (all are used), one with set_A, set_B and set_C, or a synthetic "
-        "subject: mini:held-out/3."
-    ),
-]
-Out = Annotated[str, typer.Argument(help="A folder for the results, outside of the source.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in OUT.")]
-ClassName = Annotated[str | None, typer.Option(help="What the photos show: person, dog, …")]
-Identifier = Annotated[str | None, typer.Option(help="The rare word for the subject, e.g. sks.")]
-ClassImages = Annotated[
-    str | None, typer.Option(help="A folder of your own class pictures, for prior preservation.")
-]
-Square = Annotated[
-    bool,
-    typer.Option(
-        "--square", help="Give back the central square that the model sees, not the whole photo."
-    ),
-]
+from .cli_sources import (
+    ClassImages,
+    ClassName,
+    Force,
+    Identifier,
+    Out,
+    Params,
+    Profile,
+    Source,
+    Square,
+    check_out,
+    check_sets,
+    kind_of,
+    open_lab,
+    open_photos,
+    picture_folder,
+    read_pictures,
+    source_path,
+)
 
 
 def protect(
@@ -59,22 +52,22 @@ def protect(
     Example: shortcut-nb protect photos/ protected/ --attack aspl --eps 8/255
     """
     with doors() as work:
-        params = parse_params(param, eps=eps, class_images=_folder(class_images))
-        output = _output(out, "attack.json", source, force)
-        lab = _lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
+        params = parse_params(param, eps=eps, class_images=picture_folder(class_images))
+        output = check_out(out, "attack.json", source, force, side=_side(profile, square))
+        lab = open_lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
         chosen = lab.attack(attack, **params)
-        _whole_sets(source)
-        photos = _photos(lab, source, square)
+        check_sets(source)
+        photos = open_photos(lab, source, square)
         if photos is None:
-            subject = lab.subject(_source(source), class_name, identifier)
+            subject = lab.subject(source_path(source), class_name, identifier)
         else:
             from .photos import carried, subject_of
 
-            subject = subject_of(photos, _source(source), lab, class_name, identifier)
+            subject = subject_of(photos, source_path(source), lab, class_name, identifier)
         from .kept import kept, key_of
 
         key = key_of(chosen.inputs(), subject)
-        with kept("protect", key, attack, every=10) as work.kept:
+        with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as work.kept:
             result = chosen(subject, work.kept.on_step, work.kept.path, keep=True)
             if photos is None:
                 result.save(output.folder, list(subject.files) or None, force)
@@ -82,7 +75,7 @@ def protect(
                 carried(photos, result).save(output.folder, force)
         count = len(result.images) if photos is None else len(photos)
         typer.echo(
-            f"finished: wrote {count} protected {_kind(photos)} to {output.folder} "
+            f"finished: wrote {count} protected {kind_of(photos)} to {output.folder} "
             f"({attack} {result.budget}, {result.seconds:.0f} s)"
         )
 
@@ -99,31 +92,27 @@ def purify(
 ) -> None:
     """Purify photos; save PNG under the same names at the same size, and purify.json.
 
+    Killed or interrupted, the same command goes on with the photos that are not done.
+
     Example: shortcut-nb purify protected/ clean/ --with jpeg+restorer -p quality=60
     """
-    with doors():
+    with doors() as work:
         params = parse_params(param)
-        output = _output(out, "purify.json", source, force)
-        lab = _lab(profile)
+        output = check_out(out, "purify.json", source, force, side=_side(profile, square))
+        lab = open_lab(profile)
         chosen = lab.purifier(using, class_name, **params)
-        from .files import write_json
-        from .images import save_folder
-        from .progress import progress
+        photos = open_photos(lab, source, square)
+        images, names = read_pictures(lab, source) if photos is None else (None, [])
+        from .kept import kept_pictures
+        from .photos.purify_folder import key_of_purifying, purify_into
 
-        photos = _photos(lab, source, square)
-        images, names = _pictures(lab, source) if photos is None else (None, [])
-        started = time.monotonic()
-        with progress(using) as bar, output.filling() as folder:
-            if photos is None:
-                save_folder(chosen(images, on_step=bar), folder, names)
-            else:
-                from .photos import purified
-
-                purified(photos, chosen, lab, bar).put(folder)
-            files = sorted(path.name for path in folder.iterdir())
-            write_json(folder / "purify.json", {"purifier": repr(chosen), "files": files})
+        pictures, started = images if photos is None else photos, time.monotonic()
+        key = key_of_purifying(chosen, lab, pictures)
+        keeping = kept_pictures("purify", key, using, len(pictures))
+        with keeping as work.kept, output.filling() as folder:
+            purify_into(folder, chosen, lab, pictures, names, work.kept)
         typer.echo(
-            f"finished: wrote {len(files)} purified {_kind(photos)} to {output.folder} "
+            f"finished: wrote {len(pictures)} purified {kind_of(photos)} to {output.folder} "
             f"({using}, {time.monotonic() - started:.0f} s)"
         )
 
@@ -149,16 +138,21 @@ def personalize(
     Example: shortcut-nb personalize clean/ learned/ --prompts cdl -p steps=400 --class-name dog
     """
     with doors() as work:
-        params = parse_params(param, prompts=prompts, class_images=_folder(class_images))
-        output = _output(out, "personalize.json", source, force)
-        lab = _lab(profile, "diffusion")
+        params = parse_params(param, prompts=prompts, class_images=picture_folder(class_images))
+        names = ("model/weights", "samples/000.png")
+        output = check_out(out, "personalize.json", source, force, names)
+        lab = open_lab(profile, "diffusion")
         training = lab.personalize(trainer, **params)
-        subject = lab.subject(_source(source), class_name, identifier)
+        subject = lab.subject(source_path(source), class_name, identifier)
         from .kept import kept, key_of
+        from .outputs import need_room
+        from .room import of_checkpoint, of_squares
 
+        trained = _trained_bytes(training, lab, subject)
+        need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
         about = {"trainer": trainer, "params": params}
         key = key_of((about, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
-        with kept("personalize", key, trainer, every=50) as work.kept:
+        with kept("personalize", key, trainer, 50, of_checkpoint(trained)) as work.kept:
             model = training.fit(
                 subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
             )
@@ -186,9 +180,9 @@ def score(
     """
     with doors():
         target = _score_file(out, force)
-        lab = _lab(profile)
-        images, names = _pictures(lab, source)
-        frame = lab.score(images, lab.subject(_source(reference), class_name))
+        lab = open_lab(profile)
+        images, names = read_pictures(lab, source)
+        frame = lab.score(images, lab.subject(source_path(reference), class_name))
         if len(frame) == len(names):
             frame.insert(0, "file", names)
         records = json.dumps(json.loads(frame.to_json(orient="records")), indent=2)
@@ -200,65 +194,6 @@ def score(
         typer.echo(records if as_json else frame.to_string(index=False))
         if target is not None:
             typer.echo(f"finished: wrote {len(frame)} rows to {target}", err=True)
-
-
-def _photos(lab: Any, source: str, square: bool) -> Any:
-    """The photos of a folder at their own size; None for squares. Says what will be done."""
-    if square or source.startswith("mini:"):
-        return None
-    from .photos import Photos
-
-    photos = Photos.open(_source(source))
-    described = photos.describe(lab.profile.resolution)
-    typer.echo(f"{described}; each comes back at its own size (--square: the square)", err=True)
-    return photos
-
-
-def _kind(photos: Any) -> str:
-    """What was written, in words."""
-    return "squares" if photos is None else "photos at their own size"
-
-
-def _source(text: str) -> str:
-    """The source as the library takes it, with "~" written out."""
-    from .files import expand
-
-    return text if text.startswith("mini:") else str(expand(text, "SOURCE"))
-
-
-def _output(out: str, record: str, source: str, force: bool) -> Any:
-    """The folder for the results, before anything is loaded: also names that would collide."""
-    from .outputs import check_output
-
-    if source.startswith("mini:"):
-        return check_output(out, record, force=force)
-    from .picture_files import list_folder, stems_of
-
-    names = [f"{stem}.png" for stem in stems_of(list_folder(_set_b(source)).names)]
-    return check_output(out, record, source=_source(source), names=names, force=force)
-
-
-def _whole_sets(source: str) -> None:
-    """Refuse a folder that has only some of set_A, set_B and set_C."""
-    from .picture_files import has_sets
-
-    if not source.startswith("mini:"):
-        has_sets(Path(_source(source)))
-
-
-def _set_b(source: str) -> Path:
-    """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
-    folder = Path(_source(source))
-    return folder / "set_B" if (folder / "set_B").is_dir() else folder
-
-
-def _folder(text: str | None) -> str | None:
-    """The absolute path of a folder of pictures, checked; None for none."""
-    if text is None:
-        return None
-    from .picture_files import list_folder
-
-    return str(list_folder(text).folder.resolve())
 
 
 def _score_file(out: str | None, force: bool) -> Path | None:
@@ -273,27 +208,31 @@ def _score_file(out: str | None, force: bool) -> Path | None:
     return target
 
 
-def _lab(profile: str, *roles: str) -> Any:
-    """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
-    from . import Lab
-    from .kept import keep_class_pictures
-    from .progress import quiet_libraries
+def _side(profile: str, square: bool) -> int:
+    """The side of the squares that are written; 0 for photos at their own size."""
+    from .profile import load_profile
 
-    lab = Lab(profile)
-    lab.look_at(*roles)
-    quiet_libraries()
-    keep_class_pictures(lab)
-    return lab
+    return load_profile(profile).resolution if square else 0
 
 
-def _pictures(lab: Any, source: str) -> tuple[Any, list[str]]:
-    """Set B of a source, and file names for it."""
-    if source.startswith("mini:"):
-        images = lab.subject(source).images
-        return images, [f"{i:03d}.png" for i in range(len(images))]
-    from .images import load_folder
+def _surrogate_bytes(chosen: Any, lab: Any) -> int:
+    """What an attack's surrogates take in a checkpoint, as far as it is known."""
+    from .attacks.surrogates import SurrogateAttack
+    from .weights import resolve
+    from .weights.sizes import trained_bytes
 
-    return load_folder(_set_b(source), lab.profile.resolution)
+    has_some = isinstance(chosen.settings, SurrogateAttack)
+    return trained_bytes(resolve(lab.profile.diffusion)) if has_some else 0
+
+
+def _trained_bytes(training: Any, lab: Any, subject: Any) -> int:
+    """What a training changes and saves, as far as it is known: all weights, or next to nothing."""
+    from .personalize.methods import FullFineTuning
+    from .weights import resolve
+    from .weights.sizes import trained_bytes
+
+    whole = isinstance(training.method(subject), FullFineTuning)
+    return trained_bytes(resolve(lab.profile.diffusion)) if whole else 0
 
 
 def _save_model(model: Any, folder: Path, samples: int, seed: int, about: dict[str, Any]) -> None:

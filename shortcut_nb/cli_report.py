@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from shortcut_nb.cli_doors import doors
-from shortcut_nb.cli_pictures import Profile
+from .cli_doors import doors
+from .cli_sources import Force, Profile
+
+RECORD = "report.json"
 
 
 def report(
@@ -16,9 +18,10 @@ def report(
         str, typer.Argument(help="A measurement, or a CSV or Parquet file of scored samples.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for NAME.html, NAME.md, figures/ and data/.")
+        Path, typer.Option(help="A folder of its own for NAME.html, NAME.md, figures/ and data/.")
     ] = Path("report"),
     profile: Profile = "mini",
+    force: Force = False,
 ) -> None:
     """Show what was measured: tables with intervals, verdicts, what each defence gives and costs.
 
@@ -27,12 +30,20 @@ def report(
     Example: shortcut-nb report benchmark --out report/
     """
     with doors():
-        from shortcut_nb.experiments.page import write_page
-        from shortcut_nb.experiments.sources import report_of
+        from .outputs import check_output
+
+        output = check_output(out, RECORD, force=force)
+        from .experiments.page import write_page
+        from .experiments.sources import report_of
+        from .files import write_json
 
         page, frame = report_of(name, _name(profile))
-        path = write_page(page, out, frame)
-        typer.echo(f"wrote {path}; Markdown, figures and numbers are beside it")
+        with output.filling() as folder:
+            path = write_page(page, folder, frame)
+            files = sorted(item.name for item in folder.iterdir())
+            write_json(folder / RECORD, {"report": name, "profile": profile, "files": files})
+        place = output.folder / path.name
+        typer.echo(f"finished: wrote {place}; Markdown, figures and numbers are beside it")
 
 
 def _name(profile: str) -> str:

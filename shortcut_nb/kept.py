@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,38 +61,102 @@ class Kept:
         return f"{where}the same command goes on from {goes_on}"
 
 
+@dataclass
+class KeptPictures:
+    """What is done of pictures that are worked on a few at a time.
+
+    Attributes:
+        folder: for finished pictures; None where none can be kept.
+        bar: what shows the steps.
+        done, total: how many pictures are finished, of how many.
+    """
+
+    folder: Path | None
+    bar: OnStep
+    total: int
+    done: int = 0
+
+    def on_picture(self, info: StepInfo) -> None:
+        """Note that a picture is finished."""
+        self.done = info.step
+
+    def __str__(self) -> str:
+        """What an interruption says."""
+        where = f"at {self.done} of {self.total} pictures; "
+        if self.folder is None:
+            return f"{where}nothing was written"
+        return f"{where}the same command goes on from what is done"
+
+
 @contextmanager
-def kept(kind: str, key: str, label: str, every: int) -> Iterator[Kept]:
+def kept(kind: str, key: str, label: str, every: int, needs: int = 0) -> Iterator[Kept]:
     """The checkpoint of work that a key names; deleted when the body ends without an exception.
 
     Shows progress under ``label``. Says in one line when there is an earlier one to go on from, and
-    when none can be kept: the store cannot be written, or another process does the same work.
+    when none can be kept: the store cannot be written, its disk has less room than ``needs`` bytes,
+    or another process does the same work.
     """
+    with _place(kind, key, needs) as path:
+        if path is not None:
+            _say(path)
+        with progress(label) as bar:
+            yield Kept(path, every, bar)
+
+
+@contextmanager
+def kept_pictures(
+    kind: str, key: str, label: str, total: int, needs: int = 0
+) -> Iterator[KeptPictures]:
+    """The same for pictures that are worked on a few at a time: what is finished is kept."""
+    with _place(kind, key, needs) as path:
+        folder = None if path is None else path.with_name(f"{path.name}.done")
+        if folder is not None and folder.is_dir():
+            sweep(folder)
+            count = sum(1 for _ in folder.iterdir())
+            log.info(
+                "resuming at %d of %d: an earlier run of the same was interrupted", count, total
+            )
+        with progress(label) as bar:
+            yield KeptPictures(folder, bar, total)
+
+
+@contextmanager
+def _place(kind: str, key: str, needs: int) -> Iterator[Path | None]:
+    """The name of a checkpoint, locked; None where none can be kept, which is said in one line."""
     folder = Store().root / FOLDER
     path = folder / f"{kind}-{key[:32]}.pt"
     lock = FileLock(folder / f"{path.stem}.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _tidy(folder)
-        lock.acquire(timeout=0)
-    except OSError as error:
-        if isinstance(error, Timeout):
-            log.warning("the same work is going on in another process; no checkpoint is kept here")
-        else:
-            log.warning(
-                "no checkpoint is kept in %s (%s): a killed run starts anew", folder, reason(error)
-            )
-        with progress(label) as bar:
-            yield Kept(None, every, bar)
+    problem = _take(folder, lock, needs)
+    if problem:
+        log.warning(problem)
+        yield None
         return
     try:
-        _say(path)
-        with progress(label) as bar:
-            yield Kept(path, every, bar)
+        yield path
         for left in folder.glob(f"{path.name}*"):
             remove(left)
     finally:
         lock.release()
+
+
+def _take(folder: Path, lock: FileLock, needs: int) -> str:
+    """Why no checkpoint can be kept in a folder; "" when it can, and the lock is taken."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _tidy(folder)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return "the same work is going on in another process; no checkpoint is kept here"
+    except OSError as error:
+        return f"no checkpoint is kept in {folder} ({reason(error)}): a killed run starts anew"
+    room = shutil.disk_usage(folder).free
+    if room < needs:
+        lock.release()
+        return (
+            f"no checkpoint is kept in {folder} (it takes {needs / 1e6:.1f} MB, and the disk has "
+            f"{room / 1e6:.1f} MB left): a killed run starts anew"
+        )
+    return ""
 
 
 def keep_class_pictures(lab: Lab) -> None:
@@ -123,11 +188,19 @@ def keep_class_pictures(lab: Lab) -> None:
 
 def key_of(made_by: Any, subject: Subject) -> str:
     """What names a piece of work: all that its result depends on."""
-    words = (__version__, made_by, subject.instance_prompt, subject.class_prompt)
-    digest = hashlib.sha256(repr(words).encode())
-    for images in (subject.a, subject.b):
-        digest.update(repr(tuple(images.shape)).encode())
-        digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+    words = (made_by, subject.instance_prompt, subject.class_prompt)
+    return key_of_pictures(words, (subject.a, subject.b))
+
+
+def key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:
+    """The same for pictures without words: tensors, or digests of files."""
+    digest = hashlib.sha256(repr((__version__, made_by)).encode())
+    for content in contents:
+        if isinstance(content, str):
+            digest.update(content.encode())
+            continue
+        digest.update(repr(tuple(content.shape)).encode())
+        digest.update(content.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -18,6 +18,7 @@ from .files import (
     remove,
     sweep,
     temporary,
+    write_json,
 )
 
 _NAMED = 3
@@ -29,7 +30,8 @@ class Output:
 
     Attributes:
         folder: where results go; it need not exist yet.
-        record: the JSON file that a result is described in; its "files" lists what belongs to it.
+        record: the JSON file that a result is described in; its "files" lists what belongs to it,
+            a folder in it by the files it holds.
     """
 
     folder: Path
@@ -42,15 +44,18 @@ class Output:
 
         A new folder appears whole, by one rename. In a folder that exists, the record goes first
         and comes last, so that no record ever describes other files. Files of an earlier result
-        that this one does not have are removed; files of others are left as they are.
+        that this one does not have are removed; files of others are left as they are, also in
+        folders that a result has.
 
         Raises:
+            AlreadyThere: the folder was filled meanwhile, or something of others is in the way.
             CannotWrite: when the system refuses; what was there before is still there.
         """
         fresh = temporary(self.folder if self.folder.is_dir() else self.folder.parent)
         try:
             fresh.mkdir(parents=True)
             yield fresh
+            _name_files(fresh / self.record)
             _flush(fresh)
             if self.folder.is_dir():
                 if not self.force and _existing_names(
@@ -71,18 +76,16 @@ class Output:
             remove(fresh)
 
     def _merge(self, fresh: Path) -> None:
-        stale = [*_recorded(self.folder / self.record), self.record]
+        earlier, files = _recorded(self.folder / self.record), _files_below(fresh)
+        _refuse_what_is_in_the_way(self.folder, files, earlier)
         remove(self.folder / self.record)
-        items = sorted(fresh.iterdir(), key=lambda item: item.name == self.record)
-        for item in items:
-            place = self.folder / item.name
-            if place.is_dir() or item.is_dir():
-                remove(place)
-            os.replace(item, place)
-        written = {item.name for item in items}
-        for name in stale:
-            if name not in written:
-                remove(self.folder / name)
+        for name in earlier:
+            if name not in files:
+                _remove_below(self.folder, name)
+        for name in sorted(files, key=lambda name: name == self.record):
+            place = self.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(fresh / name, place)
 
 
 def check_output(
@@ -98,7 +101,7 @@ def check_output(
 
     Args:
         source: the folder that pictures are read from.
-        names: file names that will be written.
+        names: names of files that will be written, below OUT with "/".
         force: replace an earlier result, and files of the same names.
         needs: bytes of room that the results take at least.
 
@@ -112,7 +115,7 @@ def check_output(
         _apart(folder, Path(source))
     if folder.exists() and not folder.is_dir():
         raise CannotWrite(f"OUT must be a folder; {folder} is a file. Name another place.")
-    _try_to_write(folder, max(names, key=len, default=record))
+    _try_to_write(folder, max((Path(name).name for name in [*names, record]), key=len))
     existing = _existing_names(folder)
     if existing and not force:
         more = f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
@@ -120,13 +123,27 @@ def check_output(
             f"OUT {folder} holds files already ({', '.join(existing[:_NAMED])}{more}). Name a new "
             "folder, or give --force to replace an earlier result and files of the same names."
         )
+    _refuse_what_is_in_the_way(folder, [*names, record], _recorded(folder / record))
+    need_room(folder, needs)
+    return Output(folder, record, force)
+
+
+def need_room(folder: Path, needs: int) -> None:
+    """Make sure that a disk has room, as far as it can be known.
+
+    Args:
+        folder: on the disk; it need not exist yet.
+        needs: bytes.
+
+    Raises:
+        CannotWrite: it has less.
+    """
     room = shutil.disk_usage(_existing(folder)).free
     if room < needs:
         raise CannotWrite(
-            f"{folder} cannot be written: the results take about {needs / 1e6:.1f} MB, and the "
+            f"{folder} cannot be written: the results take at least {needs / 1e6:.1f} MB, and the "
             f"disk has {room / 1e6:.1f} MB left. Make room, or name another place."
         )
-    return Output(folder, record, force)
 
 
 def check_file(path: str | Path, force: bool = False, what: str = "the output") -> Path:
@@ -197,12 +214,74 @@ def _existing_names(folder: Path) -> list[str]:
 
 
 def _recorded(record: Path) -> list[str]:
-    """The files that an earlier result of ours consists of; only plain names count."""
+    """The files that an earlier result of ours consists of; only names below its folder count."""
     try:
         names = json.loads(record.read_text("utf-8"))["files"]
-        return [name for name in names if isinstance(name, str) and Path(name).name == name]
+        return [name for name in names if isinstance(name, str) and _below(name)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _below(name: str) -> bool:
+    """Whether a recorded name stays in its folder."""
+    parts = name.replace("\\", "/").split("/")
+    return not Path(name).is_absolute() and all(part not in ("", ".", "..") for part in parts)
+
+
+def _files_below(folder: Path) -> list[str]:
+    """Every file below a folder by its relative name with "/"."""
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def _name_files(record: Path) -> None:
+    """Put the files of a folder in the place of the folder, in what a record lists."""
+    try:
+        about = json.loads(record.read_text("utf-8"))
+        names = list(about["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a result without a record, or one that lists nothing
+    files: list[str] = []
+    for name in names:
+        place = record.parent / name
+        below = sorted(_files_below(place)) if place.is_dir() else None
+        files += [name] if below is None else [f"{name}/{each}" for each in below]
+    if files != names:
+        write_json(record, about | {"files": files})
+
+
+def _refuse_what_is_in_the_way(folder: Path, names: Sequence[str], ours: Sequence[str]) -> None:
+    """Refuse to put files where something of others is that --force does not replace."""
+    own = set(ours)
+    for name in names:
+        above = [parent.as_posix() for parent in Path(name).parents if parent.parts]
+        blocked = [each for each in above if _no_folder(folder / each)]
+        blocked += [name] if _is_folder(folder / name) else []
+        for each in blocked:
+            if each not in own:
+                raise AlreadyThere(
+                    f"OUT {folder} holds {each!r}, which no earlier result wrote and whose name "
+                    "this one needs. Move it away, or name a new folder."
+                )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _no_folder(path: Path) -> bool:
+    """Whether a file, or a link, is where a folder belongs."""
+    return os.path.lexists(path) and not _is_folder(path)
+
+
+def _remove_below(folder: Path, name: str) -> None:
+    """Delete what an earlier result left under a name, and folders that are empty without it."""
+    above = [folder / parent for parent in Path(name).parents if parent.parts]
+    if any(place.is_symlink() for place in above):
+        return  # it leads out of the folder
+    remove(folder / name)
+    for place in above:
+        with suppress(OSError):  # something of others is in it
+            place.rmdir()
 
 
 def _flush(folder: Path) -> None:
@@ -212,4 +291,4 @@ def _flush(folder: Path) -> None:
                 os.fsync(stream.fileno())
 
 
-__all__ = ["Output", "check_file", "check_output"]
+__all__ = ["Output", "check_file", "check_output", "need_room"]

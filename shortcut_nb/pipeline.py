@@ -6,13 +6,10 @@ where it is missing; so the last stage can be asked for alone, and one that is t
 
 from __future__ import annotations
 
-import json
-import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -32,6 +29,7 @@ from .progress import OnStep, progress
 from .purify import roles
 from .store import Entry, Payload, Recipe, Store, canonical, digest, plain
 from .subjects import Subject
+from .weights.sizes import trained_bytes
 
 STAGES = ("protect", "purify", "train", "sample", "probe")
 VERSIONS = {"prior": "1", "protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "1"}
@@ -335,13 +333,7 @@ class Pipeline:
 
     @cached_property
     def _full_megabytes(self) -> float:
-        """Megabytes of the UNet's and text encoder's weights in float32, as training has them."""
-        folder = resolve(self.lab.profile.diffusion)
-        files = [
-            next(iter(sorted((folder / part).glob("*.safetensors"))), None)
-            for part in ("unet", "text_encoder", "text_encoder_2")
-        ]
-        return sum(4 * count_weights(path) for path in files if path) / 1e6
+        return trained_bytes(resolve(self.lab.profile.diffusion)) / 1e6
 
     def _model(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
         node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
@@ -463,22 +455,6 @@ def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
 def table(entry: Entry) -> pd.DataFrame:
     """A probe's scores as a frame, one row per sample, with the costs that belong to them."""
     return pd.DataFrame(entry.json("columns")).assign(**entry.json("values"))
-
-
-def count_weights(path: Path) -> int:
-    """How many numbers a safetensors file holds, from its header."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    return sum(_product(tensor["shape"]) for tensor in header.values())
-
-
-def _product(shape: Sequence[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
 
 
 def _settings(bound: Any) -> Any:

@@ -58,6 +58,14 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     assert len(rows) == 2 * 2 * 2 and set(rows["condition"]) == {"none", "noise"}
     saved = bench(place, place / "noise.yaml", "--save")
     assert saved.exit_code == 0, saved.output
+    kept = place / "results" / "tiny" / "noise.json"
+    for words, there in ((["--out", place / "rows.csv"], place / "rows.csv"), (["--save"], kept)):
+        there.write_bytes(before := there.read_bytes() + b"\n")
+        refused = bench(place, place / "noise.yaml", *words)
+        assert refused.exit_code == 2 and "--force" in refused.stderr, refused.output
+        assert len(refused.stderr.strip().splitlines()) == 1 and there.read_bytes() == before
+        assert bench(place, place / "noise.yaml", *words, "--force").exit_code == 0
+        assert there.read_bytes() == before[:-1]
     kept = Measurement.read("noise", "tiny", place / "results" / "tiny")
     assert len(kept.frame) == 4 and kept.question == QUESTION["question"]
     assert list(kept.verdicts()["contrast"]) == ["noise lowers quality"]
@@ -105,7 +113,9 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
         (["benchmark", "--subject", "nobody.txt", "--plan"], "one folder of photos"),
         (["benchmark", "--subject", "no/such/folder", "--plan"], "no/such/folder"),
-        (["benchmark", "--out", "/nowhere/at/all.csv"], "no folder"),
+        (["benchmark", "--out", "/proc/nowhere/all.csv"], "cannot be written"),
+        (["benchmark", "--out", "rows.txt"], "end in .csv"),
+        (["benchmark", "--out", ""], "--out"),
         (["benchmark", "--keep-trained", "much"], "a size reads"),
         (["old.yaml", "--save"], "which a notebook reads"),
     ],

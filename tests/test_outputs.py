@@ -69,7 +69,7 @@ def test_existing_files_are_refused_and_forced_ones_replaced(tmp_path):
     assert json.loads((out / RECORD).read_text())["files"] == ["b", "d"]
 
 
-@pytest.mark.parametrize("names", [["../own"], ["/etc/hosts"], "x", [1, None], {}])
+@pytest.mark.parametrize("names", [["../own"], ["a/../../own"], ["/etc/hosts"], "x", [1, None], {}])
 def test_a_forged_record_deletes_nothing_elsewhere(tmp_path, names):
     out = tmp_path / "out"
     out.mkdir()
@@ -132,7 +132,7 @@ def test_a_read_only_folder_is_named(tmp_path):
 
 
 def test_room_is_looked_for_before_work(tmp_path):
-    with pytest.raises(CannotWrite, match="take about .* MB, and the disk has"):
+    with pytest.raises(CannotWrite, match="take at least .* MB, and the disk has"):
         check_output(tmp_path / "out", RECORD, needs=10**18)
 
 
@@ -154,6 +154,67 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path):
         assert listing(disk) == ["kept", RECORD] and (disk / "kept").read_text() == "new kept"
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def tree(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def fill_folders(out, names, force=False):
+    """Write files, some in folders, and a record that names the folders alone."""
+    with check_output(out, RECORD, names=names, force=force).filling() as folder:
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("new")
+        tops = sorted({name.split("/")[0] for name in names})
+        write_json(folder / RECORD, {"files": tops})
+
+
+def test_what_others_put_into_a_results_folders_stays(tmp_path):
+    out = tmp_path / "out"
+    fill_folders(out, ["model/a", "model/b", "samples/0", "samples/1"])
+    listed = json.loads((out / RECORD).read_text())["files"]
+    assert listed == ["model/a", "model/b", "samples/0", "samples/1"]
+    (out / "samples" / "own").write_text("own")
+    fill_folders(out, ["model/a", "samples/0", "more/x"], force=True)
+    assert tree(out) == [
+        RECORD, "model", "model/a", "more", "more/x", "samples", "samples/0", "samples/own",
+    ]  # fmt: skip
+    fill_folders(out, ["model/a"], force=True)
+    assert tree(out) == [RECORD, "model", "model/a", "samples", "samples/own"]
+
+
+@pytest.mark.parametrize(
+    ("there", "needed"),
+    [("model", "model/a"), ("a.png/deep", "a.png"), ("samples -> ..", "samples/0")],
+)
+def test_what_is_in_the_way_is_not_replaced(tmp_path, there, needed):
+    """A file where a folder belongs, a folder where a file belongs, a link to somewhere else."""
+    out = tmp_path / "in" / "out"
+    out.mkdir(parents=True)
+    name, _, target = there.partition(" -> ")
+    if target:
+        (out / name).symlink_to(target)
+    else:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("own")
+    before = tree(tmp_path)
+    with pytest.raises(AlreadyThere, match="no earlier result wrote"):
+        check_output(out, RECORD, names=[needed], force=True)
+    output = check_output(out, RECORD, force=True)  # what is written need not be known before
+    with pytest.raises(AlreadyThere, match="no earlier result wrote"), output.filling() as folder:
+        (folder / needed).parent.mkdir(exist_ok=True)
+        (folder / needed).write_text("new")
+    assert tree(tmp_path) == before
+
+
+def test_a_record_of_an_earlier_release_names_whole_folders(tmp_path):
+    out = tmp_path / "out"
+    (out / "samples").mkdir(parents=True)
+    (out / "samples" / "old").write_text("old")
+    (out / RECORD).write_text(json.dumps({"files": ["samples"]}))
+    fill_folders(out, ["samples/0"], force=True)
+    assert tree(out) == [RECORD, "samples", "samples/0"]
 
 
 def test_result_files(tmp_path):

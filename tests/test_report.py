@@ -218,9 +218,24 @@ def test_the_command_reports_a_file_and_a_kept_measurement(
     pictures, measured, tmp_path, monkeypatch
 ):
     pictures.to_csv(tmp_path / "mine.csv", index=False)
-    done = CliRunner().invoke(app, ["report", str(tmp_path / "mine.csv"), "--out", str(tmp_path)])
+    words = ["report", str(tmp_path / "mine.csv"), "--out"]
+    done = CliRunner().invoke(app, [*words, str(tmp_path)])
+    assert done.exit_code == 2 and "holds files already (mine.csv)" in done.output.replace(
+        "\n", " "
+    )
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "a")])
     assert done.exit_code == 0, done.output
-    assert "scores_class" in (tmp_path / "mine.html").read_text()
+    assert "scores_class" in (tmp_path / "a" / "mine.html").read_text()
+    (tmp_path / "a" / "data" / "own.txt").write_text("own")
+    (tmp_path / "a" / "figures" / "stale.png").write_text("own")
+    before = {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    assert CliRunner().invoke(app, [*words, str(tmp_path / "a")]).exit_code == 2
+    assert all(path.read_bytes() == content for path, content in before.items())
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "a"), "--force"])
+    assert done.exit_code == 0 and set(before) == {
+        path for path in (tmp_path / "a").rglob("*") if path.is_file()
+    }
+    assert (tmp_path / "a" / "data" / "own.txt").read_text() == "own"
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path / "kept"))
     measured.write()
     done = CliRunner().invoke(app, ["report", "benchmark", "--out", str(tmp_path / "b")])

@@ -366,7 +366,49 @@ def test_export_is_a_store_of_its_own(store, tmp_path):
     assert command(store, "export", tmp_path / "other").output.strip().startswith("copied 0")
     (tmp_path / "file").write_text("mine")
     assert command(store, "export", tmp_path / "file").exit_code == 2
+    damage(other, next(other.ls()), "flip")
+    assert "copied 1" in command(store, "export", tmp_path / "other").output  # it heals
+    assert [problem for _, problem in other.verify()] == [None]
     shutil.rmtree(other.root)
+
+
+def test_export_overwrites_nothing_and_mixes_with_nothing_unasked(store, tmp_path):
+    store.make(recipe(), Counter())
+    (tmp_path / "mine" / "stage").mkdir(parents=True)
+    for name in ("notes.txt", "stage/own.txt"):
+        (tmp_path / "mine" / name).write_text("mine")
+    done = command(store, "export", tmp_path / "mine")
+    assert done.exit_code == 2 and "notes.txt" in done.stderr and "--force" in done.stderr
+    names = sorted(path.name for path in (tmp_path / "mine").rglob("*"))
+    assert names == ["notes.txt", "own.txt", "stage"]
+    assert "copied 1" in command(store, "export", tmp_path / "mine", "--force").output
+    assert (tmp_path / "mine" / "stage" / "own.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "target", ["", " ", "store", "store/inside", "store/stage", "~no-such-user/x"]
+)
+def test_export_into_the_store_or_nowhere_is_refused(store, tmp_path, monkeypatch, target):
+    store.make(recipe(), Counter())
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    done = command(store, "export", target)
+    assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1, done.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_room_is_looked_for_before_an_export(store, tmp_path, monkeypatch):
+    store.make(recipe(), Counter())
+    usage = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    done = command(store, "export", tmp_path / "other")
+    assert done.exit_code == 2 and "the disk has 0.0 MB left" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["~no-such-user/x", "a\x01" + "b" * 300, " "])
+def test_a_store_that_is_no_place_is_one_line(place):
+    done = CliRunner().invoke(app, ["cache", "ls"], env={"SHORTCUT_NB_CACHE": place})
+    assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1, done.output
 
 
 LIGHT = """

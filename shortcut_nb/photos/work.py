@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from ..attacks import AttackResult, BoundAttack
 from ..budget import Budget
@@ -20,6 +19,7 @@ from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
 from ..subjects import SETS, Subject
 from .carry import carry
+from .groups import InGroups, ResultOf, keeping
 from .photo import Photo, Photos
 from .tiles import in_tiles
 
@@ -36,7 +36,7 @@ class FullSize:
     """
 
     photos: Photos
-    result_of: Callable[[Photo, int], np.ndarray]
+    result_of: ResultOf
     budget: Budget | None = None
     attack: AttackResult | None = None
 
@@ -165,9 +165,13 @@ def purify_photos(
 
 
 def purified(
-    photos: Photos, purifier: BoundPurifier, lab: Lab, on_step: OnStep | None = None
+    photos: Photos,
+    purifier: BoundPurifier,
+    lab: Lab,
+    on_step: OnStep | None = None,
+    keep: Path | None = None,
 ) -> FullSize:
-    """Purify photos at their own size.
+    """Purify photos at their own size, a few at a time.
 
     A filter (one without a model) works on the photo's own pixels, in tiles. A network works on the
     squares that it was made for, and what it changed is carried to the photo: detail finer than its
@@ -175,9 +179,13 @@ def purified(
 
     Args:
         purifier: what ``lab.purifier(...)`` gave.
+        keep: a folder where each result is kept, and taken from when it is there already.
     """
-    if not purifier.roles:
-        return FullSize(photos, lambda photo, number: in_tiles(photo.pixels(), purifier))
-    squares = photos.seen(lab.profile.resolution)
-    changes: list[Tensor] = photos.split(purifier(squares, on_step) - squares)
-    return FullSize(photos, lambda photo, number: carry(photo, changes[number]))
+    if purifier.roles:
+        result_of: ResultOf = InGroups(photos, purifier, lab.profile.resolution, on_step)
+    else:
+
+        def result_of(photo: Photo, number: int) -> np.ndarray:
+            return in_tiles(photo.pixels(), purifier)
+
+    return FullSize(photos, result_of if keep is None else keeping(result_of, keep))

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from ..diffusion import generators
 from ..networks import PixelDiffusion
 from ..progress import OnStep
 from ..settings import Count, Seed, Share
 from .base import Purifier, register
+from .rows import row_generators
 from .windows import boxes, padded, shares
 
 
@@ -38,7 +38,7 @@ class PixelPurifier(Purifier):
         model: PixelDiffusion = models.pixel_diffusion
         if self.timestep(model) < 0:
             return images.clone()
-        source = generators([self.seed * 100_003 + i for i in range(len(images))])
+        source = row_generators(self.seed, len(images))
 
         def work(x: Tensor) -> Tensor:
             return self.rounds(model, x, source, on_step)

@@ -9,12 +9,13 @@ import torch
 from annotated_types import Gt, Le
 from torch import Tensor
 
-from ..diffusion import draw_normal, generators
+from ..diffusion import draw_normal
 from ..models import Models
 from ..modes import frozen
 from ..progress import OnStep, StepInfo
 from ..settings import Seed, Share, Weight, Whole
 from .base import Purifier, register
+from .rows import row_generators
 from .windows import in_windows, padded
 
 
@@ -69,9 +70,7 @@ class Impress(Purifier):
     def _search(self, models: Models, images: Tensor, on_step: OnStep) -> Tensor:
         with torch.no_grad():
             protected = models.perceptual.activations(images)
-        noise = draw_normal(
-            images.shape[1:], generators([self.seed * 100_003 + i for i in range(len(images))])
-        )
+        noise = draw_normal(images.shape[1:], row_generators(self.seed, len(images)))
         x = (images * 2 - 1 + self.start_noise * noise.to(images)).clamp(-1, 1).requires_grad_(True)
         adam = torch.optim.Adam([x], lr=self.lr, eps=1e-5)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps, eta_min=1e-5)

@@ -7,12 +7,13 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ..diffusion import Diffusion, generators
+from ..diffusion import Diffusion
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, Seed, Share, Template
 from ..templates import fill
 from .base import Purifier, by_batches, register
+from .rows import row_generators
 from .windows import at_once, in_windows, padded
 
 
@@ -51,7 +52,7 @@ class LatentDiffPure(Purifier):
         if self.strength == 0:
             return images.clone()
         model: Diffusion = models.diffusion
-        source = generators([self.seed * 100_003 + i for i in range(len(images))])
+        source = row_generators(self.seed, len(images))
 
         def work(x: Tensor) -> Tensor:
             def edited(rows: slice) -> Tensor:

@@ -11,12 +11,12 @@ from diffusers import StableDiffusionUpscalePipeline
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..diffusion import generators
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, Seed, Template
 from ..templates import fill
 from .base import Purifier, by_batches, register
+from .rows import row_generators
 from .windows import at_once, in_windows, padded
 
 
@@ -52,7 +52,7 @@ class SuperResolution(Purifier):
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         pipe: StableDiffusionUpscalePipeline = models.upscaler
         factor = pipe.vae_scale_factor
-        source = generators([self.seed * 100_003 + i for i in range(len(images))])
+        source = row_generators(self.seed, len(images))
 
         def work(x: Tensor) -> Tensor:
             sides = (x.shape[-2] // factor, x.shape[-1] // factor)

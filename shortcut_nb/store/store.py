@@ -24,7 +24,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from ..errors import CannotRead, CannotWrite
+from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
+from ..files import expand
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -33,6 +34,7 @@ CACHE = "SHORTCUT_NB_CACHE"
 MANIFEST = "manifest.json"
 FORMAT = 1
 OWN = ("checkpoints", "failures", "locks", "tmp")  # folders beside the stages
+BESIDE = (*OWN, "runs", "digests.json")  # the same, and what others put there
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -99,7 +101,7 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         default = os.environ.get(CACHE) or user_cache_path("shortcut_nb") / "store"
-        self.root = Path(root or default).expanduser()
+        self.root = expand(root or default, "the store's folder ($SHORTCUT_NB_CACHE)")
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -267,33 +269,55 @@ class Store:
         self._forget_killed(limit)
         return gone
 
-    def export(self, target: str | Path, stage: str | None = None) -> list[Entry]:
-        """Copy whole entries into another store's folder; what is there already stays.
+    def export(
+        self, target: str | Path, stage: str | None = None, force: bool = False
+    ) -> list[Entry]:
+        """Copy whole entries into another store's folder; what is there whole already stays.
+
+        Args:
+            force: also into a folder that holds other things.
 
         Raises:
-            StoreError: the target cannot be written, or its disk is full.
+            UserError: the target is this store, or lies inside it.
+            AlreadyThere: the target holds other things, and ``force`` is not given.
+            StoreError: the target cannot be written, or its disk has too little room.
         """
-        other, copied = Store(target), []
-        for entry in self.ls(stage):
-            try:
-                entry.check()
-            except DamagedEntry as problem:
-                log.warning("%s is damaged (%s): left out", entry.folder, problem)
-                continue
-            if not (other.root / entry.stage / entry.key).exists():
-                other._copy(entry)
-                copied.append(entry)
-        return copied
+        other = Store(expand(target, "TARGET"))
+        _check_target(self.root, other, force)
+        missing = [entry for entry in self.ls(stage) if not other._has(entry) and _is_whole(entry)]
+        with other._writing():
+            other.root.mkdir(parents=True, exist_ok=True)
+        needs, room = sum(entry.bytes for entry in missing), shutil.disk_usage(other.root).free
+        if room < needs:
+            raise StoreError(
+                f"{other.root} cannot be written: the outputs take {needs / 1e6:.1f} MB, and the "
+                f"disk has {room / 1e6:.1f} MB left. Name another folder, or some with --stage."
+            )
+        for entry in missing:
+            other._copy(entry)
+        return missing
+
+    def _has(self, entry: Entry) -> bool:
+        """Whether a whole copy of another store's entry is here."""
+        folder = self.root / entry.stage / entry.key
+        try:
+            read_entry(folder).check()
+        except (DamagedEntry, OSError):
+            return False
+        return True
 
     def _copy(self, entry: Entry) -> None:
+        place = self.root / entry.stage / entry.key
         scratch = self.root / "tmp" / f"{entry.key}-copy-{os.getpid()}"
         try:
             with self._writing():
                 shutil.copytree(entry.folder, scratch)
-                (self.root / entry.stage).mkdir(parents=True, exist_ok=True)
-                scratch.rename(self.root / entry.stage / entry.key)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if place.exists():  # damaged
+                    place.rename(scratch.with_name(f"{entry.key}-damaged-{os.getpid()}"))
+                scratch.rename(place)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            self._sweep(entry.key)
 
     def _places(self, stage: str | None) -> Iterator[Path]:
         """Folders at the place of an entry: ``STAGE/KEY`` with a manifest, no links."""
@@ -383,6 +407,37 @@ def read_entry(folder: Path) -> Entry:
     if not place or not whole or key != folder.name:
         raise DamagedEntry("its manifest belongs to another recipe, place or format")
     return Entry(folder, manifest)
+
+
+def _is_whole(entry: Entry) -> bool:
+    try:
+        entry.check()
+    except DamagedEntry as problem:
+        log.warning("%s is damaged (%s): left out", entry.folder, problem)
+        return False
+    return True
+
+
+def _check_target(root: Path, other: Store, force: bool) -> None:
+    """Refuse to export into the store itself, and into a folder that is something else."""
+    ours, theirs = root.resolve(), other.root.resolve()
+    if ours == theirs or ours in theirs.parents:
+        raise UserError(f"TARGET {other.root} is this store, or lies inside it: name another.")
+    if not other.root.is_dir():
+        return
+    foreign = sorted(path.name for path in other.root.iterdir() if not _belongs(path))
+    if foreign and not force:
+        raise AlreadyThere(
+            f"TARGET {other.root} holds {', '.join(foreign[:3])}, which belongs to no store. Name "
+            "a folder of its own, or give --force to add a store to what is there."
+        )
+
+
+def _belongs(path: Path) -> bool:
+    """Whether something in a store's folder is the store's: a stage, or what lies beside stages."""
+    if path.name in BESIDE or path.name.startswith("."):
+        return True
+    return path.is_dir() and all(is_key(inner.name) for inner in path.iterdir())
 
 
 def _is_full(error: BaseException) -> bool:

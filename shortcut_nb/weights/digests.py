@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+from ..errors import UserError
+from ..files import expand, write_text
 
 CACHE = "SHORTCUT_NB_CACHE"
 MEMORY = "digests.json"
@@ -35,7 +37,7 @@ def file_digests(folder: Path) -> dict[str, str]:
 
 def memory_path() -> Path:
     """Where digests are remembered: in $SHORTCUT_NB_CACHE, or the user's cache folder."""
-    return Path(os.environ.get(CACHE) or user_cache_path("shortcut_nb")).expanduser() / MEMORY
+    return expand(os.environ.get(CACHE) or user_cache_path("shortcut_nb")) / MEMORY
 
 
 def known_sha256(path: Path) -> str:
@@ -64,12 +66,7 @@ def _read() -> dict[str, list]:
 
 
 def _write(content: dict[str, list]) -> None:
-    path = memory_path()
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(content, indent=0), encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink()
+        write_text(memory_path(), json.dumps(content, indent=0))
+    except UserError:
+        pass

@@ -1,0 +1,136 @@
+"""What the commands on pictures share: their options, the source, the folder for results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Profile = Annotated[str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--param", help="A parameter, name=value; repeatable. See `list`."),
+]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A folder of photos (all are used), one with set_A, set_B and set_C, or a synthetic "
+        "subject: mini:held-out/3."
+    ),
+]
+Out = Annotated[str, typer.Argument(help="A folder for the results, outside of the source.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in OUT.")]
+ClassName = Annotated[str | None, typer.Option(help="What the photos show: person, dog, …")]
+Identifier = Annotated[str | None, typer.Option(help="The rare word for the subject, e.g. sks.")]
+ClassImages = Annotated[
+    str | None, typer.Option(help="A folder of your own class pictures, for prior preservation.")
+]
+Square = Annotated[
+    bool,
+    typer.Option(
+        "--square", help="Give back the central square that the model sees, not the whole photo."
+    ),
+]
+
+
+def open_photos(lab: Any, source: str, square: bool) -> Any:
+    """The photos of a folder at their own size; None for squares. Says what will be done."""
+    if square or source.startswith("mini:"):
+        return None
+    from .photos import Photos
+
+    photos = Photos.open(source_path(source))
+    described = photos.describe(lab.profile.resolution)
+    typer.echo(f"{described}; each comes back at its own size (--square: the square)", err=True)
+    return photos
+
+
+def kind_of(photos: Any) -> str:
+    """What was written, in words."""
+    return "squares" if photos is None else "photos at their own size"
+
+
+def source_path(text: str) -> str:
+    """The source as the library takes it, with "~" written out."""
+    from .files import expand
+
+    return text if text.startswith("mini:") else str(expand(text, "SOURCE"))
+
+
+def check_out(
+    out: str, record: str, source: str, force: bool, names: Sequence[str] = (), side: int = 0
+) -> Any:
+    """The folder for the results, before anything is loaded: also names that would collide.
+
+    Args:
+        names: files that will be written; else a PNG for each photo, and there must be room.
+        side: of the squares that are written for photos; 0: each is written at its own size.
+    """
+    from .outputs import check_output
+
+    if source.startswith("mini:"):
+        return check_output(out, record, names=names, force=force)
+    from .picture_files import list_folder, stems_of
+    from .room import of_photos, of_squares
+
+    files = list_folder(set_b(source)).files
+    stems = stems_of([path.name for path in files])
+    if names:
+        return check_output(out, record, source=source_path(source), names=names, force=force)
+    needs = of_squares(len(files), side) if side else of_photos(files)
+    return check_output(
+        out,
+        record,
+        source=source_path(source),
+        names=[f"{stem}.png" for stem in stems],
+        force=force,
+        needs=needs,
+    )
+
+
+def check_sets(source: str) -> None:
+    """Refuse a folder that has only some of set_A, set_B and set_C."""
+    from .picture_files import has_sets
+
+    if not source.startswith("mini:"):
+        has_sets(Path(source_path(source)))
+
+
+def set_b(source: str) -> Path:
+    """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
+    folder = Path(source_path(source))
+    return folder / "set_B" if (folder / "set_B").is_dir() else folder
+
+
+def picture_folder(text: str | None) -> str | None:
+    """The absolute path of a folder of pictures, checked; None for none."""
+    if text is None:
+        return None
+    from .picture_files import list_folder
+
+    return str(list_folder(text).folder.resolve())
+
+
+def open_lab(profile: str, *roles: str) -> Any:
+    """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
+    from . import Lab
+    from .kept import keep_class_pictures
+    from .progress import quiet_libraries
+
+    lab = Lab(profile)
+    lab.look_at(*roles)
+    quiet_libraries()
+    keep_class_pictures(lab)
+    return lab
+
+
+def read_pictures(lab: Any, source: str) -> tuple[Any, list[str]]:
+    """Set B of a source, and file names for it."""
+    if source.startswith("mini:"):
+        images = lab.subject(source).images
+        return images, [f"{i:03d}.png" for i in range(len(images))]
+    from .images import load_folder
+
+    return load_folder(set_b(source), lab.profile.resolution)

@@ -1,0 +1,31 @@
+"""Which pictures a purifier is given: of many, purified a few at a time, it counts from the first.
+
+Picture i of all draws from (seed, i), however they were handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from torch import Generator
+
+from ..diffusion import generators
+
+_FIRST: ContextVar[int] = ContextVar("number of the first picture", default=0)
+
+
+@contextmanager
+def counted_from(first: int) -> Iterator[None]:
+    """Within the block, purifiers take the first picture that they are given for this number."""
+    token = _FIRST.set(first)
+    try:
+        yield
+    finally:
+        _FIRST.reset(token)
+
+
+def row_generators(seed: int, count: int) -> list[Generator]:
+    """A generator for each of ``count`` pictures; picture i of all draws from (seed, i)."""
+    return generators([seed * 100_003 + _FIRST.get() + i for i in range(count)])

@@ -1,0 +1,30 @@
+"""How large weights are, from the headers of their files: nothing is opened."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+
+TRAINED = ("unet", "text_encoder", "text_encoder_2")
+FLOAT32 = 4
+
+
+def count_weights(path: Path) -> int:
+    """How many numbers a safetensors file holds."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return sum(math.prod(tensor["shape"]) for tensor in header.values())
+
+
+def trained_bytes(folder: Path) -> int:
+    """Bytes of a pipeline's UNet and text encoders in float32, as training has them.
+
+    Args:
+        folder: in diffusers' form; of anything else 0 is known.
+    """
+    files = [next(iter(sorted((folder / part).glob("*.safetensors"))), None) for part in TRAINED]
+    return sum(FLOAT32 * count_weights(path) for path in files if path)
