@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from shortcut_nb import Lab
-from shortcut_nb.experiments.purification import available
+from shortcut_nb.experiments.questions.purification import available
 from shortcut_nb.modes import frozen
 from shortcut_nb.purify import PURIFIERS
 
@@ -53,7 +53,7 @@ def pictures(lab):
 
 
 def need(lab, name):
-    if name not in available(lab):
+    if name not in available(lab.profile):
         pytest.skip(f"the profile has no models for {name}")
 
 

@@ -46,6 +46,7 @@ class Cell(Record):
         attack: a name, or "none" for clean pictures.
         eps: the attack's budget, "k/255".
         settings: further parameters of the attack.
+        clean_share: of the pictures that stay as they are, the first ones; they too are trained on.
         purifier: a name or chain, "none", or "profile" for the profile's own.
         purifying: further parameters of the purifier.
         trainer: a name.
@@ -58,6 +59,7 @@ class Cell(Record):
     attack: str = NONE
     eps: str = "16/255"
     settings: dict[str, Any] = Field(default_factory=dict)
+    clean_share: float = Field(default=0.0, ge=0, lt=1)
     purifier: str = NONE
     purifying: dict[str, Any] = Field(default_factory=dict)
     trainer: str = "dreambooth"

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from .analysis.clip_shift import clip_shift
@@ -120,6 +121,8 @@ class Pipeline:
         """Set B under the cell's attack; None for clean pictures."""
         if cell.attack == NONE:
             return None
+        if cell.clean_share:
+            return self._partly(subject, cell, seed)
         params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
         named = f"{cell.attack} {canonical(params)}"
         attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
@@ -140,6 +143,27 @@ class Pipeline:
             return Node(recipe, (), write, about)
 
         return self.remember(("protect", subject, named), node)
+
+    def _partly(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
+        """Set B under the attack, but for its first pictures, a share of them, which stay clean."""
+        whole = self.protect(subject, cell.model_copy(update={"clean_share": 0.0}), seed)
+        first = round(cell.clean_share * len(subject.images))
+        if whole is None or first == 0:
+            return whole
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                entry = self.make(whole)
+                protected = entry.images("images")
+                out.save_images("images", torch.cat([subject.images[:first], protected[first:]]))
+                out.save_json("cost", entry.json("cost"))
+
+            params = {"attack": whole.recipe.params["attack"], "clean": first}
+            inputs = {"images": whole.recipe, "b": self._digest(subject, "b")}
+            recipe = self._recipe("protect", params, inputs)
+            return Node(recipe, (whole,), write, f"{whole.about}, {first} clean")
+
+        return self.remember(("partly", whole.recipe.key, first), node)
 
     def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """The protected pictures under the cell's purifier; None where nothing was done at all."""

@@ -1,151 +1,101 @@
-"""Adaptive attacks as an experiment: which cells, and what the tables say of known numbers."""
+"""Attackers who know the defence: which cells, and what is said of known numbers."""
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
-import typer
 
-from shortcut_nb.experiments import adaptive
-from shortcut_nb.experiments.climb import climb_table, climbs, read
-from shortcut_nb.experiments.shipped import shipped, verdict
-from shortcut_nb.experiments.stages import Cell
+from shortcut_nb.cells import Cell
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.questions import adaptive, open_experiment
+from shortcut_nb.experiments.questions.adaptive import gain, harm
+from shortcut_nb.experiments.summary import summary
+from shortcut_nb.profile import load_profile
 
-# Quality by attacker and defence; texture is one minus it.
+from .question_frames import all_levels, question_frame
+
+# Quality by attacker and defence.
 LEVELS = {
-    ("clean", "none"): 0.9, ("clean", "both"): 0.8, ("nothing", "none"): 0.3,
-    ("nothing", "both"): 0.8, ("everything", "none"): 0.5,
-    ("everything", "both"): 0.6,
+    "clean | none | 0/255": 0.9, "clean | both, held | 0/255": 0.8,
+    "nothing | none | 16/255": 0.3, "everything | none | 16/255": 0.5,
+    "nothing | both, held | 16/255": 0.8, "everything | both, held | 16/255": 0.6,
+    "nothing | none | 16/255 | 50% clean": 0.8,
 }  # fmt: skip
 
 
-def frame(subjects=6):
-    rng, rows = np.random.default_rng(0), []
-    for i in range(subjects):
-        for (who, defence), level in LEVELS.items():
-            for eps in ("0/255",) if who == "clean" else ("4/255", "16/255"):
-                for image in range(2):
-                    value = level + 0.1 * i + 0.002 * rng.normal()
-                    rows.append({
-                        "condition": f"{who} | {defence} | {eps}", "subject": f"s{i}", "seed": 0,
-                        "image": image, "prompt": "instance", "ims_missing": value,
-                        "quality": value, "texture": 1 - value, "coarse_texture": 1 - value,
-                        "attack_seconds": 60.0,
-                        "psnr": 30.0, "ssim": 0.9, "perceptual": 0.1, "linf": 16.0,
-                    })  # fmt: skip
-    return adaptive.named(pd.DataFrame(rows))
+@pytest.fixture(scope="module")
+def question():
+    return open_experiment("adaptive", load_profile("mini"))
 
 
-def test_cells_say_what_is_known():
-    made = adaptive.cells("16/255", ["2/255", "16/255"], "restorer")
-    assert made["clean | both | 0/255"] == Cell(purifier="restorer", prompts="cdl")
-    assert made["nothing | none | 2/255"] == Cell("aspl", eps="2/255")
-    known = made["purifier + prompts | cdl | 16/255"]
-    assert known.attack == "adaptive-aspl" and known.prompts == "cdl" and known.purifier is None
-    assert dict(known.settings) == {
-        "purifier": "restorer", "prompts": "cdl", "gradient": "full"
-    }  # fmt: skip
-    everything = dict(made["everything | both, held | 2/255"].settings)
-    assert everything == dict(known.settings) | {"surrogate_text_lr": 0.0}
-    assert "everything | cdl | 2/255" not in made
+def test_cells_say_what_is_known(question):
+    made = {name: cell for name, (cell, _) in question.all_cells().items()}
+    assert made["clean | both | 0/255"] == Cell(purifier="profile", prompts="cdl")
+    assert made["nothing | none | 2/255"] == Cell(attack="aspl", eps="2/255")
+    everything = made["everything | both, held | 2/255"].settings
+    assert everything == {"purifier": "restorer", "gradient": "full", "prompts": "cdl",
+                          "surrogate_text_lr": 0.0}  # fmt: skip
+    aims = made["everything, targeted | both, held | 16/255"].settings
+    assert aims == everything | {"targeted": True}
     held = made["nothing | cdl, held | 16/255"]
-    assert held.trainer == "cdl-dreambooth" and dict(held.training)["text_lr"] == 0
-    assert "prompts | none | 2/255" not in made and "prompts | none | 16/255" in made
-    full = made["purifier (full gradient) | none | 16/255"]
-    assert dict(full.settings)["gradient"] == "full"
+    assert held.trainer == "cdl-dreambooth" and held.training["text_lr"] == 0
+    assert "everything | cdl | 2/255" not in made and "prompts | none | 2/255" not in made
+    random = made["purifier (BPDA, EOT) | ddspure | 16/255"]
+    assert random.purifier == "ddspure"
+    assert random.settings == {"purifier": "ddspure", "repeats": adaptive.DRAWS}
+    assert made["purifier (BPDA) | jpeg | 16/255"].settings == {"purifier": "jpeg"}
+    assert "purifier (BPDA, EOT) | jpeg | 16/255" not in made, "JPEG draws nothing"
+    assert made["everything | both, held | 16/255 | 25% clean"].clean_share == 0.25
+
+
+def test_a_profile_without_models_has_fewer_attackers():
+    assert "purifier (full gradient)" in adaptive.knowledge("restorer")
     assert "purifier (full gradient)" not in adaptive.knowledge("jpeg")
+    assert "gradient" not in adaptive.knowledge("jpeg")["everything"]
+    mini = load_profile("mini")
+    bare = mini.model_copy(update={"purifiers": {}, "purifier": "jpeg"})
+    assert set(adaptive.others(mini)) == {"ddspure", "jpeg"}
+    assert set(adaptive.others(bare)) == {"jpeg"}
 
 
-def test_a_part_can_be_taken_and_is_checked():
-    some = adaptive.cells("16/255", ["8/255"], "jpeg", ["nothing"], ["none"])
-    assert list(some) == [
-        "clean | none | 0/255", "nothing | none | 16/255", "nothing | none | 8/255"
-    ]  # fmt: skip
-    with pytest.raises(typer.BadParameter, match="cdl; both; cdl, held; both, held"):
-        adaptive.cells("16/255", [], "jpeg", None, ["prayer"])
-    with pytest.raises(typer.BadParameter, match="prompts; everything"):
-        adaptive.cells("16/255", [], "jpeg", ["the time"])
-
-
-def test_every_attacker_can_be_made(lab):
-    for settings in adaptive.knowledge(lab.profile.purifier).values():
-        cell = adaptive.attacked(Cell(), "4/255", settings)
-        made = lab.attack(cell.attack, eps=cell.eps, **dict(cell.settings))
+def test_every_attacker_can_be_made(question, lab):
+    settings = {str(cell.settings): cell for cell, _ in question.all_cells().values()
+                if cell.attack != "none"}  # fmt: skip
+    for cell in settings.values():
+        made = lab.attack(cell.attack, eps="4/255", **cell.settings)
         assert str(made.eps) == "4/255"
 
 
-def test_harm_and_gain_are_against_the_same_defence():
-    found = adaptive.table(frame()).set_index(["knowledge", "defence", "eps", "score"])
-    row = found.loc[("everything", "both", "16/255", "quality")]
-    assert row["harm"] == pytest.approx(-0.2, abs=0.01)
-    assert verdict(row["harm_holds"]) == "confirmed"
-    assert row["gain"] == pytest.approx(-0.2, abs=0.01)
-    assert verdict(row["gain_holds"]) == "confirmed"
-    wasted = found.loc[("everything", "none", "4/255", "texture")]
-    assert wasted["gain"] == pytest.approx(-0.2, abs=0.01)
-    assert verdict(wasted["gain_holds"]) == "refuted"
-    assert pd.isna(found.loc[("nothing", "none", "4/255", "quality"), "gain"])
-    read = adaptive.against(adaptive.table(frame()), "quality")
-    assert list(read.columns) == ["4/255", "16/255"]
-    assert read.loc[("both", "everything"), "16/255"].startswith("-0.20 [-0.2")
-    assert read.loc[("both", "everything"), "16/255"].endswith("confirmed")
-    spent = adaptive.costs(frame())
-    assert len(spent) == 4 and (spent["attack_seconds"] == 60).all()
+def test_harm_and_gain_are_against_the_same_defence(question):
+    levels = {(condition, "instance"): level for condition, level in LEVELS.items()}
+    table = judge(question_frame(question, levels), question.contrasts, strict=False)
+    table = table.set_index("contrast")
+    row = table.loc[harm("everything", "both, held", "quality", "16/255")]
+    assert row["mean"] == pytest.approx(-0.2, abs=0.01) and row["verdict"] == "confirmed"
+    row = table.loc[gain("everything", "both, held", "quality", "16/255")]
+    assert row["mean"] == pytest.approx(-0.2, abs=0.01)
+    assert (row["verdict"], row["role"]) == ("confirmed", "primary")
+    wasted = table.loc[gain("everything", "none", "texture", "16/255")]
+    assert wasted["mean"] == pytest.approx(-0.2, abs=0.01) and wasted["verdict"] == "refuted"
+    assert gain("nothing", "none", "quality", "16/255") not in table.index
+    mixed = table.loc[harm("nothing", "none", "quality", "16/255", "50% clean")]
+    assert mixed["mean"] == pytest.approx(-0.1, abs=0.01)
 
 
-def climbed(subjects=6):
-    level = {"clean": 0.0, "nothing": 0.06, "everything": 0.07}
-    rows = [{"knowledge": who, "pictures": kind, "subject": f"s{i}", "seed": 0, "psnr": 25.0,
-             "loss": rise + 0.01 * i + (kind == "purified") * 0.02}
-            for i in range(subjects) for who, rise in level.items()
-            for kind in ("as they are", "purified")]  # fmt: skip
-    return pd.DataFrame(rows)
+def test_the_question_has_the_cells_of_its_contrasts(question):
+    levels = {place: level for place, level in all_levels(question).items()
+              if place[1] == "instance"}  # fmt: skip
+    frame = question_frame(question, levels, people=2, samples=1)
+    judged = judge(frame, question.contrasts)  # strict: every cell is there
+    assert (judged["n"] == 2).all() and list(judged["role"]).count("primary") == 1
 
 
-def test_the_loss_behind_a_purifier_is_measured_against_purified_clean_pictures():
-    found = climb_table(climbed()).set_index(["knowledge", "pictures", "score"])
-    row = found.loc[("everything", "purified", "loss")]
-    assert row["mean"] == pytest.approx(0.115) and row["rise"] == pytest.approx(0.07)
-    assert row["gain"] == pytest.approx(0.01) and verdict(row["gain_holds"]) == "confirmed"
-    assert pd.isna(found.loc[("clean", "purified", "loss"), "rise"])
-    assert pd.isna(found.loc[("nothing", "purified", "loss"), "gain"])
-    table = read(found.reset_index()).loc["purified"]
-    assert table.loc["everything", "rise of the loss"].startswith("0.070 [0.0")
-    assert table.loc["nothing", "gain"] == "" and table.loc["clean", "psnr"] == 25.0
+def test_intactness_is_asked_for_where_the_profile_measures_it():
+    mini = load_profile("mini")
+    assert "intact" in {each.metric for each in adaptive.contrasts(mini)}
+    without = mini.model_copy(update={"measures": {}})
+    assert "intact" not in {each.metric for each in adaptive.contrasts(without)}
 
 
-def test_what_a_defender_trains_on_is_measured(lab):
-    cells = {("clean", "as they are"): Cell(), ("clean", "purified"): Cell(purifier="restorer"),
-             ("noise", "purified"): Cell("noise", purifier="restorer")}  # fmt: skip
-    rows = climbs(cells, lab.profile.subjects[:1], [0], workers=0).set_index(
-        ["knowledge", "pictures"]
-    )
-    assert rows.loc[("clean", "as they are"), "loss"] == 0
-    assert rows.loc[("noise", "purified"), "loss"] > rows.loc[("clean", "purified"), "loss"]
-    tried = adaptive.before_training("16/255", "restorer", ["everything"])
-    assert list(tried) == [(who, kind) for who in ("clean", "everything")
-                           for kind in ("as they are", "purified")]  # fmt: skip
-    assert tried["everything", "purified"].purifier == "restorer"
-
-
-def test_report_writes_numbers_and_figures(tmp_path):
-    partly = frame()[frame()["knowledge"] == "nothing"].assign(clean_share=0.5)
-    adaptive.report(frame(), partly, climbed(), "16/255", tmp_path)
-    content = shipped("adaptive", folder=tmp_path)
-    assert {row["clean_share"] for row in content["mixed"]} == {0.0, 0.5}
-    for name in ("budget_texture", "mixed"):
-        assert (tmp_path / f"adaptive_{name}.png").stat().st_size > 1000
-
-
-def test_report_without_mixed_sets(tmp_path):
-    adaptive.report(frame(), pd.DataFrame(), climbed(), "16/255", tmp_path)
-    assert shipped("adaptive", folder=tmp_path)["mixed"] == []
-    assert not (tmp_path / "adaptive_mixed.png").exists()
-
-
-def test_some_pictures_are_clean(subject):
-    other = 1 - subject.b
-    for share, clean in ((0.0, 0), (0.25, 1), (0.75, 3), (1.0, 4)):
-        made = adaptive.some_clean(subject.b, other, share)
-        assert torch.equal(made[:clean], subject.b[:clean])
-        assert torch.equal(made[clean:], other[clean:])
+def test_the_shipped_measurement_is_read():
+    found = summary("adaptive")
+    blind = found.verdict(harm("nothing", "none", "quality", "16/255"))
+    assert blind["verdict"] == "confirmed" and blind["mean"] < -0.2
+    assert found.primary()["contrast"] == gain("everything", "both, held", "quality", "16/255")

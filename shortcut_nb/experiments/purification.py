@@ -1,93 +1,53 @@
-"""Which purifier gives the person back? What ``shortcut-nb bench purification`` measured.
+"""What a purifier keeps, gives back and costs: plain functions on what was measured.
 
-Every purifier against several attacks at one budget: realignment in CLIP space, faithfulness to
-the clean pictures, what it restores after DreamBooth, seconds a picture, each with its interval
-over subjects; and peak memory (``--memory``).
+The question itself is :mod:`.questions.purification`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ..analysis.pareto import pareto
-from ..lab import Lab
-from ..metrics import t_mean
+from ..cells import Cell
+from ..pipeline import Pipeline
 from ..purify import Chain, build, parameter_names, roles
-from . import matrix
-from .measured import Measurement
-from .memory import MEMORY, peak_memory
-from .questions.purification import available as available_to
-from .report import between, judge, paired, records
-from .shipped import whom
-from .stages import Cell, Stages
+from ..subjects import Subject
+from .experiment import JOIN
+from .memory import peak_memory
+from .questions.purification import left, restored
+from .summary import Summary
 
-SCORES = ("ims_missing", "quality", "texture")
-FAITHFUL = ("psnr", "ssim", "perceptual", "likeness", "shift", "shift_projection", "purify_seconds")
+KEPT = ("perceptual", "psnr", "ssim", "likeness", "shift", "purify_seconds", "memory_mib")
+SCORES = {"quality": "quality", "ims_missing": "identity", "texture": "texture"}
 # Settings that make a purifier short; its peak memory does not depend on them.
 SHORT = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
-def available(lab: Lab) -> list[str]:
-    """The purifiers and named chains whose models the lab's profile names, and its own chain."""
-    return available_to(lab.profile)
-
-
-def table(frame: pd.DataFrame) -> pd.DataFrame:
+def table(found: Summary) -> pd.DataFrame:
     """One row per attack and purifier: faithfulness, realignment, and what came back.
 
-    ``realigned`` is the share of the attack's shift in CLIP space that is gone (1: back at the
-    clean picture, below 0: further away). It and the measures of :data:`FAITHFUL` have the ends of
-    their intervals over subjects (``…_low``, ``…_high``). ``…_restored`` is the score's rise over
-    no purifier, ``…_left`` what is still missing to training on clean pictures (negative: worse).
+    ``realigned`` is the share of the attack's mean shift in CLIP space that is gone (1: back at the
+    clean picture, below 0: further away). ``…_restored`` is a score's rise over no purifier,
+    ``…_left`` what is still missing to training on clean pictures (negative: worse), each with its
+    interval.
     """
-    own, rows = frame[frame["prompt"] == "instance"], []
-    for name, part in own.groupby("condition", sort=False):
-        if name == "clean":
-            continue
-        attack, purifier = str(name).split(" | ")
-        none = own[own["condition"] == f"{attack} | none"]
-        row: dict = {"attack": attack, "purifier": purifier, "subjects": part["subject"].nunique()}
-        each = part.groupby("subject")[[*FAITHFUL, *SCORES]].mean()
-        if len(none):
-            before = none.groupby("subject")["shift"].mean()
-            each["realigned"] = 1 - each["shift"] / before
-        row |= each.mean().to_dict()
-        for column in each.columns.difference(SCORES):
-            ends = t_mean(each[column].to_numpy())
-            row |= {f"{column}_low": ends.low, f"{column}_high": ends.high}
-        for score in SCORES:
-            for label, other in (("restored", f"{attack} | none"), ("left", "clean")):
-                if other == name:
-                    continue
-                gaps = paired(own, score, str(name), other)
-                if len(gaps):
-                    found = judge(gaps, 1)
-                    row |= {f"{score}_{label}": found["difference"],
-                            f"{score}_{label}_low": found["low"],
-                            f"{score}_{label}_high": found["high"]}  # fmt: skip
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def readable(rows: pd.DataFrame) -> pd.DataFrame:
-    """A table for reading: realignment, faithfulness and cost, with their intervals.
-
-    PSNR in dB, seconds a picture; MiB at the peak is the median and range of several runs, where
-    there are some.
-
-    Args:
-        rows: what :func:`table` gives.
-    """
-    shown = {"realigned": "+.2f", "psnr": ".1f", "ssim": ".2f", "perceptual": ".2f",
-             "likeness": ".2f", "purify_seconds": ".3f", MEMORY: ".0f"}  # fmt: skip
-    found = {
-        name: [between(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), spec)
-               for _, row in rows.iterrows()]
-        for name, spec in shown.items() if name in rows
-    }  # fmt: skip
-    return pd.DataFrame(found).set_index(pd.MultiIndex.from_frame(rows[["attack", "purifier"]]))
+    wide = found.wide([*KEPT, *SCORES], "instance")
+    wide[["attack", "purifier"]] = wide["condition"].str.split(JOIN, expand=True, regex=False)
+    wide = wide[wide["attack"] != "none"].reset_index(drop=True)
+    bare = wide[wide["purifier"] == "none"].set_index("attack")["shift"]
+    wide["realigned"] = 1 - wide["shift"] / wide["attack"].map(bare)
+    judged = found.verdicts.set_index("contrast")
+    for score, word in SCORES.items():
+        for label, named in (("restored", restored), ("left", left)):
+            names = [named(purifier, word, attack) for attack, purifier in
+                     wide[["attack", "purifier"]].to_numpy()]  # fmt: skip
+            rows = judged.reindex(names)
+            wide[f"{score}_{label}"] = rows["mean"].to_numpy()
+            wide[f"{score}_{label}_low"] = rows["low"].to_numpy()
+            wide[f"{score}_{label}_high"] = rows["high"].to_numpy()
+    return wide
 
 
 def family(purifier: str) -> str:
@@ -101,25 +61,32 @@ def family(purifier: str) -> str:
 
 
 def live(
-    stages: Stages, subject: str, attack: str | None, purifiers: list[str], eps: str, seed: int
+    pipeline: Pipeline, subject: Subject, purifiers: Sequence[str], seed: int = 0, **attack: str
 ) -> pd.DataFrame:
     """One subject's pictures under every purifier: faithfulness, realignment, seconds a picture.
 
-    Columns as in :func:`table`, with ``purifier`` and its ``family``; no attack means clean
-    pictures, of which a purifier should take nothing away.
+    Args:
+        attack: the fields of a cell that say what the pictures were protected with; without them
+            they are clean, and a purifier should take nothing away.
+
+    Returns:
+        ``purifier``, its ``family``, the measures of :data:`KEPT`, and ``realigned`` (see
+        :func:`table`) where there is an attack.
     """
     rows = []
     for name in dict.fromkeys(["none", *purifiers]):
-        cell = Cell(attack, eps=eps, purifier=name)
-        found = matrix.changes(stages, subject, cell, seed)
-        rows.append({"purifier": name, "family": family(name)} | {k: found[k] for k in FAITHFUL})
+        found = pipeline.changes(subject, Cell(purifier=name, **attack), seed)
+        kept = {column: found[column] for column in KEPT if column in found}
+        rows.append({"purifier": name, "family": family(name)} | kept)
     shown = pd.DataFrame(rows)
     if attack:
         shown["realigned"] = 1 - shown["shift"] / shown["shift"][0]
     return shown
 
 
-def fronts(rows: pd.DataFrame, recovered: str, faithful: str = "perceptual") -> pd.DataFrame:
+def fronts(
+    rows: pd.DataFrame, recovered: str = "quality", faithful: str = "perceptual"
+) -> pd.DataFrame:
     """Which purifiers no other beats in both faithfulness and recovery, under each attack.
 
     Args:
@@ -174,15 +141,3 @@ def quick(purifier: str) -> dict[str, int]:
 def memory_of(purifier: str, profile: str = "mini") -> float:
     """Peak resident memory in MiB of purifying one subject's set B, models included."""
     return peak_memory(f"lab.purifier({purifier!r}, **{quick(purifier)})(subject.b)", profile)
-
-
-def content(measured: Measurement) -> dict[str, Any]:
-    """The table of what ``shortcut-nb bench purification --save`` kept."""
-    frame = measured.frame.rename(columns={"sheet": "prompt"})
-    clean = (frame["attack"] == "none") & (frame["purifier"] == "none")
-    frame = frame.assign(condition=frame["condition"].mask(clean, "clean"))
-    frame = frame[clean | (frame["attack"] != "none")]
-    rows = table(frame)
-    if MEMORY in frame:
-        rows = rows.join(frame.groupby("purifier")[MEMORY].mean(), on="purifier")
-    return {"eps": str(frame["eps"].iloc[0])} | whom(measured) | {"rows": records(rows)}

@@ -17,10 +17,15 @@ import typer
 
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
+from . import purification as purifiers
+from .experiment import JOIN
 from .identifier import AXES, GAP
+from .questions import adaptive as attackers
+from .questions import words as held
 from .report import between
 from .shipped import shipped, verdict
 from .strength import NOISE
+from .summary import summary
 
 PAGE = PACKAGE.parent / "docs" / "results.md"
 SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
@@ -125,7 +130,7 @@ def shortcut() -> str:
 
 
 def purification() -> str:
-    frame = pd.DataFrame(shipped("purification")["rows"])
+    frame = purifiers.table(summary("purification"))
     attacks = list(dict.fromkeys(frame["attack"]))
     mean = frame.groupby("purifier").mean(numeric_only=True).sort_values("perceptual")
     rows = []
@@ -137,7 +142,7 @@ def purification() -> str:
             *(number(own[attack], "quality_restored") for attack in attacks),
             f"{row['texture']:.1f}",
             f"{row['purify_seconds']:.2f}",
-            f"{row.get('memory_mib', float('nan')):.0f}",
+            f"{row['memory_mib']:.0f}",
         ])  # fmt: skip
     return markdown(
         ["purifier", "perceptual distance", "likeness", "shift undone",
@@ -147,36 +152,36 @@ def purification() -> str:
 
 
 def words() -> str:
-    frame = pd.DataFrame(shipped("words")["pieces"])
-    kinds = [("quality", "clean"), ("quality", "protected"), ("texture", "clean"),
-             ("texture", "protected"), ("ims_missing", "protected")]  # fmt: skip
-    rows = []
-    for piece, part in frame.groupby("piece", sort=False):
-        cells = [
-            number(row, "mean", ".2f", "")
-            for score, kind in kinds
-            for row in part.to_dict("records")
-            if row["score"] == score and row["pictures"].startswith(kind)
-        ]
-        rows.append([str(piece), *cells])
-    titles = [f"{score.replace('ims_missing', 'identity')}, {kind}" for score, kind in kinds]
+    found = summary("words")
+    wide = found.wide(["quality", "texture", "ims_missing"]).set_index(["condition", "sheet"])
+    kinds = [("quality", "clean"), ("quality", held.HARD), ("texture", "clean"),
+             ("texture", held.HARD), ("ims_missing", held.HARD)]  # fmt: skip
+    rows = [
+        [piece, *(number(wide.loc[(f"{training}{JOIN}{kind}", sheet)], score, ".2f")
+                  for score, kind in kinds)]
+        for piece, (training, sheet) in held.ROWS.items()
+    ]  # fmt: skip
+    titles = [
+        f"{score.replace('ims_missing', 'identity')}, {kind.partition(' ')[0]}"
+        for score, kind in kinds
+    ]
     return markdown(["training and sampling", *titles], rows)
 
 
 def adaptive() -> str:
-    content = shipped("adaptive")
-    frame = pd.DataFrame(content["rows"])
-    frame = frame[frame["harm"].notna()]
-    budgets = [content["eps"], frame.loc[frame["pixels"].idxmax(), "eps"]]
-    kinds = [(score, eps) for score in SPEC for eps in budgets]
+    found = summary("adaptive").verdicts.set_index("contrast")
+    kinds = [(score, eps) for score in SPEC for eps in (attackers.EPS, "32/255")]
     rows = []
-    for (defence, who), part in frame.groupby(["defence", "knowledge"], sort=False):
-        found = {(row["score"], row["eps"]): row for row in part.to_dict("records")}
-        rows.append([
-            DEFENCES[str(defence)], str(who),
-            *(number(found[kind], "harm", SPEC[kind[0]]) if kind in found else ""
-              for kind in kinds),
-        ])  # fmt: skip
+    for defence, words in DEFENCES.items():
+        for who in attackers.knowledge("restorer"):
+            names = [attackers.harm(who, defence, attackers.HARMS[score][0], eps)
+                     for score, eps in kinds]  # fmt: skip
+            if names[0] in found.index:
+                rows.append([words, who, *(
+                    number(found.loc[name], "mean", SPEC[score], ends="")
+                    if name in found.index else ""
+                    for name, (score, _) in zip(names, kinds, strict=True)
+                )])  # fmt: skip
     titles = [f"{score.replace('_', ' ')}, {eps}" for score, eps in kinds]
     return markdown(["defence", "attacker knows", *titles], rows)
 

@@ -19,7 +19,7 @@ from .report import judge
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
 # Modules with ``content(measured)``.
-READ = ("story", "strength", "purification", "words", "decoupling")
+READ = ("story", "strength")
 
 
 class Shipped(dict[str, Any]):

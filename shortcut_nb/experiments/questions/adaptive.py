@@ -1,51 +1,162 @@
-"""What can an attacker do who knows the defence, and at which budget does each defence break?"""
+"""What can an attacker do who knows the defence, and at which budget does each defence break?
+
+A cell is called "knowledge | defence | budget". Harm is the distance to clean training under the
+same defence; gain is what an attacker's knowledge adds to the harm of one who knows nothing.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...profile import Profile
-from .. import adaptive
+from ...purify import build
 from ..contrasts import Contrast
-from ..experiment import JOIN, Experiment
+from ..experiment import JOIN, Cell, Experiment
+from .words import HELD
 
 EPS = "16/255"
+BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
+SHARES = (0.25, 0.5, 0.75)  # of the set that stays clean
+DRAWS = 4  # of a random purifier, averaged in each step (EOT)
+# Who is tried at every budget and on mixed sets, and against whom.
+SWEPT = ("nothing", "everything")
+SWEPT_AGAINST = ("none", "purifier", "both, held")
+MIXED_AGAINST = ("none", "both, held")
+# Defences by another purifier alone: a random one, and one without a gradient.
+OTHERS = ("ddspure", "jpeg")
+# Each score: its word, and the sign of harm. The coarse texture was added after a look at samples:
+# attacks through a purifier leave blotches, not grain.
+HARMS = {
+    "quality": ("quality", "-"),
+    "ims_missing": ("identity", "-"),
+    "texture": ("texture", "+"),
+    "coarse_texture": ("coarse texture", "+"),
+    "apart": ("likeness to clean training", "+"),
+}
+INTACT = {"intact": ("intactness", "-")}  # where the profile measures it
 
 
-def _cell(who: str, defence: str, eps: str = EPS) -> str:
-    return JOIN.join((who, defence, eps))
+def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
+    """What the attacker may know, as settings of adaptive ASPL; "nothing" is ASPL itself.
+
+    The full gradient is there for a purifier that has one of its own. "everything" takes it where
+    it is, and its surrogates are trained with CDL's prompts and the text encoder frozen, as those
+    of the defender "both, held" are, but for the noise prior.
+    """
+    through: dict[str, Any] = {"purifier": purifier}
+    full = through | {"gradient": "full"} if hasattr(build(purifier), "differentiable") else through
+    everything = full | {"prompts": "cdl", "surrogate_text_lr": 0.0}
+    known = {
+        "nothing": {},
+        "purifier (BPDA)": through,
+        "purifier (full gradient)": full,
+        "prompts": {"prompts": "cdl"},
+        "everything": everything,
+        "everything, targeted": everything | {"targeted": True},
+    }
+    return {name: own for name, own in known.items() if "full" not in name or full != through}
 
 
-def contrasts(purifier: str) -> list[Contrast]:
+def defences() -> dict[str, dict[str, Any]]:
+    """What the defender does, as fields of a cell. "held" is CDL whose words are held."""
+    purified = {"purifier": "profile"}
+    return {
+        "none": {},
+        "purifier": purified,
+        "cdl": {"prompts": "cdl"},
+        "both": purified | {"prompts": "cdl"},
+        "cdl, held": HELD,
+        "both, held": purified | HELD,
+    }
+
+
+def attacker(eps: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a cell under an attacker who knows what ``settings`` say."""
+    name = "adaptive-aspl" if settings else "aspl"
+    return {"attack": name, "eps": eps, "settings": settings}
+
+
+def others(profile: Profile) -> dict[str, dict[str, dict[str, Any]]]:
+    """Other purifiers that the profile has models for: what their attackers know of them."""
+    have = set(profile.models())
+    return {
+        name: {
+            "nothing": {},
+            "purifier (BPDA)": {"purifier": name},
+            **({"purifier (BPDA, EOT)": {"purifier": name, "repeats": DRAWS}} if drawn else {}),
+        }
+        for name, drawn in zip(OTHERS, (True, False), strict=True)
+        if set(build(name).roles) <= have
+    }
+
+
+def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) -> dict[str, Cell]:
+    """Every attacker at one budget, two of them at every budget and on mixed sets; clean ones."""
+    found = {}
+    known = knowledge(profile.purifier)
+    for defence, own in defences().items():
+        found[name(("clean", defence, "0/255"))] = Cell(**own)
+        for who, settings in known.items():
+            swept = who in SWEPT and defence in SWEPT_AGAINST
+            for budget in dict.fromkeys([eps, *(budgets if swept else ())]):
+                found[name((who, defence, budget))] = Cell(**own, **attacker(budget, settings))
+            for share in SHARES if who in SWEPT and defence in MIXED_AGAINST else ():
+                mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
+                found[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
+    for purifier, attackers in others(profile).items():
+        found[name(("clean", purifier, "0/255"))] = Cell(purifier=purifier)
+        for who, settings in attackers.items():
+            found[name((who, purifier, eps))] = Cell(purifier=purifier, **attacker(eps, settings))
+    return found
+
+
+def name(parts: tuple[str, ...]) -> str:
+    """A cell's name from what tells it apart."""
+    return JOIN.join(parts)
+
+
+def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
     """What each attacker takes from each defence, and what knowing it is worth."""
+    scores = HARMS | (INTACT if "damage" in profile.measures else {})
     found = []
-    for defence in adaptive.defences(purifier):
-        clean = _cell("clean", defence, "0/255")
-        for who in adaptive.knowledge(purifier):
-            weights = {_cell(who, defence): 1.0, clean: -1.0}
-            words = f"an attacker who knows {who} takes quality from the defence {defence}"
-            found.append(Contrast(words, "quality", weights, expect="-"))
+    for cell in cells(profile, eps):
+        who, defence, budget, *mixed = cell.split(JOIN)
+        if who == "clean":
+            continue
+        clean = name(("clean", defence, "0/255"))
+        blind = name(("nothing", defence, budget, *mixed))
+        for metric, (word, sign) in scores.items():
+            words = harm(who, defence, word, budget, *mixed)
+            found.append(Contrast(words, metric, {cell: 1, clean: -1}, expect=sign))
             if who == "nothing":
                 continue
-            weights = {_cell(who, defence): 1.0, _cell("nothing", defence): -1.0}
-            words = f"knowing {who} pays against the defence {defence}"
-            primary = (who, defence) == ("everything", "both, held")
-            found.append(Contrast(words, "quality", weights, expect="-", primary=primary))
-    for defence in adaptive.BUDGETS_AGAINST:
-        for eps in adaptive.BUDGETS:
-            weights = {_cell("everything", defence, eps): 1.0,
-                       _cell("clean", defence, "0/255"): -1.0}  # fmt: skip
-            words = f"at {eps} quality is lost behind the defence {defence}"
-            found.append(Contrast(words, "quality", weights, expect="-"))
+            words = gain(who, defence, word, budget, *mixed)
+            weights = {cell: 1, blind: -1}
+            primary = (who, defence, metric) == ("everything", "both, held", "quality")
+            primary = primary and budget == eps and not mixed
+            found.append(Contrast(words, metric, weights, expect=sign, primary=primary))
     return found
+
+
+def harm(who: str, defence: str, word: str, *where: str) -> str:
+    """The name of a contrast: how far from clean training, under the same defence."""
+    return f"knows {who}, defence {defence}, {', '.join(where)}: harm to {word}"
+
+
+def gain(who: str, defence: str, word: str, *where: str) -> str:
+    """The name of a contrast: what the knowledge adds to the harm."""
+    return f"knows {who}, defence {defence}, {', '.join(where)}: gain in {word}"
 
 
 def experiment(profile: Profile) -> Experiment:
     """Every attacker against every defender at one budget, two of them at every budget."""
-    cells = adaptive.cells(EPS, adaptive.BUDGETS, profile.purifier)
     return Experiment(
         name="adaptive",
         question="Does it pay an attacker to know the defence?",
-        cells={name: cell.full for name, cell in cells.items()},
-        contrasts=tuple(contrasts(profile.purifier)),
-        subjects=4,
-        seeds=(0,),
+        cells=cells(profile),
+        contrasts=tuple(contrasts(profile)),
+        subjects=8,
+        seeds=(0, 1),
+        n=4,
+        probes=("apart",),
     )

@@ -1,24 +1,62 @@
-"""What is each piece of contrastive decoupling worth, and do its variants do better?"""
+"""What is each piece of contrastive decoupling worth, and do its variants do better?
+
+Contrastive decoupling (CDL) is words: a noise token and a negated class prompt in training,
+"without" and a negative prompt in sampling. Training and sampling are switched apart.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..decoupling import GUIDANCE, RUNGS, TRAININGS, VARIANTS, sheet_of
 from ..experiment import JOIN, Cell, Experiment, Sheet
 
 BUDGETS = ("8/255", "16/255")
 HARD = f"protected {BUDGETS[-1]}"
+GUIDANCE = (1.0, 2.5, 4.0, 9.0)
+# Each way of training, as fields of a cell.
+TRAININGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "noise token": {"prompts": "noise-token"},
+    "cdl": {"prompts": "cdl"},
+}
+# Further settings of the trainer "cdl-dreambooth".
+VARIANTS: dict[str, dict[str, Any]] = {
+    "four noise tokens": {"tokens": 4},
+    "a token per picture": {"tokens": 4, "per_picture": True},
+    "negative pairs": {"pair_weight": 1.0},
+    "contrastive loss": {"contrast": 0.1},
+    "pairs + contrastive loss": {"pair_weight": 1.0, "contrast": 0.1},
+}
+# From DreamBooth to CDL, one piece after the other: name, training, sheet.
+RUNGS = (
+    ("plain", "plain", "plain"),
+    ("+ noise token", "noise token", "plain"),
+    ("+ negated class prompt", "cdl", "plain"),
+    ("+ “without” when sampling", "cdl", "suffix"),
+    ("+ negative prompt (CDL)", "cdl", "suffix-negative"),
+)
 PLAIN = Sheet(prompt="{instance}", negative="")
+NAMED = {"named": Sheet(prompt="{instance}, with {noise_token}", negative="")}
 SUFFIX = {
     "suffix": Sheet(prompt="{instance}, without {noise_token}", negative=""),
     "suffix-negative": Sheet(prompt="{instance}, without {noise_token}", negative="{negative}"),
 }
-NAMED = {"named": Sheet(prompt="{instance}, with {noise_token}", negative="")}
+NEGATIVE = {"negative": Sheet(prompt="{instance}", negative="{negative}")}
+# CDL's words of sampling, on a model that was not trained with them.
+WORDS = {"negative prompt": "negative", "“without”": "suffix", "both": "suffix-negative"}
+TOKEN = "V_N* named against V* alone"
+KINDS = ("clean", HARD, f"{HARD}, purified")
 # Each score: its word, and the sign of what helps.
 SIGNS = {"quality": ("quality", "+"), "ims_missing": ("identity", "+"), "texture": ("texture", "-")}
+
+
+def sheet_of(scale: float) -> str:
+    """The sheet of a guidance scale: "guidance-2_5"."""
+    return f"guidance-{scale:g}".replace(".", "_")
 
 
 def pictures() -> dict[str, dict[str, Any]]:
@@ -32,57 +70,90 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
     """How a training is sampled besides its plain prompt; ``usual`` is the profile's guidance."""
     if training in VARIANTS:  # sampled as each was trained to be
         return {"suffix-negative": Sheet()}
-    if training not in ("plain", "cdl"):
+    if training == "noise token":
         return NAMED
     own = PLAIN if training == "plain" else SUFFIX["suffix-negative"]
     scales = {
+        # The usual scale is the same sheet under another name, and drawn once.
         sheet_of(scale): own.model_copy(
             update={"guidance_scale": None if scale == usual else scale}
         )
         for scale in GUIDANCE
     }
-    negative = {"negative": Sheet(prompt="{instance}", negative="{negative}")}
-    return SUFFIX | NAMED | scales | (negative if training == "plain" else {})
+    return SUFFIX | NAMED | scales | (NEGATIVE if training == "plain" else {})
 
 
 def cells(profile: Profile) -> dict[str, Cell]:
     """Every training on every kind of pictures; variants on pictures that were not purified."""
-    found, usual = {}, profile.sampling.guidance_scale
-    for name, (trainer, settings) in (TRAININGS | VARIANTS).items():
-        rest = {key: value for key, value in settings.items() if key != "prompts"}
-        for kind, own in pictures().items():
-            if name in VARIANTS and kind.endswith("purified"):
-                continue
-            found[f"{kind}{JOIN}{name}"] = Cell(
-                trainer=trainer, prompts=settings.get("prompts", "cdl"), training=rest,
-                sheets=sheets(name, usual), **own,
-            )  # fmt: skip
-    return found
+    usual = profile.sampling.guidance_scale
+    variants = {
+        name: {"trainer": "cdl-dreambooth", "prompts": "cdl", "training": settings}
+        for name, settings in VARIANTS.items()
+    }
+    return {
+        f"{kind}{JOIN}{name}": Cell(sheets=sheets(name, usual), **(own | fields))
+        for name, fields in (TRAININGS | variants).items()
+        for kind, own in pictures().items()
+        if not (name in VARIANTS and kind.endswith("purified"))
+    }
 
 
-def at(training: str, sheet: str) -> str:
-    """A cell's sheet on pictures protected at the larger budget."""
-    return f"condition={HARD}{JOIN}{training} & sheet={sheet}"
+def at(kind: str, training: str, sheet: str) -> str:
+    """A cell's sheet, as a contrast names it."""
+    return f"condition={kind}{JOIN}{training} & sheet={sheet}"
+
+
+def pairs(kind: str) -> list[tuple[str, str, str]]:
+    """What is compared on one kind of pictures: its name, and two cells."""
+    plain, cdl = at(kind, *RUNGS[0][1:]), at(kind, *RUNGS[-1][1:])
+    found = [("CDL against DreamBooth", cdl, plain)]
+    found += [
+        (f"{new[0]}, over the pieces before", at(kind, *new[1:]), at(kind, *old[1:]))
+        for old, new in zip(RUNGS, RUNGS[1:], strict=False)
+    ]
+    found += [(f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
+    for name in VARIANTS if not kind.endswith("purified") else ():
+        own = at(kind, name, "suffix-negative")
+        found += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
+    return [*found, (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain"))]
 
 
 def contrasts() -> list[Contrast]:
-    """CDL against DreamBooth, each piece against those before it, each variant against CDL."""
-    plain, cdl = at(*RUNGS[0][1:]), at(*RUNGS[-1][1:])
-    pairs = [("CDL against DreamBooth", cdl, plain)]
-    pairs += [
-        (f"{new[0]}, over the pieces before", at(*new[1:]), at(*old[1:]))
-        for old, new in zip(RUNGS, RUNGS[1:], strict=False)
-    ]
-    pairs += [(f"{name} against CDL", at(name, "suffix-negative"), cdl) for name in VARIANTS]
-    pairs.append(("the negative prompt alone", at("plain", "negative"), plain))
+    """CDL against DreamBooth, each piece against those before it, each variant against both.
+
+    That V_N*, named, brings the noise back is what CDL promises: there the signs are turned round.
+    """
+    turned = {"+": "-", "-": "+"}
     return [
         Contrast(
-            f"{name}: {word}", metric, {high: 1, low: -1}, expect=sign,
-            primary=(name, metric) == (pairs[0][0], "quality"),
+            said(name, word, kind),
+            metric,
+            {high: 1, low: -1},
+            expect=turned[sign] if name == TOKEN else sign,
+            primary=(name, metric, kind) == ("CDL against DreamBooth", "quality", HARD),
         )
-        for name, high, low in pairs
+        for kind in KINDS
+        for name, high, low in pairs(kind)
         for metric, (word, sign) in SIGNS.items()
-    ]  # fmt: skip
+    ]
+
+
+def said(name: str, word: str, kind: str = HARD) -> str:
+    """The name of a contrast: a comparison of :func:`pairs`, a score's word, and the pictures."""
+    return f"{name}: {word}, {kind}"
+
+
+def guidance(means: pd.DataFrame) -> pd.DataFrame:
+    """Means by guidance scale after DreamBooth and CDL on protected pictures, for a curve.
+
+    Args:
+        means: of a :class:`..summary.Summary`.
+    """
+    scales = {sheet_of(scale): scale for scale in GUIDANCE}
+    table = means[means["metric"].isin(list(SIGNS))]
+    named = {f"{HARD}{JOIN}plain": "DreamBooth", f"{HARD}{JOIN}cdl": "CDL"}
+    table = table[table["sheet"].isin(scales) & table["condition"].isin(named)]
+    return table.assign(guidance=table["sheet"].map(scales), training=table["condition"].map(named))
 
 
 def experiment(profile: Profile) -> Experiment:

@@ -9,6 +9,12 @@ from ..experiment import JOIN, Experiment
 
 EPS = "16/255"
 PROTECTIONS = ("aspl", "advdm", "photoguard", "metacloak")
+# Each score: its word, the sign of what helps, and the smallest loss that would matter.
+SCORES = {
+    "quality": ("quality", "+", 0.1),
+    "ims_missing": ("identity", "+", 0.1),
+    "texture": ("texture", "-", 1.0),
+}
 
 
 def available(profile: Profile) -> list[str]:
@@ -19,23 +25,32 @@ def available(profile: Profile) -> list[str]:
     return list(dict.fromkeys(["none", *found, profile.purifier]))
 
 
+def restored(purifier: str, word: str, attack: str) -> str:
+    """The name of a contrast: what a purifier gives back."""
+    return f"{purifier} restores {word} under {attack}"
+
+
+def left(purifier: str, word: str, attack: str) -> str:
+    """The name of a contrast: what is still missing to training on clean pictures."""
+    return f"{purifier} leaves no loss of {word} under {attack}"
+
+
 def contrasts(purifiers: list[str], own: str) -> list[Contrast]:
     """What each purifier restores under each attack, and what is still missing then."""
     found = []
     for attack in PROTECTIONS:
-        none = f"{attack}{JOIN}none"
+        none, clean = f"{attack}{JOIN}none", f"none{JOIN}none"
         for name in purifiers:
             cell = f"{attack}{JOIN}{name}"
-            if name == "none":
-                continue
-            found += [
-                Contrast(f"{name} restores quality under {attack}", "quality",
-                         {cell: 1, none: -1}, primary=(attack, name) == ("aspl", own)),
-                Contrast(f"{name} restores identity under {attack}", "ims_missing",
-                         {cell: 1, none: -1}),
-                Contrast(f"{name} leaves no loss of quality under {attack}", "quality",
-                         {cell: 1, f"none{JOIN}none": -1}, expect="0", margin=0.1),
-            ]  # fmt: skip
+            for metric, (word, sign, margin) in SCORES.items():
+                primary = (attack, name, metric) == ("aspl", own, "quality")
+                weights = {cell: 1.0, clean: -1.0}
+                words = left(name, word, attack)
+                found.append(Contrast(words, metric, weights, expect="0", margin=margin))
+                if name != "none":
+                    weights = {cell: 1.0, none: -1.0}
+                    words = restored(name, word, attack)
+                    found.append(Contrast(words, metric, weights, expect=sign, primary=primary))
     return found
 
 
