@@ -160,14 +160,14 @@ def checked(
     both = own.merge(theirs.drop(columns="metric"), on="contrast")
     if both.empty:
         raise AssertionError(f"nothing to check: no contrast was measured here and in {larger}")
-    sure = (
-        (both["verdict"] == "confirmed") & (both["n"] >= ENOUGH_SUBJECTS) & (both["expect"] != "0")
-    )
-    both["asserted"] = sure & larger.same & (both["weakest"] >= CLEAR * both["there"].abs())
+    sure = (both["verdict"] == "confirmed") & (both["n"] >= ENOUGH_SUBJECTS)
+    clear = (both["weakest"] >= CLEAR * both["there"].abs()) & (both["expect"] != "0")
+    both["asserted"] = sure & clear & larger.same & set(people).isdisjoint(larger.subjects)
     wrong = both[both["asserted"] & (both["here"] * both["there"] <= 0)]
     if len(wrong):
-        lines = [f"{row.contrast}: {row.here:+.3f}, there {row.there:+.3f}"
-                 for row in wrong.itertuples()]  # fmt: skip
+        lines = [
+            f"{row.contrast}: {row.here:+.3f}, there {row.there:+.3f}" for row in wrong.itertuples()
+        ]
         raise AssertionError("not as the larger measurement found:\n" + "\n".join(lines))
     columns = ["contrast", "metric", "here", "there", "there_low", "there_high"]
     return both[[*columns, "verdict", "asserted"]]
