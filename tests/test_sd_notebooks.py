@@ -9,21 +9,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shortcut_nb.runner import all_notebooks, run_notebook
+from shortcut_nb.cli_run import each_its_own
+from shortcut_nb.runner import NotebookFailed, all_notebooks, run_notebook
 
 from .tiny_sd_profile import save_photos, save_sd_profile
 
 ROOT = Path(__file__).resolve().parent.parent
-PARAMETERS: dict[str, dict] = {
-    "00_quickstart": {"samples": 2},
-    "02_personalisation": {"samples": 2},
-    "03_protective_perturbations": {"samples": 1},
-    "05_shortcut_learning": {"samples": 2},
-    "06_purification": {"leave_out": []},
-    "07_contrastive_decoupling": {"samples": 1},
-    "08_adaptive_attacks": {"samples": 1},
-    "10_your_photos": {"samples": 1, "consent": True},
-}
 NOTEBOOKS = all_notebooks()
 
 pytestmark = pytest.mark.slow
@@ -38,24 +29,39 @@ def place(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs_on_photos(path, place, tmp_path, monkeypatch):
+@pytest.fixture
+def parameters(place, monkeypatch):
+    """What each notebook is given: of these the ones that it has."""
     monkeypatch.setenv("SHORTCUT_NB_CACHE", str(place / "store"))
-    tracked = tracked_files()
-    parameters = PARAMETERS.get(path.stem, {}) | {"profile": str(place / "models/tiny-sd21.yaml")}
-    source = nbformat.read(path, as_version=4)
-    names = "\n".join(c.source for c in source.cells if "parameters" in c.metadata.get("tags", []))
-    for name in ("subject_name", "photos"):
-        if f"{name}:" in names:
-            parameters[name] = str(place / "photos")
-    if "results:" in names:
-        parameters["results"] = str(tmp_path / "made")
-    ran = run_notebook(path, parameters, timeout=600, out=tmp_path / "out")
+    values = {
+        "profile": str(place / "models" / "tiny-sd21.yaml"),
+        "subject_name": str(place / "photos"),
+        "photos": str(place / "photos"),
+        "consent": True,
+        "results": str(place / "made"),
+        "samples": 2,
+    }
+    return each_its_own(NOTEBOOKS, values)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_runs_on_photos(path, parameters, tmp_path):
+    before = tracked_files()
+    ran = run_notebook(path, parameters[path], timeout=900, out=tmp_path / "out")
     assert all(figure.stat().st_size > 1000 for figure in ran.figures)
     assert ran.copy.parent == tmp_path / "out"
     cells = [c for c in nbformat.read(ran.copy, as_version=4).cells if c.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
-    assert tracked_files() == tracked
+    assert tracked_files() == before
+
+
+def test_a_run_that_fails_leaves_what_is_tracked_alone(parameters, tmp_path):
+    before, first = tracked_files(), NOTEBOOKS[0]
+    given = parameters[first] | {"subject_name": "mini:held-out/nobody"}
+    with pytest.raises(NotebookFailed, match="cell"):
+        run_notebook(first, given, timeout=900, out=tmp_path / "out")
+    assert tracked_files() == before
+    assert list((tmp_path / "out").glob("*.stopped.ipynb"))
 
 
 def tracked_files() -> str:
