@@ -26,13 +26,14 @@ from shortcut_nb.mini.pretrain import (
     vae,
 )
 from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main
+from shortcut_nb.mini.pretrain.loop import Course
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 
 app = typer.Typer()
 app.command()(main)
-HOW = {"steps": 2, "seconds": None}
+STEPS = 2
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_unknown_models_are_refused():
 @pytest.fixture(scope="module")
 def encoder(world):
     folder, pool, _, held, words = world
-    return text.fit(pool, held, words, folder, batch_size=16, **HOW)
+    return text.fit(pool, held, words, Course(folder, STEPS), batch_size=16)
 
 
 def test_shares_hold_in_every_batch(world):
@@ -75,7 +76,7 @@ def test_shares_hold_in_every_batch(world):
 def test_unet_trains_under_a_text_encoder_that_stays_as_it_is(world, encoder, tmp_path):
     folder, pool, model, held, words = world
     before = [p.clone() for p in encoder.parameters()]
-    pipe = diffusion.fit(pool, held, model, encoder, words, folder, batch_size=4, **HOW)
+    pipe = diffusion.fit(pool, held, model, encoder, words, Course(folder, STEPS), batch_size=4)
     assert all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
     halved(pipe).save_pretrained(tmp_path / "pipe")
     drawn = Diffusion.open(tmp_path / "pipe").sample(
@@ -98,7 +99,7 @@ def test_upscaler_opens_as_the_real_pipeline(world, encoder, tmp_path):
     torch.manual_seed(1)
     model = vae.build_fine().eval()
     model.register_to_config(scaling_factor=0.5)
-    made = upscaler.fit(pool, model, encoder, words, folder, batch_size=4, **HOW)
+    made = upscaler.fit(pool, model, encoder, words, Course(folder, STEPS), batch_size=4)
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():  # other numbers inside, the same scaled latents and the same picture
         z = model.encode(x).latent_dist
@@ -161,17 +162,17 @@ def test_a_training_that_fails_is_tried_again_and_stops_only_what_needs_it(tmp_p
 
 def test_two_models_of_identity_and_attributes_train(world, tmp_path):
     folder, pool, *_ = world
-    clean = encoders.fit_identity(pool, folder, **HOW)
-    hardened = encoders.fit_identity(pool, folder, hardened=True, **HOW)
+    clean = encoders.fit_identity(pool, Course(folder, STEPS))
+    hardened = encoders.fit_identity(pool, Course(folder, STEPS), hardened=True)
     assert not torch.equal(next(clean.parameters()), next(hardened.parameters()))
-    attributes = encoders.fit_attributes((pool, pool), folder, **HOW)
+    attributes = encoders.fit_attributes((pool, pool), Course(folder, STEPS))
     assert attributes.config.id2label[0] == "hair:NONE"
     assert attributes(torch.zeros(2, 3, 64, 64)).logits.shape == (2, 52)
 
 
 def test_pixel_model_opens_as_a_ddpm_folder(world, tmp_path):
     folder, pool, *_ = world
-    made = pixel.fit(pool, folder, batch_size=2, **HOW)
+    made = pixel.fit(pool, Course(folder, STEPS), batch_size=2)
     assert isinstance(made, DDPMPipeline)
     halved(made).save_pretrained(tmp_path / "pixel")
     model = PixelDiffusion.open(tmp_path / "pixel")
@@ -204,7 +205,7 @@ def test_training_begins_with_a_finished_miniature(world, lab, tmp_path):
     unet = start.unet(weights)
     before = {name: value.clone() for name, value in unet.state_dict().items()}
     pipe = diffusion.fit(
-        pool, held, model, encoder, words, tmp_path, batch_size=4, steps=1, lr=0.0, start=unet
+        pool, held, model, encoder, words, Course(tmp_path, 1), batch_size=4, lr=0.0, start=unet
     )
     after = pipe.unet.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())

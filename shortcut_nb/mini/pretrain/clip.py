@@ -18,8 +18,7 @@ from transformers import CLIPTokenizer
 
 from ..captions import describe, describe_degraded, describe_pattern
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 from .tokenizer import MAX_LENGTH, encode
 from .vae import to_tensor
@@ -89,11 +88,8 @@ class Towers(torch.nn.Module):
 def fit(
     pool: Pool,
     tokenizer: CLIPTokenizer,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 128,
     name_noise: bool = True,
     seed: int = 3,
@@ -117,10 +113,7 @@ def fit(
         Towers(tokenizer),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=1e-3,
     )

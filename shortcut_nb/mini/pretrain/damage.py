@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch.nn.functional import smooth_l1_loss
@@ -11,8 +9,7 @@ from transformers import ResNetForImageClassification
 
 from ..damages import DAMAGES, damage
 from .encoders import Classifier, config
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -37,11 +34,8 @@ def spoil(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, fl
 
 def fit(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     seed: int = 10,
 ) -> ResNetForImageClassification:
     """Regress the strength of damage, on a ``pool`` that no other model was trained on."""
@@ -66,10 +60,7 @@ def fit(
         Classifier(model),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -11,8 +9,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...modes import frozen
 from .latents import Latents, Shares, caption, sample
-from .loop import Batch, min_snr_loss, train
-from .machine import Machine
+from .loop import Batch, Course, min_snr_loss, train
 from .pool import Pool
 from .tokenizer import MAX_LENGTH, encode
 
@@ -77,11 +74,8 @@ def fit(
     vae: AutoencoderKL,
     text: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 32,
     seed: int = 0,
     lr: float = 1e-3,
@@ -95,7 +89,7 @@ def fit(
     Returns the whole pipeline with averaged weights.
     """
     torch.manual_seed(seed)
-    machine = machine or Machine()
+    machine = course.machine
     unet = start or build_unet(widths)
     schedule, shares = scheduler(), Shares(pool, latents)
     scale = vae.config.scaling_factor
@@ -123,11 +117,8 @@ def fit(
             Denoiser(unet),
             draw,
             loss_of,
-            folder,
+            course,
             seed=seed,
-            steps=steps,
-            seconds=seconds,
-            machine=machine,
             lr=lr,
             example=lambda: example(unet, batch_size, machine.device),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,8 +11,7 @@ from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from ..attributes import GROUPS, labels_of
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -67,11 +65,8 @@ def contrast(z: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
 
 def fit_identity(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     hardened: bool = False,
     seed: int = 1,
 ) -> ResNetModel:
@@ -104,10 +99,7 @@ def fit_identity(
         Embedding(),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
     )
@@ -138,11 +130,8 @@ def attribute_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def fit_attributes(
     pools: tuple[Pool, ...],
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     seed: int = 9,
 ) -> ResNetForImageClassification:
     """Hair, hair colour, skin, facial hair, glasses and nose, read off clean pictures.
@@ -181,10 +170,7 @@ def fit_attributes(
         Classifier(model),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
         weight_decay=1e-2,
@@ -194,11 +180,8 @@ def fit_attributes(
 
 def fit_detector(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     seed: int = 2,
 ) -> ResNetForImageClassification:
     """Person or none: avatars, a third of them degraded, against patterns, crops and shuffles."""
@@ -230,10 +213,7 @@ def fit_detector(
         Classifier(model),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
     )

@@ -27,6 +27,7 @@ from . import (
     upscaler,
     vae,
 )
+from .loop import Course
 from .machine import Machine
 from .pool import Pool, PoolSize, render_pool
 from .publish import halved, publish
@@ -111,7 +112,7 @@ class Job:
     """One training.
 
     Args:
-        run: trains for ``steps`` or ``seconds``, and saves or publishes.
+        run: trains for a course, and saves or publishes.
         needs: jobs that must have ended.
         steps: a full training on a CPU.
         share: of the minutes that a GPU has (see ``gpu.py``).
@@ -125,102 +126,102 @@ class Job:
     workers: int = 1
 
 
-def _autoencoder(shop: Workshop, name: str, **plan: Any) -> None:
-    model = vae.fit(shop.pool, shop.folder, name=name, batch_size=8 * shop.batch, **plan)
+def _autoencoder(shop: Workshop, name: str, course: Course) -> None:
+    model = vae.fit(shop.pool, course, name=name, batch_size=8 * shop.batch)
     model.save_pretrained(shop.folder / name)
 
 
-def _vae(shop: Workshop, **plan: Any) -> None:
-    _autoencoder(shop, "vae", **plan)
+def _vae(shop: Workshop, course: Course) -> None:
+    _autoencoder(shop, "vae", course)
 
 
-def _fine(shop: Workshop, **plan: Any) -> None:
-    _autoencoder(shop, "fine", **plan)
+def _fine(shop: Workshop, course: Course) -> None:
+    _autoencoder(shop, "fine", course)
 
 
-def _text(shop: Workshop, **plan: Any) -> None:
+def _text(shop: Workshop, course: Course) -> None:
     first = shop.start and start.text_encoder(shop.start, shop.words)
-    model = text.fit(shop.pool, shop.encoded, shop.words, shop.folder, start=first, **plan)
+    model = text.fit(shop.pool, shop.encoded, shop.words, course, start=first)
     model.save_pretrained(shop.folder / "text")
 
 
-def _text_to_image(shop: Workshop, **how: Any):
+def _text_to_image(shop: Workshop, course: Course, **how: Any):
     return diffusion.fit(
         shop.pool,
         shop.encoded,
         shop.autoencoder("vae"),
         shop.text_encoder(),
         shop.words,
-        shop.folder,
+        course,
         batch_size=32 * shop.batch,
         **how,
     )
 
 
-def _diffusion(shop: Workshop, **plan: Any) -> None:
+def _diffusion(shop: Workshop, course: Course) -> None:
     first = shop.start and start.unet(shop.start)
-    pipe = _text_to_image(shop, start=first, **plan)
+    pipe = _text_to_image(shop, course, start=first)
     publish(shop.into, "diffusion", halved(pipe).save_pretrained)
 
 
-def _ensemble(shop: Workshop, **plan: Any) -> None:
+def _ensemble(shop: Workshop, course: Course) -> None:
     """A second, smaller model with another seed; it borrows what it shares with the first."""
-    pipe = halved(_text_to_image(shop, seed=8, widths=ENSEMBLE_WIDTHS, name="ensemble", **plan))
+    pipe = halved(_text_to_image(shop, course, seed=8, widths=ENSEMBLE_WIDTHS, name="ensemble"))
     pipe.register_modules(vae=None, tokenizer=None, text_encoder=None)
     publish(shop.into, "ensemble", pipe.save_pretrained)
 
 
-def _upscaler(shop: Workshop, **plan: Any) -> None:
+def _upscaler(shop: Workshop, course: Course) -> None:
     """It reads prompts with the text-to-image model's encoder."""
     parts = (shop.autoencoder("fine"), shop.text_encoder(), shop.words)
-    pipe = upscaler.fit(shop.pool, *parts, shop.folder, batch_size=16 * shop.batch, **plan)
+    pipe = upscaler.fit(shop.pool, *parts, course, batch_size=16 * shop.batch)
     pipe = halved(pipe)
     pipe.register_modules(tokenizer=None, text_encoder=None)
     publish(shop.into, "upscaler", pipe.save_pretrained)
 
 
-def _pixel(shop: Workshop, **plan: Any) -> None:
-    pipe = pixel.fit(shop.pool, shop.folder, batch_size=16 * shop.batch, **plan)
+def _pixel(shop: Workshop, course: Course) -> None:
+    pipe = pixel.fit(shop.pool, course, batch_size=16 * shop.batch)
     publish(shop.into, "pixel", halved(pipe).save_pretrained)
 
 
-def _restorer(shop: Workshop, **plan: Any) -> None:
-    model = restorer.fit(shop.pool, shop.folder, batch_size=8 * shop.batch, **plan)
+def _restorer(shop: Workshop, course: Course) -> None:
+    model = restorer.fit(shop.pool, course, batch_size=8 * shop.batch)
     publish(shop.into, "restorer", model.half().save_pretrained)
 
 
-def _identity(shop: Workshop, **plan: Any) -> None:
-    model = encoders.fit_identity(shop.pool, shop.folder, **plan)
+def _identity(shop: Workshop, course: Course) -> None:
+    model = encoders.fit_identity(shop.pool, course)
     publish(shop.into, "identity", model.half().save_pretrained)
 
 
-def _identity_hardened(shop: Workshop, **plan: Any) -> None:
-    model = encoders.fit_identity(shop.pool, shop.folder, hardened=True, **plan)
+def _identity_hardened(shop: Workshop, course: Course) -> None:
+    model = encoders.fit_identity(shop.pool, course, hardened=True)
     publish(shop.into, "identity-hardened", model.half().save_pretrained)
 
 
-def _attributes(shop: Workshop, **plan: Any) -> None:
-    model = encoders.fit_attributes((shop.pool, shop.strangers), shop.folder, **plan)
+def _attributes(shop: Workshop, course: Course) -> None:
+    model = encoders.fit_attributes((shop.pool, shop.strangers), course)
     publish(shop.into, "attributes", model.half().save_pretrained)
 
 
-def _detector(shop: Workshop, **plan: Any) -> None:
-    model = encoders.fit_detector(shop.pool, shop.folder, **plan)
+def _detector(shop: Workshop, course: Course) -> None:
+    model = encoders.fit_detector(shop.pool, course)
     publish(shop.into, "detector", model.half().save_pretrained)
 
 
-def _damage(shop: Workshop, **plan: Any) -> None:
-    model = damage.fit(shop.pool_apart, shop.folder, **plan)
+def _damage(shop: Workshop, course: Course) -> None:
+    model = damage.fit(shop.pool_apart, course)
     publish(shop.into, "damage", model.half().save_pretrained)
 
 
-def _clip(shop: Workshop, **plan: Any) -> None:
-    model = clip.fit(shop.pool, shop.words, shop.folder, **plan)
+def _clip(shop: Workshop, course: Course) -> None:
+    model = clip.fit(shop.pool, shop.words, course)
     publish(shop.into, "clip", lambda path: clip.save(model, shop.words, path))
 
 
-def _clip_plain(shop: Workshop, **plan: Any) -> None:
-    model = clip.fit(shop.pool, shop.words, shop.folder, name_noise=False, **plan)
+def _clip_plain(shop: Workshop, course: Course) -> None:
+    model = clip.fit(shop.pool, shop.words, course, name_noise=False)
     publish(shop.into, "clip-plain", lambda path: clip.save(model, shop.words, path))
 
 
@@ -252,7 +253,7 @@ def run(shop: Workshop, name: str, seconds: float | None = None, steps: int | No
     """
     log.info("training %s", name)
     job = JOBS[name]
-    job.run(shop, steps=steps or job.steps, seconds=seconds, machine=shop.machine)
+    job.run(shop, Course(shop.folder, steps or job.steps, seconds, shop.machine))
 
 
 def costs(folder: Path) -> dict[str, dict]:

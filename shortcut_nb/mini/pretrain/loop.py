@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,6 +33,23 @@ Loss = Callable[[M, Batch, torch.Generator], torch.Tensor]
 LOG_EVERY = 20
 
 
+@dataclass(frozen=True)
+class Course:
+    """Where a training is kept, how long it lasts, and what it runs on.
+
+    Args:
+        folder: where ``NAME.ckpt``, ``NAME.jsonl`` (losses) and ``NAME.json`` (cost) go.
+        steps: at most so many.
+        seconds: a budget of wall-clock seconds over all resumed runs; None sets none.
+        machine: device, arithmetic, and the processes that draw batches.
+    """
+
+    folder: Path
+    steps: int
+    seconds: float | None = None
+    machine: Machine = field(default_factory=Machine)
+
+
 class Steps(Dataset):
     """The batches of a training by the number of the step."""
 
@@ -48,46 +66,42 @@ def train(
     model: M,
     draw: DrawBatch,
     loss_of: Loss[M],
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
     lr: float,
-    machine: Machine | None = None,
     seed: int = 0,
     weight_decay: float = 1e-4,
     ema: float = 0.999,
-    seconds: float | None = None,
     save_every: float = 60.0,
     example: Callable[[], tuple[torch.Tensor, ...]] | None = None,
 ) -> M:
     """Train ``model`` with AdamW and a one-cycle schedule; the averaged weights, in eval mode.
 
-    The schedule is a function of progress, the larger of ``step / steps`` and (with ``seconds``,
-    a budget of wall-clock seconds over all resumed runs) ``elapsed / seconds``.
+    The schedule is a function of progress, the larger of ``step / steps`` and (with a budget of
+    seconds) ``elapsed / seconds``.
 
     Args:
         draw: maps a numpy generator to the arrays of one batch; may run in another process.
         loss_of: maps (model, batch on the device, generator on the device) to a scalar loss.
-        folder: where ``{name}.ckpt``, ``{name}.jsonl`` (losses) and ``{name}.json`` (cost) go.
         ema: decay of the weights' moving average.
         example: makes inputs of ``model`` of the training's own shapes, for ``machine.graphs``.
 
     Raises:
         FloatingPointError: a logged loss is not finite; the last checkpoint is kept.
     """
-    machine = machine or Machine()
+    folder, machine = course.folder, course.machine
     folder.mkdir(parents=True, exist_ok=True)
     state = _State(name, model.to(machine.device), folder, lr, weight_decay, ema)
     model.train()
     if machine.graphs and example is not None:
         with machine.arithmetic():
             torch.cuda.make_graphed_callables(model, example(), allow_unused_input=True)
-    progress = state.progress(steps, seconds)
+    progress = state.progress(course.steps, course.seconds)
     saved = time.monotonic()
-    for batch in _batches(draw, seed, range(state.step, steps), machine):
+    for batch in _batches(draw, seed, range(state.step, course.steps), machine):
         if progress >= 1:
             break
-        progress = state.progress(steps, seconds)
+        progress = state.progress(course.steps, course.seconds)
         state.set_lr(lr * _one_cycle(progress))
         with machine.arithmetic():
             loss = loss_of(model, batch, machine.generator(seed * 1_000_003 + state.step))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
-from .loop import Batch, min_snr_loss, train
-from .machine import Machine
+from .loop import Batch, Course, min_snr_loss, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -41,18 +39,15 @@ class PixelDenoiser(torch.nn.Module):
 
 def fit(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 16,
     seed: int = 7,
     lr: float = 1e-3,
 ) -> DDPMPipeline:
     """Noise prediction on linear betas (Ho et al. 2020), min-SNR weighting."""
     torch.manual_seed(seed)
-    machine = machine or Machine()
+    machine = course.machine
     unet, schedule = build_unet(), DDPMScheduler(num_train_timesteps=1000)
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(machine.device)
 
@@ -80,10 +75,7 @@ def fit(
         PixelDenoiser(unet),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=lr,
         example=example,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import UNet2DModel
 from torch.nn.functional import l1_loss
 
 from ..degradations import KINDS, degrade
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -43,11 +40,8 @@ class Residual(torch.nn.Module):
 
 def fit(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 8,
     seed: int = 4,
 ) -> UNet2DModel:
@@ -74,10 +68,7 @@ def fit(
         Residual(build()),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
     )

@@ -7,16 +7,13 @@ same, and no attribute was obeyed. Here it learns to match captions to latents (
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from open_clip.loss import ClipLoss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .latents import Latents, Shares, caption, sample
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 from .tokenizer import encode
 
@@ -71,11 +68,8 @@ def fit(
     pool: Pool,
     latents: Latents,
     tokenizer: CLIPTokenizer,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 192,
     seed: int = 4,
     lr: float = 5e-4,
@@ -100,10 +94,7 @@ def fit(
         Pair(tokenizer, start),
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=lr,
     )

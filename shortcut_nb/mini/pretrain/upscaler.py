@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import math
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ from ..captions import describe
 from ..degradations import KINDS, degrade
 from . import diffusion
 from .diffusion import EMPTY_SHARE, scheduler
-from .loop import Batch, min_snr_loss, train
-from .machine import Machine
+from .loop import Batch, Course, min_snr_loss, train
 from .pool import Pool
 from .tokenizer import encode
 from .vae import to_tensor
@@ -127,11 +125,8 @@ def fit(
     vae: AutoencoderKL,
     text: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 16,
     seed: int = 6,
     lr: float = 1e-3,
@@ -145,10 +140,9 @@ def fit(
     (Rombach et al. 2022; Ho et al. 2022, noise conditioning augmentation).
     """
     torch.manual_seed(seed)
-    machine = machine or Machine()
     unet, schedule = build_unet(vae.config.latent_channels), scheduler("v_prediction")
     low_schedule = low_resolution_scheduler()
-    scale, device = vae.config.scaling_factor, machine.device
+    scale, device = vae.config.scaling_factor, course.machine.device
     text, vae = text.to(device), vae.to(device)
     for one in (schedule, low_schedule):
         one.alphas_cumprod = one.alphas_cumprod.to(device)
@@ -176,10 +170,7 @@ def fit(
             Upscaling(unet),
             draw,
             loss_of,
-            folder,
-            steps=steps,
-            seconds=seconds,
-            machine=machine,
+            course,
             seed=seed,
             lr=lr,
             example=lambda: example(unet, batch_size, device),

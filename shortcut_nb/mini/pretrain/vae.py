@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ from diffusers import AutoencoderKL
 from torch.nn.functional import l1_loss, mse_loss
 
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, train
-from .machine import Machine
+from .loop import Batch, Course, train
 from .pool import Pool
 
 KL_WEIGHT = 1e-4
@@ -96,11 +94,8 @@ def loss(model: Autoencoding, pictures: torch.Tensor, generator: torch.Generator
 
 def fit(
     pool: Pool,
-    folder: Path,
+    course: Course,
     *,
-    steps: int,
-    seconds: float | None = None,
-    machine: Machine | None = None,
     batch_size: int = 8,
     seed: int = 0,
     name: str = "vae",
@@ -120,10 +115,7 @@ def fit(
         model,
         draw,
         loss_of,
-        folder,
-        steps=steps,
-        seconds=seconds,
-        machine=machine,
+        course,
         seed=seed,
         lr=2e-3,
         ema=0.998,
