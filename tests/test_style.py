@@ -70,7 +70,7 @@ def test_families_and_verdicts_are_told_apart_in_every_way():
 
 
 def test_every_attack_has_a_family_with_a_look():
-    assert set(FAMILY_OF) == set(ATTACKS)
+    assert set(ATTACKS) <= set(FAMILY_OF)
     assert set(FAMILY_OF.values()) == set(FAMILIES)
 
 

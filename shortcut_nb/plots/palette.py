@@ -90,6 +90,7 @@ FAMILY_OF = {
     "glaze": "encoder",
     "pid": "encoder",
     "clip-shift": "CLIP",
+    "decoded-shift": "CLIP",
 }
 """The family of each attack."""
 
