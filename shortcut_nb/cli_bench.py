@@ -47,11 +47,11 @@ def people(given: list[str] | None) -> tuple[str, ...] | None:
     Raises:
         UserError: a text file that is not there, cannot be read, or names nobody.
     """
-    found: list[str] = []
+    names: list[str] = []
     for name in given or ():
         path = Path(name).expanduser()
-        found += _listed(path) if path.suffix == ".txt" else [name]
-    return tuple(dict.fromkeys(found)) or None
+        names += _listed(path) if path.suffix == ".txt" else [name]
+    return tuple(dict.fromkeys(names)) or None
 
 
 def _listed(path: Path) -> list[str]:

@@ -249,9 +249,11 @@ def _name_files(record: Path) -> None:
         write_json(record, about | {"files": files})
 
 
-def _refuse_what_is_in_the_way(folder: Path, names: Sequence[str], ours: Sequence[str]) -> None:
+def _refuse_what_is_in_the_way(
+    folder: Path, names: Sequence[str], replaceable: Sequence[str]
+) -> None:
     """Refuse to put files where something of others is that --force does not replace."""
-    own = set(ours)
+    own = set(replaceable)
     for name in names:
         above = [parent.as_posix() for parent in Path(name).parents if parent.parts]
         blocked = [each for each in above if _no_folder(folder / each)]

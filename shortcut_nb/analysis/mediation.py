@@ -116,8 +116,8 @@ def _half_widths(parts: list[np.ndarray], resamples: int, seed: int) -> np.ndarr
     drawn = []
     for _ in range(resamples):
         chosen = rng.integers(units, size=units)
-        found = _effects(np.concatenate([parts[i] for i in chosen]))
-        if found is not None:
-            drawn.append(found)
+        effects = _effects(np.concatenate([parts[i] for i in chosen]))
+        if effects is not None:
+            drawn.append(effects)
     error = np.std(drawn, axis=0) * np.sqrt(units / (units - 1))
     return t.ppf(0.975, units - 1) * error

@@ -41,8 +41,10 @@ def table(found: Summary) -> pd.DataFrame:
     judged = found.verdicts.set_index("contrast")
     for score, word in SCORES.items():
         for label, named in (("restored", restored), ("left", left)):
-            names = [named(purifier, word, attack) for attack, purifier in
-                     wide[["attack", "purifier"]].to_numpy()]  # fmt: skip
+            names = [
+                named(purifier, word, attack)
+                for attack, purifier in wide[["attack", "purifier"]].to_numpy()
+            ]
             rows = judged.reindex(names)
             wide[f"{score}_{label}"] = rows["mean"].to_numpy()
             wide[f"{score}_{label}_low"] = rows["low"].to_numpy()

@@ -79,12 +79,12 @@ def keeping(result_of: ResultOf, folder: Path) -> ResultOf:
 
     def result(photo: Photo, number: int) -> np.ndarray:
         place = folder / f"{number:05d}.png"
-        found = _read_pixels(place)
-        if found is None or found.shape[1::-1] != photo.size:
-            found = result_of(photo, number)
-            pixels = Image.fromarray(found)
-            _keep(place, lambda fresh: pixels.save(fresh, format="PNG", compress_level=_FAST))
-        return found
+        pixels = _read_pixels(place)
+        if pixels is None or pixels.shape[1::-1] != photo.size:
+            pixels = result_of(photo, number)
+            image = Image.fromarray(pixels)
+            _keep(place, lambda fresh: image.save(fresh, format="PNG", compress_level=_FAST))
+        return pixels
 
     return result
 

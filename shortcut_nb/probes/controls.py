@@ -33,11 +33,11 @@ def controls(
         Uniform noise of that l∞ is an attack of the registry.
     """
     goals = psnr(protected, clean)
-    found = {f"{kind}_psnr": at_psnr(kind, clean, goals, seed, TOLERANCE) for kind in KINDS}
+    pictures = {f"{kind}_psnr": at_psnr(kind, clean, goals, seed, TOLERANCE) for kind in KINDS}
     if eps is not None:
         most = Budget.parse(eps).pixels
-        found |= {f"{kind}_linf": at_linf(kind, clean, most, seed) for kind in KINDS[1:]}
-    return found
+        pictures |= {f"{kind}_linf": at_linf(kind, clean, most, seed) for kind in KINDS[1:]}
+    return pictures
 
 
 def beyond(models: Models, subject: Subject, cell: Cell, images: Tensor) -> dict[str, float]:

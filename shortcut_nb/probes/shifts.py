@@ -44,14 +44,14 @@ def shifts(models: Models, subject: Subject, cell: Cell, images: Tensor) -> dict
     noise, ``plain_shift``, ``plain_towards`` and ``plain_across``, along its axis from clean
     pictures to pictures of noise (it has no word for them).
     """
-    found = of_diffusion(models, subject, images)
+    measured = of_diffusion(models, subject, images)
     if models.has("clip"):
-        found |= of_clip(models, subject, images)
+        measured |= of_clip(models, subject, images)
     if models.has("identity"):
-        found |= of_encoder("identity", models.identity, subject, images)
+        measured |= of_encoder("identity", models.identity, subject, images)
     if models.has(PLAIN):
-        found |= of_encoder("plain", models.measure("clip-plain").image, subject, images)
-    return {name: float(np.mean(each)) for name, each in found.items()}
+        measured |= of_encoder("plain", models.measure("clip-plain").image, subject, images)
+    return {name: float(np.mean(each)) for name, each in measured.items()}
 
 
 def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
@@ -62,13 +62,13 @@ def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     decoded = clip_shift(
         clip, through(models, images), concept, noise, reference=through(models, clean)
     )
-    shown = class_probability(models, images, subject)
+    probability = class_probability(models, images, subject)
     return {
         "clip_shift": words["shift"],
         "clip_towards": words["shift_projection"],
         "clip_across": words["shift_orthogonal"],
-        "class_lost": class_probability(models, clean, subject) - shown,
-        "pattern_margin": 1 - 2 * shown,
+        "class_lost": class_probability(models, clean, subject) - probability,
+        "pattern_margin": 1 - 2 * probability,
         "decoded_towards": decoded["shift_projection"],
     }
 
@@ -77,8 +77,8 @@ def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict
     """The shift along an encoder's own axis, from clean pictures to pictures of noise."""
     noise = noise_pictures(NOISE_PICTURES, images.shape[-1])
     anchor = torch.cat([subject.a, subject.c])
-    found = encoder_shift(encode, images, subject.b, noise, anchor=anchor)
-    return {f"{name}_{column}": found[column] for column in ("shift", "towards", "across")}
+    moved = encoder_shift(encode, images, subject.b, noise, anchor=anchor)
+    return {f"{name}_{column}": moved[column] for column in ("shift", "towards", "across")}
 
 
 def of_diffusion(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def through(models: Models, images: Tensor) -> Tensor:
 
 def class_probability(models: Models, images: Tensor, subject: Subject) -> np.ndarray:
     """P(shows the class, however spoilt) of each picture, (n,)."""
-    found = concept_probabilities(models.clip, images, subject.class_name)
-    return found[found["shows"] == "class"].groupby("image")["probability"].sum().to_numpy()
+    concepts = concept_probabilities(models.clip, images, subject.class_name)
+    return concepts[concepts["shows"] == "class"].groupby("image")["probability"].sum().to_numpy()
 
 
 def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:

@@ -420,8 +420,8 @@ def _is_whole(entry: Entry) -> bool:
 
 def _check_target(root: Path, other: Store, force: bool) -> None:
     """Refuse to export into the store itself, and into a folder that is something else."""
-    ours, theirs = root.resolve(), other.root.resolve()
-    if ours == theirs or ours in theirs.parents:
+    source, target = root.resolve(), other.root.resolve()
+    if source == target or source in target.parents:
         raise UserError(f"TARGET {other.root} is this store, or lies inside it: name another.")
     if not other.root.is_dir():
         return
