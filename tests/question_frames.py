@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-SCORES = ("quality", "ims_missing", "texture", "coarse_texture", "intact", "apart")
-WORSE = ("texture", "coarse_texture", "apart")  # less of it is better
+SCORES = ("quality", "ims_missing", "texture", "coarse_texture", "intact", "apart", "loss")
+WORSE = ("texture", "coarse_texture", "apart", "loss")  # less of it is better
 
 
 def question_frame(experiment, levels, people=6, samples=2):

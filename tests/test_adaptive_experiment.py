@@ -11,6 +11,7 @@ from shortcut_nb.profile import load_profile
 
 from .question_frames import all_levels, question_frame
 
+CLIMBED = adaptive.CLIMBED["loss"][0]
 # Quality by attacker and defence.
 LEVELS = {
     "clean | none | 0/255": 0.9, "clean | both, held | 0/255": 0.8,
@@ -28,7 +29,8 @@ def question():
 def test_cells_say_what_is_known(question):
     made = {name: cell for name, (cell, _) in question.all_cells().items()}
     assert made["clean | both | 0/255"] == Cell(purifier="profile", prompts="cdl")
-    assert made["nothing | none | 2/255"] == Cell(attack="aspl", eps="2/255")
+    blind = Cell(attack="aspl", eps="2/255", looks=("shifts",))
+    assert made["nothing | none | 2/255"] == blind
     everything = made["everything | both, held | 2/255"].settings
     assert everything == {"purifier": "restorer", "gradient": "full", "prompts": "cdl",
                           "surrogate_text_lr": 0.0}  # fmt: skip
@@ -77,6 +79,15 @@ def test_harm_and_gain_are_against_the_same_defence(question):
     assert gain("nothing", "none", "quality", "16/255") not in table.index
     mixed = table.loc[harm("nothing", "none", "quality", "16/255", "50% clean")]
     assert mixed["mean"] == pytest.approx(-0.1, abs=0.01)
+
+
+def test_what_is_climbed_is_looked_at_before_any_training(question):
+    climbed = [each for each in question.contrasts if each.metric == "loss"]
+    assert {name for each in climbed for name in each.weights} == {
+        name for name, (cell, _) in question.all_cells().items() if cell.looks
+    }
+    found = summary("adaptive").verdict(gain("everything", "purifier", CLIMBED, "16/255"))
+    assert found["verdict"] == "confirmed" and 0 < found["mean"] < 0.02
 
 
 def test_the_question_has_the_cells_of_its_contrasts(question):

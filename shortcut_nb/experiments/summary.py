@@ -152,7 +152,7 @@ def checked(
     Raises:
         AssertionError: an asserted difference with another sign, or nothing that both measured.
     """
-    own = judge(mine, contrasts, strict=False)
+    own = judge(mine, [each for each in contrasts if each.metric in mine], strict=False)
     own = own[own["n"] > 0][["contrast", "metric", "mean"]].rename(columns={"mean": "here"})
     theirs = larger.verdicts.rename(
         columns={"mean": "there", "low": "there_low", "high": "there_high"}

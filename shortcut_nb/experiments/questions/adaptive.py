@@ -34,6 +34,10 @@ HARMS = {
     "apart": ("likeness to clean training", "+"),
 }
 INTACT = {"intact": ("intactness", "-")}  # where the profile measures it
+# An attack that fails may only be weak (Tramèr et al. 2020). A stand-in for what it climbs: the
+# pretrained model's denoising loss of what is trained on, as it is and behind the purifier.
+CLIMBED = {"loss": ("the denoising loss", "+")}
+CLIMBED_AGAINST = ("none", "purifier")
 
 
 def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
@@ -95,11 +99,13 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
     found = {}
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
-        found[name(("clean", defence, "0/255"))] = Cell(**own)
+        looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
+        found[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
         for who, settings in known.items():
             swept = who in SWEPT and defence in SWEPT_AGAINST
             for budget in dict.fromkeys([eps, *(budgets if swept else ())]):
-                found[name((who, defence, budget))] = Cell(**own, **attacker(budget, settings))
+                fields = own | attacker(budget, settings)
+                found[name((who, defence, budget))] = Cell(**fields, looks=looks)
             for share in SHARES if who in SWEPT and defence in MIXED_AGAINST else ():
                 mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
                 found[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
@@ -125,7 +131,8 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
             continue
         clean = name(("clean", defence, "0/255"))
         blind = name(("nothing", defence, budget, *mixed))
-        for metric, (word, sign) in scores.items():
+        climbed = CLIMBED if defence in CLIMBED_AGAINST and not mixed else {}
+        for metric, (word, sign) in (scores | climbed).items():
             words = harm(who, defence, word, budget, *mixed)
             found.append(Contrast(words, metric, {cell: 1, clean: -1}, expect=sign))
             if who == "nothing":
