@@ -1,7 +1,7 @@
-"""The tables of ``docs/results.md``, from the shipped files.
+"""Tables and findings of the README and of the pages in ``docs/``, from the shipped files.
 
 ``python -m shortcut_nb.experiments.results`` writes them anew between their marks,
-``<!-- NAME -->`` and ``<!-- /NAME -->``. No number in a table is typed by hand.
+``<!-- NAME -->`` and ``<!-- /NAME -->``. No number in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
-import typer
 
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
+from . import changes as changed
+from . import rates as ratios
 from . import purification as purifiers
 from .experiment import JOIN
+from .findings import readme
 from .identifier import AXES, GAP
 from .questions import adaptive as attackers
 from .questions import words as held
@@ -27,7 +28,11 @@ from .shipped import shipped, verdict
 from .strength import NOISE
 from .summary import summary
 
-PAGE = PACKAGE.parent / "docs" / "results.md"
+ROOT = PACKAGE.parent
+PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+REGIME = ROOT / "docs" / "regime.md"
+OTHERS = {"badges"}  # marks that another command fills
 SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
 DEFENCES = {"none": "none", "purifier": "purifier", "both": "purifier + CDL",
             "both, held": "purifier + CDL, words held"}  # fmt: skip
@@ -186,39 +191,56 @@ def adaptive() -> str:
     return markdown(["defence", "attacker knows", *titles], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {
+def changes() -> str:
+    rows = changed.rows()
+    return markdown(["claim", "then", "now", "why"], rows) if rows else changed.SAME
+
+
+def rates() -> str:
+    return markdown(*ratios.rates())
+
+
+Parts = dict[str, Callable[[], str]]
+TABLES: Parts = {
     each.__name__: each
     for each in (miniature, methods, story, strength, identifier, levels, shortcut, purification,
-                 words, adaptive)
+                 words, adaptive, changes)
 }  # fmt: skip
-"""Every table by the name in its marks."""
+"""Every table of the page of results, by the name in its marks."""
+PAGES: dict[Path, Parts] = {
+    PAGE: TABLES,
+    README: {"findings": readme},
+    REGIME: {"rates": rates, "regime": ratios.regime},
+}
+"""What is filled in, by page."""
 
 
-def filled(page: str) -> str:
-    """The page with every table between its marks written anew.
+def filled(page: str, parts: Parts = TABLES) -> str:
+    """The page with every part between its marks written anew.
 
     Raises:
-        ValueError: a table has no marks, or marks have no table.
+        ValueError: a part has no marks, or marks have no part.
     """
-    marked = re.findall(r"<!-- /(\w+) -->", page)
-    if sorted(marked) != sorted(TABLES):
+    marked = [name for name in re.findall(r"<!-- /(\w+) -->", page) if name not in OTHERS]
+    if sorted(marked) != sorted(parts):
         raise ValueError(
-            f"the page has marks for {', '.join(sorted(marked))}; there are tables for "
-            f"{', '.join(sorted(TABLES))}"
+            f"the page has marks for {', '.join(sorted(marked))}; there are parts for "
+            f"{', '.join(sorted(parts))}"
         )
-    for name, table in TABLES.items():
+    for name, part in parts.items():
         before, start, rest = page.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition(f"\n<!-- /{name} -->")
         if not end:
             raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
-        page = f"{before}{start}\n{table()}\n{end}{after}"
+        page = f"{before}{start}\n{part()}\n{end}{after}"
     return page
 
 
-def main(page: Annotated[Path, typer.Option(help="the page to write")] = PAGE) -> None:
-    fresh = filled(page.read_text("utf-8"))
-    page.write_text(fresh, "utf-8")
+def main() -> None:
+    """Write every page anew."""
+    for path, parts in PAGES.items():
+        path.write_text(filled(path.read_text("utf-8"), parts), "utf-8")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

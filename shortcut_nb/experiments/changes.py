@@ -1,0 +1,57 @@
+"""What changed from one miniature to the next: claim, then, now, why.
+
+``python -m shortcut_nb.experiments.changes`` keeps today's findings as the ones to compare with;
+it was run for the last time with the results of the first miniature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ..results import PACKAGE, read_result, write_result
+from .findings import FINDINGS, SAYS, Finding
+
+FOLDER = PACKAGE / "first"
+NAME = "findings"
+WHY: dict[str, str] = {}
+"""Why a finding changed, by its name; written by hand, after thought."""
+SAME = (
+    "Every number on this page is of the first miniature. When a question is measured anew, this "
+    "section says of each finding what it was, what it is, and why it changed."
+)
+UNEXPLAINED = "not explained yet"
+
+
+def keep() -> None:
+    """Keep today's findings as the earlier ones."""
+    found = {each.__name__: asdict(each()) for each in FINDINGS}
+    write_result(NAME, found, folder=FOLDER)
+
+
+def changed() -> list[tuple[str, dict[str, Any], Finding]]:
+    """Findings whose number or verdict is no longer what it was: name, then, now."""
+    earlier = read_result(NAME, folder=FOLDER)
+    pairs = [(each.__name__, earlier[each.__name__], each()) for each in FINDINGS]
+    return [
+        (name, then, now)
+        for name, then, now in pairs
+        if (then["number"], then["verdict"]) != (now.number, now.verdict)
+    ]
+
+
+def rows() -> list[list[str]]:
+    """Claim, then, now, why: a row for each finding that changed."""
+    return [
+        [
+            name,
+            f"{then['title']}: {then['number']}. {SAYS[then['verdict']]}",
+            f"{now.title}: {now.number}. {SAYS[now.verdict]}",
+            WHY.get(name, UNEXPLAINED),
+        ]
+        for name, then, now in changed()
+    ]
+
+
+if __name__ == "__main__":
+    keep()

@@ -1,0 +1,191 @@
+"""The figures of the pages, drawn from the shipped results: nothing is measured here.
+
+``python -m shortcut_nb.experiments.figures`` (or ``make figures``) draws all of them into
+``figures/``, each with its numbers and words for those who cannot see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..plots import curve_plot, save_figure
+from ..plots.named import named_scatter
+from ..plots.ranked import ranked_plot
+from ..plots.style import looks
+from ..weights import PACKAGE
+from . import numbers
+from .charts import Chart
+from .numbers import ATTACK, CONTROL, QUALITY
+
+FOLDER = PACKAGE.parent / "figures"
+FALL = "fall of quality (0 to 1)"
+GROUPS = {ATTACK: looks(["protected"])["protected"], CONTROL: looks([CONTROL])[CONTROL]}
+
+
+def protection() -> Chart:
+    """How much each attack harms, beside random noise."""
+    table = numbers.attacks()
+    table = table.assign(mean=table["fall"])
+    figure = ranked_plot(table, GROUPS, xlabel=f"{FALL} of what a model learns, 16/255")
+    alt = (
+        "Fall of the quality of samples after training on pictures of each attack, the most "
+        "harmful on top, with intervals over people; random noise lies near zero."
+    )
+    return Chart("results_protection", "What each attack takes", figure, table, alt)
+
+
+def visibility() -> Chart:
+    """Harm against how far the pictures were changed."""
+    table = numbers.attacks()
+    figure = named_scatter(
+        table,
+        "psnr",
+        "fall",
+        GROUPS,
+        xlabel="PSNR to the clean photo (dB): left is plainer to see",
+        ylabel=FALL,
+    )
+    alt = (
+        "Fall of quality against PSNR for every attack and both noises, all named: strong attacks "
+        "change pictures as much as random signs of the same size do, weak ones less."
+    )
+    return Chart("results_visibility", "Strength against visibility", figure, table, alt)
+
+
+def mismatch() -> Chart:
+    """Harm against the shift in CLIP space."""
+    table = numbers.attacks()
+    figure = named_scatter(
+        table,
+        "shift",
+        "fall",
+        GROUPS,
+        xlabel="how far CLIP's reading moves from the person towards noise",
+        ylabel=FALL,
+    )
+    alt = (
+        "Fall of quality against the shift in CLIP space for every attack and both noises, all "
+        "named: the attack that moves CLIP furthest, clip-shift, harms hardly."
+    )
+    return Chart("results_mismatch", "Shift against harm", figure, table, alt)
+
+
+def shortcut() -> Chart:
+    """Where the texture goes: to the identifier, or to the whole class."""
+    table = numbers.harms_by_word()
+    table = table[table["group"].isin(["V*", "class"])]
+    style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
+    figure = ranked_plot(table, style, xlabel="rise of texture in samples (grey levels)")
+    alt = (
+        "Rise of texture in samples of the identifier V* and of its class after each attack, the "
+        "largest on top, with intervals over people; V* rises more under most attacks."
+    )
+    return Chart("results_shortcut", "The identifier and its class", figure, table, alt)
+
+
+def purification() -> Chart:
+    """What is still missing after each purifier, under each attack."""
+    table = numbers.purifiers()
+    table = table.assign(group="purifier")
+    style = {"purifier": looks(["purified"])["purified"]}
+    xlabel = "quality against training on clean photos (0: nothing missing)"
+    figure = ranked_plot(table, style, panel="attack", xlabel=xlabel)
+    alt = (
+        "Quality that is missing after each purifier under four attacks, the best purifier on top, "
+        "with intervals over people; zero is as good as after training on clean pictures."
+    )
+    return Chart("results_purification", "What purifiers give back", figure, table, alt)
+
+
+def decoupling() -> Chart:
+    """Contrastive decoupling, its words worn down and held."""
+    table = numbers.pieces()
+    names = {"clean photos": "clean", "protected photos": "protected"}
+    style = {group: looks([name])[name] for group, name in names.items()}
+    figure = ranked_plot(table, style, xlabel=QUALITY, reference=None)
+    alt = (
+        "Quality of samples after training on clean and on protected pictures, for DreamBooth and "
+        "CDL with the text encoder trained, and for each piece of CDL with it frozen."
+    )
+    return Chart("results_decoupling", "CDL piece by piece", figure, table, alt)
+
+
+def budgets() -> Chart:
+    """Quality against the budget for each defence, and attackers who know nothing or all."""
+    table = numbers.budgets()
+    figure = curve_plot(
+        table,
+        "pixels",
+        "defence",
+        panel="attacker",
+        xlabel="budget (grey levels of 255)",
+        ylabel=QUALITY,
+        sharey=True,
+    )
+    (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    handles, texts = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
+    legend.remove()
+    figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
+    alt = (
+        "Quality of samples against the budget, for no defence, the purifier, and the purifier "
+        "with CDL and its words held; attackers who know nothing and everything side by side."
+    )
+    return Chart("results_budgets", "Budgets at which defences break", figure, table, alt)
+
+
+def story() -> Chart:
+    """The whole argument in one figure."""
+    table = numbers.treatments()
+    table = table.assign(group="samples", panel=table["eps"])
+    style = {"samples": looks(["clean"])["clean"]}
+    figure = ranked_plot(table, style, panel="panel", xlabel=QUALITY, reference=None)
+    alt = (
+        "Quality of samples after training on clean, noisy, protected and purified pictures, with "
+        "and without contrastive decoupling, at each budget, with intervals over people."
+    )
+    return Chart("results_story", "The argument in one figure", figure, table, alt)
+
+
+FIGURES: dict[str, Callable[[], Chart]] = {
+    f"results_{each.__name__}": each
+    for each in (
+        story,
+        protection,
+        visibility,
+        mismatch,
+        shortcut,
+        purification,
+        decoupling,
+        budgets,
+    )
+}
+"""What draws each figure, by the name of its files."""
+
+
+def draw(folder: str | Path = FOLDER, names: list[str] | None = None) -> list[Path]:
+    """Draw the figures, or those named, into a folder.
+
+    Raises:
+        ValueError: a figure that there is not.
+    """
+    if unknown := [name for name in names or () if name not in FIGURES]:
+        raise ValueError(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
+    drawn = []
+    for name in names or FIGURES:
+        chart = FIGURES[name]()
+        saved = save_figure(chart.figure, chart.name, chart.alt, chart.data, folder)
+        drawn.append(saved.png)
+    return drawn
+
+
+def main(folder: Annotated[Path, typer.Option(help="where to")] = FOLDER) -> None:
+    for path in draw(folder):
+        print(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,250 @@
+"""Six findings in plain words, each with one number and one picture, from the shipped results.
+
+What a sentence says follows from the numbers: every finding has words for the case that the
+result holds, that it is open, and that it goes the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from . import numbers
+from .figures import FIGURES
+from .numbers import ATTACK, CONTROL
+
+Verdict = Literal["yes", "open", "no"]
+SAYS: dict[Verdict, str] = {
+    "yes": "As the paper says.",
+    "open": "Open in the miniature.",
+    "no": "Not as the paper says.",
+}
+MAIN = "aspl"
+SHIFTER = "clip-shift"
+STUBBORN = "photoguard"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, for a reader in a hurry.
+
+    Attributes:
+        title: a few words.
+        number: the one to remember, as text.
+        text: what it says, in a sentence or two without statistics.
+        verdict: whether the paper's claim holds in the miniature.
+        figure: a name of :data:`.figures.FIGURES`.
+        anchor: the section of ``docs/results.md`` with intervals and how it was measured.
+    """
+
+    title: str
+    number: str
+    text: str
+    verdict: Verdict
+    figure: str
+    anchor: str
+
+
+def protection() -> Finding:
+    table = numbers.attacks().set_index("name")
+    own, noise = table.loc[MAIN], table[table["group"] == CONTROL]
+    attacks = table[table["group"] == ATTACK]
+    beating = int((attacks["beats_noise"] == True).sum())  # noqa: E712 (None is not False)
+    worst = noise["quality"].min()
+    harmed = own["low"] > 0 and bool(own["beats_noise"])
+    text = (
+        f"A model that learns a person from photos protected by ASPL draws them at a quality of "
+        f"{own['quality']:.2f} on a scale to 1, from the clean photos at {own['clean']:.2f}, and "
+        f"from photos with as much random noise at {worst:.2f}. "
+        f"{beating} of {len(attacks)} attacks harm more than noise does."
+    )
+    return Finding(
+        "Protection harms what a model learns" if harmed else "Protection is not shown to harm",
+        f"{own['clean']:.2f} → {own['quality']:.2f}",
+        text,
+        "yes" if harmed else "no" if own["high"] < 0 else "open",
+        "results_protection",
+        "every-attack-at-one-budget",
+    )
+
+
+def mismatch() -> Finding:
+    table = numbers.attacks().set_index("name")
+    own, main = table.loc[SHIFTER], table.loc[MAIN]
+    times = own["shift"] / main["shift"]
+    causes = bool(own["beats_noise"])
+    text = (
+        f"The paper blames a shift in meaning: to CLIP, protected photos look less like a person "
+        f"and more like noise. An attack that makes nothing but this shift moves CLIP {times:.1f} "
+        f"times as far as ASPL and takes {own['fall']:.2f} of quality, where ASPL takes "
+        f"{main['fall']:.2f}"
+    )
+    if causes:
+        text += ": the shift alone does harm."
+    else:
+        text += ", which is not shown to be more than random noise takes."
+    return Finding(
+        "A shift in meaning harms" if causes else "A shift in meaning alone does not harm",
+        f"{times:.1f} × the shift, {own['fall']:.2f} lost",
+        text,
+        "yes" if causes else "no",
+        "results_mismatch",
+        "does-the-shift-explain-the-harm",
+    )
+
+
+def shortcut() -> Finding:
+    rise = numbers.harms_by_word().set_index(["name", "group"])
+    word, rest = rise.loc[(MAIN, "V*"), "mean"], rise.loc[(MAIN, "class"), "mean"]
+    gap = rise.loc[(MAIN, "V* − class")]
+    free = numbers.without_prior().set_index(["name", "group"])["mean"]
+    alone, shared = free[MAIN, "V*"], free[MAIN, "class"]
+    text = (
+        f"After ASPL, pictures of the learned person carry {word:.1f} grey levels more texture, "
+        f"pictures of persons in general {rest:.1f}. This depends on prior preservation, which "
+        f"shows the model other persons meanwhile: without it the rises are {alone:.1f} and "
+        f"{shared:.1f}."
+    )
+    verdict = _verdict(gap["low"], gap["high"])
+    titles: dict[Verdict, str] = {
+        "yes": "The damage goes to the person's name more than to the class",
+        "open": "Whether the damage goes to the person's name is open",
+        "no": "The damage goes to the class more than to the person's name",
+    }
+    return Finding(
+        titles[verdict],
+        f"{word:.1f} against {rest:.1f}",
+        text,
+        verdict,
+        "results_shortcut",
+        "is-it-a-shortcut",
+    )
+
+
+def purification() -> Finding:
+    table = numbers.purifiers().set_index(["attack", "name"])
+    at = table.loc[MAIN]
+    best = at.drop("none")["mean"].idxmax()
+    lost, back = -at.loc["none", "mean"], at.loc[best, "restored"]
+    other = table.loc[STUBBORN]
+    rest = other.drop("none")["restored"].max()
+    text = (
+        f"Cleaned by the best of {len(at) - 1} purifiers, `{best}`, photos protected by ASPL give "
+        f"back {back:.2f} of the {lost:.2f} of quality that they took. Under PhotoGuard the best "
+        f"gives back {rest:.2f} of {-other.loc['none', 'mean']:.2f}. The paper's own, CodeSR, is "
+        f"{_place(at, 'codesr')}: likeness to the clean photos falls from "
+        f"{at.loc['none', 'likeness']:.2f} to {at.loc['codesr', 'likeness']:.2f}."
+    )
+    restored = at.loc[best, "mean"] > at.loc["none", "mean"] and at.loc[best, "high"] >= 0
+    return Finding(
+        "Purifying undoes most attacks" if restored else "Purifying does not undo the main attack",
+        f"{back:.2f} of {lost:.2f} back",
+        text,
+        "yes" if restored else "no",
+        "results_purification",
+        "purifiers",
+    )
+
+
+def decoupling() -> Finding:
+    table = numbers.pieces()
+    own = table[table["group"] == "protected photos"].set_index("name")
+    plain, cdl = own.loc["DreamBooth"], own.loc["CDL"]
+    held, control = own.loc["+ CDL's words when training"], own.loc["DreamBooth, frozen text encoder"]
+    raised = bool(held["holds"]) if held["holds"] is not None else False
+    alone = bool(cdl["holds"]) if cdl["holds"] is not None else False
+    text = (
+        f"Contrastive decoupling (CDL) gives the noise a name while training and negates it when "
+        f"drawing. With the text encoder trained, quality on protected photos goes from "
+        f"{plain['mean']:.2f} to {cdl['mean']:.2f}{'' if alone else ', which may be chance'}. With "
+        f"the text encoder frozen, so that words keep their meaning, it goes from "
+        f"{control['mean']:.2f} to {held['mean']:.2f}, without any purifier."
+    )
+    verdict: Verdict = "yes" if alone else "open"
+    title = "Naming the noise works"
+    if raised and not alone:
+        title = "Naming the noise works once words keep their meaning"
+    elif not raised and not alone:
+        title = "Naming the noise is not shown to work"
+    return Finding(
+        title,
+        f"{control['mean']:.2f} → {held['mean']:.2f}",
+        text,
+        verdict,
+        "results_decoupling",
+        "decoupling-with-its-words-held",
+    )
+
+
+def withstanding() -> Finding:
+    table = numbers.budgets().set_index(["attacker", "defence", "pixels"])
+    likeness = numbers.budgets("ims_missing").set_index(["attacker", "defence", "pixels"])
+    who, (bare, _, held) = numbers.ATTACKERS["everything"], numbers.DEFENCES.values()
+    most = int(table.index.get_level_values("pixels").max())
+    lost, kept = table.loc[who, bare, most], table.loc[who, held, most]
+    withstands = kept["holds"] is not True
+    text = (
+        f"An attacker who knows the whole defence and may change every pixel by {most} of 255 grey "
+        f"levels, which anyone can see, takes {-lost['harm']:.2f} of quality from somebody who "
+        f"does nothing. From somebody who purifies and names the noise, words held, "
+    )
+    text += "none" if withstands else f"{-kept['harm']:.2f}"
+    person = likeness.loc[who, held, most]
+    if person["holds"] is True:
+        text += f"; but likeness to the person falls by {-person['harm']:.2f}"
+    return Finding(
+        "The whole defence withstands an attacker who knows it"
+        if withstands
+        else "An attacker who knows the defence breaks it",
+        f"{-lost['harm']:.2f} lost without, {max(0.0, -kept['harm']):.2f} with",
+        f"{text}.",
+        "yes" if withstands else "no",
+        "results_budgets",
+        "attackers-who-know-the-defence",
+    )
+
+
+def _verdict(low: float, high: float) -> Verdict:
+    """Of a claim that a difference is positive."""
+    return "yes" if low > 0 else "no" if high < 0 else "open"
+
+
+def _place(at: pd.DataFrame, name: str) -> str:
+    """Where a purifier stands among the others: "number 3"."""
+    order = at.drop("none")["mean"].sort_values(ascending=False).index
+    return f"number {list(order).index(name) + 1}"
+
+
+FINDINGS: tuple[Callable[[], Finding], ...] = (
+    protection,
+    mismatch,
+    shortcut,
+    purification,
+    decoupling,
+    withstanding,
+)
+"""What works out each finding, in the order of the argument."""
+
+
+def findings() -> list[Finding]:
+    """All six, from the shipped results."""
+    return [each() for each in FINDINGS]
+
+
+def block(found: Finding, number: int) -> str:
+    """A finding in Markdown, for a page at the root of the repository."""
+    alt = FIGURES[found.figure]().alt
+    return (
+        f"### {number}. {found.title}: {found.number}\n\n"
+        f"*{SAYS[found.verdict]}* {found.text} [Intervals, and how it was measured]"
+        f"(docs/results.md#{found.anchor}).\n\n"
+        f"![{alt}](figures/{found.figure}.png)"
+    )
+
+
+def readme() -> str:
+    """The section of the README between its marks."""
+    return "\n\n".join(block(found, i) for i, found in enumerate(findings(), 1))

@@ -1,0 +1,88 @@
+"""Points that all carry their names, none over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from adjustText import adjust_text
+from matplotlib.figure import Figure
+
+from .page import PAGE_WIDTH, SMALLEST
+from .style import Look, theme
+
+SEED = 0
+
+
+def named_scatter(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    style: Mapping[str, Look],
+    *,
+    label: str = "name",
+    by: str = "group",
+    xlabel: str = "",
+    ylabel: str = "",
+    height: float = 5.6,
+) -> Figure:
+    """One number against another at page width, every row as a point with its name.
+
+    Names are moved apart from points and from each other; a thin line leads back where a name had
+    to go far. The same table gives the same picture.
+
+    Args:
+        table: one row per point; rows without a number are left out.
+        style: the look of each value of ``by``, in the order of the legend.
+        height: inches.
+
+    Raises:
+        KeyError: a column that is not there. ValueError: no row has both numbers.
+    """
+    missing = [column for column in (x, y, label, by) if column not in table]
+    if missing:
+        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    shown = table.dropna(subset=[x, y])
+    if shown.empty:
+        raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
+    with theme():
+        fig = Figure((PAGE_WIDTH, height), layout="constrained")
+        ax = fig.subplots()
+        ax.axhline(0, color="0.6", linewidth=1, zorder=0)
+        for group, look in style.items():
+            part = shown[shown[by] == group]
+            if len(part):
+                points = part[[x, y]].to_numpy().T
+                ax.scatter(*points, c=look.color, marker=look.marker, s=60, label=group, zorder=3,
+                           edgecolors="white", linewidths=0.6)  # fmt: skip
+        ax.margins(0.1)
+        ax.set(xlabel=xlabel or x, ylabel=ylabel or y)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style))
+        texts = [
+            ax.text(row[x], row[y], str(row[label]), fontsize=SMALLEST, zorder=4)
+            for row in shown.to_dict("records")
+        ]
+        _part(fig, texts, shown[x].to_numpy(float), shown[y].to_numpy(float))
+    return fig
+
+
+def _part(fig: Figure, texts: list, x: np.ndarray, y: np.ndarray) -> None:
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # what is laid out now stays where the names were placed for it
+    state = np.random.get_state()  # adjust_text draws from numpy's global generator
+    try:
+        np.random.seed(SEED)
+        adjust_text(
+            texts,
+            x=x,
+            y=y,
+            ax=fig.axes[0],
+            iter_lim=500,
+            time_lim=None,
+            expand=(1.12, 1.3),
+            force_text=(0.15, 0.3),
+            arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.7},
+        )
+    finally:
+        np.random.set_state(state)

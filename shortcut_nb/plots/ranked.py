@@ -1,0 +1,105 @@
+"""Rows in order of their effect: a point and its interval for each series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .page import PAGE_WIDTH, SMALLEST
+from .style import Look, theme
+
+PITCH = 0.3
+APART = 0.26
+
+
+def ranked_plot(
+    table: pd.DataFrame,
+    style: Mapping[str, Look],
+    *,
+    label: str = "name",
+    by: str = "group",
+    panel: str | None = None,
+    xlabel: str = "",
+    reference: float | None = 0.0,
+    together: bool = True,
+) -> Figure:
+    """Points with intervals at page width, a row per name, in the order of the table.
+
+    Args:
+        table: columns ``label``, ``by``, ``mean``, ``low``, ``high`` and ``panel``.
+        style: the look of each value of ``by``, in the order of the legend.
+        panel: column of panels side by side that share their rows; None draws one.
+        reference: where a vertical line stands; None draws none.
+        together: the series of a name are joined by a thin line and drawn on one row; False draws
+            them one under the other.
+
+    Raises:
+        KeyError: a column that is not there. ValueError: nothing to draw.
+    """
+    wanted = [label, by, "mean", "low", "high", *([panel] if panel else [])]
+    missing = [column for column in wanted if column not in table]
+    if missing:
+        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    shown = table.dropna(subset=["mean"])
+    if shown.empty:
+        raise ValueError("expected rows to draw, got none")
+    names = list(dict.fromkeys(shown[label]))
+    panels = list(dict.fromkeys(shown[panel])) if panel else [None]
+    with theme():
+        fig = Figure((PAGE_WIDTH, 1.3 + PITCH * len(names)), layout="constrained")
+        axes = fig.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
+        for ax, here in zip(axes, panels, strict=True):
+            part = shown if here is None else shown[shown[panel] == here]
+            _rows(ax, part, names, style, label, by, together)
+            if reference is not None:
+                ax.axvline(reference, color="0.35", linewidth=1, zorder=1)
+            ax.set_title(here or "", fontsize=SMALLEST + 1)
+            ax.tick_params(labelsize=SMALLEST)
+        axes[0].set_yticks(range(len(names)), names, fontsize=SMALLEST)
+        axes[0].set_ylim(len(names) - 0.4, -0.6)
+        fig.supxlabel(xlabel, fontsize=SMALLEST + 1)
+        _legend(fig, axes)
+    return fig
+
+
+def _rows(
+    ax: Axes,
+    part: pd.DataFrame,
+    names: list[str],
+    style: Mapping[str, Look],
+    label: str,
+    by: str,
+    together: bool,
+) -> None:
+    groups = [group for group in style if group in set(part[by])]
+    for i, group in enumerate(groups):
+        look, own = style[group], part[part[by] == group]
+        shift = 0.0 if together else APART * (i - (len(groups) - 1) / 2)
+        y = [names.index(name) + shift for name in own[label]]
+        ax.hlines(y, own["low"], own["high"], color=look.color, linewidth=2, alpha=0.55, zorder=2)
+        ax.scatter(own["mean"], y, c=look.color, marker=look.marker, s=52, label=group, zorder=3,
+                   edgecolors="white", linewidths=0.6)  # fmt: skip
+    if together and len(groups) > 1:
+        for name, own in part.groupby(label, sort=False):
+            ends = [own["mean"].min(), own["mean"].max()]
+            ax.plot(ends, [names.index(name)] * 2, color="0.75", linewidth=1, zorder=1)
+    ax.grid(axis="y", visible=False)
+
+
+def _legend(fig: Figure, axes: list[Axes]) -> None:
+    named = {
+        name: handle
+        for ax in axes
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    if len(named) > 1:
+        fig.legend(
+            named.values(),
+            named,
+            loc="outside upper center",
+            ncols=len(named),
+            fontsize=SMALLEST,
+        )
