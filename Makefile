@@ -1,6 +1,6 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast oldest lint notebooks figures lab bench results pretrain pretrain-gpu badges clean
+.PHONY: help demo test fast oldest lint notebooks figures docs lab bench results pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -16,7 +16,8 @@ help:
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run every notebook, in order, and keep outputs and figures in the repository"
-	@echo "make figures    draw every figure again (the same run)"
+	@echo "make figures    draw the figures of the pages from the results; nothing is measured"
+	@echo "make docs       build the site of README, pages, notebooks and docstrings; no network"
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"
 	@echo "make results    measure every question and the paper's matrix; resumes (days on two cores)"
@@ -27,7 +28,7 @@ help:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	@touch $@
 
 demo: $(STAMP)
@@ -55,8 +56,14 @@ $(OLDEST)/.installed: pyproject.toml
 oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest -m "not slow"
 
-notebooks figures: $(STAMP)
+notebooks: $(STAMP)
 	$(BIN)/shortcut-nb run all --in-place
+
+figures: $(STAMP)
+	$(BIN)/python -m shortcut_nb.experiments.figures
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict --clean
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
@@ -83,5 +90,5 @@ badges: $(STAMP)
 	$(BIN)/python -m shortcut_nb.colab $(REPO)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
+	rm -rf $(VENV) $(OLDEST) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The tables of docs/results.md are what the shipped files say."""
+"""Tables and findings of the pages are what the shipped files say."""
 
 import re
 
@@ -10,14 +10,17 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.results import write_result
 
 
-def test_the_page_is_up_to_date():
-    page = results.PAGE.read_text("utf-8")
-    fresh = results.filled(page)
-    assert fresh == page, "run python -m shortcut_nb.experiments.results"
+@pytest.mark.parametrize("page", results.PAGES, ids=lambda page: page.name)
+def test_the_pages_are_up_to_date(page):
+    text = page.read_text("utf-8")
+    fresh = results.filled(text, results.PAGES[page])
+    assert fresh == text, "run python -m shortcut_nb.experiments.results"
 
 
 def test_every_table_has_rows_of_one_width():
     for name, table in results.TABLES.items():
+        if name == "changes":
+            continue  # a sentence, until something is measured anew
         lines = table().split("\n")
         assert len(lines) > 3, name
         assert len({line.count(" | ") for line in lines}) == 1, name

@@ -25,17 +25,51 @@ FOLDER = PACKAGE.parent / "figures"
 FALL = "fall of quality (0 to 1)"
 GROUPS = {ATTACK: looks(["protected"])["protected"], CONTROL: looks([CONTROL])[CONTROL]}
 
+ALT = {
+    "results_protection": (
+        "Fall of the quality of samples after training on pictures of each attack, the most "
+        "harmful on top, with intervals over people; two kinds of random noise beside them."
+    ),
+    "results_visibility": (
+        "Fall of quality against PSNR for every attack and both noises: each point is named, and "
+        "those on the left changed the pictures most."
+    ),
+    "results_mismatch": (
+        "Fall of quality against the shift in CLIP space for every attack and both noises: each "
+        "point is named, and those on the right moved CLIP furthest."
+    ),
+    "results_shortcut": (
+        "Rise of texture in samples of the identifier V* and of its class after each attack, the "
+        "largest on top, with intervals over people; a line joins the two of an attack."
+    ),
+    "results_purification": (
+        "Quality that is missing after each purifier under four attacks, the best purifier on top, "
+        "with intervals over people; zero is as good as after training on clean pictures."
+    ),
+    "results_decoupling": (
+        "Quality of samples after training on clean and on protected pictures, for DreamBooth and "
+        "CDL with the text encoder trained, and for each piece of CDL with it frozen."
+    ),
+    "results_budgets": (
+        "Quality of samples against the budget, for no defence, the purifier, and the purifier "
+        "with CDL and its words held; attackers who know nothing and everything side by side."
+    ),
+    "results_story": (
+        "Quality of samples after training on clean, noisy, protected and purified pictures, with "
+        "and without contrastive decoupling, at each budget, with intervals over people."
+    ),
+}
+"""What each figure shows, for those who cannot see it; not what it says, which may change."""
+
 
 def protection() -> Chart:
     """How much each attack harms, beside random noise."""
     table = numbers.attacks()
     table = table.assign(mean=table["fall"])
-    figure = ranked_plot(table, GROUPS, xlabel=f"{FALL} of what a model learns, 16/255")
-    alt = (
-        "Fall of the quality of samples after training on pictures of each attack, the most "
-        "harmful on top, with intervals over people; random noise lies near zero."
+    figure = ranked_plot(table, GROUPS, xlabel=f"{FALL} of what a model learns")
+    return Chart(
+        "results_protection", "What each attack takes", figure, table, ALT["results_protection"]
     )
-    return Chart("results_protection", "What each attack takes", figure, table, alt)
 
 
 def visibility() -> Chart:
@@ -49,11 +83,13 @@ def visibility() -> Chart:
         xlabel="PSNR to the clean photo (dB): left is plainer to see",
         ylabel=FALL,
     )
-    alt = (
-        "Fall of quality against PSNR for every attack and both noises, all named: strong attacks "
-        "change pictures as much as random signs of the same size do, weak ones less."
+    return Chart(
+        "results_visibility",
+        "Strength against visibility",
+        figure,
+        table,
+        ALT["results_visibility"],
     )
-    return Chart("results_visibility", "Strength against visibility", figure, table, alt)
 
 
 def mismatch() -> Chart:
@@ -67,11 +103,7 @@ def mismatch() -> Chart:
         xlabel="how far CLIP's reading moves from the person towards noise",
         ylabel=FALL,
     )
-    alt = (
-        "Fall of quality against the shift in CLIP space for every attack and both noises, all "
-        "named: the attack that moves CLIP furthest, clip-shift, harms hardly."
-    )
-    return Chart("results_mismatch", "Shift against harm", figure, table, alt)
+    return Chart("results_mismatch", "Shift against harm", figure, table, ALT["results_mismatch"])
 
 
 def shortcut() -> Chart:
@@ -80,11 +112,9 @@ def shortcut() -> Chart:
     table = table[table["group"].isin(["V*", "class"])]
     style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
     figure = ranked_plot(table, style, xlabel="rise of texture in samples (grey levels)")
-    alt = (
-        "Rise of texture in samples of the identifier V* and of its class after each attack, the "
-        "largest on top, with intervals over people; V* rises more under most attacks."
+    return Chart(
+        "results_shortcut", "The identifier and its class", figure, table, ALT["results_shortcut"]
     )
-    return Chart("results_shortcut", "The identifier and its class", figure, table, alt)
 
 
 def purification() -> Chart:
@@ -94,11 +124,13 @@ def purification() -> Chart:
     style = {"purifier": looks(["purified"])["purified"]}
     xlabel = "quality against training on clean photos (0: nothing missing)"
     figure = ranked_plot(table, style, panel="attack", xlabel=xlabel)
-    alt = (
-        "Quality that is missing after each purifier under four attacks, the best purifier on top, "
-        "with intervals over people; zero is as good as after training on clean pictures."
+    return Chart(
+        "results_purification",
+        "What purifiers give back",
+        figure,
+        table,
+        ALT["results_purification"],
     )
-    return Chart("results_purification", "What purifiers give back", figure, table, alt)
 
 
 def decoupling() -> Chart:
@@ -107,11 +139,9 @@ def decoupling() -> Chart:
     names = {"clean photos": "clean", "protected photos": "protected"}
     style = {group: looks([name])[name] for group, name in names.items()}
     figure = ranked_plot(table, style, xlabel=QUALITY, reference=None)
-    alt = (
-        "Quality of samples after training on clean and on protected pictures, for DreamBooth and "
-        "CDL with the text encoder trained, and for each piece of CDL with it frozen."
+    return Chart(
+        "results_decoupling", "CDL piece by piece", figure, table, ALT["results_decoupling"]
     )
-    return Chart("results_decoupling", "CDL piece by piece", figure, table, alt)
 
 
 def budgets() -> Chart:
@@ -130,11 +160,9 @@ def budgets() -> Chart:
     handles, texts = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
     legend.remove()
     figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
-    alt = (
-        "Quality of samples against the budget, for no defence, the purifier, and the purifier "
-        "with CDL and its words held; attackers who know nothing and everything side by side."
+    return Chart(
+        "results_budgets", "Budgets at which defences break", figure, table, ALT["results_budgets"]
     )
-    return Chart("results_budgets", "Budgets at which defences break", figure, table, alt)
 
 
 def story() -> Chart:
@@ -143,11 +171,7 @@ def story() -> Chart:
     table = table.assign(group="samples", panel=table["eps"])
     style = {"samples": looks(["clean"])["clean"]}
     figure = ranked_plot(table, style, panel="panel", xlabel=QUALITY, reference=None)
-    alt = (
-        "Quality of samples after training on clean, noisy, protected and purified pictures, with "
-        "and without contrastive decoupling, at each budget, with intervals over people."
-    )
-    return Chart("results_story", "The argument in one figure", figure, table, alt)
+    return Chart("results_story", "The argument in one figure", figure, table, ALT["results_story"])
 
 
 FIGURES: dict[str, Callable[[], Chart]] = {

@@ -1,4 +1,4 @@
-"""The shipped numbers behind the figures and findings of the pages, a tidy table for each question."""
+"""The shipped numbers behind the figures and findings of the pages, a table a question."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def attacks() -> pd.DataFrame:
     Returns:
         ``name``, ``group`` (attack or random noise), ``quality`` and ``clean`` (mean quality of V*
         samples after it and after clean training), ``fall`` of quality with ``low`` and ``high``,
-        ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
+        ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``; ``alike_high``, the upper
+        end of the change of the identity match.
     """
     frame = pd.DataFrame(shipped("strength")["attacks"])
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
@@ -49,6 +50,7 @@ def attacks() -> pd.DataFrame:
             "psnr": frame["psnr"],
             "shift": frame["shift_projection"],
             "beats_noise": frame["beats_noise"],
+            "alike_high": frame["ims_missing_high"],
         }
     )
     return found.sort_values("fall", ascending=False, ignore_index=True)

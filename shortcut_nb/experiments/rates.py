@@ -67,7 +67,10 @@ def charts(one: Measurement) -> list[Chart]:
     from ..plots.ranked import ranked_plot
     from ..plots.style import looks
 
-    style = {"V* samples": looks(["protected"])["protected"], "class samples": looks(["prior"])["prior"]}
+    style = {
+        "V* samples": looks(["protected"])["protected"],
+        "class samples": looks(["prior"])["prior"],
+    }
     sheets = {"instance": "V* samples", "class": "class samples"}
     found = []
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:

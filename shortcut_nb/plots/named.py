@@ -13,6 +13,7 @@ from .page import PAGE_WIDTH, SMALLEST
 from .style import Look, theme
 
 SEED = 0
+RADIUS = 5.0  # points, of a marker
 
 
 def named_scatter(
@@ -51,11 +52,17 @@ def named_scatter(
         ax = fig.subplots()
         ax.axhline(0, color="0.6", linewidth=1, zorder=0)
         for group, look in style.items():
-            part = shown[shown[by] == group]
-            if len(part):
-                points = part[[x, y]].to_numpy().T
-                ax.scatter(*points, c=look.color, marker=look.marker, s=60, label=group, zorder=3,
-                           edgecolors="white", linewidths=0.6)  # fmt: skip
+            points = shown.loc[shown[by] == group, [x, y]].to_numpy().T
+            ax.scatter(
+                *points,
+                c=look.color,
+                marker=look.marker,
+                s=60,
+                label=group,
+                zorder=3,
+                edgecolors="white",
+                linewidths=0.6,
+            )
         ax.margins(0.1)
         ax.set(xlabel=xlabel or x, ylabel=ylabel or y)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style))
@@ -69,6 +76,7 @@ def named_scatter(
 
 def _part(fig: Figure, texts: list, x: np.ndarray, y: np.ndarray) -> None:
     fig.draw_without_rendering()
+    x, y = _rims(fig, x, y)
     fig.set_layout_engine("none")  # what is laid out now stays where the names were placed for it
     state = np.random.get_state()  # adjust_text draws from numpy's global generator
     try:
@@ -86,3 +94,14 @@ def _part(fig: Figure, texts: list, x: np.ndarray, y: np.ndarray) -> None:
         )
     finally:
         np.random.set_state(state)
+
+
+def _rims(fig: Figure, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every point and four on the rim of its marker, in the numbers of the axes."""
+    across = fig.axes[0].transData
+    middle = across.transform(np.column_stack([x, y]))
+    reach = RADIUS * fig.dpi / 72
+    steps = reach * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+    rim = (middle[:, None, :] + steps).reshape(-1, 2)
+    rim_x, rim_y = across.inverted().transform(rim).T
+    return rim_x, rim_y

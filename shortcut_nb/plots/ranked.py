@@ -80,8 +80,17 @@ def _rows(
         shift = 0.0 if together else APART * (i - (len(groups) - 1) / 2)
         y = [names.index(name) + shift for name in own[label]]
         ax.hlines(y, own["low"], own["high"], color=look.color, linewidth=2, alpha=0.55, zorder=2)
-        ax.scatter(own["mean"], y, c=look.color, marker=look.marker, s=52, label=group, zorder=3,
-                   edgecolors="white", linewidths=0.6)  # fmt: skip
+        ax.scatter(
+            own["mean"],
+            y,
+            c=look.color,
+            marker=look.marker,
+            s=52,
+            label=group,
+            zorder=3,
+            edgecolors="white",
+            linewidths=0.6,
+        )
     if together and len(groups) > 1:
         for name, own in part.groupby(label, sort=False):
             ends = [own["mean"].min(), own["mean"].max()]

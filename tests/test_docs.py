@@ -1,0 +1,140 @@
+"""README and site: links lead somewhere, examples run, the site builds and needs no network."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+
+
+def anchors(page):
+    """Anchors of headings as code hosts and MkDocs make them."""
+    text = FENCE.sub("", page.read_text("utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files_and_headings(page):
+    for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.parent / target).resolve() if target else page
+        assert path.is_file(), f"{page.name} links to {link}"
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"{page.name} links to {link}"
+
+
+def examples():
+    code = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+    return [text for language, text in code if language == "python"]
+
+
+@pytest.mark.slow
+def test_the_ten_lines_of_the_readme_run(tmp_path, monkeypatch):
+    """As they stand, but for shorter work: fewer rounds, steps and samples."""
+    (example,) = examples()
+    assert len(example.strip().splitlines()) <= 10
+    short = example.replace('eps="16/255")', 'eps="16/255", rounds=1, class_images=4)')
+    short = short.replace('prompts="cdl")', 'prompts="cdl", steps=2, class_images=4)')
+    short = short.replace("n=16", "n=2")
+    assert len(set(short.splitlines()) - set(example.splitlines())) == 3
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(short, "README.md", "exec"), names)
+    assert len(names["report"]) == 2 and names["x_pure"].shape == names["x_adv"].shape
+    assert any((tmp_path / "learned").rglob("*.safetensors"))
+
+
+def test_commands_of_the_pages_exist():
+    from typer.main import get_command
+
+    from shortcut_nb.cli import app
+
+    known = set(get_command(app).commands)
+    for page in PAGES:
+        for language, text in FENCE.findall(page.read_text("utf-8")):
+            if language == "bash":
+                used = set(re.findall(r"^shortcut-nb ([\w-]+)", text, re.MULTILINE))
+                assert used <= known, (page.name, used - known)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    goals = re.findall(r"^make ([\w-]+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert goals and all(re.search(rf"^{goal}:", makefile, re.MULTILINE) for goal in goals)
+
+
+class Page(HTMLParser):
+    """What a page of the site links to, loads, and names."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loads, self.names = [], [], set()
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.names |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag in LOADS and given.get(LOADS[tag]) and given.get("rel") != "canonical":
+            self.loads.append(given[LOADS[tag]])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built in strict mode: a warning is an error."""
+    pytest.importorskip("mkdocs", reason="pip install 'shortcut-nb[docs]'")
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
+    surroundings = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=surroundings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.mark.slow
+def test_the_site_has_every_page(site):
+    for name in ("index", "argument", "how_to", "results", "regime", "consent", "api/index"):
+        assert (site / f"{name}.html").is_file(), name
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        page = (site / "notebooks" / f"{notebook.stem}.html").read_text("utf-8")
+        assert page.count("<img") >= 1, notebook.stem
+    assert "class Lab" in (site / "api" / "index.html").read_text("utf-8") or "Lab" in (
+        site / "api" / "index.html"
+    ).read_text("utf-8")
+    assert "<math" in (site / "argument.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_every_internal_link_of_the_site_resolves(site):
+    pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    assert len(pages) > 20
+    for path, page in pages.items():
+        for link in page.links + page.loads:
+            parts = urlsplit(link)
+            if parts.scheme in ("http", "https", "mailto", "data", "javascript"):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {link}"
+            if parts.fragment and target in pages and not parts.fragment.startswith("__"):
+                names = pages[target].names
+                assert unquote(parts.fragment) in names, f"{path.name}: {link}"
+
+
+@pytest.mark.slow
+def test_the_site_loads_nothing_from_elsewhere(site):
+    for path in site.rglob("*.html"):
+        outside = [load for load in Page(path).loads if urlsplit(load).scheme in ("http", "https")]
+        assert not outside, f"{path.name} loads {outside}"
+    for path in site.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?https?:", path.read_text("utf-8")), path.name

@@ -1,0 +1,149 @@
+"""Findings and figures of the pages follow the shipped results, whatever those say."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from shortcut_nb.experiments import changes, figures, findings, numbers, rates
+from shortcut_nb.plots.named import named_scatter
+from shortcut_nb.plots.page import points_on_page
+from shortcut_nb.plots.ranked import ranked_plot
+from shortcut_nb.plots.style import LOOKS
+
+STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
+LEGIBLE = 9.0  # points, 800 pixels wide
+
+
+@pytest.fixture
+def attacks(monkeypatch):
+    """The table of attacks, to be changed; findings then read the changed one."""
+    table = numbers.attacks()
+    monkeypatch.setattr(numbers, "attacks", lambda: table.copy())
+    return table
+
+
+def test_six_findings_each_with_one_number_and_one_picture():
+    found = findings.findings()
+    assert len(found) == 6
+    assert len({each.figure for each in found}) == 6
+    assert {each.figure for each in found} <= set(figures.FIGURES)
+    for each in found:
+        assert re.search(r"\d", each.number) and each.verdict in findings.SAYS
+        assert "nan" not in each.text + each.number and "None" not in each.text
+        words = r"interval|bootstrap|significan|p-value|correlat|95 %"
+        assert not re.search(words, each.text), "no statistics on the first page"
+
+
+def test_a_finding_says_what_the_numbers_say(attacks):
+    assert findings.protection().verdict == "yes"
+    row = attacks["name"] == findings.MAIN
+    attacks.loc[row, ["quality", "fall", "low", "beats_noise"]] = [0.885, 0.005, -0.02, False]
+    changed = findings.protection()
+    assert changed.verdict == "open" and "0.88" in changed.number
+    assert "not shown" in changed.title
+
+
+def test_the_shift_is_blamed_only_when_it_harms(attacks):
+    assert findings.mismatch().verdict == "no"
+    attacks.loc[attacks["name"] == findings.SHIFTER, "beats_noise"] = True
+    attacks.loc[attacks["group"] == numbers.CONTROL, "shift"] = 0.0
+    assert findings.mismatch().verdict == "yes"
+    assert "more than noise does" in findings.mismatch().text
+
+
+def test_a_gap_on_either_side_of_zero_changes_the_finding(monkeypatch):
+    table = numbers.harms_by_word()
+    row = (table["name"] == findings.MAIN) & (table["group"] == "V* − class")
+    for low, high, verdict in ((0.1, 0.5, "yes"), (-0.1, 0.5, "open"), (-0.5, -0.1, "no")):
+        other = table.copy()
+        other.loc[row, ["low", "high"]] = [low, high]
+        monkeypatch.setattr(numbers, "harms_by_word", lambda other=other: other)
+        assert findings.shortcut().verdict == verdict
+
+
+def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, attacks):
+    monkeypatch.setattr(changes, "FOLDER", tmp_path)
+    changes.keep()
+    assert changes.rows() == []
+    attacks.loc[attacks["name"] == findings.MAIN, "quality"] = 0.25
+    (row,) = changes.rows()
+    assert row[0] == "protection" and "0.53" in row[1] and "0.25" in row[2]
+    assert row[3] == changes.UNEXPLAINED
+    monkeypatch.setitem(changes.WHY, "protection", "a test")
+    assert changes.rows()[0][3] == "a test"
+
+
+def test_ratios_of_rates_are_the_papers():
+    assert rates.ratio(5e-7, 1000, 1e-4) == pytest.approx(5)
+    header, rows = rates.rates()
+    assert {len(row) for row in rows} == {len(header)}
+    by_name = {row[0]: row for row in rows}
+    assert by_name["the paper"][3] == by_name["candidate: rule, 120 steps"][3] == "5"
+
+
+def texts(figure):
+    figure.draw_without_rendering()
+    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for ax in figure.axes:
+        found += [*ax.texts, ax.title, ax.xaxis.label, ax.yaxis.label]
+        found += [*ax.get_xticklabels(), *ax.get_yticklabels()]
+        found += ax.get_legend().get_texts() if ax.get_legend() else []
+    return [text for text in found if text.get_visible() and text.get_text()]
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_figures_of_the_pages_are_legible_at_page_width(name):
+    chart = figures.FIGURES[name]()
+    assert chart.name == name and len(chart.data)
+    width = chart.figure.get_size_inches()[0]
+    sizes = {
+        text.get_text(): points_on_page(text.get_fontsize(), width) for text in texts(chart.figure)
+    }
+    assert sizes and min(sizes.values()) >= LEGIBLE, sizes
+
+
+def test_the_shipped_figures_show_the_shipped_numbers():
+    for name, make in figures.FIGURES.items():
+        data = make().data.reset_index(drop=True)
+        kept = pd.read_csv(figures.FOLDER / f"{name}.csv")
+        assert list(kept.columns) == list(data.columns), f"run make figures ({name})"
+        column = "mean" if "mean" in data else "fall"
+        assert kept[column].to_list() == pytest.approx(data[column].to_list(), rel=1e-4), name
+        alt = json.loads((figures.FOLDER / f"{name}.json").read_text())["alt"]
+        assert alt == make().alt, name
+
+
+def crowd():
+    rows = [
+        {"name": f"point {i}", "group": "attack" if i % 2 else "noise", "x": x, "y": y}
+        for i, (x, y) in enumerate([(0, 0), (0.01, 0.01), (0.02, 0), (0.01, -0.01), (1, 1), (2, 0)])
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_every_point_has_its_name_and_no_name_covers_another():
+    figure = named_scatter(crowd(), "x", "y", STYLE)
+    (ax,) = figure.axes
+    named = [text for text in ax.texts if text.get_text().startswith("point")]
+    assert sorted(text.get_text() for text in named) == [f"point {i}" for i in range(6)]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in named]
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[:i]), named[i].get_text()
+    again = named_scatter(crowd(), "x", "y", STYLE).axes[0].texts
+    assert [t.get_position() for t in again] == [t.get_position() for t in ax.texts]
+    with pytest.raises(KeyError, match="nothing"):
+        named_scatter(crowd(), "nothing", "y", STYLE)
+
+
+def test_rows_stand_in_the_order_of_the_table():
+    table = pd.DataFrame({"name": ["b", "a"], "group": "attack", "mean": [2.0, 1.0]})
+    table = table.assign(low=table["mean"] - 1, high=table["mean"] + 1)
+    (ax,) = ranked_plot(table, STYLE).axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a"]
+    with pytest.raises(KeyError, match="low"):
+        ranked_plot(table.drop(columns="low"), STYLE)
+    with pytest.raises(ValueError, match="rows to draw"):
+        ranked_plot(table.iloc[:0], STYLE)
