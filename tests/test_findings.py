@@ -9,8 +9,8 @@ import pytest
 from shortcut_nb.experiments import changes, figures, findings, numbers, rates
 from shortcut_nb.plots.named import named_scatter
 from shortcut_nb.plots.page import points_on_page
+from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.ranked import ranked_plot
-from shortcut_nb.plots.style import LOOKS
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
 LEGIBLE = 9.0  # points, 800 pixels wide

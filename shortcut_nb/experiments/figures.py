@@ -14,16 +14,16 @@ import typer
 
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
+from ..plots.palette import FAMILIES, looks
 from ..plots.ranked import ranked_plot
-from ..plots.style import looks
 from ..weights import PACKAGE
 from . import numbers
 from .charts import Chart
-from .numbers import ATTACK, CONTROL, QUALITY
+from .numbers import CONTROL, QUALITY
 
 FOLDER = PACKAGE.parent / "figures"
 FALL = "fall of quality (0 to 1)"
-GROUPS = {ATTACK: looks(["protected"])["protected"], CONTROL: looks([CONTROL])[CONTROL]}
+GROUPS = {name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == CONTROL)}
 
 ALT = {
     "results_protection": (
@@ -66,7 +66,7 @@ def protection() -> Chart:
     """How much each attack harms, beside random noise."""
     table = numbers.attacks()
     table = table.assign(mean=table["fall"])
-    figure = ranked_plot(table, GROUPS, xlabel=f"{FALL} of what a model learns")
+    figure = ranked_plot(table, GROUPS, by="family", xlabel=f"{FALL} of what a model learns")
     return Chart(
         "results_protection", "What each attack takes", figure, table, ALT["results_protection"]
     )
@@ -80,6 +80,7 @@ def visibility() -> Chart:
         "psnr",
         "fall",
         GROUPS,
+        by="family",
         xlabel="PSNR to the clean photo (dB): left is plainer to see",
         ylabel=FALL,
     )
@@ -100,6 +101,7 @@ def mismatch() -> Chart:
         "shift",
         "fall",
         GROUPS,
+        by="family",
         xlabel="how far CLIP's reading moves from the person towards noise",
         ylabel=FALL,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..plots.palette import FAMILY_OF
 from .shipped import shipped
-from .strength import NOISE
+from .strength import NOISE, VARIANTS
 
 QUALITY = "quality of samples (0 to 1)"
 ATTACK, CONTROL = "attack", "random noise"
@@ -29,10 +30,10 @@ def attacks() -> pd.DataFrame:
     """One row per attack and noise, the most harmful first.
 
     Returns:
-        ``name``, ``group`` (attack or random noise), ``quality`` and ``clean`` (mean quality of V*
-        samples after it and after clean training), ``fall`` of quality with ``low`` and ``high``,
-        ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``; ``alike_high``, the upper
-        end of the change of the identity match.
+        ``name``, ``group`` (attack or random noise), ``family``; ``quality`` and ``clean``: mean
+        quality of V* samples after it and after clean training; ``fall`` of quality with ``low``
+        and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``;
+        ``alike_high``, the upper end of the change of the identity match.
     """
     frame = pd.DataFrame(shipped("strength")["attacks"])
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
@@ -42,6 +43,7 @@ def attacks() -> pd.DataFrame:
         {
             "name": frame["attack"],
             "group": group,
+            "family": [FAMILY_OF[VARIANTS.get(name, (name,))[0]] for name in frame["attack"]],
             "quality": frame["quality"],
             "clean": clean,
             "fall": -frame["quality_harm"],

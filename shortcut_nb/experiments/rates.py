@@ -64,8 +64,8 @@ def regime() -> str:
 
 def charts(one: Measurement) -> list[Chart]:
     """The class and V* after each candidate: a figure for each score that was measured."""
+    from ..plots.palette import looks
     from ..plots.ranked import ranked_plot
-    from ..plots.style import looks
 
     style = {
         "V* samples": looks(["protected"])["protected"],

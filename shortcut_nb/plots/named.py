@@ -10,7 +10,8 @@ from adjustText import adjust_text
 from matplotlib.figure import Figure
 
 from .page import PAGE_WIDTH, SMALLEST
-from .style import Look, theme
+from .palette import Look
+from .style import theme
 
 SEED = 0
 RADIUS = 5.0  # points, of a marker

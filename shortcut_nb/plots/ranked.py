@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .page import PAGE_WIDTH, SMALLEST
-from .style import Look, theme
+from .palette import Look
+from .style import theme
 
 PITCH = 0.3
 APART = 0.26
