@@ -21,6 +21,7 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(\]\()([^)\s]+)(\))|(<img[^>]*\ssrc=\")([^\"]+)(\")")
 MATH = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+ROLE = re.compile(r":(?:class|func|meth|data|attr|mod|exc):\s*<code>[~.]*")
 CODE = re.compile(r"(^```.*?^```[^\n]*$)", re.DOTALL | re.MULTILINE)
 SECTION = "Argument"
 # A page of the site to the file of the repository that it is made of.
@@ -130,7 +131,8 @@ def without_blank_lines(text: str) -> str:
 
 
 def on_page_content(text, page, config, files):  # noqa: ANN001, ANN201
-    """Formulas as MathML, which browsers draw by themselves."""
+    """Formulas as MathML, which browsers draw by themselves; names in docstrings without roles."""
+    text = ROLE.sub("<code>", text)
     return MATH.sub(lambda match: mathml(match[2], match[1] == "div"), text)
 
 
