@@ -161,7 +161,7 @@ def decoupling() -> Finding:
     plain, cdl = own.loc["DreamBooth"], own.loc["CDL"]
     held = own.loc["+ CDL's words when training"]
     control = own.loc["DreamBooth, frozen text encoder"]
-    raised, alone = held["holds"] is True, cdl["holds"] is True
+    raised, alone = held["verdict"] == "confirmed", cdl["verdict"] == "confirmed"
     text = (
         f"Contrastive decoupling (CDL) gives the noise a name while training and negates it when "
         f"drawing. With the text encoder trained, quality on protected photos goes from "
@@ -191,7 +191,7 @@ def withstanding() -> Finding:
     who, (bare, _, held) = numbers.ATTACKERS["everything"], numbers.DEFENCES.values()
     most = int(table.index.get_level_values("pixels").max())
     lost, kept = table.loc[who, bare, most], table.loc[who, held, most]
-    withstands = kept["holds"] is not True
+    withstands = kept["verdict"] != "confirmed"
     text = (
         f"An attacker who knows the whole defence and may change every pixel by {most} of 255 grey "
         f"levels{', which anyone can see,' if most >= PLAIN else ''} takes {-lost['harm']:.2f} of "
@@ -199,7 +199,7 @@ def withstanding() -> Finding:
         f"words held, {'none' if withstands else format(-kept['harm'], '.2f')}"
     )
     person = likeness.loc[who, held, most]
-    unlike = person["holds"] is True
+    unlike = person["verdict"] == "confirmed"
     text += f"; but likeness to the person falls by {-person['harm']:.2f}." if unlike else "."
     return Finding(
         "In quality, the whole defence withstands an attacker who knows it"

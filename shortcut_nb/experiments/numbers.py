@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..budget import Budget
 from ..plots.palette import FAMILY_OF
+from . import purification
+from .experiment import JOIN
+from .questions import adaptive, words
 from .shipped import shipped
 from .strength import NOISE, VARIANTS
+from .summary import summary
 
 QUALITY = "quality of samples (0 to 1)"
 ATTACK, CONTROL = "attack", "random noise"
@@ -23,6 +28,8 @@ DEFENCES = {
     "purifier": "purified",
     "both, held": "purified + CDL, words held",
 }
+# Pieces of CDL whose rise over DreamBooth is a contrast of the question.
+TELLING = {"CDL": "CDL", "+ CDL's words when training": "held CDL"}
 ATTACKERS = {"nothing": "attacker knows nothing", "everything": "attacker knows everything"}
 
 
@@ -98,8 +105,7 @@ def purifiers() -> pd.DataFrame:
         ``name, attack``, ``mean, low, high`` (quality against training on clean pictures; 0 is
         nothing missing), ``restored``, ``likeness`` (cosine of the purified pictures to the clean).
     """
-    frame = pd.DataFrame(shipped("purification")["rows"])
-    frame = frame[frame["attack"] != "none"]
+    frame = purification.table(summary("purification"))
     order = frame["purifier"].map(frame.groupby("purifier")["quality_left"].mean())
     frame = frame.assign(order=order).sort_values("order", ascending=False, kind="stable")
     found = frame[["purifier", "attack", "quality_left", "quality_left_low", "quality_left_high"]]
@@ -113,15 +119,24 @@ def pieces() -> pd.DataFrame:
 
     Returns:
         ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``,
-        ``restored`` (rise over DreamBooth with the same text encoder) and ``holds``.
+        and, of those in :data:`TELLING`, ``rise`` over DreamBooth with the same text encoder and
+        ``verdict``.
     """
-    frame = pd.DataFrame(shipped("words")["pieces"])
-    own = frame[frame["score"] == "quality"]
-    kind = own["pictures"].str.startswith("clean").map({True: "clean", False: "protected"})
-    own = own.assign(group=kind + " photos", name=own["piece"], holds=own["restored_holds"])
-    order = own["name"].map(own[kind == "protected"].set_index("name")["mean"])
-    own = own.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
-    return own[["name", "group", "mean", "low", "high", "restored", "holds"]]
+    found = summary("words")
+    wide = found.wide(["quality"]).set_index(["condition", "sheet"])
+    rows = []
+    for name, (training, sheet) in words.ROWS.items():
+        for kind in words.PICTURES:
+            own = wide.loc[(f"{training}{JOIN}{kind}", sheet)].set_axis(["mean", "low", "high"])
+            row = {"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict()
+            if name in TELLING:
+                judged = found.verdict(words.said(TELLING[name], "quality", kind))
+                row |= {"rise": judged["mean"], "verdict": judged["verdict"]}
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    order = table["name"].map(table[table["group"] != "clean photos"].set_index("name")["mean"])
+    table = table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
+    return table.drop(columns="order")
 
 
 def budgets(score: str = "quality") -> pd.DataFrame:
@@ -129,20 +144,24 @@ def budgets(score: str = "quality") -> pd.DataFrame:
 
     Returns:
         ``attacker, defence, pixels, mean, low, high``, ``harm`` (against clean pictures under the
-        same defence) and ``holds``; at 0 grey levels the clean pictures, for every attacker.
+        same defence) and its ``verdict``; at 0 grey levels the clean pictures, for each attacker.
     """
-    frame = pd.DataFrame(shipped("adaptive")["rows"])
-    own = frame[(frame["score"] == score) & frame["defence"].isin(DEFENCES)]
-    clean = own[own["knowledge"] == "clean"]
-    tried = own[own["knowledge"].isin(ATTACKERS)]
-    parts = [tried, *(clean.assign(knowledge=attacker) for attacker in ATTACKERS)]
-    rows = pd.concat(parts, ignore_index=True)
-    rows = rows.assign(
-        attacker=rows["knowledge"].map(ATTACKERS),
-        defence=rows["defence"].map(DEFENCES),
-        holds=rows["harm_holds"],
-    )
-    columns = ["attacker", "defence", "pixels", "mean", "low", "high", "harm", "holds"]
-    order = rows["attacker"].map(list(ATTACKERS.values()).index)
-    rows = rows.assign(order=order)
-    return rows.sort_values(["order", "pixels"], kind="stable", ignore_index=True)[columns]
+    found = summary("adaptive")
+    wide = found.wide([score], "instance").set_index("condition")
+    judged = found.verdicts.set_index("contrast")
+    rows = []
+    for who, attacker in ATTACKERS.items():
+        for budget in ("0/255", *adaptive.BUDGETS):
+            for key, defence in DEFENCES.items():
+                cell = adaptive.name(("clean" if budget == "0/255" else who, key, budget))
+                if cell not in wide.index:
+                    continue
+                own = wide.loc[cell, [score, f"{score}_low", f"{score}_high"]]
+                row = {"attacker": attacker, "defence": defence}
+                row |= {"pixels": Budget.parse(budget).pixels}
+                row |= own.set_axis(["mean", "low", "high"]).to_dict()
+                harm = adaptive.harm(who, key, adaptive.HARMS[score][0], budget)
+                if harm in judged.index:
+                    row |= {"harm": judged.at[harm, "mean"], "verdict": judged.at[harm, "verdict"]}
+                rows.append(row)
+    return pd.DataFrame(rows)

@@ -16,8 +16,8 @@ import pandas as pd
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from . import changes as changed
-from . import rates as ratios
 from . import purification as purifiers
+from . import rates as ratios
 from .experiment import JOIN
 from .findings import readme
 from .identifier import AXES, GAP
