@@ -100,8 +100,9 @@ def check_sets(source: str) -> None:
 
 def set_b(source: str) -> Path:
     """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
-    folder = Path(source_path(source))
-    return folder / "set_B" if (folder / "set_B").is_dir() else folder
+    from .picture_files import set_b as set_b_of
+
+    return set_b_of(Path(source_path(source)))
 
 
 def picture_folder(text: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -104,7 +105,7 @@ def has_sets(folder: Path) -> bool:
     Raises:
         MissingFile: when it has only some of them.
     """
-    have = [name for name in SETS if (folder / name).is_dir()]
+    have = [name for name in SETS if has_folder(folder, name)]
     if have and len(have) < len(SETS):
         lacking = ", ".join(name for name in SETS if name not in have)
         raise MissingFile(
@@ -112,6 +113,16 @@ def has_sets(folder: Path) -> bool:
             "one of them as a plain folder of photos."
         )
     return bool(have)
+
+
+def has_folder(folder: Path, name: str) -> bool:
+    """Whether a folder holds another; False where that may not be looked at."""
+    return os.path.isdir(folder / name)
+
+
+def set_b(folder: Path) -> Path:
+    """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
+    return folder / "set_B" if has_folder(folder, "set_B") else folder
 
 
 def list_folder(path: str | Path) -> Listing:

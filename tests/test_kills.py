@@ -23,8 +23,11 @@ from shortcut_nb.images import load_folder, save_folder
 from .tiny_profile import save_profile
 
 SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(["shortcut_nb.lab", "shortcut_nb.attacks", "shortcut_nb.personalize"])
-KILLS = 7
+SPAWN.set_forkserver_preload(
+    ["shortcut_nb.cli", "shortcut_nb.lab", "shortcut_nb.photos", "shortcut_nb.diffusion"]
+)
+KILLS = 20
+STEPS = {"protect": 30, "personalize": 70}  # checkpoints are kept every 10 and 50
 
 
 def command(words, store, log):
@@ -62,15 +65,30 @@ class Killer:
         assert process.exitcode == 0, self.log.read_text()
         return time.monotonic() - started
 
-    def killed(self, out, store, seconds):
-        """Kill at a random moment; whether it was still at work."""
+    def killed(self, out, store, moment):
+        """Kill after so many seconds; whether it was still at work."""
         process = self.start(out, store)
-        process.join(self.random.uniform(0, seconds))
+        process.join(moment)
         alive = process.is_alive()
         if alive:
             os.kill(process.pid, signal.SIGKILL)
         process.join()
         return alive
+
+    def moments(self, seconds):
+        """KILLS random moments of a run, in random order: one in each of as many equal parts."""
+        parts = self.random.sample(range(KILLS), KILLS)
+        return [(part + self.random.random()) / KILLS * seconds for part in parts]
+
+    def killed_at_work(self, out, store, moment):
+        """Kill at a moment; earlier where the run goes on from what is kept and is done by then."""
+        for _ in range(8):
+            if self.killed(out, store, moment):
+                return
+            if out and out.exists():
+                shutil.rmtree(out)
+            moment *= 0.6
+        raise AssertionError("no run was at work at its moment")
 
 
 OUT = object()
@@ -99,9 +117,9 @@ def tiny(tmp_path_factory):
 def words_for(kind, tiny):
     folder, profile = tiny
     if kind == "protect":
-        return ["protect", folder / "in", OUT, "--attack", "advdm", "-p", "steps=80",
+        return ["protect", folder / "in", OUT, "--attack", "advdm", "-p", f"steps={STEPS[kind]}",
                 "--profile", profile]  # fmt: skip
-    return ["personalize", folder / "in", OUT, "--profile", profile, "-p", "steps=150",
+    return ["personalize", folder / "in", OUT, "--profile", profile, "-p", f"steps={STEPS[kind]}",
             "-p", "class_images=4", "-p", "lr=1e-5", "--samples", "3"]  # fmt: skip
 
 
@@ -113,18 +131,17 @@ def test_kill_9_of_a_command(kind, tiny, tmp_path):
     seconds = killer.whole(tmp_path / "want", tmp_path / "store-want")
     want = pictures_of(tmp_path / "want")
     out, store, source = tmp_path / "out", tmp_path / "store", content(tiny[0] / "in")
-    kills = 0
-    for _ in range(4 * KILLS):
-        if kills == KILLS:
-            break
-        if killer.killed(out, store, seconds):
-            kills += 1
-            if out.exists():  # renamed just before: then it is all there
-                assert pictures_of(out) == want
-        assert pictures_of(out) == want if out.exists() else True
-        if out.exists():
+    for moment in killer.moments(seconds):
+        killer.killed_at_work(out, store, moment)
+        if out.exists():  # killed just after the rename: then it is all there
+            assert pictures_of(out) == want
             shutil.rmtree(out)
-    assert kills == KILLS
+    process = killer.start(out, store)  # and once where there is something to go on from
+    wait_for_checkpoint(process, store)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    shutil.rmtree(out, ignore_errors=True)
+    killer.log.write_text("")
     killer.whole(out, store)
     assert pictures_of(out) == want
     assert content(tiny[0] / "in") == source
@@ -135,22 +152,26 @@ def test_kill_9_of_a_command(kind, tiny, tmp_path):
     assert "resuming at " in killer.log.read_text()
 
 
+def wait_for_checkpoint(process, store):
+    deadline = time.monotonic() + 120
+    while not list(store.glob("checkpoints/*.pt")):
+        assert time.monotonic() < deadline and process.is_alive()
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["protect", "personalize"])
 def test_ctrl_c_of_a_command_is_one_line_and_goes_on(kind, tiny, tmp_path):
     killer = Killer(tmp_path, words_for(kind, tiny), seed=0)
     process = killer.start(tmp_path / "out", tmp_path / "store")
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "store").glob("checkpoints/*.pt")):
-        assert time.monotonic() < deadline and process.is_alive()
-        time.sleep(0.01)
+    wait_for_checkpoint(process, tmp_path / "store")
     os.kill(process.pid, signal.SIGINT)
     process.join(60)
     said = killer.log.read_text()
     assert process.exitcode == 130 and "Traceback" not in said, said
     assert "Loading weights" not in said  # the libraries own bars are quiet
     last = said.splitlines()[-1]
-    found = re.fullmatch(r"interrupted: at (\d+) of (80|150); the same .* goes on from (\d+)", last)
+    found = re.fullmatch(r"interrupted: at (\d+) of (30|70); the same .* goes on from (\d+)", last)
     assert found and 0 < int(found[3]) <= int(found[1]), last
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".shortcut-nb-*"))
     killer.log.write_text("")
@@ -175,7 +196,7 @@ def test_kill_9_between_the_model_and_its_samples(tiny, tmp_path):
     killer.log.write_text("")
     killer.whole(tmp_path / "out", tmp_path / "store")
     assert pictures_of(tmp_path / "out") == pictures_of(tmp_path / "want")
-    assert "resuming at 150" in killer.log.read_text()
+    assert "resuming at 70" in killer.log.read_text()
     assert not list(tmp_path.glob(".shortcut-nb-*"))
 
 
@@ -204,12 +225,10 @@ def test_kill_9_of_a_notebook(tmp_path):
     folder = path.parent / "own-run"
     seconds = killer.whole(None, tmp_path / "store")
     want = set(content(folder))
-    for round_ in range(KILLS):
-        if round_ == 3:
-            shutil.rmtree(folder)  # three kills of a run over an earlier one, four of a first one
-        for _ in range(4):
-            if killer.killed(None, tmp_path / "store", seconds):
-                break
+    for number, moment in enumerate(killer.moments(seconds)):
+        if number == KILLS // 2:
+            shutil.rmtree(folder)  # the others are kills of a first run
+        killer.killed_at_work(None, tmp_path / "store", moment)
         if folder.exists():
             assert set(content(folder)) == want and whole(folder)
         assert path.read_bytes() == before

@@ -1,14 +1,14 @@
 """A folder for results: checked before any work, filled whole or not at all."""
 
 import json
-import os
-import subprocess
 
 import pytest
 
 from shortcut_nb.errors import AlreadyThere, CannotWrite, UserError
 from shortcut_nb.files import write_json
 from shortcut_nb.outputs import check_file, check_output
+
+from .places import small_disk
 
 RECORD = "made.json"
 
@@ -121,16 +121,6 @@ def test_a_place_that_cannot_be_written_is_found_before_work(
     assert listing(tmp_path) == ["file"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_read_only_folder_is_named(tmp_path):
-    (tmp_path / "locked").mkdir()
-    (tmp_path / "locked").chmod(0o555)
-    if os.access(tmp_path / "locked", os.W_OK):
-        pytest.skip("the superuser may write everywhere")
-    with pytest.raises(CannotWrite, match="permission is denied"):
-        check_output(tmp_path / "locked" / "out", RECORD)
-
-
 def test_room_is_looked_for_before_work(tmp_path):
     with pytest.raises(CannotWrite, match="take at least .* MB, and the disk has"):
         check_output(tmp_path / "out", RECORD, needs=10**18)
@@ -138,22 +128,13 @@ def test_room_is_looked_for_before_work(tmp_path):
 
 def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path):
     """On a real file system of one megabyte, where the system lets us mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
+    with small_disk(tmp_path / "disk", 1024) as disk:
         fill(disk, "kept")
         for out in (disk, disk / "out"):
             output = check_output(out, RECORD, force=True)
             with pytest.raises(CannotWrite, match="the disk is full"), output.filling() as folder:
                 (folder / "kept").write_bytes(b"x" * 2**21)
         assert listing(disk) == ["kept", RECORD] and (disk / "kept").read_text() == "new kept"
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def tree(folder):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -23,6 +22,8 @@ from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments.stages import Stages
 from shortcut_nb.store import Recipe, Store, StoreError
 from shortcut_nb.store.store import MANIFEST
+
+from .places import read_only
 
 WRITER = """
 import sys, time
@@ -282,26 +283,6 @@ def test_a_store_on_a_file_is_one_line(tmp_path):
     assert done.exit_code == 0 and "0 outputs" in done.output
     assert command(store, "prune").exit_code == 0
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@contextmanager
-def read_only(folder):
-    """Without rights for a user; mounted so for the superuser, who may write everywhere."""
-    if os.getuid():
-        folders = [folder, *(p for p in folder.rglob("*") if p.is_dir())]
-        for each in folders:
-            each.chmod(0o555)
-        yield
-        for each in folders:
-            each.chmod(0o755)
-        return
-    if subprocess.run(["mount", "--bind", str(folder), str(folder)]).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_read_only_store_serves_what_it_has_and_refuses_before_the_work(store):

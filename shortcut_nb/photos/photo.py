@@ -15,7 +15,7 @@ from ..checks import SMALLEST
 from ..errors import UserError
 from ..files import expand
 from ..images import from_u8, open_rgb
-from ..picture_files import list_folder, stems_of
+from ..picture_files import list_folder, set_b, stems_of
 
 Square = tuple[int, int, int]
 
@@ -97,7 +97,7 @@ class Photos:
                 differ in their endings alone.
         """
         place = expand(folder, "the folder of photos")
-        listing = list_folder(place / "set_B" if (place / "set_B").is_dir() else place)
+        listing = list_folder(set_b(place))
         stems_of(listing.names)
         return cls(tuple(Photo.open(path) for path in listing.files), listing.remarks())
 

@@ -14,7 +14,7 @@ from ..budget import Budget
 from ..files import expand, write_json, writing
 from ..lab import Lab
 from ..outputs import check_output
-from ..picture_files import stems_of
+from ..picture_files import has_folder, stems_of
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
 from ..subjects import SETS, Subject
@@ -112,7 +112,7 @@ def subject_of(
             and C are taken as :meth:`Lab.subject` takes them: cut to central squares.
     """
     squares = photos.seen(lab.profile.resolution)
-    if not any((expand(folder, "the folder of photos") / name).is_dir() for name in SETS):
+    if not any(has_folder(expand(folder, "the folder of photos"), name) for name in SETS):
         return lab.subject(squares, class_name, identifier)
     return replace(lab.subject(folder, class_name, identifier), b=squares, files=())
 

@@ -112,7 +112,7 @@ class Store:
 
     def has(self, recipe: Recipe) -> bool:
         """Whether an output is there, without reading it."""
-        return (self.folder(recipe) / MANIFEST).is_file()
+        return os.path.isfile(self.folder(recipe) / MANIFEST)
 
     def get(self, recipe: Recipe) -> Entry | None:
         """The output of a recipe, checked; None when there is none or it is damaged (a warning)."""
@@ -324,7 +324,7 @@ class Store:
         for folder in sorted(self.root.glob(f"{stage or '*'}/*")):
             linked = folder.is_symlink() or folder.parent.is_symlink()
             own = is_key(folder.name) and folder.parent.name not in OWN
-            if own and not linked and (folder / MANIFEST).is_file():
+            if own and not linked and _may_be_entry(folder):
                 yield folder
 
     def _lock(self, key: str) -> FileLock:
@@ -407,6 +407,14 @@ def read_entry(folder: Path) -> Entry:
     if not place or not whole or key != folder.name:
         raise DamagedEntry("its manifest belongs to another recipe, place or format")
     return Entry(folder, manifest)
+
+
+def _may_be_entry(folder: Path) -> bool:
+    """Whether there is a manifest; True where that may not be looked at, for others to say so."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:
+        return True
 
 
 def _is_whole(entry: Entry) -> bool:
