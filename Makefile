@@ -72,10 +72,10 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks -s
 
 results: $(STAMP)
-	for name in story strength mismatch purification decoupling words adaptive benchmark; do \
+	for name in methods story strength mismatch purification decoupling words adaptive benchmark; do \
 	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save --force || exit 1; \
 	done
-	for name in methods shortcut identifier traces; do \
+	for name in shortcut identifier traces; do \
 	  $(BIN)/python -m shortcut_nb.experiments.$$name || exit 1; \
 	done
 

@@ -52,6 +52,7 @@ class Cell(Record):
         trainer: a name.
         prompts: "plain", "cdl" or a part of it.
         training: further parameters of the trainer.
+        pictures: how many are trained on: of set B, then of set A; None is all of set B.
         sheets: ways to sample besides those of the experiment, by name.
         looks: further measures of the pictures trained on, besides those of the experiment.
     """
@@ -65,6 +66,7 @@ class Cell(Record):
     trainer: str = "dreambooth"
     prompts: str = "plain"
     training: dict[str, Any] = Field(default_factory=dict)
+    pictures: int | None = Field(default=None, ge=1)
     sheets: dict[str, Sheet] = Field(default_factory=dict)
     looks: tuple[str, ...] = ()
 

@@ -200,11 +200,11 @@ def _check(
 def _check_save(name: str, profile: str, force: bool) -> None:
     """Whether a result of the name is there already, and in the form that this one would have."""
     from .experiments.measured import FORMAT
-    from .experiments.shipped import READ
+    from .experiments.shipped import REPLACEABLE
     from .outputs import check_file
     from .results import available, folder_of, read_result
 
-    old = name not in READ and name in available(profile)
+    old = name not in REPLACEABLE and name in available(profile)
     if old and read_result(name, profile).get("format") != FORMAT:
         raise UserError(
             f"the result {name!r} is one of `python -m shortcut_nb.experiments.{name}`, which a "

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from .analysis.clip_shift import clip_shift
 from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
+from .errors import UserError
 from .lab import Lab
 from .metrics import METRICS, psnr, ssim
 from .metrics.apart import distance_to
+from .metrics.copying import nearest, spread
 from .metrics.frame import is_available
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
@@ -33,7 +35,7 @@ from .subjects import Subject
 from .weights.sizes import trained_bytes
 
 STAGES = ("protect", "purify", "train", "sample", "probe")
-VERSIONS = {"prior": "1", "protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "1"}
+VERSIONS = {"prior": "1", "protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
 EVERY = 100  # training steps between checkpoints
 
 
@@ -202,7 +204,7 @@ class Pipeline:
                 self._last, checkpoint = None, self.store.checkpoint(recipe)
                 fitted = trainer.fit(
                     subject,
-                    self._pictures(subject, before),
+                    self._trained_on(subject, before, cell),
                     on_step=self.on_step(about),
                     checkpoint=checkpoint,
                     every=EVERY,
@@ -213,10 +215,16 @@ class Pipeline:
                 self._last = (recipe.key, fitted)
 
             inputs = {"images": self._source(subject, before)} | self._weights("diffusion")
-            recipe = self._recipe("train", self._training(subject, named, trainer), inputs)
+            params = self._training(subject, named, trainer)
+            if cell.pictures is not None:
+                inputs["more"] = self._digest(subject, "a")
+                params["pictures"] = cell.pictures
+            recipe = self._recipe("train", params, inputs)
             return Node(recipe, _those(before), write, about)
 
-        return self.remember(("train", subject, before and before.recipe.key, named), node)
+        return self.remember(
+            ("train", subject, before and before.recipe.key, named, cell.pictures), node
+        )
 
     def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
         """n samples of the fine-tuned model."""
@@ -249,17 +257,23 @@ class Pipeline:
         return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
 
     def probe(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
-        """Every registered metric of the samples; and, with a CLIP, its probability of noise."""
+        """Every registered metric of the samples, and how far they repeat what was trained on.
+
+        With a CLIP also its probability of noise.
+        """
         drawn = self.sample(subject, cell, seed, sheet, n)
         concept, noise = self.lab.profile.concepts[:2]
 
         def write(out: Payload) -> None:
             entry = self.make(drawn)
             images = entry.images("images")
-            frame = self.lab.score(images, subject)
+            trained_on = self._trained_on(subject, self.purify(subject, cell, seed), cell)
+            frame = self.lab.score(images, subject).assign(copies=nearest(images, trained_on))
             if self._has("clip"):
                 shift = clip_shift(self.lab.clip, images, concept, noise)
-                frame = frame.assign(noise=1 - shift["concept_probability"])
+                with torch.no_grad():
+                    diversity = spread(self.lab.clip.image(images))
+                frame = frame.assign(noise=1 - shift["concept_probability"], diversity=diversity)
             out.save_json("columns", frame.to_dict("list"))
             out.save_json("values", entry.json("cost"))
 
@@ -373,7 +387,7 @@ class Pipeline:
                 )
                 self._last = (node.recipe.key, fitted)
         else:
-            images = self._pictures(subject, node.needs[0] if node.needs else None)
+            images = self._trained_on(subject, node.needs[0] if node.needs else None, cell)
             fitted = trainer.fit(subject, images, on_step=self.on_step(node.about))
             self._last = (node.recipe.key, fitted)
         return self._last[1]
@@ -434,6 +448,23 @@ class Pipeline:
 
     def _pictures(self, subject: Subject, node: Node | None) -> Tensor:
         return self.make(node).images("images") if node else subject.images
+
+    def _trained_on(self, subject: Subject, node: Node | None, cell: Cell) -> Tensor:
+        """The pictures of a cell's training, as many as it asks for: set B, then set A.
+
+        Raises:
+            UserError: the subject has fewer.
+        """
+        images = self._pictures(subject, node)
+        if cell.pictures is None:
+            return images
+        every = torch.cat([images, subject.a])
+        if cell.pictures > len(every):
+            raise UserError(
+                f"{subject.name} has {len(every)} pictures in sets B and A; a training on "
+                f"{cell.pictures} was asked for: ask for fewer"
+            )
+        return every[: cell.pictures]
 
     def _seconds(self, node: Node | None) -> float:
         return self.make(node).json("cost")["seconds"] if node else 0.0

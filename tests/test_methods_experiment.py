@@ -5,94 +5,119 @@ import pandas as pd
 import pytest
 import torch
 
-from shortcut_nb.experiments import methods
-from shortcut_nb.experiments.shipped import compare, shipped, verdict
-from shortcut_nb.experiments.stages import Stages
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import methods
+from shortcut_nb.experiments.replicate import measure, verdicts
+from shortcut_nb.metrics.copying import nearest, spread
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 
-SMALL = {"steps": 2, "class_images": 4, "batch_size": 2}
+SMALL = {"class_images": 4, "batch_size": 2}
 
 
-def curves(subjects=6):
+def pictures(subjects=6):
     """Identity rises with the steps, then falls; the class follows without a prior."""
     rng, rows = np.random.default_rng(0), []
     for i in range(subjects):
-        for method, lost in (("dreambooth", 0.0), ("dreambooth, no prior", 0.2)):
-            for share, reached in ((0.0, 0.1), (1.0, 0.8), (2.0, 0.7)):
-                level = reached - lost * (share > 0)
-                for image in range(2):
-                    drift = (0.3 if "no prior" in method else 0.02) * share
-                    common = {"subject": f"s{i}", "seed": 0, "method": method, "share": share,
-                              "pictures": 4, "image": image}  # fmt: skip
-                    jitter = 0.05 * i + 0.002 * rng.normal()
-                    rows.append(common | {"ims_missing": level + jitter, "quality": level,
-                                          "copies": share / 4, "diversity": 0.1})  # fmt: skip
-                    rows.append(common | {"class_likeness": 0.1 + drift + jitter,
-                                          "class_moved": drift,
-                                          "class_quality": level})  # fmt: skip
+        for method, lost in ((methods.OWN, 0.0), (methods.BARE, 0.2)):
+            for share, reached in (("0", 0.1), ("1", 0.8), ("2", 0.7)):
+                level, jitter = reached - lost * (share != "0"), 0.05 * i + 0.002 * rng.normal()
+                drift = (0.3 if method == methods.BARE else 0.02) * float(share)
+                place = {"condition": f"{method} | {share}", "subject": f"s{i}", "image": 0}
+                own = {"ims_missing": level + jitter, "quality": level, "copies": 0.2}
+                of_class = {"ims_missing": 0.1 + drift + jitter, "quality": 0.9 - drift / 10}
+                rows.append(place | own | {"sheet": "instance", "train_seconds": 30.0})
+                rows.append(place | of_class | {"sheet": "class", "train_seconds": 30.0})
     return pd.DataFrame(rows)
 
 
-def test_tables_of_known_curves():
-    prices = [{"method": "dreambooth", "steps": 60, "seconds": 30.0, "bytes": 1000}]
-    found = methods.compared(curves(), prices).set_index("method")
-    own = found.loc["dreambooth"]
-    assert own["learned"] == pytest.approx(0.7, abs=0.01)
-    assert verdict(own["learned_holds"]) == "confirmed"
-    assert own["later"] == pytest.approx(-0.1, abs=0.01)
-    assert verdict(own["later_holds"]) == "refuted"
-    assert own["class_drift"] == pytest.approx(0.02, abs=0.01)
-    assert (own["seconds"], own["bytes"], own["n"]) == (30.0, 1000, 6)
-    assert found.loc["dreambooth, no prior", "class_drift"] == pytest.approx(0.3, abs=0.01)
-    assert (
-        pd.isna(own["ahead"])
-        and verdict(found.loc["dreambooth, no prior", "ahead_holds"]) == "refuted"
-    )
-    assert found.loc["dreambooth, no prior", "ahead"] == pytest.approx(-0.2, abs=0.01)
-    effect = methods.prior(curves()).set_index(["share", "score"])
-    assert effect.loc[(2.0, "class_moved"), "difference"] == pytest.approx(-0.56)
-    assert verdict(effect.loc[(1.0, "class_likeness"), "difference_holds"]) == "confirmed"
+@pytest.fixture(scope="module")
+def measured():
+    contrasts = tuple(methods.contrasts())
+    return Measurement.of("methods", pictures(), contrasts=contrasts)
 
 
-def test_report_writes_numbers_and_figures(tmp_path):
-    counts = curves().assign(pictures=2, share=1.0)
-    methods.report(curves(), counts, [], tmp_path)
-    content = shipped("methods", folder=tmp_path)
-    assert {row["method"] for row in content["methods"]} == {"dreambooth", "dreambooth, no prior"}
-    for name in ("curves", "pictures", "overfitting", "identity"):
-        assert (tmp_path / f"methods_{name}.png").stat().st_size > 1000
-    assert compare(methods.prior(curves(1)), content["prior"], ["share", "score"])["asserted"].any()
+def test_verdicts_of_known_curves(measured):
+    found = measured.verdicts().set_index("contrast")
+    learned = found.loc["dreambooth learns the person"]
+    assert learned["mean"] == pytest.approx(0.7, abs=0.01) and learned["role"] == "primary"
+    assert learned["verdict"] == "confirmed"
+    assert found.loc["dreambooth goes on learning", "verdict"] == "refuted"
+    assert found.loc["dreambooth keeps the class good", "verdict"] == "confirmed"
+    kept = found.loc["prior preservation keeps the class another"]
+    assert kept["mean"] == pytest.approx(-0.28, abs=0.01) and kept["verdict"] == "confirmed"
+    assert found.loc["prior preservation costs the person", "verdict"] == "refuted"
+    assert found.loc["custom-diffusion learns the person", "verdict"] == "not measured"
+
+
+def test_what_bench_kept_gives_curves_and_costs(measured, tmp_path):
+    measured.write(tmp_path)
+    doses = methods.shipped_doses(folder=tmp_path)
+    assert sorted(doses["share"].unique()) == [0, 1, 2] and doses["pictures"].isna().all()
+    at = doses.set_index(["method", "share", "score"])["mean"]
+    assert at["dreambooth", 1, "ims_missing"] == pytest.approx(0.925, abs=0.01)
+    assert at[methods.BARE, 2, "quality, class"] == pytest.approx(0.84)
+    costs = methods.costs(folder=tmp_path)
+    assert list(costs.index) == [methods.OWN, methods.BARE] and set(costs["seconds"]) == {30.0}
+
+
+def test_the_shipped_result_is_read():
+    doses = methods.shipped_doses()
+    assert set(doses["score"]) >= set(methods.TITLES)
+    assert set(doses["method"]) == set(methods.METHODS)
+    assert set(doses["pictures"].dropna()) == {1, 2, 4, 8}
+    assert methods.costs().loc["textual-inversion", "bytes"] < 10_000
+    found = verdicts("methods").judged.set_index("contrast")
+    assert found.loc["dreambooth learns the person", "verdict"] == "confirmed"
+    assert set(found.index) < {contrast.name for contrast in methods.contrasts()}
 
 
 def test_copies_and_diversity(subject):
-    same = subject.b[:1].repeat(3, 1, 1, 1)
-    assert methods.nearest(subject.b, subject.b) == pytest.approx(1.0)
-    assert (methods.nearest(subject.c, subject.b) < 0.99).all()
-    vectors = torch.nn.functional.normalize(same.flatten(1), dim=1)
-    assert methods.spread(vectors) == pytest.approx(0.0, abs=1e-5)
-    assert methods.spread(torch.eye(3)) == pytest.approx(1.0)
-    assert np.isnan(methods.spread(torch.eye(1))).all()
+    assert nearest(subject.b, subject.b) == pytest.approx(1.0)
+    assert (nearest(subject.c, subject.b) < 0.99).all()
+    assert np.isnan(nearest(subject.b[..., :8, :8], subject.b[..., :8, :8])).all()
+    same = subject.b[:1].repeat(3, 1, 1, 1).flatten(1)
+    assert spread(same) == pytest.approx(0.0, abs=1e-5)
+    assert spread(torch.eye(3)) == pytest.approx(1.0)
+    assert np.isnan(spread(torch.eye(1))).all()
 
 
-def test_a_learning_curve_of_a_real_training(lab, subject, tmp_path):
-    stages = Stages(lab, Store(tmp_path))
-    drawn = methods.learning(stages, subject, "dreambooth, no prior", n=2, shares=(0, 1), **SMALL)
-    assert set(drawn) == {(step, sheet) for step in (0, 2) for sheet in ("own", "class")}
-    frame = methods.curve_of(stages, subject, "dreambooth, no prior", 0, drawn, **SMALL)
-    assert sorted(frame["share"].unique()) == [0, 1]
-    own, cls = frame[frame["sheet"] == "own"], frame[frame["sheet"] == "class"]
-    assert own[["ims_missing", "copies", "diversity"]].notna().all(axis=None)
-    assert cls["ims_missing"].isna().all() and cls["class_likeness"].notna().all()
-    moved = cls.groupby("step")["class_moved"].mean()
-    assert moved[0] == pytest.approx(0, abs=1e-5) and moved[2] > moved[0]
+def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
+    """Without training the samples are the base model's; with one picture that alone is copied."""
+    pipeline = Pipeline(lab, Store(tmp_path))
+    whole = methods.experiment(lab.profile)
+    short = {"dreambooth, no prior | 0": 0, "dreambooth | 1 | 1": 2}
+    cells = {
+        name: whole.cells[name].model_copy(
+            update={"training": whole.cells[name].training | SMALL | {"steps": steps}}
+        )
+        for name, steps in short.items()
+    }
+    tried = whole.model_copy(update={"cells": cells})
+    found = measure(tried, pipeline, "mini:held-out/0", 0, 2)
+    assert set(found["condition"]) == set(short)
+    own = found[found["sheet"] == "instance"]
+    assert own[["copies", "diversity", "ims_missing", "quality"]].notna().all(axis=None)
+    subject = lab.subject("mini:held-out/0")
+    cell = cells["dreambooth | 1 | 1"]
+    drawn = pipeline.samples(subject, cell, 0, n=2)
+    copied = own.loc[own["condition"] == "dreambooth | 1 | 1", "copies"]
+    assert copied.to_numpy() == pytest.approx(nearest(drawn, subject.b[:1]))
+    untouched = lab.diffusion.sample(subject.class_prompt, 2, seed=0, **lab.profile.sampling)
+    bare = pipeline.samples(subject, cells["dreambooth, no prior | 0"], 0, methods.OF_CLASS, 2)
+    assert (bare - untouched).abs().max() < 1 / 255
 
 
-def test_price_is_that_of_the_whole_training(lab, subject, tmp_path):
-    stages = Stages(lab, Store(tmp_path))
-    full = methods.price(stages, subject, "textual-inversion", steps=3)
-    assert full["steps"] == lab.personalize("textual-inversion").steps
-    assert full["seconds"] == pytest.approx(full["seconds_per_step"] * full["steps"])
-    width = lab.diffusion.pipe.text_encoder.config.hidden_size
-    assert width * 4 <= full["bytes"] < width * 4 + 1000  # one row, and a header
-    with pytest.raises(ValueError, match="at least 3"):
-        methods.price(stages, subject, "textual-inversion", steps=2)
+def test_every_number_of_pictures_is_another_training(lab, tmp_path):
+    pipeline, subject = Pipeline(lab, Store(tmp_path)), lab.subject("mini:held-out/0")
+    keys = {
+        pipeline.train(
+            subject, methods.cell_of("dreambooth", lab.profile, pictures=n), 0
+        ).recipe.key
+        for n in (None, 1, 2, 8)
+    }
+    assert len(keys) == 4
+    too_many = methods.cell_of("dreambooth", lab.profile, pictures=99)
+    with pytest.raises(UserError, match="ask for fewer"):
+        pipeline.model(subject, too_many, 0)

@@ -1,108 +1,149 @@
-"""The claims: signs, intervals, verdicts, and a check that fails when a sign is wrong."""
+"""The argument's predictions: signs, verdicts, and a check that fails when a sign is wrong."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from shortcut_nb.experiments import story
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.experiment import JOIN
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.questions import story
+from shortcut_nb.experiments.replicate import measure, replicated, table, verdicts
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
-from shortcut_nb.results import write_result
+from shortcut_nb.store import Store
+
+EPS = "16/255"
 
 
-def frame(levels, prompt="instance", subjects=6):
+def frame(levels, sheet="instance", subjects=6):
     rows = []
     for i in range(subjects):
-        for condition, level in levels.items():
+        for treatment, level in levels.items():
             for image in range(3):
                 value = level + 0.01 * i + 0.001 * image
-                rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
-                             "condition": condition, "prompt": prompt, "ims_missing": value,
-                             "quality": value, "noise": 1 - value,
-                             "texture": 1 - value})  # fmt: skip
+                place = {
+                    "subject": f"s{i}",
+                    "seed": 0,
+                    "eps": EPS,
+                    "image": image,
+                    "treatment": treatment,
+                    "condition": f"{treatment}{JOIN}{EPS}",
+                    "sheet": sheet,
+                }
+                scores = {"ims_missing": value, "quality": value}
+                rows.append(place | scores | {"noise": 1 - value, "texture": 1 - value})
     return pd.DataFrame(rows)
 
 
 LEVELS = {"clean": 0.8, "random noise": 0.7, "protected": 0.2, "purified": 0.6, "cdl": 0.1}
 
 
+@pytest.fixture(scope="module")
+def experiment():
+    return story.experiment(load_profile("mini"), [EPS])
+
+
 def by_name(data):
-    return {row["claim"]: row for row in story.claims(data)}
+    found = judge(data, story.contrasts(EPS), strict=False)
+    return found.assign(name=found["contrast"].str.removesuffix(f", {EPS}")).set_index("name")
 
 
 def test_differences_and_verdicts():
     found = by_name(frame(LEVELS))
-    assert found["protection lowers identity"]["difference"] == pytest.approx(-0.6)
-    assert found["protection lowers identity"]["holds"] is True
-    assert found["purification restores quality"]["holds"] is True
-    assert found["CDL restores quality"]["holds"] is False
-    assert found["CDL restores quality"]["agreeing"] == 0.0
-    assert "both restore quality" not in found
+    assert found.loc["protection lowers identity", "mean"] == pytest.approx(-0.6)
+    assert found.loc["protection lowers identity", "verdict"] == "confirmed"
+    assert found.loc["purification restores quality", "verdict"] == "confirmed"
+    assert found.loc["CDL restores quality", "verdict"] == "refuted"
+    assert found.loc["CDL restores quality", "agreeing"] == 0.0
+    assert found.loc["both restore quality", "verdict"] == "not measured"
 
 
 def test_an_interval_around_zero_decides_nothing():
     data = frame({"clean": 0.5, "protected": 0.5})
     rng = np.random.default_rng(0)
     data["quality"] += rng.normal(0, 0.1, len(data))
-    assert by_name(data)["protection lowers quality"]["holds"] is None
+    assert by_name(data).loc["protection lowers quality", "verdict"] == "undecided"
 
 
-def test_the_negative_prompt_is_a_condition_of_its_own():
-    control = frame({"protected": 0.5}, prompt="negative")
+def test_the_negative_prompt_alone_is_a_control():
+    control = frame({"protected": 0.5}, sheet="negative")
     found = by_name(pd.concat([frame(LEVELS), control], ignore_index=True))
-    assert found["CDL beats its negative prompt alone"]["difference"] == pytest.approx(-0.4)
+    assert found.loc["CDL beats its negative prompt alone", "mean"] == pytest.approx(-0.4)
 
 
 def test_noise_follows_the_identifier():
     own = frame({"clean": 0.9, "protected": 0.3})
-    cls = frame({"clean": 0.9, "protected": 0.8}, prompt="class")
+    cls = frame({"clean": 0.9, "protected": 0.8}, sheet="class")
     found = by_name(pd.concat([own, cls], ignore_index=True))
     for score in ("noise", "texture"):
-        assert found[f"{score} follows V*, not the class"]["difference"] == pytest.approx(0.5)
+        assert found.loc[f"{score} follows V*, not the class", "mean"] == pytest.approx(0.5)
 
 
-def test_the_check_fails_on_a_wrong_sign(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    write_result("story", {"claims": story.claims(frame(LEVELS))})
-    table = story.check_claims(frame(LEVELS, subjects=1), "16/255").set_index("claim")
-    assert table.loc["CDL restores quality", "verdict"] == "refuted"
-    assert not table.loc["CDL restores quality", "asserted"]
+def kept(data, folder, experiment):
+    Measurement.of("story", data, contrasts=experiment.contrasts).write(folder)
+    return verdicts("story", folder=folder)
+
+
+def test_the_check_fails_on_a_wrong_sign(tmp_path, experiment):
+    larger = kept(frame(LEVELS), tmp_path, experiment)
+    found = replicated(frame(LEVELS, subjects=1), experiment, larger)
+    rows = found.set_index("contrast")
+    refuted = rows.loc[f"CDL restores quality, {EPS}"]
+    assert refuted["verdict"] == "refuted" and not refuted["asserted"]
+    assert rows.loc[f"protection lowers quality, {EPS}", "asserted"]
     with pytest.raises(AssertionError, match="protection lowers identity"):
-        story.check_claims(frame(LEVELS | {"protected": 0.9}, subjects=1), "16/255")
-    write_result("story", {"claims": story.claims(frame(LEVELS, subjects=2))})
-    assert not story.check_claims(frame(LEVELS | {"protected": 0.9}), "16/255")["asserted"].any()
+        replicated(frame(LEVELS | {"protected": 0.9}, subjects=1), experiment, larger)
+    few = kept(frame(LEVELS, subjects=2), tmp_path, experiment)
+    assert not replicated(frame(LEVELS | {"protected": 0.9}), experiment, few)["asserted"].any()
+    with pytest.raises(AssertionError, match="nothing to check"):
+        replicated(frame({"clean": 1.0}), experiment, larger)
 
 
-def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    people = {"subjects": ["mini:held-out/0"], "seeds": [0]}
-    write_result("story", people | {"claims": story.claims(frame(LEVELS))})
+def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(experiment):
     turned = frame(LEVELS | {"protected": 0.9}, subjects=1)
-    name = "protection lowers identity"
-    mini, photos = load_profile("mini"), "path/to/photos"
+    name, mini = f"protection lowers quality, {EPS}", load_profile("mini")
+    same = verdicts("story", mini, eps=EPS, subject="mini:held-out/7")
+    assert same.same and same.heading == "measured on mini: 6 subjects, 2 seeds"
     with pytest.raises(AssertionError, match=name):
-        story.check_claims(turned, "16/255", mini, "mini:held-out/7")
-    for profile, subject in ((load_profile("sd21"), photos), (mini, photos)):
-        table = story.check_claims(turned, "16/255", profile, subject)
-        assert table.columns.name == "measured on mini: 1 subjects, 1 seeds"
-        shown = table.set_index("claim").loc[name]
+        replicated(turned, experiment, same)
+    for profile, subject in ((load_profile("sd21"), None), (mini, "path/to/photos")):
+        larger = verdicts("story", profile, eps=EPS, subject=subject)
+        shown = replicated(turned, experiment, larger).set_index("contrast").loc[name]
         assert (shown["verdict"], shown["asserted"], shown["agrees"]) == ("confirmed", False, False)
-    other = story.check_claims(turned.assign(eps="4/255"), "4/255", mini).set_index("claim")
-    assert other.loc[name, "here"] == pytest.approx(0.9 - LEVELS["clean"])
-    assert other.loc[name, "verdict"] == "" and not other["asserted"].any()
+    other = story.experiment(mini, ["4/255"])
+    larger = verdicts("story", mini, eps="4/255", subject="mini:held-out/7")
+    found = replicated(turned.assign(eps="4/255"), other, larger)
+    assert not larger.same and not found["asserted"].any() and len(table(found, larger).rows) > 3
 
 
-def test_what_bench_kept_gives_the_claims(tmp_path):
-    pictures = frame(LEVELS).rename(columns={"prompt": "sheet", "condition": "treatment"})
-    pictures["condition"] = pictures["treatment"] + " | " + pictures["eps"]
-    Measurement.of("story", pictures).write(tmp_path)
-    content = shipped("story", folder=tmp_path)
-    assert len(content["subjects"]) == 6 and content["samples"] == 3
-    straight = by_name(frame(LEVELS))
-    for row in content["claims"]:
-        assert row["difference"] == pytest.approx(straight[row["claim"]]["difference"])
-        assert row["holds"] is straight[row["claim"]]["holds"]
-    assert len(content["claims"]) == len(straight)
+def test_the_table_marks_what_is_asserted(tmp_path, experiment):
+    larger = kept(frame(LEVELS), tmp_path, experiment)
+    found = replicated(frame(LEVELS), experiment, larger)
+    shown = table(found, larger)
+    assert len(shown.marked) == found["asserted"].sum() > 0
+    assert f"**protection lowers quality, {EPS}**" in shown.markdown()
+    assert "| CDL restores quality, 16/255 |" in shown.markdown()
+
+
+def test_the_shipped_result_is_read(experiment):
+    found = verdicts("story").judged.set_index("contrast")
+    assert set(found.index) >= {contrast.name for contrast in experiment.contrasts}
+    primary = found.loc[f"{story.PRIMARY}, {EPS}"]
+    assert primary["verdict"] == "confirmed" and primary["n"] == 6 and primary["mean"] < 0
+
+
+def test_the_question_runs(lab, tmp_path):
+    """Two treatments in miniature: samples of both prompts, and contrasts of what was drawn."""
+    small = {"steps": 1, "class_images": 4, "batch_size": 1}
+    whole = story.experiment(lab.profile, [EPS])
+    axes = whole.axes | {"treatment": {k: story.TREATMENTS[k] for k in ("clean", "random noise")}}
+    tried = whole.model_copy(update={"axes": axes, "base": {"training": small}})
+    found = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
+    assert set(found["treatment"]) == {"clean", "random noise"} and set(found["eps"]) == {EPS}
+    assert found.groupby("treatment")["sheet"].nunique().to_dict() == {
+        "clean": 2,
+        "random noise": 1,
+    }
+    judged = judge(found, tried.contrasts, strict=False)
+    assert set(judged["verdict"]) == {"not measured"}  # nothing was protected

@@ -1,14 +1,20 @@
-"""The strength table: harms, intervals, and the verdict against both noises."""
+"""The strength of attacks: harms, intervals, and the verdict against both noises."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.experiments import strength
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.report import means, paired
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.peaks import attack_memory, quick
+from shortcut_nb.experiments.questions import strength
+from shortcut_nb.experiments.replicate import measure
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.profile import load_profile
+from shortcut_nb.store import Store
+
+LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
 
 
 def frame(levels, subjects=6, spread=0.01):
@@ -17,91 +23,80 @@ def frame(levels, subjects=6, spread=0.01):
         for condition, level in levels.items():
             for image in range(4):
                 value = level + 0.05 * i + spread * rng.normal()
-                rows.append({"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image,
-                             "condition": condition, "prompt": "instance", "ims_missing": value,
-                             "quality": value, "texture": 1 - value,
-                             "attack_seconds": 900.0 if i == 0 else 60.0}
-                            | dict.fromkeys(strength.SIZES, 1.0))  # fmt: skip
+                place = {"subject": f"s{i}", "seed": 0, "eps": "16/255", "image": image}
+                scores = {"ims_missing": value, "quality": value, "texture": 1 - value}
+                rows.append(place | scores | {"condition": condition, "psnr": 20.0 + i})
     return pd.DataFrame(rows)
 
 
-LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
-
-
-def test_seconds_are_not_those_of_one_slow_run():
-    found = strength.sizes(frame(LEVELS))
-    assert set(found["attack_seconds"]) == {60.0}
-    # Of six runs the 95 % interval of the median is the lowest and the highest.
-    assert set(found["attack_seconds_low"]) == {60.0}
-    assert set(found["attack_seconds_high"]) == {900.0}
+def measured(levels=LEVELS, **how):
+    contrasts = tuple(strength.contrasts(list(levels)))
+    return Measurement.of("strength", frame(levels, **how), contrasts=contrasts)
 
 
 def test_every_attack_has_a_cell():
-    made = strength.cells("16/255")
+    mini = load_profile("mini")
+    made = strength.cells(mini)
     # Attackers who know the defence are another experiment.
     known = {name for name in ATTACKS if name.startswith("adaptive-")}
     assert set(made) == {"clean", *ATTACKS, *strength.VARIANTS} - known
-    assert not any(name.startswith("e-") for name in strength.cells("8/255", ensemble=False))
-    assert dict(made["advdm−"].settings) == {"direction": -1}
+    alone = mini.model_copy(update={"ensemble": []})
+    assert not any(name.startswith("e-") for name in strength.cells(alone))
+    assert made["advdm−"].settings == {"direction": -1}
+    assert set(strength.cells(mini, "8/255", ["aspl"])) == {"clean", "aspl"}
+    with pytest.raises(UserError, match="no attack 'asp'; the nearest are aspl"):
+        strength.cells(mini, names=["asp"])
 
 
 def test_harm_and_the_verdict_against_noise():
-    found = strength.table(strength.points(frame(LEVELS))).set_index("attack")
-    assert found.loc["aspl", "ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
-    assert (
-        found.loc["aspl", "ims_missing_low"] < -0.48 < found.loc["aspl", "ims_missing_high"] + 0.05
-    )
-    assert found.loc["aspl", "beats_noise"]
-    assert not found.loc["sds", "beats_noise"]  # weaker than one of the two
-    assert pd.isna(found.loc["noise", "beats_noise"])
-
-
-def test_differences_are_within_subjects():
-    """Subjects differ by more than conditions do: pairing must take that out."""
-    each = paired(frame(LEVELS), "quality", "aspl", "clean")
-    assert len(each) == 6 and each.std() < 0.02
-    spread = means(frame(LEVELS), ["condition", "eps"], ["quality"]).set_index("condition")
-    assert spread.loc["aspl", "high"] - spread.loc["aspl", "low"] > 0.1
-    assert len(paired(frame(LEVELS), "quality", "aspl", "nothing")) == 0
-
-
-def kept(frame, folder):
-    """What bench keeps of the frame, read as the notebooks do."""
-    pictures = frame.rename(columns={"prompt": "sheet"})
-    Measurement.of("strength", pictures).write(folder)
-    return shipped("strength", folder=folder)
-
-
-def test_what_bench_kept_gives_the_table(tmp_path):
-    some = frame(LEVELS).assign(psnr=lambda f: 20 + f["subject"].str[1:].astype(float))
-    some["memory_mib"] = some["condition"].map({"aspl": 900.0})
-    content = kept(some, tmp_path)
-    assert content["samples"] == 4 and len(content["subjects"]) == 6
-    assert content["eps"] == "16/255" and len(content["points"]) == 6 * len(LEVELS)
-    rows = pd.DataFrame(content["attacks"]).set_index("attack")
-    assert set(rows.index) == set(LEVELS)
-    assert rows.loc["aspl", "psnr_low"] < 22.5 < rows.loc["aspl", "psnr_high"]
-    read = strength.visibility(rows)
-    assert read.loc["aspl", "psnr"].startswith("22.50 [2")
-    assert read.loc["aspl", "memory_mib"] == "900" and read.loc["sds", "memory_mib"] == ""
-    assert read.loc["aspl", "attack_seconds"] == "60 [60, 900]"
-    assert strength.visibility(rows.drop(columns=["psnr_low"])).loc["aspl", "psnr"] == "22.50"
-    straight = strength.table(strength.points(some)).set_index("attack")
-    assert rows.loc["aspl", "quality_low"] == pytest.approx(
-        straight.loc["aspl", "quality_low"], abs=1e-5
+    found = strength.harms(measured()).set_index("attack")
+    assert list(found.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
+    aspl = found.loc["aspl"]
+    assert aspl["ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
+    # Subjects differ by more than attacks do: pairing takes that out.
+    assert -0.55 < aspl["quality_low"] < aspl["quality_high"] < -0.45
+    assert found.loc["aspl", "beats_noise"] is True
+    assert found.loc["sds", "beats_noise"] is False  # weaker than one of the two
+    assert pd.isna(found.loc["noise", "beats_noise"]) and pd.isna(
+        found.loc["clean", "quality_harm"]
     )
 
 
-def test_the_table_for_reading_is_sorted_and_says_intervals():
-    read = strength.harms(strength.table(strength.points(frame(LEVELS))).set_index("attack"))
-    assert list(read.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
-    assert read.loc["aspl", "quality"].startswith("-0.5") and "[-0.5" in read.loc["aspl", "quality"]
-    assert read.loc["clean", "quality"] == ""
+def test_without_noise_nothing_beats_it():
+    found = strength.harms(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
+    assert found.loc["aspl", "beats_noise"] is False
+
+
+def test_what_bench_kept_is_read(tmp_path):
+    measured().write(tmp_path)
+    pd.testing.assert_frame_equal(
+        strength.harms(strength.read(folder=tmp_path)), strength.harms(measured()), atol=1e-5
+    )
+
+
+def test_the_shipped_result_is_read():
+    found = strength.harms(strength.read()).set_index("attack")
+    assert len(found) == 22 and found["subject"].isna().all() if "subject" in found else True
+    assert found.loc["aspl", "beats_noise"] is True and found.loc["glaze", "beats_noise"] is False
+    assert found.loc["aspl", "quality_harm"] == pytest.approx(-0.36, abs=0.01)
+    assert found.loc["aspl", ["psnr", "attack_seconds", "memory_mib"]].notna().all()
+
+
+def test_the_question_runs(lab, tmp_path):
+    small = {"training": {"steps": 1, "class_images": 4, "batch_size": 1}}
+    whole = strength.experiment(lab.profile, "8/255", ["noise"])
+    cells = {name: cell.model_copy(update=small) for name, cell in whole.cells.items()}
+    tried = whole.model_copy(update={"cells": cells})
+    found = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
+    noise = found[found["condition"] == "noise"]
+    assert set(noise["linf"].round()) == {8} and set(found["sheet"]) == {"instance", "class"}
+    about = Measurement.of("strength", found, contrasts=tried.contrasts)
+    assert strength.harms(about).set_index("attack").loc["noise", "quality_harm"] is not None
 
 
 @pytest.mark.slow
 def test_peak_memory_is_measured_in_a_process_of_its_own():
-    assert strength.quick("noise") == {} and strength.quick("aspl")["rounds"] == 1
-    assert 200 < strength.memory_of("advdm") < 8000  # MiB
+    assert quick("noise") == {} and quick("aspl")["rounds"] == 1
+    assert 200 < attack_memory("advdm") < 8000  # MiB
     with pytest.raises(RuntimeError, match="steps"):
-        strength.memory_of("advdm", settings={"steps": -1})
+        attack_memory("advdm", settings={"steps": -1})

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from statistics import median
 
+from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
 from ..profile import load_profile
-from . import purification, strength
+from . import purification
+from .memory import peak_memory
+
+# Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
+# it keeps weights of two surrogates instead of all stages of its pool.
+SHORT = {
+    "steps": 2,
+    "rounds": 1,
+    "pool_steps": 2,
+    "interval": 1,
+    "trials": 1,
+    "surrogate_steps": 1,
+    "inner_steps": 1,
+    "class_images": 4,
+}
 
 
 def peaks(
@@ -26,7 +42,7 @@ def peaks(
         if kind == "purifier":
             each = [purification.memory_of(what, profile) for _ in range(runs)]
         else:
-            each = [strength.memory_of(what, profile, eps, dict(settings)) for _ in range(runs)]
+            each = [attack_memory(what, profile, eps, dict(settings)) for _ in range(runs)]
         taken[kind, what, eps, settings] = median(each)
         if on_done:
             on_done(number + 1, len(distinct))
@@ -40,3 +56,17 @@ def _work(cell: Cell, profile: str) -> tuple[str, str, str, tuple] | None:
     if cell.attack == NONE:
         return None
     return "attack", cell.attack, cell.eps, tuple(sorted(cell.settings.items()))
+
+
+def quick(attack: str) -> dict[str, int]:
+    """The settings of :data:`SHORT` that an attack has."""
+    named = {field.name for field in fields(ATTACKS[attack])}
+    return {name: value for name, value in SHORT.items() if name in named}
+
+
+def attack_memory(
+    attack: str, profile: str = "mini", eps: str = "16/255", settings: dict | None = None
+) -> float:
+    """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
+    given = quick(attack) | (settings or {})
+    return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)

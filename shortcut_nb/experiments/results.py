@@ -22,10 +22,13 @@ from .experiment import JOIN
 from .findings import readme
 from .identifier import AXES, GAP
 from .questions import adaptive as attackers
+from .questions import methods as methods_question
+from .questions import strength as strength_question
 from .questions import words as held
+from .questions.strength import NOISE
+from .replicate import verdicts
 from .report import between
-from .shipped import shipped, verdict
-from .strength import NOISE
+from .shipped import shipped
 from .summary import summary
 
 ROOT = PACKAGE.parent
@@ -61,40 +64,58 @@ def miniature() -> str:
 
 
 def methods() -> str:
-    shown = {"ims_missing": "identity", "quality": "quality", "class_likeness": "class: identity",
-             "class_quality": "class: quality"}  # fmt: skip
-    return markdown(
-        ["method", *shown.values(), "steps", "seconds", "bytes"],
-        ([f"`{row['method']}`", *(number(row, name, ".2f") for name in shown),
-          f"{row['steps']:.0f}", f"{row['seconds']:.0f}", f"{row['bytes']:,.0f}"]
-         for row in shipped("methods")["methods"]),
-    )  # fmt: skip
+    shown = {
+        "ims_missing": "identity",
+        "quality": "quality",
+        "ims_missing, class": "class: identity",
+        "quality, class": "class: quality",
+    }
+    doses, costs = methods_question.shipped_doses(), methods_question.costs()
+    usual = doses[(doses["share"] == 1) & doses["pictures"].isna()]
+    specs = {name: ",.0f" for name in costs}
+    rows = []
+    for method, part in usual.groupby("method", sort=False):
+        own = {row["score"]: row for row in part.to_dict("records")}
+        scores = (number(own[name], "mean", ".2f", "") for name in shown)
+        prices = (f"{costs.loc[method, name]:{spec}}" for name, spec in specs.items())
+        rows.append([f"`{method}`", *scores, *prices])
+    return markdown(["method", *shown.values(), *specs], rows)
 
 
 def story() -> str:
-    frame = pd.DataFrame(shipped("story")["claims"])
+    frame = verdicts("story").judged
+    split = frame["contrast"].str.rsplit(", ", n=1)
+    frame = frame.assign(claim=split.str[0], eps=split.str[1])
     budgets = list(dict.fromkeys(frame["eps"]))
     rows = []
-    for (claim, score), part in frame.groupby(["claim", "score"], sort=False):
-        at = {row["eps"]: f"{number(row, 'difference', '+.3f', '')} {SAYS[verdict(row['holds'])]}"
-              for row in part.to_dict("records")}  # fmt: skip
-        rows.append([claim, score, *(at.get(eps, "") for eps in budgets)])
+    for (claim, metric), part in frame.groupby(["claim", "metric"], sort=False):
+        at = {
+            row["eps"]: f"{number(row, 'mean', '+.3f', '')} {SAYS[row['verdict']]}"
+            for row in part.to_dict("records")
+        }
+        rows.append([claim, metric, *(at.get(eps, "") for eps in budgets)])
     return markdown(["claim", "score", *budgets], rows)
 
 
 def strength() -> str:
-    rows = [row for row in shipped("strength")["attacks"] if row["attack"] != "clean"]
-    harms = {"ims_missing": "identity", "quality": "quality", "texture": "texture"}
-    return markdown(
-        ["attack", *harms.values(), "PSNR (dB)", "CLIP shift to noise", "seconds", "MiB",
-         "beats noise"],
-        ([f"`{row['attack']}`",
-          *(number(row, f"{name}_harm", ends=f"{name}_") for name in harms),
-          f"{row['psnr']:.1f}", f"{row['shift_projection']:.2f}", f"{row['attack_seconds']:.0f}",
-          f"{row.get('memory_mib', float('nan')):.0f}",
-          "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"]
-         for row in sorted(rows, key=lambda row: row["quality"])),
-    )  # fmt: skip
+    found = strength_question.harms(strength_question.read())
+    names = {"ims_missing": "identity", "quality": "quality", "texture": "texture"}
+    rows = []
+    for row in found[found["attack"] != "clean"].to_dict("records"):
+        beats = "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"
+        rows.append(
+            [
+                f"`{row['attack']}`",
+                *(number(row, f"{name}_harm", ends=f"{name}_") for name in names),
+                f"{row['psnr']:.1f}",
+                f"{row['shift_projection']:.2f}",
+                f"{row['attack_seconds']:.0f}",
+                f"{row.get('memory_mib', float('nan')):.0f}",
+                beats,
+            ]
+        )
+    costs = ["PSNR (dB)", "CLIP shift to noise", "seconds", "MiB", "beats noise"]
+    return markdown(["attack", *names.values(), *costs], rows)
 
 
 def identifier() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from .report import judge
 
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
-# Modules with ``content(measured)``.
-READ = ("story", "strength")
+# Notebooks read these in the form of the first miniature too: `bench --save` may replace them.
+REPLACEABLE = ("story", "strength", "methods")
 
 
 class Shipped(dict[str, Any]):
@@ -51,7 +50,7 @@ def shipped(
     eps: str | None = None,
     subject: str | None = None,
 ) -> Shipped:
-    """What a measurement found; of one that `bench` kept, the tables that its module makes of it.
+    """What a measurement found, as its file has it.
 
     Args:
         profile: whose result; for a Profile that has none of the name, the miniature's.
@@ -66,9 +65,6 @@ def shipped(
     if run is not None and name not in available(named, folder):
         named = "mini"
     content = read_result(name, named, folder)
-    if content.get("format") == FORMAT and name in READ:
-        module = import_module(f"{__package__}.{name}")
-        content = module.content(Measurement.read(name, named, folder))
     same = run is None or _is_profile(run, named)
     return Shipped(content, named, same and _covers(content, eps, subject))
 

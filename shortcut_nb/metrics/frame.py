@@ -12,6 +12,7 @@ from ..errors import UserError
 from ..profile import Profile
 from . import apart
 from .base import Column, Metric
+from .copying import COLUMNS as COPYING
 
 FURTHER: dict[str, Column] = {
     **apart.COLUMNS,
@@ -42,8 +43,10 @@ FURTHER: dict[str, Column] = {
     "purify_seconds": Column("time to purify", "s a picture", "lower"),
     "train_seconds": Column("time to train", "s", "lower"),
     "memory_mib": Column("memory", "MiB", "lower"),
+    **COPYING,
 }
-"""Columns that no registered metric gives: how far pictures moved, and what work cost."""
+"""Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
+"""
 
 
 def score_pictures(

@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..experiment import JOIN, Experiment, Sheet
-from ..story import CLAIMS
+from ..experiment import Experiment, Sheet
 
 BUDGETS = ("16/255", "8/255")
 PRIMARY = "protection lowers quality"
+CLASS = {"class": Sheet(of="class").model_dump()}
 CONTROL = {"negative": Sheet(negative="{negative}").model_dump()}
 TREATMENTS: dict[str, dict[str, Any]] = {
-    "clean": {},
+    "clean": {"sheets": CLASS},
     "random noise": {"attack": "noise"},
-    "protected": {"attack": "aspl", "sheets": CONTROL},
+    "protected": {"attack": "aspl", "sheets": CLASS | CONTROL},
     "purified": {"attack": "aspl", "purifier": "profile"},
     "cdl": {"attack": "aspl", "prompts": "cdl"},
     "purified + cdl": {"attack": "aspl", "purifier": "profile", "prompts": "cdl"},
 }
+NEGATIVE = "protected + negative prompt"  # the model trained on protected pictures, sampled so
+# (what is predicted, treatment, minus treatment, metric, direction)
+CLAIMS = (
+    ("protection lowers identity", "protected", "clean", "ims_missing", "-"),
+    (PRIMARY, "protected", "clean", "quality", "-"),
+    ("protection harms identity more than noise", "protected", "random noise", "ims_missing", "-"),
+    ("protection harms quality more than noise", "protected", "random noise", "quality", "-"),
+    ("protection covers samples with texture", "protected", "clean", "texture", "+"),
+    ("protection leaves more texture than noise", "protected", "random noise", "texture", "+"),
+    ("purification restores identity", "purified", "protected", "ims_missing", "+"),
+    ("purification restores quality", "purified", "protected", "quality", "+"),
+    ("purification removes the texture", "purified", "protected", "texture", "-"),
+    ("CDL restores identity", "cdl", "protected", "ims_missing", "+"),
+    ("CDL restores quality", "cdl", "protected", "quality", "+"),
+    ("CDL beats its negative prompt alone", "cdl", NEGATIVE, "quality", "+"),
+    ("CDL removes texture", "cdl", "protected", "texture", "-"),
+    ("CDL removes more than its negative prompt", "cdl", NEGATIVE, "texture", "-"),
+    ("both restore identity", "purified + cdl", "protected", "ims_missing", "+"),
+    ("both restore quality", "purified + cdl", "protected", "quality", "+"),
+    ("both remove the texture", "purified + cdl", "protected", "texture", "-"),
+)
 
 
 def contrasts(eps: str) -> list[Contrast]:
     """Every prediction at a budget; the primary one at the larger budget decides the question."""
-    found = [
-        Contrast(
-            f"{name}, {eps}", metric, {f"{high}{JOIN}{eps}": 1, f"{low}{JOIN}{eps}": -1},
-            expect="+" if sign > 0 else "-", primary=(name, eps) == (PRIMARY, BUDGETS[0]),
-        )
-        for name, high, low, metric, sign in CLAIMS
-        if low in TREATMENTS
-    ]  # fmt: skip
-    alone = f"protected{JOIN}{eps}"
-    rises: dict[str, str] = {"quality": "+", "texture": "-"}
-    for metric, expect in rises.items():
-        weights = {f"cdl{JOIN}{eps}": 1.0, f"{_selected('protected', eps)} & sheet=negative": -1.0}
-        name = f"CDL changes {metric} more than its negative prompt, {eps}"
-        found.append(Contrast(name, metric, weights, expect=expect))
+    found = []
+    for name, high, low, metric, expect in CLAIMS:
+        weights = {_cell(high, eps): 1.0, _cell(low, eps): -1.0}
+        primary = (name, eps) == (PRIMARY, BUDGETS[0])
+        found.append(Contrast(f"{name}, {eps}", metric, weights, expect=expect, primary=primary))
     for metric in ("noise", "texture"):
         weights = {
-            alone: 1.0,
-            f"clean{JOIN}{eps}": -1.0,
-            f"{_selected('protected', eps)} & sheet=class": -1.0,
-            f"{_selected('clean', eps)} & sheet=class": 1.0,
+            _cell("protected", eps): 1.0,
+            _cell("clean", eps): -1.0,
+            f"{_cell('protected', eps)} & sheet=class": -1.0,
+            f"{_cell('clean', eps)} & sheet=class": 1.0,
         }
         found.append(Contrast(f"{metric} follows V*, not the class, {eps}", metric, weights))
     return found
 
 
-def _selected(treatment: str, eps: str) -> str:
-    return f"treatment={treatment} & eps={eps}"
+def _cell(treatment: str, eps: str) -> str:
+    sheet = " & sheet=negative" if treatment == NEGATIVE else ""
+    treatment = "protected" if treatment == NEGATIVE else treatment
+    return f"treatment={treatment} & eps={eps}{sheet}"
 
 
-def experiment(profile: Profile) -> Experiment:
-    """Six treatments at two budgets."""
+def experiment(profile: Profile, budgets: Sequence[str] = BUDGETS) -> Experiment:
+    """Six treatments at each budget."""
     return Experiment(
         name="story",
         question="Does protection harm what is learned, and what undoes it?",
-        axes={"treatment": TREATMENTS, "eps": list(BUDGETS)},
-        contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps)),
+        axes={"treatment": TREATMENTS, "eps": list(budgets)},
+        sheets={"instance": Sheet()},
+        contrasts=tuple(contrast for eps in budgets for contrast in contrasts(eps)),
         subjects=6,
         seeds=(0, 1),
     )

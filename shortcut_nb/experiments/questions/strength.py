@@ -2,43 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+
+from ...attacks import ATTACKS
+from ...errors import UserError
 from ...profile import Profile
-from .. import strength
+from ...results import read_result
+from .. import first_results
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
+from ..measured import FORMAT, Measurement
 
 EPS = "16/255"
+NOISE = ("noise", "noise-uniform")
 HARMS: dict[str, str] = {"quality": "-", "ims_missing": "-", "texture": "+"}
+# Variants that the registry does not name: a condition, its attack and its settings.
+VARIANTS: dict[str, tuple[str, dict]] = {
+    "advdm−": ("advdm", {"direction": -1}),
+    "sds+": ("sds", {"direction": 1}),
+    "sdst": ("sds", {"targeted": True}),
+}
 
 
-def cells(profile: Profile, eps: str = EPS) -> dict[str, Cell]:
-    """Clean pictures, and one cell for each attack that the profile has models for."""
-    every = strength.cells(eps, ensemble=bool(profile.ensemble))
-    return {name: cell.full for name, cell in every.items()}
+def cells(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> dict[str, Cell]:
+    """Clean pictures, and one cell for each attack that the profile has models for.
 
+    Args:
+        names: these attacks alone; attackers who know the defence (``adaptive-``) only if named.
 
-def contrasts(names: list[str]) -> list[Contrast]:
-    """Each attack against clean pictures and against both kinds of noise."""
-    found = []
+    Raises:
+        UserError: an attack that there is not; the nearest are listed.
+    """
+    known = [*ATTACKS, *VARIANTS]
     for name in names:
-        if name == "clean":
-            continue
-        for base in ("clean", *strength.NOISE):
-            if name == base:
-                continue
-            words = "clean pictures" if base == "clean" else base
-            found += [
-                Contrast(f"{name} changes {metric} more than {words}", metric,
-                         {name: 1, base: -1}, expect=sign,
-                         primary=(name, base, metric) == ("aspl", "noise", "quality"))
-                for metric, sign in HARMS.items()
-            ]  # fmt: skip
+        if name not in known:
+            near = ", ".join(get_close_matches(name, known, 3, 0.0))
+            raise UserError(f"no attack {name!r}; the nearest are {near}. There are {known}")
+    wanted = names or [name for name in known if not name.startswith("adaptive-")]
+    found = {"clean": Cell(eps=eps)}
+    for name in wanted:
+        attack, settings = VARIANTS.get(name, (name, {}))
+        if profile.ensemble or not attack.startswith("e-"):
+            found[name] = Cell(attack=attack, eps=eps, settings=settings)
     return found
 
 
-def experiment(profile: Profile) -> Experiment:
-    """Every attack, at one budget."""
-    every = cells(profile)
+def words(name: str, metric: str, base: str) -> str:
+    """A contrast's name: what an attack changes, and compared with what."""
+    return f"{name} changes {metric} more than {'clean pictures' if base == 'clean' else base}"
+
+
+def contrasts(names: Sequence[str]) -> list[Contrast]:
+    """Each attack against clean pictures and against both kinds of noise."""
+    return [
+        Contrast(
+            words(name, metric, base),
+            metric,
+            {name: 1, base: -1},
+            expect=sign,
+            primary=(name, base, metric) == ("aspl", "noise", "quality"),
+        )
+        for name in names
+        for base in ("clean", *NOISE)
+        if name not in ("clean", base)
+        for metric, sign in HARMS.items()
+    ]
+
+
+def experiment(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> Experiment:
+    """Every attack, or those named, at one budget."""
+    every = cells(profile, eps, names)
     return Experiment(
         name="strength",
         question="How strong is each attack, and is it stronger than random noise?",
@@ -47,3 +84,47 @@ def experiment(profile: Profile) -> Experiment:
         subjects=6,
         seeds=(0, 1),
     )
+
+
+def read(profile: str = "mini", folder: str | Path | None = None) -> Measurement:
+    """The shipped measurement.
+
+    Raises:
+        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
+    """
+    content = read_result("strength", profile, folder)
+    if content.get("format") == FORMAT:
+        return Measurement.read("strength", profile, folder)
+    names = [row["attack"] for row in content["attacks"]]
+    return first_results.strength(content, contrasts(names))
+
+
+def harms(measured: Measurement) -> pd.DataFrame:
+    """One row per attack, the most harmful first: harm to each measure, and what it cost.
+
+    Returns:
+        ``attack``; a measure's change against clean training with ``…_low`` and ``…_high`` for each
+        of :data:`HARMS`; ``beats_noise``: whether in one of them it is above *both* noises with an
+        interval that excludes zero (None for noise and clean pictures); every other column's mean.
+    """
+    judged = measured.verdicts().set_index("contrast")
+    rows = []
+    for name, part in measured.frame.groupby("condition", sort=False):
+        row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
+        for metric in HARMS if name != "clean" else ():
+            found = judged.loc[words(str(name), metric, "clean")]
+            row |= {
+                f"{metric}_harm": found["mean"],
+                f"{metric}_low": found["low"],
+                f"{metric}_high": found["high"],
+            }
+        if name not in ("clean", *NOISE):
+            row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values("quality", ignore_index=True)
+
+
+def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:
+    found = judged.reindex([words(name, metric, noise) for noise in NOISE])["verdict"].dropna()
+    measured = found[found != "not measured"]
+    return len(measured) > 0 and bool((measured == "confirmed").all())

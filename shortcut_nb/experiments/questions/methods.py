@@ -1,0 +1,154 @@
+"""Four ways to teach a model a person: what is learned, what becomes of the class, how many steps
+and pictures it takes. On clean pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...profile import Profile
+from ...results import read_result
+from .. import first_results
+from ..contrasts import Contrast
+from ..experiment import JOIN, Cell, Experiment, Sheet
+from ..measured import FORMAT, Measurement
+
+# A method's name here: the trainer and its settings.
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dreambooth": ("dreambooth", {}),
+    "dreambooth, no prior": ("dreambooth", {"prior_weight": 0.0}),
+    "dreambooth-lora": ("dreambooth-lora", {}),
+    "textual-inversion": ("textual-inversion", {}),
+    "custom-diffusion": ("custom-diffusion", {}),
+}
+OWN, BARE = "dreambooth", "dreambooth, no prior"
+OF_CLASS = Sheet(of="class")
+SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the usual steps
+COUNTS = (1, 2, 8)  # pictures, beside the usual four
+SPOILT = 0.05  # a loss of the class's quality that would matter
+TITLES = {
+    "ims_missing": "identity match",
+    "quality": "quality",
+    "copies": "likeness to the nearest training picture (SSIM)",
+    "diversity": "diversity (CLIP distance)",
+    "ims_missing, class": "class prompt: identity match",
+    "quality, class": "class prompt: quality",
+}
+
+
+def cell_of(method: str, profile: Profile, share: float = 1.0, pictures: int | None = None) -> Cell:
+    """A method at a share of its usual steps, on so many pictures (None: all of set B)."""
+    trainer, own = METHODS[method]
+    usual = profile.defaults.get(trainer, {}).get("steps", 1000)
+    training = own if share == 1 else own | {"steps": round(share * usual)}
+    return Cell(trainer=trainer, training=training, pictures=pictures)
+
+
+def cells(profile: Profile) -> dict[str, Cell]:
+    """Every method after more and more steps; DreamBooth on fewer and more pictures."""
+    curves = {
+        f"{method}{JOIN}{share:g}": cell_of(method, profile, share)
+        for method in METHODS
+        for share in SHARES
+    }
+    counts = {f"{OWN}{JOIN}1{JOIN}{n}": cell_of(OWN, profile, pictures=n) for n in COUNTS}
+    return curves | counts
+
+
+def _at(method: str, share: str = "1") -> str:
+    return f"{method}{JOIN}{share}"
+
+
+def contrasts() -> list[Contrast]:
+    """What a method teaches, what prior preservation keeps, and whether the steps are enough."""
+    found = []
+    for method in METHODS:
+        after, before = _at(method), _at(method, "0")
+        learns = {after: 1.0, before: -1.0}
+        name = f"{method} learns the person"
+        found += [
+            Contrast(name, "ims_missing", learns, primary=method == OWN),
+            Contrast(f"{method} goes on learning", "ims_missing", {_at(method, "2"): 1, after: -1}),
+            Contrast(
+                f"{method} keeps the class good", "quality", learns, "class", "0", margin=SPOILT
+            ),
+        ]
+        if method != OWN:
+            words = f"{method} learns more than DreamBooth"
+            found.append(Contrast(words, "ims_missing", {after: 1, _at(OWN): -1}))
+    effect = {_at(OWN): 1.0, _at(BARE): -1.0}
+    found += [
+        Contrast("prior preservation keeps the class another", "ims_missing", effect, "class", "-"),
+        Contrast("prior preservation keeps the class good", "quality", effect, "class", "+"),
+        Contrast("prior preservation costs the person", "ims_missing", effect, expect="-"),
+        Contrast("one picture is copied", "copies", {f"{_at(OWN)}{JOIN}1": 1, _at(OWN): -1}),
+        Contrast(
+            "one picture teaches less",
+            "ims_missing",
+            {f"{_at(OWN)}{JOIN}1": 1, _at(OWN): -1},
+            expect="-",
+        ),
+    ]
+    return found
+
+
+def experiment(profile: Profile) -> Experiment:
+    """Clean training by every method."""
+    return Experiment(
+        name="methods",
+        question="What does each method learn of a person, and what does it do to the class?",
+        cells=cells(profile),
+        contrasts=tuple(contrasts()),
+        subjects=6,
+        seeds=(0, 1),
+        n=4,
+    )
+
+
+def doses(measured: Measurement) -> pd.DataFrame:
+    """Means by method, share of the usual steps and number of pictures, a row per score.
+
+    Returns:
+        ``method, share, pictures`` (NaN: all of set B), ``score`` (of :data:`TITLES`), ``mean, low,
+        high, n``.
+    """
+    parts = []
+    for sheet, end in (("instance", ""), ("class", ", class")):
+        wanted = [
+            name.removesuffix(end) for name in TITLES if name.endswith(", class") == bool(end)
+        ]
+        have = [name for name in wanted if name in measured.frame]
+        means = measured.means(have, ["condition"], sheet)
+        parts.append(means.assign(score=means["metric"] + end))
+    found = pd.concat(parts, ignore_index=True)
+    split = found["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
+    dose = {"share": split[1].astype(float), "pictures": pd.to_numeric(split[2])}
+    return found.assign(method=split[0], **dose).drop(columns=["condition", "metric"])
+
+
+def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
+    """:func:`doses` of the shipped measurement.
+
+    Raises:
+        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
+    """
+    content = read_result("methods", profile, folder)
+    if content.get("format") == FORMAT:
+        return doses(Measurement.read("methods", profile, folder))
+    parts = [first_results.curves(content, name) for name in ("curves", "pictures")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
+    """One row per method at its usual steps: ``seconds`` of a training, and what else was kept."""
+    content = read_result("methods", profile, folder)
+    if content.get("format") != FORMAT:
+        rows = pd.DataFrame(content["methods"]).set_index("method")
+        return rows[["steps", "seconds", "bytes"]]
+    frame = Measurement.read("methods", profile, folder).frame
+    usual = {f"{method}{JOIN}1": method for method in METHODS}
+    own = frame[frame["condition"].isin(usual)]
+    seconds = own.groupby(own["condition"].map(usual), sort=False)["train_seconds"].median()
+    return seconds.rename("seconds").rename_axis("method").to_frame()
