@@ -104,7 +104,7 @@ def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
     drawn = pipeline.samples(subject, cell, 0, n=2)
     copied = own.loc[own["condition"] == "dreambooth | 1 | 1", "copies"]
     assert copied.to_numpy() == pytest.approx(nearest(drawn, subject.b[:1]))
-    untouched = lab.diffusion.sample(subject.class_prompt, 2, seed=0, **lab.profile.sampling)
+    untouched = lab.diffusion.sample(subject.class_prompt, 2, seed=0, **vars(lab.profile.sampling))
     bare = pipeline.samples(subject, cells["dreambooth, no prior | 0"], 0, methods.OF_CLASS, 2)
     assert (bare - untouched).abs().max() < 1 / 255
 

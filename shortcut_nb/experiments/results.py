@@ -106,7 +106,7 @@ def strength() -> str:
         rows.append(
             [
                 f"`{row['attack']}`",
-                *(number(row, f"{name}_harm", ends=f"{name}_") for name in names),
+                *(number(row, f"{name}_harm") for name in names),
                 f"{row['psnr']:.1f}",
                 f"{row['shift_projection']:.2f}",
                 f"{row['attack_seconds']:.0f}",

@@ -12,7 +12,6 @@ import pandas as pd
 from ..budget import Budget
 from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
-from .measured import FORMAT, Measurement
 from .report import judge
 
 ENOUGH_SUBJECTS = 6
@@ -89,16 +88,6 @@ def _world(subject: str) -> str:
     """Where a subject comes from: "mini" of "mini:held-out/3", "" of a folder of photos."""
     head, colon, _ = subject.partition(":")
     return head if colon and "/" not in head else ""
-
-
-def whom(measured: Measurement) -> dict[str, Any]:
-    """Of whom and of how many samples a measurement is."""
-    frame = measured.frame
-    return {
-        "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": measured.samples,
-    }
 
 
 def earlier(

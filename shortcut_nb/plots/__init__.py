@@ -5,6 +5,7 @@ from .causal_graph import Edge, causal_graph
 from .curves import curve_plot
 from .embeddings import projection_plot
 from .figures import SavedFigure, save_figure
+from .flip import flip_book
 from .grids import image_rows, perturbation_row
 from .heat import heat
 from .palette import CONDITIONS, FAMILY_OF, LOOKS, OKABE_ITO, Look, looks
@@ -21,6 +22,7 @@ __all__ = [
     "Look",
     "SavedFigure",
     "causal_graph",
+    "flip_book",
     "heat",
     "curve_plot",
     "image_grid",

@@ -103,9 +103,9 @@ def harms(measured: Measurement) -> pd.DataFrame:
     """One row per attack, the most harmful first: harm to each measure, and what it cost.
 
     Returns:
-        ``attack``; a measure's change against clean training with ``…_low`` and ``…_high`` for each
-        of :data:`HARMS`; ``beats_noise``: whether in one of them it is above *both* noises with an
-        interval that excludes zero (None for noise and clean pictures); every other column's mean.
+        ``attack``; for each measure of :data:`HARMS` its change against clean training, ``…_harm``,
+        with ``…_harm_low`` and ``…_harm_high``; ``beats_noise``: whether in one of them it is above *both* noises with an
+        interval that excludes zero (None for noise and clean pictures); other columns as means.
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
@@ -113,11 +113,8 @@ def harms(measured: Measurement) -> pd.DataFrame:
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
         for metric in HARMS if name != "clean" else ():
             found = judged.loc[words(str(name), metric, "clean")]
-            row |= {
-                f"{metric}_harm": found["mean"],
-                f"{metric}_low": found["low"],
-                f"{metric}_high": found["high"],
-            }
+            ends = {f"{metric}_harm_{end}": found[end] for end in ("low", "high")}
+            row |= {f"{metric}_harm": found["mean"]} | ends
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
         rows.append(row)
