@@ -104,8 +104,9 @@ def harms(measured: Measurement) -> pd.DataFrame:
 
     Returns:
         ``attack``; for each measure of :data:`HARMS` its change against clean training, ``…_harm``,
-        with ``…_harm_low`` and ``…_harm_high``; ``beats_noise``: whether in one of them it is above *both* noises with an
-        interval that excludes zero (None for noise and clean pictures); other columns as means.
+        with ``…_harm_low`` and ``…_harm_high``; ``beats_noise``: whether in one of them it is above
+        *both* noises with an interval that excludes zero (None for noise, clean pictures); the
+        other columns' means.
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
