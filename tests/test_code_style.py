@@ -11,7 +11,7 @@ PACKAGE = Path(shortcut_nb.__file__).parent
 LONGEST = 40
 """Lines of code in a function; its signature, its docstring, comments and blank lines are free."""
 
-TOO_LONG = {"experiments/methods.py report", "experiments/traces.py traces"}
+TOO_LONG = {"experiments/traces.py traces"}
 """Functions over the bar that still wait to be cut; this set only ever shrinks."""
 
 RIDDLES = {"begun", "found", "got", "held", "made", "mine", "ours", "said", "shown", "told"}
