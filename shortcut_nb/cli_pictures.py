@@ -102,11 +102,11 @@ def purify(
         lab = open_lab(profile)
         chosen = lab.purifier(using, class_name, **params)
         photos = open_photos(lab, source, square)
-        images, names = read_pictures(lab, source) if photos is None else (None, [])
+        pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
         from .kept import kept_pictures
         from .photos.purify_folder import key_of_purifying, purify_into
 
-        pictures, started = images if photos is None else photos, time.monotonic()
+        started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
         keeping = kept_pictures("purify", key, using, len(pictures))
         with keeping as work.kept, output.filling() as folder:

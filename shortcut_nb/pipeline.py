@@ -161,7 +161,8 @@ class Pipeline:
                 out.save_json("cost", entry.json("cost"))
 
             params = {"attack": whole.recipe.params["attack"], "clean": first}
-            inputs = {"images": whole.recipe, "b": self._digest(subject, "b")}
+            own = self._digest(subject, "b")
+            inputs: dict[str, Recipe | str] = {"images": whole.recipe, "b": own}
             recipe = self._recipe("protect", params, inputs)
             return Node(recipe, (whole,), write, f"{whole.about}, {first} clean")
 

@@ -154,6 +154,17 @@ def test_interval_table_and_plot(tmp_path):
         interval_table(frame, "nope")
 
 
+def test_figures_side_by_side_give_a_condition_one_look():
+    every = ["mine", "yours"]
+    rows = [{"condition": name, "mean": 1.0, "low": 0.5, "high": 1.5, "n": 3} for name in every]
+    alone = pd.DataFrame(rows[1:])
+    colors = [
+        [line.get_color() for line in interval_plot(table, among=among).axes[0].lines]
+        for table, among in ((pd.DataFrame(rows), every), (alone, every), (alone, None))
+    ]
+    assert colors[1] == colors[0][2:] != colors[2]
+
+
 def test_saved_pictures_carry_no_opaque_alpha_and_lose_nothing():
     """Smaller, pixel for pixel the same, alt text kept; a transparent picture stays as it is."""
     fig = line()

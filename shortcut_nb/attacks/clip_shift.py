@@ -16,7 +16,7 @@ from ..diffusion import Diffusion
 from ..models import Models
 from ..settings import Sign
 from .base import register
-from .objectives import ALL
+from .objectives import ALL, Objective
 from .pgd_attack import PGDAttack
 from .run import Run
 
@@ -53,8 +53,12 @@ class ClipShiftAttack(PGDAttack):
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("clip",)
 
-    def objective(self, run: Run) -> ClipShift:
+    def axis(self, run: Run) -> Tensor:
+        """From the class concept to the noise concept in CLIP space, (d,)."""
         concepts = run.models.profile.concepts
         texts = [self.concept or concepts[0], self.noise or concepts[1]]
         person, noise = run.models.clip.text(texts)
-        return ClipShift(run.models.clip, noise - person, self.direction)
+        return noise - person
+
+    def objective(self, run: Run) -> Objective:
+        return ClipShift(run.models.clip, self.axis(run), self.direction)

@@ -78,8 +78,8 @@ class DecodedShiftAttack(ClipShiftAttack):
         return build(self.match, **(given | {"eps": self.eps, "seed": self.seed}))
 
     def objective(self, run: Run) -> DecodedShift:
-        plain = super().objective(run)
-        return DecodedShift(plain.clip, run.models.diffusion, plain.axis, self.direction)
+        models = run.models
+        return DecodedShift(models.clip, models.diffusion, self.axis(run), self.direction)
 
     def prepare(self, run: Run) -> None:
         super().prepare(run)

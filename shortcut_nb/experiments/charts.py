@@ -61,11 +61,15 @@ def bars(measured: Measurement) -> Iterator[Chart]:
     data = data[data["sheet"] == measured.own] if by != "sheet" else data
     data = data.assign(sheet=[SAYS.get(name, name) for name in data["sheet"]])
     data["cell"] = _joined(data, [axis for axis in measured.varying if axis != group])
+    every = list(dict.fromkeys(data[by]))
+    among = every if len(every) <= len(LOOKS) else None
     for metric, part in data.groupby("metric", sort=False):
         if len(part) > LINES or part[by].nunique() > len(LOOKS):
             continue
         column = describe(str(metric))
-        figure = interval_plot(part, by=by, group=group, xlabel=str(column), pitch=PITCH)
+        figure = interval_plot(
+            part, by=by, group=group, xlabel=str(column), pitch=PITCH, among=among
+        )
         alt = f"Mean {column.label} of each {group}, with 95 % t intervals over people."
         yield Chart(f"bars_{metric}", _upper(column.label), figure, part, alt)
 

@@ -6,6 +6,7 @@ The question itself is :mod:`.questions.purification`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -63,7 +64,7 @@ def family(purifier: str) -> str:
 
 
 def live(
-    pipeline: Pipeline, subject: Subject, purifiers: Sequence[str], seed: int = 0, **attack: str
+    pipeline: Pipeline, subject: Subject, purifiers: Sequence[str], seed: int = 0, **attack: Any
 ) -> pd.DataFrame:
     """One subject's pictures under every purifier: faithfulness, realignment, seconds a picture.
 

@@ -57,7 +57,8 @@ class InGroups:
         self.photos, self.purifier, self.side, self.on_step = photos, purifier, side, on_step
         self.counts = [len(photo.squares) for photo in photos.photos]
         self.groups = list(groups_of(self.counts))
-        self._number, self._changes = -1, []  # of the group that was purified last
+        self._number = -1  # of the group that was purified last
+        self._changes: list[Tensor] = []
 
     def __call__(self, photo: Photo, number: int) -> np.ndarray:
         """The result of photo ``number``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -56,14 +58,18 @@ def interval_plot(
     title: str | None = None,
     reference: float | None = None,
     pitch: float = 0.32,
+    among: Sequence[str] | None = None,
 ) -> Figure:
     """Draw what :func:`interval_table` returned: a point and a horizontal interval per row.
 
-    ``reference`` is a vertical line to compare with, such as 0 or the clean value; ``pitch`` the
-    inches from a row to the next.
+    Args:
+        reference: a vertical line to compare with, such as 0 or the clean value.
+        pitch: inches from a row to the next.
+        among: all conditions of the figures that this one stands beside, which then have the same
+            looks in each; None looks at this table alone.
     """
     groups = list(dict.fromkeys(table[group])) if group else [None]
-    style = looks(table[by].tolist())
+    style = looks(table[by].tolist() if among is None else among)
     lines = len(table) + len(groups) * (group is not None)
     with theme():
         fig = Figure((6.5, 0.9 + pitch * lines), layout="constrained")
