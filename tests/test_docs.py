@@ -1,5 +1,6 @@
 """README and site: links lead somewhere, examples run, the site builds and needs no network."""
 
+import json
 import os
 import re
 import subprocess
@@ -81,7 +82,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.loads, self.names = [], [], set()
+        self.links, self.loads, self.names, self.pictures = [], [], set(), []
         self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag, attrs):
@@ -89,6 +90,8 @@ class Page(HTMLParser):
         self.names |= {given[key] for key in ("id", "name") if given.get(key)}
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
+        if tag == "img":
+            self.pictures.append(given.get("alt") or "")
         if tag in LOADS and given.get(LOADS[tag]) and given.get("rel") != "canonical":
             self.loads.append(given[LOADS[tag]])
 
@@ -110,8 +113,12 @@ def test_the_site_has_every_page(site):
     for name in ("index", "argument", "how_to", "results", "regime", "consent", "api/index"):
         assert (site / f"{name}.html").is_file(), name
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        page = (site / "notebooks" / f"{notebook.stem}.html").read_text("utf-8")
-        assert page.count("<img") >= 1, notebook.stem
+        cells = json.loads(notebook.read_text("utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        pictures = sum("image/png" in output.get("data", ()) for output in outputs)
+        page = Page(site / "notebooks" / f"{notebook.stem}.html")
+        assert len(page.pictures) == pictures, notebook.stem
+        assert all(len(alt) > 10 for alt in page.pictures), notebook.stem
     assert 'id="shortcut_nb.lab.Lab.attack"' in (site / "api" / "index.html").read_text("utf-8")
     assert "<math" in (site / "argument.html").read_text("utf-8")
 
