@@ -8,9 +8,9 @@ from ..budget import Budget
 from ..plots.palette import FAMILY_OF
 from . import purification
 from .experiment import JOIN
-from .questions import adaptive, words
+from .measured import FORMAT, Measurement
+from .questions import adaptive, strength, words
 from .shipped import shipped
-from .strength import NOISE, VARIANTS
 from .summary import summary
 
 QUALITY = "quality of samples (0 to 1)"
@@ -42,33 +42,44 @@ def attacks() -> pd.DataFrame:
         and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``;
         ``alike_high``, the upper end of the change of the identity match.
     """
-    frame = pd.DataFrame(shipped("strength")["attacks"])
+    frame = strength.harms(strength.read())
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
     frame = frame[frame["attack"] != "clean"]
-    group = frame["attack"].isin(NOISE).map({True: CONTROL, False: ATTACK})
+    group = frame["attack"].isin(strength.NOISE).map({True: CONTROL, False: ATTACK})
     found = pd.DataFrame(
         {
             "name": frame["attack"],
             "group": group,
-            "family": [FAMILY_OF[VARIANTS.get(name, (name,))[0]] for name in frame["attack"]],
+            "family": [_family(name) for name in frame["attack"]],
             "quality": frame["quality"],
             "clean": clean,
             "fall": -frame["quality_harm"],
-            "low": -frame["quality_high"],
-            "high": -frame["quality_low"],
+            "low": -frame["quality_harm_high"],
+            "high": -frame["quality_harm_low"],
             "psnr": frame["psnr"],
             "shift": frame["shift_projection"],
             "beats_noise": frame["beats_noise"],
-            "alike_high": frame["ims_missing_high"],
+            "alike_high": frame["ims_missing_harm_high"],
         }
     )
     return found.sort_values("fall", ascending=False, ignore_index=True)
 
 
+def _family(name: str) -> str:
+    attack, _ = strength.VARIANTS.get(name, (name, {}))
+    return FAMILY_OF[attack]
+
+
 def treatments() -> pd.DataFrame:
     """Quality of V* samples after each treatment: ``name, eps, mean, low, high``."""
-    frame = pd.DataFrame(shipped("story")["means"])
-    own = frame[(frame["prompt"] == "instance") & (frame["score"] == "quality")]
+    content = shipped("story")
+    if content.get("format") == FORMAT:
+        measured = Measurement.read("story")
+        own = measured.means(["quality"], by=["treatment", "eps"], sheet="instance")
+        own = own.rename(columns={"treatment": "condition"})
+    else:  # the first miniature's file has means
+        frame = pd.DataFrame(content["means"])
+        own = frame[(frame["prompt"] == "instance") & (frame["score"] == "quality")]
     own = own[own["condition"].isin(TREATMENTS)]
     order = own["condition"].map(list(TREATMENTS).index)
     named = own.assign(name=own["condition"].map(TREATMENTS), order=order)
