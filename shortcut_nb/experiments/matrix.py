@@ -16,9 +16,15 @@ from .stages import CLASS, Cell, Pipeline, Stages
 
 
 def run(
-    cells: Mapping[str, Cell], subjects: Sequence[str], seeds: Sequence[int], *,
-    profile: str = "mini", n: int = 8, workers: int = 2, looks: Sequence[str] = (),
-) -> pd.DataFrame:  # fmt: skip
+    cells: Mapping[str, Cell],
+    subjects: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    profile: str = "mini",
+    n: int = 8,
+    workers: int = 2,
+    looks: Sequence[str] = (),
+) -> pd.DataFrame:
     """Run every cell for every subject and seed; score all samples.
 
     Args:
@@ -34,10 +40,14 @@ def run(
         RuntimeError: naming the first output that could not be made; the others are kept.
     """
     experiment = Experiment(
-        name="matrix", cells={name: cell.full for name, cell in cells.items()},
-        sheets={"instance": OWN, "class": CLASS}, looks=tuple(looks),
-        subjects=tuple(subjects), seeds=tuple(seeds), n=n,
-    )  # fmt: skip
+        name="matrix",
+        cells={name: cell.full for name, cell in cells.items()},
+        sheets={"instance": OWN, "class": CLASS},
+        looks=tuple(looks),
+        subjects=tuple(subjects),
+        seeds=tuple(seeds),
+        n=n,
+    )
     pipeline = Pipeline(lab_of(profile))
     executor = executor_of("processes" if workers else "serial", pipeline, workers)
     try:

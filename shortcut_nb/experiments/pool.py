@@ -19,9 +19,13 @@ T = TypeVar("T")
 
 
 def in_processes(
-    work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], *, workers: int = 2,
-    label: str = "tasks", named: Callable[..., object] = lambda *task: task,
-) -> list[T]:  # fmt: skip
+    work: Callable[..., T],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    workers: int = 2,
+    label: str = "tasks",
+    named: Callable[..., object] = lambda *task: task,
+) -> list[T]:
     """``work(*task)`` for every task, in the order of the tasks.
 
     Args:

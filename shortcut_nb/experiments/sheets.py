@@ -67,10 +67,17 @@ def fit_through(
 
 
 def draw(
-    stages: Stages, subject: Subject, images: Tensor, trainer: BoundTrainer,
-    sheets: Mapping[str, Sheet], *, at: Sequence[int] = (), n: int = 8, seed: int = 0,
+    stages: Stages,
+    subject: Subject,
+    images: Tensor,
+    trainer: BoundTrainer,
+    sheets: Mapping[str, Sheet],
+    *,
+    at: Sequence[int] = (),
+    n: int = 8,
+    seed: int = 0,
     label: str = "",
-) -> Drawn:  # fmt: skip
+) -> Drawn:
     """Fine-tune once and sample every sheet, at the last step and at others on the way.
 
     Args:
@@ -99,13 +106,22 @@ def draw(
 
     lab = stages.lab
     params = {
-        "trainer": trainer, "method": trainer.name, "steps": steps, "n": n, "seed": seed,
+        "trainer": trainer,
+        "method": trainer.name,
+        "steps": steps,
+        "n": n,
+        "seed": seed,
         "sheets": dict(sheets),
-        "sampling": lab.profile.sampling, "prior": lab.profile.prior_guidance_scale,
-        "words": lab.profile.prompts, "subject": [
-            subject.instance_prompt, subject.class_prompt, subject.identifier, subject.class_name
+        "sampling": lab.profile.sampling,
+        "prior": lab.profile.prior_guidance_scale,
+        "words": lab.profile.prompts,
+        "subject": [
+            subject.instance_prompt,
+            subject.class_prompt,
+            subject.identifier,
+            subject.class_name,
         ],
-    }  # fmt: skip
+    }
     entry = stages.cached(
         "sheets", params, stages.inputs("diffusion", images=images), make, VERSION
     )

@@ -48,10 +48,15 @@ class Cell:
     def full(self) -> cells.Cell:
         """The cell as the pipeline takes it."""
         return cells.Cell(
-            attack=self.attack or cells.NONE, eps=self.eps, settings=dict(self.settings),
-            purifier=self.purifier or cells.NONE, trainer=self.trainer, prompts=self.prompts,
-            training=dict(self.training), sheets={"negative": NEGATIVE} if self.control else {},
-        )  # fmt: skip
+            attack=self.attack or cells.NONE,
+            eps=self.eps,
+            settings=dict(self.settings),
+            purifier=self.purifier or cells.NONE,
+            trainer=self.trainer,
+            prompts=self.prompts,
+            training=dict(self.training),
+            sheets={"negative": NEGATIVE} if self.control else {},
+        )
 
 
 STORY = {
@@ -81,9 +86,13 @@ class Stages:
         return {"weights": self.lab.digest(*roles), "arithmetic": arithmetic} | more
 
     def cached(
-        self, stage: str, params: Any, inputs: Mapping[str, Any], make: Callable[[Payload], None],
+        self,
+        stage: str,
+        params: Any,
+        inputs: Mapping[str, Any],
+        make: Callable[[Payload], None],
         version: str = "1",
-    ) -> Entry:  # fmt: skip
+    ) -> Entry:
         """A stage's output, by what goes in; text stands for itself, all else for its content."""
         named = {name: x if isinstance(x, str) else digest(x) for name, x in inputs.items()}
         return self.store.make(Recipe(stage, version, params, named), make)

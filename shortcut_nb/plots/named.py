@@ -45,15 +45,15 @@ def named_scatter(
     missing = [column for column in (x, y, label, by) if column not in table]
     if missing:
         raise KeyError(f"no column {missing}: there are {list(table.columns)}")
-    shown = table.dropna(subset=[x, y])
-    if shown.empty:
+    complete = table.dropna(subset=[x, y])
+    if complete.empty:
         raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
     with theme():
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         ax = fig.subplots()
         ax.axhline(0, color="0.6", linewidth=1, zorder=0)
         for group, look in style.items():
-            points = shown.loc[shown[by] == group, [x, y]].to_numpy().T
+            points = complete.loc[complete[by] == group, [x, y]].to_numpy().T
             ax.scatter(
                 *points,
                 c=look.color,
@@ -69,9 +69,9 @@ def named_scatter(
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style))
         texts = [
             ax.text(row[x], row[y], str(row[label]), fontsize=SMALLEST, zorder=4)
-            for row in shown.to_dict("records")
+            for row in complete.to_dict("records")
         ]
-        _part(fig, texts, shown[x].to_numpy(float), shown[y].to_numpy(float))
+        _part(fig, texts, complete[x].to_numpy(float), complete[y].to_numpy(float))
     return fig
 
 

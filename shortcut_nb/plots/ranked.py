@@ -44,16 +44,16 @@ def ranked_plot(
     missing = [column for column in wanted if column not in table]
     if missing:
         raise KeyError(f"no column {missing}: there are {list(table.columns)}")
-    shown = table.dropna(subset=["mean"])
-    if shown.empty:
+    complete = table.dropna(subset=["mean"])
+    if complete.empty:
         raise ValueError("expected rows to draw, got none")
-    names = list(dict.fromkeys(shown[label]))
-    panels = list(dict.fromkeys(shown[panel])) if panel else [None]
+    names = list(dict.fromkeys(complete[label]))
+    panels = list(dict.fromkeys(complete[panel])) if panel else [None]
     with theme():
         fig = Figure((PAGE_WIDTH, 1.3 + PITCH * len(names)), layout="constrained")
         axes = fig.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
         for ax, here in zip(axes, panels, strict=True):
-            part = shown if here is None else shown[shown[panel] == here]
+            part = complete if here is None else complete[complete[panel] == here]
             _rows(ax, part, names, style, label, by, together)
             if reference is not None:
                 ax.axvline(reference, color="0.35", linewidth=1, zorder=1)
