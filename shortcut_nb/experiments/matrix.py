@@ -12,7 +12,7 @@ from .experiment import Experiment
 from .pool import lab_of
 from .run import executor_of
 from .run import run as run_experiment
-from .stages import CLASS, Cell, Pipeline, Stages
+from .stages import CLASS, Cell, Pipeline
 
 
 def run(
@@ -67,8 +67,3 @@ def first_subjects(profile: Profile, count: int) -> list[str]:
         UserError: when it names fewer.
     """
     return Experiment(name="people", cells={"clean": CLEAN}).people(profile, count)
-
-
-def changes(stages: Stages, subject: str, cell: Cell, seed: int) -> dict[str, float]:
-    """How far the pictures trained on are from the clean ones; see ``Pipeline.compare``."""
-    return stages.pipeline.changes(stages.lab.subject(subject), cell.full, seed)

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from .. import cells
-from ..analysis.clip_shift import clip_shift
 from ..lab import Lab
 from ..pipeline import Pipeline
 from ..purify import roles
@@ -59,17 +57,6 @@ class Cell:
         )
 
 
-STORY = {
-    "clean": Cell(),
-    "random noise": Cell("noise"),
-    "protected": Cell("aspl", control=True),
-    "purified": Cell("aspl", purifier="restorer"),
-    "cdl": Cell("aspl", prompts="cdl"),
-    "purified + cdl": Cell("aspl", purifier="restorer", prompts="cdl"),
-}
-"""The conditions of the argument, by the name they have in every figure."""
-
-
 class Stages:
     """Runs stages for one lab and remembers them in a store.
 
@@ -115,65 +102,9 @@ class Stages:
         entry = self.cached("purified", {"purifier": repr(purifier)}, inputs, make)
         return Made(entry.images("images"))
 
-    def prepare(self, subject: Subject, cell: Cell, seed: int) -> Tensor:
-        """Protect, then purify: what the adversary trains on."""
-        return self.pipeline.images(subject, cell.full, seed)
-
-    def personalise(self, subject: Subject, cell: Cell, seed: int, n: int = 8) -> Samples:
-        """Fine-tune on the prepared pictures; sample the subject and the class."""
-        full, ask = cell.full, self.pipeline.samples
-        own = self.pipeline.make(self.pipeline.sample(subject, full, seed, cells.OWN, n))
-        of_class = ask(subject, full, seed, CLASS, n)
-        control = ask(subject, full, seed, NEGATIVE, n) if cell.control else None
-        trained_on = self.prepare(subject, cell, seed)
-        seconds = own.json("cost")["train_seconds"]
-        return Samples(own.images("images"), of_class, control, trained_on, seconds)
-
-    def score(self, subject: Subject, samples: Samples) -> pd.DataFrame:
-        """One row per sample, every prompt: metrics and place on the person-noise axis of CLIP."""
-        parts = []
-        sheets = {"instance": samples.instance, "class": samples.class_}
-        if samples.negative is not None:
-            sheets["negative"] = samples.negative
-        for prompt, drawn in sheets.items():
-            frame = self.lab.score(drawn, subject)
-            concept, noise = self.lab.profile.concepts[:2]
-            shift = clip_shift(self.lab.clip, drawn, concept, noise)
-            parts.append(frame.assign(prompt=prompt, noise=1 - shift["concept_probability"]))
-        return pd.concat(parts, ignore_index=True)
-
 
 @dataclass(frozen=True, eq=False)
 class Made:
     """Pictures (n, 3, H, W) that a stage made."""
 
     images: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Samples of a fine-tuned model, and the pictures it was trained on.
-
-    ``negative`` are the instance prompt's samples with CDL's negative prompt, where the cell asks
-    for this control: it tells the negative prompt's share from the training's. ``seconds`` is
-    what the fine-tuning took when it was run.
-    """
-
-    instance: Tensor
-    class_: Tensor
-    negative: Tensor | None
-    trained_on: Tensor
-    seconds: float
-
-
-def story_cells(eps: str, purifier: str, names: list[str] | None = None) -> dict[str, Cell]:
-    """The cells of the story at a budget with the profile's purifier, all or those named.
-
-    Raises:
-        KeyError: for a name that is not in :data:`STORY`.
-    """
-    chosen = {name: STORY[name] for name in names or STORY}
-    return {
-        name: replace(cell, eps=eps, purifier=purifier if cell.purifier else None)
-        for name, cell in chosen.items()
-    }
