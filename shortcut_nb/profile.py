@@ -6,6 +6,7 @@ unknown keys are refused.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -193,10 +194,10 @@ def load_profile(name_or_path: str | Path | Profile) -> Profile:
         return name_or_path
     text = str(name_or_path)
     head, colon, preset = text.rpartition(":")
-    if colon and re.fullmatch(PRESET, preset) and _place(head).is_file():
+    if colon and re.fullmatch(PRESET, preset) and os.path.isfile(_place(head)):
         return _read(_place(head)).with_preset(preset)
     path = _place(text)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingFile(
             f"expected a profile name ({', '.join(available_profiles())}) or the path of a YAML "
             f"file, either with a preset ({', '.join(available_presets())}); got {text!r}."
