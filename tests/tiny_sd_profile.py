@@ -32,8 +32,8 @@ from tests.tiny import save_tiny_clip
 from tests.tiny_sd import save_pipeline
 
 TRAIN = {"steps": 2, "batch_size": 1, "class_images": 2, "prior_steps": 1}
-PGD = {"steps": 2}
-SURROGATE = {"class_images": 2, "prior_steps": 1, "surrogate_lr": 1e-4}
+PGD = {"steps": 2, "alpha": "8/255"}  # so that a change can be seen after two
+SURROGATE = {"class_images": 2, "prior_steps": 1, "surrogate_lr": 1e-4, "alpha": "8/255"}
 ROUNDS = SURROGATE | {"rounds": 1, "clean_steps": 1, "pgd_steps": 1, "perturbed_steps": 1}
 FSMG = SURROGATE | {"surrogate_steps": 2, "steps": 2, "inner_steps": 1}
 METACLOAK = {"pool_steps": 2, "interval": 1, "advance": 1, "trials": 1, "pgd_steps": 1}
@@ -42,7 +42,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "textual-inversion": TRAIN,
     **dict.fromkeys(("advdm", "sds", "mist", "pid", "clip-shift", "photoguard"), PGD),
     "photoguard-diffusion": PGD | {"sampling_steps": 2},
-    "glaze": PGD,
+    "glaze": {"steps": 2},
     **dict.fromkeys(("aspl", "t-aspl", "e-aspl", "adaptive-aspl"), ROUNDS),
     "simac": ROUNDS | {"keep": 900},
     **dict.fromkeys(("fsmg", "t-fsmg", "e-fsmg"), FSMG),
