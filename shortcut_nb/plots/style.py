@@ -7,9 +7,7 @@ from contextlib import AbstractContextManager
 import matplotlib
 import seaborn as sns
 
-from .palette import CONDITIONS, LOOKS, OKABE_ITO, SEQUENTIAL, Look, looks
-
-__all__ = ["CONDITIONS", "LOOKS", "OKABE_ITO", "SEQUENTIAL", "Look", "looks", "theme"]
+from .palette import SEQUENTIAL
 
 
 def theme() -> AbstractContextManager[None]:
