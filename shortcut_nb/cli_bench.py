@@ -149,9 +149,13 @@ def _measure(
 
 
 def _open(
-    name: str, profile: str, subject: list[str] | None, count: int | None, seeds: str | None,
+    name: str,
+    profile: str,
+    subject: list[str] | None,
+    count: int | None,
+    seeds: str | None,
     n: int | None,
-) -> tuple[Experiment, Pipeline, Choice]:  # fmt: skip
+) -> tuple[Experiment, Pipeline, Choice]:
     from . import Lab
     from .experiments.questions import open_experiment
     from .experiments.run import Choice
@@ -230,10 +234,13 @@ def _save(experiment: Experiment, pipeline: Pipeline, result: Result) -> Path:
     from .experiments.measured import Measurement
 
     measured = Measurement.of(
-        experiment.name, result.frame, contrasts=tuple(experiment.contrasts),
-        question=experiment.question, profile=pipeline.lab.profile.name,
+        experiment.name,
+        result.frame,
+        contrasts=tuple(experiment.contrasts),
+        question=experiment.question,
+        profile=pipeline.lab.profile.name,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-    )  # fmt: skip
+    )
     return measured.write()
 
 
@@ -249,8 +256,10 @@ def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
     if result.failures:
         typer.secho(
             f"{len(result.failures)} outputs failed, and {result.skipped} that need them were "
-            "not tried", fg="red", err=True,
-        )  # fmt: skip
+            "not tried",
+            fg="red",
+            err=True,
+        )
         raise typer.Exit(1)
 
 
