@@ -231,10 +231,9 @@ def mediate(
 
 
 def claims(measured: Measurement) -> list[dict[str, Any]]:
-    """Every prediction as graphs and checks read it: ``claim, eps, score``, and what became of it.
+    """Every prediction as the causal graph reads it: ``claim, eps, score``, and what became of it.
 
-    ``difference, low, high`` in the metric's unit; ``holds`` True, False, or None for undecided;
-    ``weakest`` of its ``subjects`` people in the predicted direction.
+    ``difference, low, high`` in the metric's unit; ``holds`` True, False, or None for undecided.
     """
     holds = {"confirmed": True, "refuted": False}
     found = []
@@ -250,8 +249,6 @@ def claims(measured: Measurement) -> list[dict[str, Any]]:
                     "low": row["low"],
                     "high": row["high"],
                     "holds": holds.get(row["verdict"]),
-                    "weakest": row["weakest"],
-                    "subjects": row["n"],
                 }
             )
     return found
