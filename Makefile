@@ -72,11 +72,9 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks -s
 
 results: $(STAMP)
-	for name in methods story strength mismatch purification decoupling words adaptive benchmark; do \
+	for name in methods story strength mismatch purification decoupling words adaptive shortcut \
+	    identifier traces benchmark; do \
 	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save --force || exit 1; \
-	done
-	for name in shortcut identifier traces; do \
-	  $(BIN)/python -m shortcut_nb.experiments.$$name || exit 1; \
 	done
 
 pretrain: $(STAMP)

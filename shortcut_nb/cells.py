@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .budget import Budget
 
@@ -22,7 +22,7 @@ class Record(BaseModel):
 
 
 class Sheet(Record):
-    """One way to sample a fine-tuned model.
+    """One way to look at a fine-tuned model.
 
     Args:
         of: whose words the training gives: the subject's ("own") or its class's ("class").
@@ -30,6 +30,9 @@ class Sheet(Record):
             {noise_token} are filled in.
         negative: None is the training's own; {negative} is the profile's.
         guidance_scale, steps: None are the profile's.
+        at: share of the training after which to look; None is its end.
+        inside: a name of :data:`.inside.INSIDE`: look into the model instead of sampling it; the
+            other fields do not count then.
     """
 
     of: Literal["own", "class"] = "own"
@@ -37,6 +40,8 @@ class Sheet(Record):
     negative: str | None = None
     guidance_scale: float | None = Field(default=None, ge=0)
     steps: int | None = Field(default=None, ge=1)
+    at: float | None = Field(default=None, ge=0, lt=1)
+    inside: str | None = None
 
 
 class Cell(Record):
@@ -47,12 +52,18 @@ class Cell(Record):
         eps: the attack's budget, "k/255".
         settings: further parameters of the attack.
         clean_share: of the pictures that stay as they are, the first ones; they too are trained on.
+        share: of the pictures that are perturbed; the others stay clean.
+        perturbation: whose a picture carries: its "own", another picture's of the subject
+            ("shuffled"), or that of the profile's next subject ("another's").
         purifier: a name or chain, "none", or "profile" for the profile's own.
         purifying: further parameters of the purifier.
         trainer: a name.
         prompts: "plain", "cdl" or a part of it.
         training: further parameters of the trainer.
         pictures: how many are trained on: of set B, then of set A; None is all of set B.
+        instance: what the subject's pictures are called in training; None is the subject's own.
+            {identifier}, {class_name}, {instance}, {class_prompt} and {traits} (CLIP's words for
+            the clean pictures) are filled in.
         sheets: ways to sample besides those of the experiment, by name.
         looks: further measures of the pictures trained on, besides those of the experiment.
     """
@@ -61,12 +72,15 @@ class Cell(Record):
     eps: str = "16/255"
     settings: dict[str, Any] = Field(default_factory=dict)
     clean_share: float = Field(default=0.0, ge=0, lt=1)
+    share: float = Field(default=1.0, ge=0, le=1)
+    perturbation: Literal["own", "shuffled", "another's"] = "own"
     purifier: str = NONE
     purifying: dict[str, Any] = Field(default_factory=dict)
     trainer: str = "dreambooth"
     prompts: str = "plain"
     training: dict[str, Any] = Field(default_factory=dict)
     pictures: int | None = Field(default=None, ge=1)
+    instance: str | None = None
     sheets: dict[str, Sheet] = Field(default_factory=dict)
     looks: tuple[str, ...] = ()
 
@@ -74,6 +88,17 @@ class Cell(Record):
     @classmethod
     def _budget(cls, text: str) -> str:
         return str(Budget.parse(text))
+
+    @model_validator(mode="after")
+    def _something_to_move(self) -> Cell:
+        if self.attack == NONE and not self.at_home:
+            raise ValueError("share and perturbation need an attack whose perturbation it is")
+        return self
+
+    @property
+    def at_home(self) -> bool:
+        """Whether every picture carries its own perturbation."""
+        return self.share == 1 and self.perturbation == "own"
 
 
 CLEAN = Cell()

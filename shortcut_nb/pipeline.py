@@ -7,8 +7,8 @@ where it is missing; so the last stage can be asked for alone, and one that is t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,13 +17,17 @@ import torch
 from torch import Tensor
 
 from .analysis.clip_shift import clip_shift
+from .analysis.traits import traits
+from .budget import Budget
 from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
 from .errors import UserError
+from .inside import INSIDE
 from .lab import Lab
 from .metrics import METRICS, psnr, ssim
 from .metrics.apart import distance_to
 from .metrics.copying import nearest, spread
 from .metrics.frame import is_available
+from .partway import Partway
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
 from .probes import PROBES
@@ -32,6 +36,7 @@ from .progress import OnStep, progress
 from .purify import roles
 from .store import Entry, Payload, Recipe, Store, canonical, digest, plain
 from .subjects import Subject
+from .transplant import mixed, moved, shuffled
 from .weights.sizes import trained_bytes
 
 STAGES = ("protect", "purify", "train", "sample", "probe")
@@ -49,6 +54,7 @@ class Node:
         write: makes it, through the payload it is given.
         about: a few words for people: stage, subject and settings.
         group: nodes of one group are made one after the other in one place (see ``Pipeline``).
+        of: whose it is, a subject's name and a cell, where these are not those of what needs it.
     """
 
     recipe: Recipe
@@ -56,6 +62,7 @@ class Node:
     write: Callable[[Payload], None]
     about: str
     group: str = ""
+    of: tuple[str, Cell] | None = None
 
 
 class Pipeline:
@@ -81,6 +88,7 @@ class Pipeline:
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
         self._last: tuple[str, Personalized] | None = None
+        self._partway: Partway | None = None
         lab.keep_prior = self._prior  # class pictures are the same for every subject and process
 
     # What people ask for
@@ -89,9 +97,11 @@ class Pipeline:
         """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
         return self._pictures(subject, self.purify(subject, cell, seed))
 
-    def model(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Personalized:
-        """The model fine-tuned on :meth:`images`."""
-        return self._model(subject, cell, seed)
+    def model(
+        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, at: float | None = None
+    ) -> Personalized:
+        """The model fine-tuned on :meth:`images`; or as it was after a share of the training."""
+        return self._model(subject, cell, seed, at)
 
     def samples(
         self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
@@ -125,6 +135,10 @@ class Pipeline:
             return None
         if cell.clean_share:
             return self._partly(subject, cell, seed)
+        make = self._attack if cell.at_home else self._move
+        return make(subject, cell, seed)
+
+    def _attack(self, subject: Subject, cell: Cell, seed: int) -> Node:
         params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
         named = f"{cell.attack} {canonical(params)}"
         attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
@@ -148,7 +162,8 @@ class Pipeline:
 
     def _partly(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """Set B under the attack, but for its first pictures, a share of them, which stay clean."""
-        whole = self.protect(subject, cell.model_copy(update={"clean_share": 0.0}), seed)
+        alone = cell.model_copy(update={"clean_share": 0.0})
+        whole = self.protect(subject, alone, seed)
         first = round(cell.clean_share * len(subject.images))
         if whole is None or first == 0:
             return whole
@@ -164,9 +179,40 @@ class Pipeline:
             own = self._digest(subject, "b")
             inputs: dict[str, Recipe | str] = {"images": whole.recipe, "b": own}
             recipe = self._recipe("protect", params, inputs)
-            return Node(recipe, (whole,), write, f"{whole.about}, {first} clean")
+            needs = (replace(whole, of=(subject.name, alone)),)
+            return Node(recipe, needs, write, f"{whole.about}, {first} clean")
 
         return self.remember(("partly", whole.recipe.key, first), node)
+
+    def _move(self, subject: Subject, cell: Cell, seed: int) -> Node:
+        """Perturbations on a share of the pictures, or on others than they were made for."""
+        donor = self._neighbour(subject) if cell.perturbation == "another's" else subject
+        alone = cell.model_copy(update={"share": 1.0, "perturbation": "own"})
+        home = replace(self._attack(donor, alone, seed), of=(donor.name, alone))
+
+        def write(out: Payload) -> None:
+            budget, clean = Budget.parse(cell.eps), subject.images
+            images = self._pictures(donor, home)
+            if cell.perturbation == "another's":
+                images = moved(clean, images - donor.images, budget)
+            elif cell.perturbation == "shuffled":
+                images = shuffled(clean, images, budget)
+            out.save_images("images", mixed(clean, images, cell.share, seed))
+            out.save_json("cost", {"seconds": self._seconds(home)})
+
+        how = {"attack": "moved", "of": cell.perturbation, "share": cell.share, "seed": seed}
+        inputs = {
+            "images": home.recipe,
+            "donor": self._digest(donor, "b"),
+            "clean": self._digest(subject, "b"),
+        }
+        recipe = self._recipe("protect", {"attack": how | {"eps": cell.eps}}, inputs)
+        about = f"move {subject.name} {cell.attack} {cell.eps} {cell.perturbation} {cell.share:g}"
+        return Node(recipe, (home,), write, about)
+
+    def _neighbour(self, subject: Subject) -> Subject:
+        name = neighbour(self.lab.profile.subjects, subject.name)
+        return self.remember(("subject", name), lambda: self.lab.subject(name))
 
     def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """The protected pictures under the cell's purifier; None where nothing was done at all."""
@@ -202,36 +248,51 @@ class Pipeline:
 
         def node() -> Node:
             def write(out: Payload) -> None:
-                self._last, checkpoint = None, self.store.checkpoint(recipe)
+                self._last, known = None, self._told(subject, cell)
+                partway = self._partway if self._is_partway(recipe) else None
+                checkpoint = partway.path if partway else self.store.checkpoint(recipe)
                 fitted = trainer.fit(
-                    subject,
+                    known,
                     self._trained_on(subject, before, cell),
                     on_step=self.on_step(about),
                     checkpoint=checkpoint,
                     every=EVERY,
                 )
-                out.save_tensors("weights", trainer.pack(subject, fitted))
-                out.save_json("training", {"seconds": fitted.seconds, "losses": fitted.losses})
+                seconds = fitted.seconds + (partway.seconds if partway else 0.0)
+                out.save_tensors("weights", trainer.pack(known, fitted))
+                out.save_json("training", {"seconds": seconds, "losses": fitted.losses})
                 checkpoint.unlink(missing_ok=True)
+                self._partway = None
                 self._last = (recipe.key, fitted)
 
             inputs = {"images": self._source(subject, before)} | self._weights("diffusion")
-            params = self._training(subject, named, trainer)
+            if "{traits}" in (cell.instance or ""):
+                inputs |= {
+                    "seen": self._digest(subject, "b"),
+                    "seer": self._weights("clip")["weights"],
+                }
+            params = self._training(subject, named, trainer, cell.instance)
             if cell.pictures is not None:
                 inputs["more"] = self._digest(subject, "a")
                 params["pictures"] = cell.pictures
             recipe = self._recipe("train", params, inputs)
             return Node(recipe, _those(before), write, about)
 
-        return self.remember(
-            ("train", subject, before and before.recipe.key, named, cell.pictures), node
-        )
+        how = (named, cell.instance, cell.pictures)
+        return self.remember(("train", subject, before and before.recipe.key, *how), node)
 
-    def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
-        """n samples of the fine-tuned model."""
-        model = self.train(subject, cell, seed)
-        kept = self.keeps(subject, cell, seed)
-        words = {
+    def _told(self, subject: Subject, cell: Cell) -> Subject:
+        """The subject under the words that the cell's training has for it."""
+        if cell.instance is None:
+            return subject
+        words = self._words(subject)
+        if "{traits}" in cell.instance:
+            words["traits"] = traits(self.lab.clip, subject.images, subject.class_prompt)
+        return replace(subject, instance_prompt=cell.instance.format(**words))
+
+    def _words(self, subject: Subject) -> dict[str, str]:
+        """What the fields of a sheet's or a cell's prompt are filled with."""
+        return {
             "identifier": subject.identifier,
             "class_name": subject.class_name,
             "instance": subject.instance_prompt,
@@ -239,16 +300,22 @@ class Pipeline:
             "negative": self.lab.profile.prompts.negative,
             "noise_token": self.lab.profile.prompts.noise_token,
         }
+
+    def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """n samples of the fine-tuned model."""
+        model = self.train(subject, cell, seed)
+        kept = sheet.at is None and self.keeps(subject, cell, seed)
+        words = self._words(subject)
         drawn = {
             "of": sheet.of,
             "prompt": sheet.prompt and sheet.prompt.format(**words),
             "negative": sheet.negative and sheet.negative.format(**words),
             "guidance_scale": sheet.guidance_scale,
             "steps": sheet.steps,
-        }
+        } | ({} if sheet.at is None else {"at": sheet.at})
 
         def write(out: Payload) -> None:
-            fitted = self._model(subject, cell, seed)
+            fitted = self._model(subject, cell, seed, sheet.at)
             out.save_images("images", draw(fitted, drawn, n, seed))
             out.save_json("cost", {"train_seconds": fitted.seconds})
 
@@ -260,8 +327,11 @@ class Pipeline:
     def probe(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
         """Every registered metric of the samples, and how far they repeat what was trained on.
 
-        With a CLIP also its probability of noise.
+        With a CLIP also its probability of noise. Or what a look inside the model finds; see
+        :mod:`.inside`.
         """
+        if sheet.inside:
+            return self._inside(subject, cell, seed, sheet.inside, n)
         drawn = self.sample(subject, cell, seed, sheet, n)
         concept, noise = self.lab.profile.concepts[:2]
 
@@ -300,6 +370,20 @@ class Pipeline:
         inputs: dict[str, Any] = {"samples": drawn.recipe, "clean": clean.recipe}
         recipe = self._recipe("probe", {"probe": "apart"}, inputs | self._weights("identity"))
         return Node(recipe, (drawn, clean), write, f"probe distance{drawn.about[6:]}")
+
+    def _inside(self, subject: Subject, cell: Cell, seed: int, name: str, n: int) -> Node:
+        """What a look inside the model finds."""
+        look = INSIDE[name]()
+        needs = look.needs(self, subject, cell, seed)
+
+        def write(out: Payload) -> None:
+            out.save_json("columns", look.measure(self, subject, cell, seed, n))
+            out.save_json("values", {})
+
+        inputs = {f"input {i}": node.recipe for i, node in enumerate(needs)}
+        params = {"probe": name, "settings": plain(look), "n": n, "seed": seed}
+        recipe = self._recipe("probe", params, inputs)
+        return Node(recipe, needs, write, f"look {name} {subject.name} {cell.attack} {cell.eps}")
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, means over set B.
@@ -374,7 +458,30 @@ class Pipeline:
     def _full_megabytes(self) -> float:
         return trained_bytes(resolve(self.lab.profile.diffusion)) / 1e6
 
-    def _model(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
+    def _is_partway(self, recipe: Recipe) -> bool:
+        return self._partway is not None and self._partway.key == recipe.key
+
+    def _model(
+        self, subject: Subject, cell: Cell, seed: int, at: float | None = None
+    ) -> Personalized:
+        return self._end(subject, cell, seed) if at is None else self._at(subject, cell, seed, at)
+
+    def _at(self, subject: Subject, cell: Cell, seed: int, at: float) -> Personalized:
+        """The model on the way; rising shares of one training go on from one another."""
+        node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
+        step = round(at * trainer.steps)
+        place = f"{node.recipe.key} at {step}"
+        if self._last is None or self._last[0] != place:
+            self._last = None  # one model at a time beside the lab's own
+            if not self._is_partway(node.recipe):
+                before = self.purify(subject, cell, seed)
+                images, told = self._trained_on(subject, before, cell), self._told(subject, cell)
+                self._partway = Partway(node.recipe.key, trainer, told, images)
+            assert self._partway is not None
+            self._last = (place, self._partway.at(step, self.on_step(node.about)))
+        return self._last[1]
+
+    def _end(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
         node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
         if self._last is not None and self._last[0] == node.recipe.key:
             return self._last[1]
@@ -384,12 +491,17 @@ class Pipeline:
             if self._last is None:
                 about = entry.json("training")
                 fitted = trainer.unpack(
-                    subject, entry.tensors("weights"), about["seconds"], about["losses"]
+                    self._told(subject, cell),
+                    entry.tensors("weights"),
+                    about["seconds"],
+                    about["losses"],
                 )
                 self._last = (node.recipe.key, fitted)
         else:
             images = self._trained_on(subject, node.needs[0] if node.needs else None, cell)
-            fitted = trainer.fit(subject, images, on_step=self.on_step(node.about))
+            fitted = trainer.fit(
+                self._told(subject, cell), images, on_step=self.on_step(node.about)
+            )
             self._last = (node.recipe.key, fitted)
         return self._last[1]
 
@@ -402,15 +514,19 @@ class Pipeline:
         )
         return named, trainer
 
-    def _training(self, subject: Subject, named: str, trainer: Any) -> dict[str, Any]:
+    def _training(
+        self, subject: Subject, named: str, trainer: Any, instance: str | None
+    ) -> dict[str, Any]:
         """All that a training depends on beside pictures and weights."""
         profile = self.lab.profile
         words = {
-            "instance": subject.instance_prompt,
+            "instance": instance or subject.instance_prompt,
             "class": subject.class_prompt,
             "identifier": subject.identifier,
             "class_name": subject.class_name,
         }
+        if instance:
+            words["own"] = subject.instance_prompt
         return {
             "trainer": trainer.name,
             "settings": self.remember(("plain", named), lambda: plain(_settings(trainer))),
@@ -511,6 +627,22 @@ def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
 def table(entry: Entry) -> pd.DataFrame:
     """A probe's scores as a frame, one row per sample, with the costs that belong to them."""
     return pd.DataFrame(entry.json("columns")).assign(**entry.json("values"))
+
+
+def neighbour(names: Sequence[str], name: str) -> str:
+    """The next of a profile's subjects after one, whose perturbation is borrowed.
+
+    Raises:
+        UserError: there is no other.
+    """
+    start = names.index(name) + 1 if name in names else 0
+    others = [each for each in [*names[start:], *names[:start]] if each != name]
+    if not others:
+        raise UserError(
+            "another subject's perturbation is wanted, and the profile names no other: list two "
+            "under subjects:"
+        )
+    return others[0]
 
 
 def _settings(bound: Any) -> Any:

@@ -1,13 +1,17 @@
 """Does the harm follow V*? The table over attacks, on frames with known answers and for real."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
 from shortcut_nb.experiments import identifier
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.questions.identifier import UNPRESERVED
+from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.profile import load_profile
 
 # condition: (texture of V*, of the class, shift of CLIP): "noise" harms neither.
 LEVELS = {
@@ -28,14 +32,14 @@ def frames(subjects=6, eps="16/255", base=0.0, seeds=2):
                 key = {"condition": condition, "eps": eps, "subject": f"s{i}", "seed": seed}
                 for prompt, level in (("instance", own), ("class", other), ("negative", 9.0)):
                     scored += [
-                        key | {"prompt": prompt, "image": image, "quality": rng.normal(),
+                        key | {"sheet": prompt, "image": image, "quality": rng.normal(),
                                "texture": base + level + i + seed + 0.05 * rng.normal(),
                                "ims_missing": rng.normal()}
                         for image in range(3)
                     ]  # fmt: skip
                 seen = shift + 0.02 * rng.normal()
-                moved.append(key | {"clip_towards": seen, "misled": rng.normal(),
-                                    "psnr": 30 - 10 * seen + 0.3 * rng.normal()})  # fmt: skip
+                psnr = 30 - 10 * seen + 0.3 * rng.normal()
+                moved.append(key | {"clip_towards": seen, "misled": rng.normal(), "psnr": psnr})
     return pd.DataFrame(scored), pd.DataFrame(moved)
 
 
@@ -49,7 +53,7 @@ def test_harm_is_a_change_against_clean_pictures_turned_to_be_positive():
         part = rows[(rows["condition"] == "aspl") & (rows["subject"] == "s4")]
         part = part[part["eps"] == eps].set_index("score")
         table = scored[scored["subject"] == "s4"].pivot_table(
-            index="condition", columns="prompt", values=["texture", "quality"]
+            index="condition", columns="sheet", values=["texture", "quality"]
         )
         for score, sign in (("texture", 1), ("quality", -1)):
             rise = sign * (table.loc["aspl", score] - table.loc["clean", score])
@@ -97,31 +101,33 @@ def test_correlation_is_over_attacks_with_the_gap():
     assert plain["verdict"] == "confirmed" and abs(expected) < xy - 0.1
 
 
-def test_report_can_be_read_back(tmp_path):
+def test_what_bench_keeps_gives_the_same_tables(tmp_path):
     scored, moved = frames()
+    scored = scored.merge(moved, on=[*identifier.KEYS, "seed"])
     bare = scored[scored["condition"].isin(["clean", "aspl"])]
-    identifier.report(scored, moved, bare, "16/255", tmp_path)
-    content = json.loads((tmp_path / "identifier.json").read_text())
+    both = pd.concat([scored, bare.assign(condition=bare["condition"] + identifier.NO_PRIOR)])
+    Measurement.of("identifier", both).write(tmp_path)
+    content = shipped("identifier", folder=tmp_path)
     assert len(content["rows"]) == 5 * 3 * 3 and content["eps"] == "16/255"
-    shown = identifier.against(pd.DataFrame(content["rows"]), "quality")
-    assert len(shown) == 5
+    rows = pd.DataFrame(content["rows"])
+    assert len(identifier.against(rows, "quality")) == 5 and len(content["goes_with"]) == 12
     assert [row["difference"] for row in content["without_prior"]] == pytest.approx([0] * 9)
     assert [row["score"] for row in identifier.claims(content)] == list(identifier.HARMS)
     assert {row["claim"] for row in identifier.claims(content)} == {identifier.SPARED}
     for score in identifier.HARMS:
+        identifier.draw(rows, score, tmp_path)
         assert (tmp_path / f"identifier_{score}.png").stat().st_size > 1000
     drawn = pd.read_csv(tmp_path / "identifier_texture.csv")
     assert set(drawn["whose"]) == {"V*", "class"}
     order = drawn.drop_duplicates("attack").set_index("attack")
     assert order.index[0] == "aspl" and order.index[-1] == "noise"
-    own = drawn[drawn["whose"] == "V*"]["mean"]
-    assert own.is_monotonic_decreasing
+    assert drawn[drawn["whose"] == "V*"]["mean"].is_monotonic_decreasing
     level = pd.DataFrame(content["levels"]).set_index(["prior", "attack", "whose", "score"])["mean"]
-    means = scored.groupby(["condition", "prompt"])["texture"].mean()
+    means = scored.groupby(["condition", "sheet"])["texture"].mean()
     for prior in ("with", "without"):
         for condition in ("clean", "aspl"):
-            found = level[prior, condition, "class", "texture"]
-            assert found == pytest.approx(means[condition, "class"])
+            mean = level[prior, condition, "class", "texture"]
+            assert mean == pytest.approx(means[condition, "class"], rel=1e-4)
     assert "advdm" not in level.index.get_level_values("attack")
 
 
@@ -130,7 +136,7 @@ def test_without_prior_preservation_the_class_is_harmed_more():
     scored, _ = frames()
     own = scored["condition"].isin(["clean", "aspl", "pid"])
     bare = scored[own].copy()
-    spoilt = (bare["condition"] == "aspl") & (bare["prompt"] == "class")
+    spoilt = (bare["condition"] == "aspl") & (bare["sheet"] == "class")
     bare.loc[spoilt, "texture"] += 1.5
     found = identifier.compare_priors(*(identifier.harms(one) for one in (scored, bare)))
     assert set(found["attack"]) == {"aspl", "pid"}
@@ -143,8 +149,17 @@ def test_without_prior_preservation_the_class_is_harmed_more():
     assert says["pid", "class"] == "undecided" and says["aspl", "V*"] == ""
 
 
-def test_cells_without_prior_preservation_have_its_weight_at_zero():
-    cells = identifier.unpreserved("8/255")
-    assert list(cells) == ["clean", *identifier.UNPRESERVED]
-    assert all(cell.training == (("prior_weight", 0.0),) for cell in cells.values())
-    assert cells["aspl"].eps == "8/255" and cells["clean"].attack is None
+def test_the_question_has_the_cells_of_its_contrasts():
+    question = open_experiment("identifier", load_profile("mini"))
+    every = question.all_cells()
+    for name in ("clean", *UNPRESERVED):
+        bare = every[name + identifier.NO_PRIOR][0]
+        assert bare == every[name][0].model_copy(update={"training": {"prior_weight": 0.0}})
+    rows = [
+        labels | {"condition": name, "subject": who, "sheet": sheet, "quality": 0.0, "texture": 0.0}
+        for name, (_, labels) in every.items()
+        for sheet in question.sheets
+        for who in "ab"
+    ]
+    judged = judge(pd.DataFrame(rows), question.contrasts)  # strict: every cell is there
+    assert (judged["n"] == 2).all() and list(judged["role"]).count("primary") == 1

@@ -1,13 +1,14 @@
 """What every notebook must look like; no kernel is started."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from shortcut_nb.runner.contents import KERNEL, source_digest
+from shortcut_nb.runner.contents import KERNEL, figure_names, source_digest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -15,6 +16,9 @@ PRIVATE = re.compile(
     r"/home/\w+|/Users/\w+|/(?:root|tmp)/|C:\\\\Users|hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|"
     r"sk-[A-Za-z0-9]{20,}"
 )
+FIGURES = FOLDER.parent / "figures"
+# Notebooks that do not yet show all that they draw: to be mended, then taken off.
+NOT_SHOWN = {"08_adaptive_attacks"}
 MIME = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
 MEGABYTE = 1_000_000
 
@@ -99,6 +103,37 @@ def cell_problems(index, cell):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook(path):
     assert problems(path) == []
+
+
+def not_shown(notebook, figures):
+    """Figures that an executed notebook declares and nowhere displays, by their alt texts."""
+    outputs = [o for c in notebook.cells for o in c.get("outputs", [])]
+    if not outputs:
+        return []  # not executed yet
+    seen = {o.get("metadata", {}).get("image/png", {}).get("alt") for o in outputs}
+    names = [Path(name) for name in figure_names(notebook)]
+    alts = {name.stem: (figures / name).with_suffix(".json") for name in names}
+    return [name for name, path in alts.items() if json.loads(path.read_text())["alt"] not in seen]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_figure_is_shown(path):
+    hidden = not_shown(nbformat.read(path, as_version=4), FIGURES)
+    if hidden and path.stem in NOT_SHOWN:
+        pytest.xfail("known")
+    assert hidden == [], "saved in a cell that does not display them: end it with the figure"
+
+
+def test_a_figure_that_is_saved_in_a_loop_is_caught(tmp_path):
+    notebook = good()
+    notebook.metadata["shortcut_nb"] = {"figures": ["one", "two"]}
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"alt": f"what {name} shows"}))
+    assert not_shown(notebook, tmp_path) == []  # nothing was executed
+    shown = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": ""})
+    shown["metadata"] = {"image/png": {"alt": "what one shows"}}
+    notebook.cells[2].outputs = [shown]
+    assert not_shown(notebook, tmp_path) == ["two"]
 
 
 def good():

@@ -1,31 +1,31 @@
-"""The shortcut experiment: predictions on constructed frames, tables, figures, one real run."""
+"""The shortcut's predictions on constructed frames, tables and figures; its question, run small."""
 
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from shortcut_nb.experiments import shortcut
-from shortcut_nb.experiments.contrasts import per_subject
+from shortcut_nb.experiments import causes, shortcut
+from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.identifier import SPARED
-from shortcut_nb.experiments.interventions import CONDITIONS, Condition
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.predictions import (
     BASE,
     FIRST,
+    by_share,
     contrasts,
     judged,
     lead,
     predicted,
 )
-from shortcut_nb.experiments.questions import mismatch
-from shortcut_nb.experiments.shipped import Shipped
+from shortcut_nb.experiments.questions import mismatch, open_experiment
+from shortcut_nb.experiments.questions.shortcut import WORDS, cells
+from shortcut_nb.experiments.shipped import Shipped, shipped
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
-from shortcut_nb.profile import PROFILES, load_profile
+from shortcut_nb.profile import load_profile
 
-STEPS = (0, 20, 60)
+SHARES = (0, 0.33, 1)
 # How much of the shortcut each condition shows, as a share of the protected one's.
 AMOUNT = {"clean": 0.0, "1/4 protected": 0.25, "1/2 protected": 0.5, "3/4 protected": 0.75,
           "protected": 1.0, "shuffled": 0.6, "another's": 0.5, "random noise": 0.2,
@@ -39,22 +39,24 @@ def frame(subjects=6, amount=None):
     rng, rows = np.random.default_rng(0), []
     for i in range(subjects):
         for condition, strength in amount.items():
-            for step in STEPS if condition in ("clean", "protected") else STEPS[-1:]:
+            for share in SHARES if condition in ("clean", "protected") else SHARES[-1:]:
                 watched = condition in ("clean", "protected")
-                for sheet, share in SHEETS.items():
+                for sheet, part in SHEETS.items():
                     if sheet in ("bare", "swapped") and not watched:
                         continue
-                    learned = {0: 0.0, 20: 0.8, 60: 1.0}[step]
-                    harm = strength * share * learned + 0.01 * rng.normal() * (step > 0)
-                    person = {0: 0.0, 20: 0.3, 60: 1.0}[step] * (sheet != "class")
+                    learned = {0: 0.0, 0.33: 0.8, 1: 1.0}[share]
+                    harm = strength * part * learned + 0.01 * rng.normal() * (share > 0)
+                    person = {0: 0.0, 0.33: 0.3, 1: 1.0}[share] * (sheet != "class")
                     rows.append({
-                        "condition": condition, "subject": f"s{i}", "seed": 0, "step": step,
-                        "sheet": sheet, "image": 0, "texture": 3 + 0.3 * i + 2 * harm,
+                        "condition": condition, "subject": f"s{i}", "seed": 0, "attack": "aspl",
+                        "eps": "16/255", "purifier": "none", "image": 0,
+                        "sheet": sheet if share == 1 else f"{sheet} at {share:.2f}",
+                        "texture": 3 + 0.3 * i + 2 * harm,
                         "quality": 0.8 - 0.3 * harm, "ims_missing": person - 0.1 * harm,
-                        "noise": harm, "l2": 10 * strength, "trained": "a photo",
+                        "noise": harm, "l2": 10 * strength,
                     })  # fmt: skip
     found = pd.DataFrame(rows)
-    last = found[(found["condition"] == "clean") & (found["step"] == STEPS[-1])]
+    last = found[(found["condition"] == "clean") & ~found["sheet"].str.contains(" at ")]
     controls = [
         last.assign(condition=f"{name}, clean") for name in ("caption", "traits", "noise named")
     ]
@@ -70,13 +72,15 @@ def test_every_condition_of_a_prediction_exists():
     assert len(claims) == 14
     for row in predicted().values():
         assert set(row) == {"claim", "why", "more", "sum"} and row["more"] in (True, False)
-        assert set(row["sum"]) <= set(CONDITIONS) and row["why"]
+        assert set(row["sum"]) <= set(cells()) and row["why"]
         for weights in row["sum"].values():  # each condition is a difference of its own sheets
             assert sum(weights.values()) == pytest.approx(0) and set(weights) <= set(SHEETS)
-    assert [(c.name, c.metric) for c in contrasts() if c.primary] == [(BASE, "texture")]
+    assert [(c.name, c.metric) for c in contrasts() if c.primary] == [
+        (f"{BASE} (texture)", "texture")
+    ]
     h1 = {contrast.name.rpartition(", ")[0] for contrast in mismatch.contrasts("16/255")}
     elsewhere = {"purification removes the texture", SPARED}
-    mine = {claim for *_, claim, _ in shortcut.ARROWS} - elsewhere
+    mine = {claim for *_, claim, _ in causes.ARROWS} - elsewhere
     assert mine <= set(claims) | h1 and mine & h1
 
 
@@ -111,7 +115,7 @@ def test_what_goes_the_other_way_is_refuted_and_noise_undecided():
 
 def test_the_lead_of_the_texture_can_be_refuted_and_can_overshoot():
     given = frame()
-    early = (given["step"] == 20) & (given["sheet"] == "own")
+    early = given["sheet"] == "own at 0.33"
     late_texture = given.assign(texture=given["texture"].where(~early, 3.0))
     found = next(row for row in judged(late_texture) if row["claim"] == FIRST)
     assert found["verdict"] == "refuted"
@@ -127,16 +131,48 @@ def test_what_was_not_run_is_left_out():
     three = set(list(predicted())[:3])
     assert BASE in three and set(texture(judged(part))) == three
     assert per_subject(part, contrasts()[-1]).empty
-    assert len(lead(part[part["step"] == 60])) == 0
+    assert len(lead(part[~part["sheet"].str.contains(" at ")])) == 0
 
 
 def test_pairs_are_within_subjects():
     """Subjects differ by far more than the conditions do."""
     given = frame()
-    values = per_subject(given[given["step"] == 60], contrasts()[0])
+    values = per_subject(given, contrasts()[0])
     assert len(values) == 6 and values.std() < 0.1
     levels = given[given["condition"] == "clean"].groupby("subject")["texture"].mean()
     assert levels.std() > 0.4
+
+
+def test_a_frame_is_split_into_sheets_and_shares():
+    split = by_share(pd.DataFrame({"sheet": ["own", "class at 0.50", "own at 0.00"]}))
+    assert split["sheet"].tolist() == ["own", "class", "own"]
+    assert split["share"].tolist() == [1, 0.5, 0]
+    assert by_share(split) is split
+
+
+def test_what_bench_keeps_gives_verdicts_curves_and_levels(tmp_path):
+    question = open_experiment("shortcut", load_profile("mini"))
+    Measurement.of("shortcut", frame(), contrasts=question.contrasts).write(tmp_path)
+    kept = shipped("shortcut", folder=tmp_path)
+    assert (kept["eps"], kept["attack"], len(kept["subjects"])) == ("16/255", "aspl", 6)
+    assert len(kept["predictions"]) == 3 * len(predicted()) + 1
+    direct = {row["claim"]: row for row in judged(frame()) if row["score"] == "texture"}
+    for claim, row in texture(kept["predictions"]).items():
+        assert row["difference"] == pytest.approx(direct[claim]["difference"], rel=1e-3)
+        assert row["verdict"] == direct[claim]["verdict"]
+    steps = pd.DataFrame(kept["steps"])
+    assert set(steps["sheet"]) == set(shortcut.SHEETS.values())
+    assert set(steps["condition"]) == {"clean", "protected"}
+    end = steps[(steps["condition"] == "protected") & (steps["share"] == 1)]
+    own = end[(end["sheet"] == "V* class") & (end["score"] == "texture")]["mean"]
+    assert own.item() == pytest.approx(3 + 0.3 * 2.5 + 2, abs=0.05)
+    assert {row["condition"] for row in kept["means"]} == set(frame()["condition"])
+
+
+def test_the_shipped_curves_are_read_as_shares():
+    steps = shortcut.shares(pd.DataFrame(shipped("shortcut")["steps"]))
+    assert steps["share"].min() == 0 and steps["share"].max() == 1
+    assert shortcut.shares(steps) is steps
 
 
 def of_h1():
@@ -157,7 +193,7 @@ def of_h1():
     return Measurement.of("mismatch", pd.DataFrame(rows), contrasts=tuple(wanted))
 
 
-def test_report_writes_tables_curves_and_the_graph(tmp_path):
+def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
     story = {"claims": [{"claim": "purification removes the texture", "eps": eps,
                          "score": "texture", "difference": -1.6, "low": -2.0, "high": -1.4,
                          "holds": True} for eps in ("16/255", "8/255")]}  # fmt: skip
@@ -166,66 +202,66 @@ def test_report_writes_tables_curves_and_the_graph(tmp_path):
     spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
               "difference": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
     (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
-    shortcut.report(frame(), "16/255", tmp_path)
-    content = json.loads((tmp_path / "shortcut.json").read_text())
-    assert len(content["predictions"]) == 3 * len(predicted()) + 1
-    assert {row["sheet"] for row in content["steps"]} == set(shortcut.SHEETS.values())
-    assert {row["condition"] for row in content["steps"]} == {"clean", "protected"}
-    last = next(
-        row for row in content["steps"] if row["condition"] == "protected" and row["step"] == 60
-        and row["sheet"] == "V* class" and row["score"] == "texture"
-    )  # fmt: skip
-    assert last["mean"] == pytest.approx(3 + 0.3 * 2.5 + 2, abs=0.05)
-    for name in ("steps_texture", "predictions_quality", "graph"):
-        assert (tmp_path / f"shortcut_{name}.png").stat().st_size > 1000
+    rows = judged(frame())
+    beside = causes.claims_beside("16/255", tmp_path)
+    causes.draw_graph(causes.edges([*rows, *beside]), "16/255", tmp_path)
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
-    assert len(drawn) == len(shortcut.ARROWS)
-    again = shortcut.edges(content["predictions"])
-    assert len(again) == len(shortcut.ARROWS) - 2 - 5  # without the files beside
-    shifted = drawn[drawn["cause"] == shortcut.SHIFTED]
-    assert set(shifted["effect"]) == {shortcut.BOUND}
+    assert len(drawn) == len(causes.ARROWS)
+    assert len(causes.edges(rows)) == len(causes.ARROWS) - 2 - 5  # without the files beside
+    shifted = drawn[drawn["cause"] == causes.SHIFTED]
+    assert set(shifted["effect"]) == {causes.BOUND}
 
 
-def test_the_check_fails_on_a_wrong_sign():
-    rows = judged(frame(amount={"shuffled": -0.5}))
-    content = Shipped({"eps": "16/255", "predictions": rows}, "mini")
-    table = shortcut.check(frame(subjects=1), content, "16/255").set_index(["claim", "score"])
-    assert table.loc[(BASE, "texture"), "asserted"]
-    assert FIRST not in {claim for claim, _ in table.index}
-    turned = ("a shuffled perturbation works too", "texture")
-    assert table.loc[turned, "verdict"] == "refuted" and not table.loc[turned, "asserted"]
-    with pytest.raises(AssertionError, match=BASE.replace("*", r"\*")):
-        shortcut.check(frame(subjects=1, amount={"protected": -1.0}), content, "16/255")
-    few = Shipped({"eps": "16/255", "predictions": judged(frame(subjects=2))}, "mini")
-    turned_world = frame(subjects=1, amount={"protected": -1.0})
-    assert not shortcut.check(turned_world, few, "16/255")["asserted"].any()
-    assert not shortcut.check(turned_world, content, "8/255")["asserted"].any()
-    elsewhere = Shipped(content, "mini", same=False)
-    assert not shortcut.check(turned_world, elsewhere, "16/255")["asserted"].any()
-    with pytest.raises(AssertionError, match="both"):
-        shortcut.check(frame(subjects=1), Shipped(content | {"predictions": []}, "mini"), "16/255")
+def newcomer(amount):
+    one = frame(subjects=1, amount=amount)
+    return one.assign(subject="mini:held-out/7")
+
+
+def test_the_claim_of_the_notebook_fails_when_the_effect_is_taken_away():
+    """Against the shipped result: a person in whom V* carries the noise, and one in whom not."""
+    larger = shipped("shortcut")
+    row = shortcut.check(newcomer({"protected": 1.0}), larger).iloc[0]
+    assert row["here"] == pytest.approx(2, abs=0.1) and row["least"] == row["difference"] / 4
+    for amount in (0.0, 0.1, -1.0):
+        with pytest.raises(AssertionError, match="was expected"):
+            shortcut.check(newcomer({"protected": amount}), larger)
+    shared = newcomer({"protected": 1.0})
+    of_class = shared["sheet"].str.startswith("class") & (shared["condition"] == "protected")
+    shared.loc[of_class, "texture"] += 2  # the class has it, too
+    with pytest.raises(AssertionError, match="was expected"):
+        shortcut.check(shared, larger)
+
+
+def test_the_claim_is_for_people_and_profiles_that_it_is_about():
+    larger = shipped("shortcut")
+    seen = newcomer({"protected": -1.0}).assign(subject=larger["subjects"][0])
+    assert shortcut.check(seen, larger)["here"].item() < 0
+    elsewhere = Shipped(larger, "mini", same=False)
+    assert shortcut.check(newcomer({"protected": -1.0}), elsewhere)["here"].item() < 0
+    with pytest.raises(AssertionError, match="nothing to check"):
+        shortcut.check(newcomer({}), Shipped(larger | {"predictions": []}, "mini"))
 
 
 def arrow(cause, effect, claim="a claim", verdict="confirmed", low=0.5):
     return Edge(cause, effect, claim, "texture", 1.0, low, 1.5, verdict)
 
 
-def test_the_graph_draws_every_edge_with_its_effect():
+def test_the_graph_counts_what_stands_behind_each_arrow():
     given = [arrow("a", "b"), arrow("a", "b", "a second claim", "undecided"),
-             arrow("b", "c", "last", "refuted"), arrow("d", "c", low=float("nan"))]  # fmt: skip
-    fig = causal_graph(given)
-    ax = fig.axes[0]
-    assert len(ax.patches) == 3  # two experiments share an arrow
+             arrow("b", "c", "last", "refuted"), arrow("d", "c", low=float("nan")),
+             arrow("a", "c")]  # fmt: skip
+    ax = causal_graph(given, {"a": "protected"}).axes[0]
     words = [text.get_text() for text in ax.texts]
     assert {"a", "b", "c", "d"} <= set(words)
-    for edge in given:
-        assert any(edge.label in said for said in words)
+    assert sorted(set(words) - set("abcd")) == ["0 of 1", "1 of 1", "1 of 2"]
     assert "[+0.50, +1.50]" in given[0].label and "[" not in given[3].label
-    dashes = [patch.get_linestyle() for patch in ax.patches]
-    assert len(set(dashes)) == 3  # undecided, refuted, confirmed
+    patches = [patch for patch in ax.patches if patch.get_arrowstyle()]
+    assert len(patches) == 4  # two experiments share an arrow
+    assert len({patch.get_linestyle() for patch in patches}) == 3
     place = {t.get_text(): t.get_position() for t in ax.texts if t.get_text() in "abcd"}
-    assert place["a"][0] < place["b"][0] < place["c"][0]
-    assert place["d"][0] == place["b"][0] and place["d"][1] != place["b"][1]
+    assert place["a"][1] > place["b"][1] > place["c"][1]
+    assert place["d"][1] == place["b"][1] and place["d"][0] != place["b"][0]
+    assert min(t.get_fontsize() for t in ax.texts) >= 11
 
 
 def test_the_graph_refuses_cycles_and_nothing():
@@ -256,40 +292,16 @@ def test_curves_are_drawn_in_order_with_intervals():
         curve_plot(table[:0], by="sheet")
 
 
-def test_the_neighbour_is_another_subject():
-    profile = load_profile("mini")
-    every = profile.subjects
-    assert [shortcut.neighbour(profile, name) for name in every] == [*every[1:], every[0]]
-    assert shortcut.neighbour(profile, "a/folder") == every[0]
-    alone = profile.model_copy(update={"subjects": every[:1]})
-    assert shortcut.neighbour(alone, every[0]) is None
-
-
-@pytest.mark.slow
-def test_a_small_run_from_pictures_to_verdicts(tmp_path):
-    settings = yaml.safe_load((PROFILES / "mini.yaml").read_text())
-    settings["sampling"]["steps"] = 2
-    settings["defaults"]["dreambooth"] |= {"steps": 2, "class_images": 2}
-    profile = tmp_path / "small.yaml"
-    profile.write_text(yaml.safe_dump(settings))
-    conditions = {
-        "clean": CONDITIONS["clean"], "protected": Condition("noise", watched=True),
-        "another's": Condition("noise", place="another"), "caption": CONDITIONS["caption, clean"],
-    }  # fmt: skip
-    subjects = settings["subjects"][:1]
-    how = {"profile": str(profile), "n": 1, "workers": 0}
-    found = shortcut.run(conditions, subjects, [0], **how)
-    assert set(found["condition"]) == set(conditions)
-    watched = found[found["condition"] == "protected"]
-    assert set(watched["step"]) == {0, 1, 2} and set(watched["sheet"]) == set(shortcut.SHEETS)
-    start = found[(found["step"] == 0) & (found["sheet"] == "own")].set_index("condition")
-    assert start.loc["clean", "texture"] == start.loc["protected", "texture"]  # not yet trained
-    told = found.groupby("condition")["trained"].first()
-    assert told["another's"] == "a photo of sks person" and "sks" not in told["caption"]
-    l2 = found.groupby("condition")["l2"].first()
-    assert l2["clean"] == 0 and 8 < l2["another's"] <= l2["protected"] <= 16.01
-    rows = judged(found)
-    assert BASE in texture(rows)
-    assert {row["verdict"] for row in rows} == {"undecided"}  # one subject
-    again = shortcut.run(conditions, subjects, [0], **how)  # from the store
-    pd.testing.assert_frame_equal(found, again)
+def test_the_question_has_the_cells_of_its_contrasts():
+    question = open_experiment("shortcut", load_profile("mini"))
+    every = question.all_cells()
+    assert set(question.sheets) | set(every["protected"][0].sheets) >= set(WORDS)
+    rows = [
+        labels | {"condition": name, "subject": person, "sheet": sheet}
+        | dict.fromkeys(("texture", "quality", "ims_missing"), 0.0)
+        for name, (cell, labels) in every.items()
+        for sheet in question.sheets | cell.sheets
+        for person in "ab"
+    ]  # fmt: skip
+    table = judge(pd.DataFrame(rows), question.contrasts)  # strict: every cell is there
+    assert (table["n"] == 2).all() and list(table["role"]).count("primary") == 1

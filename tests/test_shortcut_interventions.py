@@ -1,21 +1,19 @@
-"""Pictures and words of the interventions: shares, shuffles, borrowed perturbations, prompts."""
+"""Pictures and words of the interventions, and looks on the way of a training."""
 
 import pytest
 import torch
 
+from shortcut_nb import Lab
 from shortcut_nb.budget import Budget, linf_pixels
-from shortcut_nb.experiments.interventions import (
-    CONDITIONS,
-    Condition,
-    mixed,
-    moved,
-    pictures,
-    sheets_of,
-    shuffled,
-    told,
-)
-from shortcut_nb.experiments.stages import Cell, Stages
+from shortcut_nb.cells import CLEAN, OWN, Cell, Sheet
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
+from shortcut_nb.experiments.run import execute, executor_of, frame_of, graph_of
+from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.store import Store
+from shortcut_nb.transplant import mixed, moved, shuffled
+from tests.tiny_profile import tiny_profile
 
 BUDGET = Budget.parse("16/255")
 
@@ -74,45 +72,123 @@ def test_borrowed_perturbations_go_round_when_there_are_fewer():
     assert max(linf_pixels(far, clean)) == 16 and far.min() >= 0 and far.max() <= 1
 
 
-def test_conditions_are_checked_and_have_their_controls():
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    profile = tiny_profile(tmp_path_factory.mktemp("tiny"))
+    defaults = profile.defaults | {"dreambooth": profile.defaults["dreambooth"] | {"steps": 4}}
+    return Lab(profile.model_copy(update={"defaults": defaults}), "cpu", torch.float32)
+
+
+@pytest.fixture
+def pipeline(tiny, tmp_path):
+    return Pipeline(tiny, Store(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def person(tiny):
+    return tiny.subject("mini:held-out/0")
+
+
+def test_cells_are_checked_and_have_their_controls():
     with pytest.raises(ValueError, match="share"):
-        Condition(share=1.5)
-    with pytest.raises(ValueError, match="place"):
-        Condition(place="nowhere")
-    with pytest.raises(ValueError, match="words"):
-        Condition(words="none")
-    for name, condition in CONDITIONS.items():
-        if condition.words != "identifier" and condition.attack:
-            control = CONDITIONS[f"{name}, clean"]
-            assert control.attack is None and control.words == condition.words
+        Cell(attack="aspl", share=1.5)
+    with pytest.raises(ValueError, match="perturbation"):
+        Cell(attack="aspl", perturbation="nowhere")
+    with pytest.raises(ValueError, match="need an attack"):
+        Cell(share=0.5)
+    every = cells()
+    for name, cell in every.items():
+        if (cell.instance or cell.prompts != "plain") and cell.attack != "none":
+            control = every[f"{name}, clean"]
+            assert control == cell.model_copy(update={"attack": "none"})
 
 
-def test_pictures_come_from_whom_they_should(lab, subject, tmp_path):
-    stages = Stages(lab, Store(tmp_path))
-    other, how = lab.subject("mini:held-out/1"), {"eps": "16/255", "seed": 0}
-    assert torch.equal(pictures(stages, subject, Condition(None), **how), subject.b)
-    own = pictures(stages, subject, Condition("noise"), **how)
-    assert torch.equal(own, stages.protect(subject, Cell("noise"), 0))
-    lent = pictures(stages, subject, Condition("noise", place="another"), other=other, **how)
-    BUDGET.check(lent, subject.b)
-    theirs = stages.protect(other, Cell("noise"), 0) - other.b
-    middle = (subject.b > 0.1) & (subject.b < 0.9)
-    torch.testing.assert_close((lent - subject.b)[middle], theirs[middle], atol=1e-5, rtol=0)
-    with pytest.raises(ValueError, match="other="):
-        pictures(stages, subject, Condition("noise", place="another"), **how)
+def test_the_neighbour_is_another_subject():
+    names = ["a", "b", "c"]
+    assert [neighbour(names, name) for name in names] == ["b", "c", "a"]
+    assert neighbour(names, "a/folder") == "a"
+    with pytest.raises(UserError, match="no other"):
+        neighbour(["a"], "a")
 
 
-def test_words_and_prompts(lab, subject):
-    stages = Stages(lab)
-    caption = told(stages, subject, "caption").instance_prompt
+def test_pictures_come_from_whom_they_should(pipeline, person):
+    noise = {"attack": "noise", "eps": "16/255"}
+    own = pipeline.images(person, Cell(**noise))
+    lent = pipeline.images(person, Cell(**noise, perturbation="another's"))
+    other = pipeline.lab.subject("mini:held-out/1")
+    theirs = pipeline.images(other, Cell(**noise)) - other.b
+    BUDGET.check(lent, person.b)
+    middle = (person.b > 0.1) & (person.b < 0.9)
+    torch.testing.assert_close((lent - person.b)[middle], theirs[middle], atol=1e-5, rtol=0)
+    quarter = pipeline.images(person, Cell(**noise, share=0.25))
+    same = [i for i in range(len(own)) if torch.equal(quarter[i], own[i])]
+    clean = [i for i in range(len(own)) if torch.equal(quarter[i], person.b[i])]
+    assert len(same) == 1 and len(clean) == 3
+    around = pipeline.images(person, Cell(**noise, perturbation="shuffled"))
+    torch.testing.assert_close(around, shuffled(person.b, own, BUDGET))
+
+
+def test_a_training_is_told_other_words(pipeline, person, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        type(pipeline.lab.personalize("dreambooth").settings), "fit",
+        lambda self, subject, *rest, **more: told.append(subject.instance_prompt) or 1 / 0,
+    )  # fmt: skip
+    for instance in (None, CAPTION, TRAITS):
+        node = pipeline.train(person, Cell(instance=instance), 0)
+        with pytest.raises(ZeroDivisionError):
+            pipeline.make(node)
+    plain, caption, traits = told
+    assert plain == "a photo of sks person"
     assert caption.startswith("a photo of a person with ") and "sks" not in caption
-    named = told(stages, subject, "traits").instance_prompt
-    assert named == caption.replace("a person", "sks person")
-    assert told(stages, subject, "noise") is subject
-    said = sheets_of(subject, CONDITIONS["protected"], "")
-    assert {name: sheet.prompt for name, sheet in said.items()} == {
-        "own": "a photo of sks person", "class": "a photo of a person",
-        "bare": "a photo of sks", "swapped": "a photo of bhj person",
-    }  # fmt: skip
-    assert set(sheets_of(subject, CONDITIONS["caption"], caption)) == {"own", "class", "trained"}
-    assert all(sheet.negative == "" for sheet in said.values())
+    assert traits == caption.replace("a person", "sks person")
+
+
+def test_words_are_named_in_recipes_without_a_look_at_the_pictures(pipeline, person, monkeypatch):
+    monkeypatch.setattr("shortcut_nb.pipeline.traits", lambda *_: pytest.fail("CLIP was asked"))
+    keys = {
+        pipeline.train(person, Cell(instance=each), 0).recipe.key
+        for each in (None, CAPTION, TRAITS)
+    }
+    assert len(keys) == 3
+
+
+def test_a_look_on_the_way_is_the_training_as_it_was_then(pipeline, person):
+    """Bit for bit; and the training that goes on from it ends where one without a look does."""
+    trainer = pipeline.lab.personalize("dreambooth", seed=0)
+    fresh = trainer.fit(person, until=2).sample(1, seed=0)
+    assert torch.equal(pipeline.samples(person, CLEAN, 0, Sheet(at=0.5), 1), _kept(fresh))
+    start = pipeline.samples(person, CLEAN, 0, Sheet(at=0), 1)  # back to the beginning
+    assert torch.equal(start, _kept(pipeline.lab.personalize("dreambooth", steps=0).fit(person)
+                                    .sample(1, seed=0)))  # fmt: skip
+    pipeline.samples(person, CLEAN, 0, Sheet(at=0.75), 1)
+    whole = trainer.fit(person).sample(1, seed=0)
+    assert torch.equal(pipeline.samples(person, CLEAN, 0, OWN, 1), _kept(whole))
+
+
+def _kept(images):
+    return (images.clamp(0, 1) * 255).round() / 255
+
+
+def test_the_looks_of_one_training_are_made_together_in_its_order(pipeline, monkeypatch):
+    chosen = {name: cells(attack="noise")[name] for name in ("protected", "another's")}
+    small = Experiment(
+        name="small", cells=chosen, sheets={"own": Sheet(negative="")}, subjects=1, seeds=(0,), n=1
+    )
+    taken = []
+    trainee = type(pipeline.lab.personalize("dreambooth").settings).fit
+
+    def fit(self, *arguments, **more):
+        taken.append(arguments[6] if len(arguments) > 6 else more.get("until"))
+        return trainee(self, *arguments, **more)
+
+    monkeypatch.setattr(type(pipeline.lab.personalize("dreambooth").settings), "fit", fit)
+    graph = graph_of(small, pipeline)
+    failures, skipped = execute(graph, pipeline, executor_of("serial", pipeline))
+    assert not failures and not skipped
+    assert taken == [0, 1, 2, 3, None, None]  # four steps: a sixth of them is 1, a third too
+    frame = frame_of(graph, pipeline)
+    watch = set(frame.loc[frame["condition"] == "protected", "sheet"])
+    assert watch == {"own", *watched()}
+    start = frame[frame["sheet"] == "own at 0.00"]["quality"]
+    assert len(start) == 1 and frame["l2"].between(5, 16).all()

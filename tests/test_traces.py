@@ -1,98 +1,115 @@
-"""Where the shortcut lives: real tables of a short training, and verdicts with known answers."""
-
-import json
+"""Where the shortcut lives: a real look inside two short trainings, and verdicts on known ones."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from shortcut_nb.experiments import traces
-from shortcut_nb.experiments.stages import Stages
+from shortcut_nb import Lab
+from shortcut_nb.cells import Cell
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.questions.traces import PREDICTIONS
+from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.inside import INSIDE
+from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
+from tests.tiny_profile import tiny_profile
 
-NAMES = {name for _, parts, _ in traces.PREDICTIONS for name in parts}
+ROWS = {name for _, rows, _ in PREDICTIONS.values() for name in rows}
+SPECTRUM = "V* samples carry the perturbation's spectrum, more than class samples do"
 
 
 @pytest.fixture(scope="module")
-def found(lab, subject, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces, "LEVELS", (50, 850))
-        patch.setattr(traces, "DRAWS", 1)
-        stages = Stages(lab, Store(tmp_path_factory.mktemp("store")))
-        how = {"steps": 6, "class_images": 4, "batch_size": 2, "lr": 2e-4}
-        first = traces.traces(stages, subject, attack="noise", n=2, **how)
-        assert traces.traces(stages, subject, attack="noise", n=2, **how) == first
-    return first
+def measured(tmp_path_factory):
+    """The question on a tiny model, with random noise in the place of ASPL."""
+    profile = tiny_profile(tmp_path_factory.mktemp("tiny"))
+    defaults = profile.defaults | {"dreambooth": profile.defaults["dreambooth"] | {"steps": 6}}
+    lab = Lab(profile.model_copy(update={"defaults": defaults}), "cpu", torch.float32)
+    pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
+    question = open_experiment("traces", lab.profile)
+    small = Experiment(
+        name="traces", cells={"protected": Cell(attack="noise", eps="16/255")},
+        sheets=question.sheets, contrasts=question.contrasts, subjects=1, seeds=(0,), n=2,
+    )  # fmt: skip
+    result = run(small, pipeline, executor_of("serial", pipeline))
+    assert not result.failures and not result.skipped
+    return small, result.frame
 
 
-def test_tables_of_a_short_training(found):
-    frames = {name: pd.DataFrame(rows) for name, rows in found.items()}
-    assert (
-        len(frames["attention"]) == 2 * 2 * 2
-        and frames["attention"]["correlation"].abs().max() <= 1
+def test_a_short_training_is_looked_into(measured):
+    _, frame = measured
+    rows = frame.set_index("sheet")
+    assert set(rows.index) >= ROWS and rows.index.is_unique
+    words = rows.loc[[name for name in rows.index if name.startswith(("identifier", "class"))]]
+    assert len(words) == 4 and words[["attends", "draws"]].abs().max().max() <= 1
+    assert (words["moved"] > 0).all() and rows.loc[words.index, "learned"].isna().all()
+    losses = rows.loc[[name for name in rows.index if "noise, " in name]]
+    columns = [f"loss after {share:.2f}" for share in (*WATCHED, 1.0)]
+    assert len(losses) == 4 and (losses[columns] > 0).all().all()
+    before = losses["loss after 0.00"]
+    assert before["low noise, protected"] == before["low noise, clean"]  # the same model
+    assert losses.loc["low noise, protected", "learned"] == pytest.approx(
+        1 - losses.loc["low noise, protected", "loss after 1.00"] / before.iloc[0]
     )
-    assert len(frames["drift"]) == 2 * 2 * 2 and (frames["drift"]["distance"] > 0).all()
-    losses = frames["losses"]
-    assert set(losses["step"]) == {0, 1, 2, 3, 4, 6} and (losses["loss"] > 0).all()
-    assert len(losses) == (1 + 2 * 5) * 2 * 2
-    # Little noise is hard to see in a latent: the loss falls with the timestep.
-    assert (
-        losses[losses["timestep"] == 50]["loss"].mean()
-        > losses[losses["timestep"] == 850]["loss"].mean()
-    )
-    assert set(frames["spectra"]["samples"]) == {"V*", "class", "random noise"}
     # "Protected" by random noise here, so random noise has its very spectrum.
-    assert frames["spectra"].set_index("samples")["match"]["random noise"] == pytest.approx(1)
+    assert rows.loc["random noise", "match"] == pytest.approx(1)
 
 
-def test_every_prediction_has_its_measures(found):
-    held = traces.measures(found)
-    assert set(held) >= NAMES
-    assert all(np.isfinite(held[name]) for name in NAMES)
-    claims = [claim for claim, _, _ in traces.PREDICTIONS]
-    assert len(set(claims)) == len(claims)
+def test_every_prediction_has_its_measures(measured, tmp_path):
+    small, frame = measured
+    table = judge(frame, small.contrasts)  # strict: every row is there
+    assert len(table) == len(PREDICTIONS) and np.isfinite(table["mean"]).all()
+    Measurement.of("traces", frame, contrasts=small.contrasts).write(tmp_path)
+    kept = shipped("traces", folder=tmp_path)
+    assert {row["claim"] for row in kept["predictions"]} == set(PREDICTIONS)
+    assert all(row["why"] for row in kept["predictions"])
+    means = pd.DataFrame(kept["means"])
+    one = means[(means["sheet"] == "random noise") & (means["metric"] == "match")]
+    assert one["mean"].item() == pytest.approx(1)
 
 
 def test_falls_of_the_loss_are_shares_of_the_loss_before():
-    levels = {("before", 0): 1.0, ("clean", 2): 1.0, ("clean", 6): 0.9,
-              ("protected", 2): 0.7, ("protected", 6): 0.5}  # fmt: skip
-    losses = [
-        {"trained": trained, "step": step, "pictures": pictures, "timestep": t,
-         "loss": level * (4 if pictures == "protected" else 9) * (1 if t < 300 else 2)}
-        for (trained, step), level in levels.items()
-        for pictures in ("clean", "protected") for t in (50, 850)
-    ]  # fmt: skip
-    held = traces.measures({"losses": losses, "attention": [], "drift": [], "spectra": []})
-    for band in ("low", "high"):
-        assert held[f"learned.protected.{band}"] == pytest.approx(0.5)
-        assert held[f"learned.unseen.{band}"] == pytest.approx(0.1)
-        assert held[f"early.protected.{band}"] == pytest.approx(0.6)
+    row = _fall(pd.Series({0.0: 4.0, 1 / 3: 2.8, 1.0: 2.0}))
+    assert row["learned"] == pytest.approx(0.5) and row["early_lead"] == pytest.approx(0.1)
+    assert row["loss after 0.33"] == 2.8
 
 
-def rows(shift):
-    rng, made = np.random.default_rng(0), []
-    for i in range(6):
-        for seed in (0, 1):
-            row = {"subject": f"s{i}", "seed": seed}
-            row |= {name: 0.3 * i + 0.01 * rng.normal() for name in sorted(NAMES)}
-            made.append(row | {name: row[name] + shift.get(name, 0.0) for name in NAMES})
-    return pd.DataFrame(made)
+def test_rows_become_columns_of_one_length():
+    parts = [{"sheet": "a", "x": 1.0}, {"sheet": "b", "y": 2.0}, {"sheet": "a", "z": 3.0}]
+    columns = columns_of(parts)
+    assert columns["sheet"] == ["a", "b"] and columns["x"][0] == 1 and np.isnan(columns["x"][1])
+    assert columns["z"][0] == 3
+
+
+def test_the_clean_training_differs_in_its_pictures_alone():
+    cells = cells_of(Cell(attack="aspl", share=0.5, purifier="jpeg", training={"steps": 3}))
+    assert cells["clean"].attack == "none" and cells["clean"].at_home
+    assert (cells["clean"].purifier, cells["clean"].training) == ("jpeg", {"steps": 3})
+    with pytest.raises(ValueError, match="look inside"):
+        INSIDE["trace"]
 
 
 def test_verdicts_follow_the_measures():
-    claims = {row["claim"]: row for row in traces.judged(rows({"spectrum.V*": 0.4,
-              "moved.protected.class": 0.2}))}  # fmt: skip
-    spectrum = claims["V* samples carry the perturbation's spectrum, more than class samples do"]
-    assert spectrum["verdict"] == "confirmed" and spectrum["subjects"] == 6
-    assert spectrum["difference"] == pytest.approx(0.4, abs=0.02)
-    assert claims["V* moves further than the class word"]["verdict"] == "refuted"
+    rng, rows = np.random.default_rng(0), []
+    for i in range(6):
+        for name in sorted(ROWS):
+            row = {"condition": "protected", "subject": f"s{i}", "seed": 0, "sheet": name}
+            for metric in ("attends", "draws", "moved", "learned", "early_lead", "match"):
+                row[metric] = 0.3 * i + 0.01 * rng.normal()
+            row["match"] += 0.4 * (name == "identifier, protected")
+            row["moved"] += 0.2 * (name == "class, protected")
+            rows.append(row)
+    question = open_experiment("traces", Lab("mini").profile)
+    table = judge(pd.DataFrame(rows), question.contrasts).set_index("contrast")
+    assert table.loc[SPECTRUM, "verdict"] == "confirmed" and table.loc[SPECTRUM, "n"] == 6
+    assert table.loc[SPECTRUM, "mean"] == pytest.approx(0.4, abs=0.02)
+    assert table.loc["V* moves further than the class word", "verdict"] == "refuted"
 
 
-def test_the_report_says_what_was_run(found, tmp_path):
-    parts = [{name: [{"subject": who, "seed": 0} | row for row in table]
-              for name, table in found.items()} for who in ("a", "b")]  # fmt: skip
-    traces.report(parts, "noise", "16/255", 2, tmp_path)
-    content = json.loads((tmp_path / "traces.json").read_text())
-    assert content["subjects"] == ["a", "b"] and content["attack"] == "noise"
-    assert content["samples"] == 2 and len(content["predictions"]) == len(traces.PREDICTIONS)
-    assert {row["score"] for row in content["losses"]} == {"loss"}
+def test_the_shipped_result_has_a_verdict_for_every_prediction():
+    assert {row["claim"] for row in shipped("traces")["predictions"]} == set(PREDICTIONS)

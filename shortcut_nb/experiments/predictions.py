@@ -18,6 +18,7 @@ HARMS = {"texture": 1, "quality": -1, "ims_missing": -1}  # score: the direction
 BASE = "the harm follows V*, not the class"
 FIRST = "the texture comes before the person"
 FIRST_WHY = "a shortcut is what is easier to learn than the thing itself"
+ON_THE_WAY = " at "
 HOLDS = {"confirmed": True, "refuted": False, "undecided": None}
 
 
@@ -32,7 +33,7 @@ def contrasts() -> list[Contrast]:
     """Each prediction on each score; the first, on texture, decides the question."""
     return [
         Contrast(
-            claim,
+            f"{claim} ({score})",
             score,
             {
                 f"condition={name} & sheet={sheet}": weight
@@ -48,6 +49,15 @@ def contrasts() -> list[Contrast]:
     ]
 
 
+def by_share(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with ``share``, of the training, apart from ``sheet``: "own at 0.33", "own"."""
+    if "share" in frame:
+        return frame
+    parts = frame["sheet"].str.partition(ON_THE_WAY)
+    share = pd.to_numeric(parts[2].where(parts[1] != "", "1"))
+    return frame.assign(sheet=parts[0], share=share)
+
+
 def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every prediction on every score that the frame can decide, at the end of training.
 
@@ -55,24 +65,24 @@ def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
     are those of :func:`.contrasts.judge`.
 
     Args:
-        frame: rows of samples with ``condition``, ``subject``, ``seed``, ``step``, ``sheet`` and
-            scores.
+        frame: rows of samples with ``condition``, ``subject``, ``seed``, ``sheet`` and scores.
     """
-    last = frame[frame["step"] == frame["step"].max()]
-    table = judge(last, contrasts(), strict=False)
+    frame = by_share(frame)
+    table = judge(frame[frame["share"] == 1], contrasts(), strict=False)
     rows = [_row(row) for row in table[table["n"] > 0].to_dict("records")]
     if len(each := lead(frame)):
-        found = judge_values(each, 1)
+        outcome = judge_values(each, 1)
         about = {"claim": FIRST, "why": FIRST_WHY, "score": "share of the rise", "predicted": "+"}
-        rows.append(about | {"verdict": verdict(found["holds"])} | found)
+        rows.append(about | {"verdict": verdict(outcome["holds"])} | outcome)
     return rows
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     above = row["expect"] == "+"
+    claim = row["contrast"].removesuffix(f" ({row['metric']})")
     return {
-        "claim": row["contrast"],
-        "why": predicted()[row["contrast"]]["why"],
+        "claim": claim,
+        "why": predicted()[claim]["why"],
         "score": row["metric"],
         "predicted": "+" if above else "−",
         "verdict": row["verdict"],
@@ -98,21 +108,23 @@ def lead(frame: pd.DataFrame) -> np.ndarray:
     out. The first form of this measure cut shares to [0, 1] and took the person from the training
     on clean pictures; it could hardly be refuted and was replaced after its first result.
     """
-    steps = sorted(frame["step"].unique())
-    last = steps[-1]
-    early = min(steps, key=lambda step: abs(step - last / 3))
+    frame = by_share(frame)
+    shares = sorted(frame["share"].unique())
+    early = min(shares, key=lambda share: abs(share - 1 / 3))
     own = frame[frame["sheet"] == "own"]
     table = own.pivot_table(
-        index="subject", columns=["condition", "step"], values=["texture", "ims_missing"],
+        index="subject",
+        columns=["condition", "share"],
+        values=["texture", "ims_missing"],
         aggfunc="mean",
-    )  # fmt: skip
-    needed = {("texture", "protected", early), ("texture", "clean", early)}
-    needed |= {("ims_missing", "protected", 0), ("ims_missing", "protected", early)}
-    if early in (0, last) or not needed <= set(table.columns):
+    )
+    needed = {("texture", name, early) for name in ("protected", "clean")}
+    needed |= {("ims_missing", "protected", share) for share in (0, early)}
+    if early in (0, 1) or not needed <= set(table.columns):
         return np.empty(0)
     texture = table["texture", "protected"] - table["texture", "clean"]
     match = table["ims_missing", "protected"]
     person = match.sub(match[0], axis=0)
-    rose = (texture[last] > 0) & (person[last] > 0)
-    shares = [(part[early] / part[last])[rose] for part in (texture, person)]
-    return (shares[0] - shares[1]).dropna().to_numpy()
+    rose = (texture[1] > 0) & (person[1] > 0)
+    reached = [(part[early] / part[1])[rose] for part in (texture, person)]
+    return (reached[0] - reached[1]).dropna().to_numpy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from graphlib import TopologicalSorter
@@ -138,13 +138,18 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice
             subject = subject_of(pipeline, name)
             for condition, (cell, labels) in cells.items():
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
-                for sheet, how in (experiment.sheets | cell.sheets).items():
+                for sheet, how in in_order(experiment.sheets | cell.sheets):
                     job = Job("probe", name, cell, seed, how, n)
                     apart = "apart" in experiment.probes
                     _add(graph, pipeline, job, subject, place | {"sheet": sheet}, apart)
                     for look in (*experiment.looks, *cell.looks):
                         _look(graph, pipeline, replace(job, stage="look", look=look), subject)
     return graph
+
+
+def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
+    """Looks on the way first, in the order of the training, which then goes on from them."""
+    return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
 
 
 def _add(
@@ -183,6 +188,8 @@ def _of(job: Job) -> tuple[Cell, int, Sheet, int]:
 def _visit(graph: Graph, store: Store, node: Node, job: Job, stage: str = "") -> None:
     """Note a node, and what it needs where it is missing."""
     key = node.recipe.key
+    if node.of:
+        job = replace(job, subject=node.of[0], cell=node.of[1])
     if key in graph.nodes:
         return
     graph.nodes[key] = node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import pandas as pd
 from ..budget import Budget
 from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
+from .measured import FORMAT, Measurement
 from .report import judge
 
 ENOUGH_SUBJECTS = 6
 CLEAR = 0.25
 # Notebooks read these in the form of the first miniature too: `bench --save` may replace them.
-REPLACEABLE = ("story", "strength", "methods")
+REPLACEABLE = ("story", "strength", "methods", "shortcut", "traces", "identifier")
+# Modules with ``content(measured)``.
+READ = ("shortcut", "traces", "identifier")
 
 
 class Shipped(dict[str, Any]):
@@ -49,7 +53,7 @@ def shipped(
     eps: str | None = None,
     subject: str | None = None,
 ) -> Shipped:
-    """What a measurement found, as its file has it.
+    """What a measurement found, as its file has it, or the tables that its module makes of it.
 
     Args:
         profile: whose result; for a Profile that has none of the name, the miniature's.
@@ -64,6 +68,9 @@ def shipped(
     if run is not None and name not in available(named, folder):
         named = "mini"
     content = read_result(name, named, folder)
+    if content.get("format") == FORMAT and name in READ:
+        module = import_module(f"{__package__}.{name}")
+        content = module.content(Measurement.read(name, named, folder))
     same = run is None or _is_profile(run, named)
     return Shipped(content, named, same and _covers(content, eps, subject))
 
@@ -88,6 +95,16 @@ def _world(subject: str) -> str:
     """Where a subject comes from: "mini" of "mini:held-out/3", "" of a folder of photos."""
     head, colon, _ = subject.partition(":")
     return head if colon and "/" not in head else ""
+
+
+def whom(measured: Measurement) -> dict[str, Any]:
+    """Of whom and of how many samples a measurement is."""
+    frame = measured.frame
+    return {
+        "subjects": sorted(frame["subject"].unique()),
+        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
+        "samples": measured.samples,
+    }
 
 
 def earlier(

@@ -1,4 +1,4 @@
-"""A causal model as a graph: every arrow with the experiment behind it, and what it found."""
+"""A causal model as a graph, causes above effects: every arrow with what its experiments found."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from math import isfinite
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from .palette import VERDICTS
+from .palette import VERDICTS, looks
 from .style import theme
 
 SCORED = ("confirmed", "undecided", "refuted")
-WIDTH, HEIGHT = 4.6, 2.1  # inches between the places of nodes
+WIDTH, HEIGHT = 2.7, 1.45  # inches between the places of nodes
+TEXT, LABEL = 14, 11  # points
+Place = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,16 @@ class Edge:
         return f"{self.claim}\n{self.score} {self.difference:+.2f}{interval} {self.verdict}"
 
 
-def causal_graph(edges: Sequence[Edge], title: str | None = None) -> Figure:
-    """Draw causes on the left, effects on the right; edges of one pair share an arrow.
+def causal_graph(
+    edges: Sequence[Edge], colors: dict[str, str] | None = None, title: str | None = None
+) -> Figure:
+    """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
-    undecided.
+    undecided. Its label says how many of them are. What each found is in :attr:`Edge.label`.
+
+    Args:
+        colors: node → the condition whose colour its frame has.
 
     Raises:
         ValueError: no edges, or a cycle.
@@ -64,25 +72,26 @@ def causal_graph(edges: Sequence[Edge], title: str | None = None) -> Figure:
     pairs: dict[tuple[str, str], list[Edge]] = {}
     for edge in edges:
         pairs.setdefault((edge.cause, edge.effect), []).append(edge)
-    wide = max(x for x, _ in place.values()) + 1.6
-    tops = [y for _, y in place.values()]
+    across, down = zip(*place.values(), strict=True)
     with theme():
-        fig = Figure((wide + 1.0, max(tops) - min(tops) + 2.0), layout="constrained")
-        ax = fig.subplots()
-        for (cause, effect), bundle in pairs.items():
-            _arrow(ax, place[cause], place[effect], bundle)
-        for name, (x, y) in place.items():
-            box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": "0.2"}
-            ax.text(x, y, name, ha="center", va="center", fontsize=10, bbox=box, zorder=3)
-        ax.set(xlim=(-0.9, wide - 0.1), ylim=(min(tops) - 0.8, max(tops) + 0.8))
+        fig = Figure((max(across) - min(across) + 2.6, max(down) - min(down) + 1.3))
+        ax = fig.add_axes((0, 0, 1, 1))
+        for (cause, effect), found in pairs.items():
+            _arrow(ax, place[cause], place[effect], found)
+        for name, where in place.items():
+            _node(ax, where, name, (colors or {}).get(name))
+        ax.set(
+            xlim=(min(across) - 1.3, max(across) + 1.3),
+            ylim=(min(down) - 0.6, max(down) + 0.7),
+        )
         ax.axis("off")
         if title:
             ax.set_title(title)
     return fig
 
 
-def layout(edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
-    """Where each node stands, in inches: causes as far right as their effects allow.
+def layout(edges: Sequence[Edge]) -> dict[str, Place]:
+    """Where each node stands, in inches: causes as far down as their effects allow.
 
     Raises:
         ValueError: a cycle.
@@ -98,36 +107,51 @@ def layout(edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
     depth: dict[str, int] = {}
     for name in order:
         depth[name] = 1 + max((depth[effect] for effect in effects[name]), default=-1)
-    columns: dict[int, list[str]] = {}
+    rows: dict[int, list[str]] = {}
     for name in effects:  # in order of first mention
-        columns.setdefault(depth[name], []).append(name)
-    most = max(columns)
+        rows.setdefault(depth[name], []).append(name)
     return {
-        name: (WIDTH * (most - level), HEIGHT * ((len(names) - 1) / 2 - i))
-        for level, names in columns.items()
+        name: (WIDTH * (i - (len(names) - 1) / 2), HEIGHT * level)
+        for level, names in rows.items()
         for i, name in enumerate(names)
     }
 
 
-def _arrow(ax, start, end, edges: list[Edge]) -> None:  # noqa: ANN001
-    verdicts = {edge.verdict for edge in edges}
+def _node(ax: Axes, where: Place, name: str, condition: str | None) -> None:
+    edge = looks([condition])[condition].color if condition else "0.2"
+    box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge, "linewidth": 2.5}
+    ax.text(*where, name, ha="center", va="center", fontsize=TEXT, bbox=box, zorder=3)
+
+
+def _arrow(ax: Axes, start: Place, end: Place, found: list[Edge]) -> None:
+    verdicts = [edge.verdict for edge in found]
     verdict = "refuted" if "refuted" in verdicts else "undecided"
-    look = VERDICTS["confirmed" if verdicts == {"confirmed"} else verdict]
+    look = VERDICTS["confirmed" if set(verdicts) == {"confirmed"} else verdict]
+    straight = abs(start[1] - end[1]) <= HEIGHT * 1.01
+    bend = 0.0 if straight else 0.35  # around what stands between
     ax.add_patch(
         FancyArrowPatch(
             start,
             end,
             arrowstyle="-|>",
-            mutation_scale=16,
-            shrinkA=38,
-            shrinkB=42,
+            connectionstyle=f"arc3,rad={bend}",
+            mutation_scale=24,
+            shrinkA=30,
+            shrinkB=30,
             color=look.color,
             linestyle=look.dash,
-            linewidth=1.6,
+            linewidth=2.5,
             zorder=1,
         )
     )
-    middle = [a + 0.46 * (b - a) for a, b in zip(start, end, strict=True)]
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    text = "\n".join(edge.label for edge in edges)
-    ax.text(*middle, text, ha="center", va="center", fontsize=6.5, bbox=box, zorder=2)
+    box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
+    count = f"{verdicts.count('confirmed')} of {len(found)}"
+    middle = _middle(start, end, bend)
+    ax.text(*middle, count, ha="center", va="center", fontsize=LABEL, color=look.color, bbox=box)
+
+
+def _middle(start: Place, end: Place, bend: float) -> Place:
+    """The middle of matplotlib's arc3 curve."""
+    across, down = end[0] - start[0], end[1] - start[1]
+    x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    return x + bend / 2 * down, y - bend / 2 * across

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ...profile import Profile
-from .. import strength
 from ..contrasts import Contrast
 from ..experiment import Experiment
-from .strength import EPS, cells
+from ..identifier import NO_PRIOR
+from .strength import EPS, NOISE, cells
 
-UNPRESERVED = ("noise", "aspl", "advdm")  # also trained without prior preservation
-BARE = "{}, no prior"
+# Also trained without prior preservation: attacks that leave texture, and one that does not.
+UNPRESERVED = ("noise", "aspl", "advdm", "photoguard")
+BARE = "{}" + NO_PRIOR
 SIGNS = {"quality": -1, "texture": 1}  # metric: the direction of harm
 
 
@@ -44,11 +45,12 @@ def experiment(profile: Profile) -> Experiment:
         BARE.format(name): every[name].model_copy(update=training)
         for name in ("clean", *UNPRESERVED)
     }
-    attacks = [name for name in every if name not in ("clean", *strength.NOISE)]
+    attacks = [name for name in every if name not in ("clean", *NOISE)]
     return Experiment(
         name="identifier",
         question="Does the harm follow the identifier V*, whatever the attack?",
         cells=every | bare,
+        looks=("shifts",),
         contrasts=tuple(contrasts(attacks)),
         subjects=6,
         seeds=(0, 1),

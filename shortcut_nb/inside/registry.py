@@ -1,0 +1,30 @@
+"""Looks by name, and what one must do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..cells import Cell
+from ..registry import Registry
+from ..subjects import Subject
+
+if TYPE_CHECKING:
+    from ..pipeline import Node, Pipeline
+
+
+class Look(Protocol):
+    """A look inside a fine-tuned model; a frozen dataclass whose fields are its settings."""
+
+    def needs(
+        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+    ) -> tuple[Node, ...]:
+        """The outputs that :meth:`measure` reads."""
+
+    def measure(
+        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int
+    ) -> dict[str, list[Any]]:
+        """Columns of a frame. A column ``sheet`` says what each row is of; NaN is "no value"."""
+
+
+INSIDE: Registry[type[Look]] = Registry("look inside a model")
+register = INSIDE.register
