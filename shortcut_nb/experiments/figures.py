@@ -159,7 +159,8 @@ def budgets() -> Chart:
         sharey=True,
     )
     (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
-    handles, texts = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    texts = [str(text.get_text()) for text in legend.get_texts()]
     legend.remove()
     figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
     return Chart(

@@ -168,7 +168,7 @@ def budgets(score: str = "quality") -> pd.DataFrame:
                 if cell not in wide.index:
                     continue
                 own = wide.loc[cell, [score, f"{score}_low", f"{score}_high"]]
-                row = {"attacker": attacker, "defence": defence}
+                row: dict[str, object] = {"attacker": attacker, "defence": defence}
                 row |= {"pixels": Budget.parse(budget).pixels}
                 row |= own.set_axis(["mean", "low", "high"]).to_dict()
                 harm = adaptive.harm(who, key, adaptive.HARMS[score][0], budget)

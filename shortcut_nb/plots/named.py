@@ -53,9 +53,10 @@ def named_scatter(
         ax = fig.subplots()
         ax.axhline(0, color="0.6", linewidth=1, zorder=0)
         for group, look in style.items():
-            points = complete.loc[complete[by] == group, [x, y]].to_numpy().T
+            points = complete[complete[by] == group]
             ax.scatter(
-                *points,
+                points[x],
+                points[y],
                 c=look.color,
                 marker=look.marker,
                 s=60,
