@@ -248,7 +248,7 @@ class Pipeline:
 
         def node() -> Node:
             def write(out: Payload) -> None:
-                self._last, known = None, self._told(subject, cell)
+                self._last, known = None, self._with_words(subject, cell)
                 partway = self._partway if self._is_partway(recipe) else None
                 checkpoint = partway.path if partway else self.store.checkpoint(recipe)
                 fitted = trainer.fit(
@@ -281,7 +281,7 @@ class Pipeline:
         how = (named, cell.instance, cell.pictures)
         return self.remember(("train", subject, before and before.recipe.key, *how), node)
 
-    def _told(self, subject: Subject, cell: Cell) -> Subject:
+    def _with_words(self, subject: Subject, cell: Cell) -> Subject:
         """The subject under the words that the cell's training has for it."""
         if cell.instance is None:
             return subject
@@ -475,8 +475,11 @@ class Pipeline:
             self._last = None  # one model at a time beside the lab's own
             if not self._is_partway(node.recipe):
                 before = self.purify(subject, cell, seed)
-                images, told = self._trained_on(subject, before, cell), self._told(subject, cell)
-                self._partway = Partway(node.recipe.key, trainer, told, images)
+                images, worded = (
+                    self._trained_on(subject, before, cell),
+                    self._with_words(subject, cell),
+                )
+                self._partway = Partway(node.recipe.key, trainer, worded, images)
             assert self._partway is not None
             self._last = (place, self._partway.at(step, self.on_step(node.about)))
         return self._last[1]
@@ -491,7 +494,7 @@ class Pipeline:
             if self._last is None:
                 about = entry.json("training")
                 fitted = trainer.unpack(
-                    self._told(subject, cell),
+                    self._with_words(subject, cell),
                     entry.tensors("weights"),
                     about["seconds"],
                     about["losses"],
@@ -500,7 +503,7 @@ class Pipeline:
         else:
             images = self._trained_on(subject, node.needs[0] if node.needs else None, cell)
             fitted = trainer.fit(
-                self._told(subject, cell), images, on_step=self.on_step(node.about)
+                self._with_words(subject, cell), images, on_step=self.on_step(node.about)
             )
             self._last = (node.recipe.key, fitted)
         return self._last[1]

@@ -11,8 +11,8 @@ PACKAGE = Path(shortcut_nb.__file__).parent
 LONGEST = 40
 """Lines of code in a function; its signature, its docstring, comments and blank lines are free."""
 
-TOO_LONG = {"experiments/traces.py traces"}
-"""Functions over the bar that still wait to be cut; this set only ever shrinks."""
+FEWER_SKIPS = 40
+"""``# fmt: skip`` in the whole package."""
 
 RIDDLES = {"begun", "found", "got", "held", "made", "mine", "ours", "said", "shown", "told"}
 """Participles and pronouns that say nothing of what a value is."""
@@ -90,8 +90,7 @@ def test_the_checks_can_fail():
 
 
 def test_functions_are_short():
-    long = {f"{name} {function}" for name, text in sources() for function in long_functions(text)}
-    assert not long - TOO_LONG
+    assert not [f"{name} {f}" for name, text in sources() for f in long_functions(text)]
 
 
 def test_names_say_what_a_value_is():
@@ -105,4 +104,5 @@ def test_names_say_what_a_value_is():
 
 def test_ruff_formats_the_code():
     counts = {name: skips(text) for name, text in sources()}
+    assert sum(counts.values()) < FEWER_SKIPS
     assert not {name: n for name, n in counts.items() if n and not waits(name)}

@@ -71,14 +71,14 @@ class Traces:
         self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
     ) -> tuple[Node, ...]:
         """The two trainings, and random noise for comparison."""
-        found = []
+        needed = []
         for each in cells_of(cell).values():
             node = pipeline.train(subject, each, seed)
             own = (node,) if pipeline.keeps(subject, each, seed) else node.needs
-            found += [replace(need, of=(subject.name, each)) for need in own]
+            needed += [replace(need, of=(subject.name, each)) for need in own]
         noisy = pipeline.protect(subject, noise_of(cell), seed)
         assert noisy is not None
-        return (*found, replace(noisy, of=(subject.name, noise_of(cell))))
+        return (*needed, replace(noisy, of=(subject.name, noise_of(cell))))
 
     def measure(
         self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int
@@ -92,7 +92,7 @@ class Traces:
             fitted = pipeline.model(subject, each, seed)
             how = {"seed": seed, **pipeline.lab.profile.sampling.model_dump()}
             samples, words = self._words(pipeline.lab.diffusion, fitted, subject, protected, n, how)
-            rows += [{"sheet": on(name, trained)} | found for name, found in words.items()]
+            rows += [{"sheet": on(name, trained)} | values for name, values in words.items()]
             of_class = fitted.sample(n, prompt=subject.class_prompt, **how)
             drawn[trained] = {"identifier": samples, "class": of_class}
         noisy = pipeline.images(subject, noise_of(cell), seed)
@@ -146,11 +146,11 @@ class Traces:
             "draws": _mean(overlap(maps, texture_map(samples, size))),
             "moved": drift[drift["level"] == "state"].set_index("word")["distance"],
         }
-        found: dict[str, Row] = {
+        measured: dict[str, Row] = {
             name: {measure: float(values[word]) for measure, values in measures.items()}
             for word, name in words.items()
         }
-        return samples, found
+        return samples, measured
 
 
 def cells_of(cell: Cell) -> dict[str, Cell]:

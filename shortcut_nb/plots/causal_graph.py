@@ -76,8 +76,8 @@ def causal_graph(
     with theme():
         fig = Figure((max(across) - min(across) + 2.6, max(down) - min(down) + 1.3))
         ax = fig.add_axes((0, 0, 1, 1))
-        for (cause, effect), found in pairs.items():
-            _arrow(ax, place[cause], place[effect], found)
+        for (cause, effect), bundle in pairs.items():
+            _arrow(ax, place[cause], place[effect], bundle)
         for name, where in place.items():
             _node(ax, where, name, (colors or {}).get(name))
         ax.set(
@@ -123,8 +123,8 @@ def _node(ax: Axes, where: Place, name: str, condition: str | None) -> None:
     ax.text(*where, name, ha="center", va="center", fontsize=TEXT, bbox=box, zorder=3)
 
 
-def _arrow(ax: Axes, start: Place, end: Place, found: list[Edge]) -> None:
-    verdicts = [edge.verdict for edge in found]
+def _arrow(ax: Axes, start: Place, end: Place, edges: list[Edge]) -> None:
+    verdicts = [edge.verdict for edge in edges]
     verdict = "refuted" if "refuted" in verdicts else "undecided"
     look = VERDICTS["confirmed" if set(verdicts) == {"confirmed"} else verdict]
     straight = abs(start[1] - end[1]) <= HEIGHT * 1.01
@@ -145,7 +145,7 @@ def _arrow(ax: Axes, start: Place, end: Place, found: list[Edge]) -> None:
         )
     )
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
-    count = f"{verdicts.count('confirmed')} of {len(found)}"
+    count = f"{verdicts.count('confirmed')} of {len(edges)}"
     middle = _middle(start, end, bend)
     ax.text(*middle, count, ha="center", va="center", fontsize=LABEL, color=look.color, bbox=box)
 
