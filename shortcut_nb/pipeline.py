@@ -201,7 +201,7 @@ class Pipeline:
             out.save_json("cost", {"seconds": self._seconds(home)})
 
         how = {"attack": "moved", "of": cell.perturbation, "share": cell.share, "seed": seed}
-        inputs = {
+        inputs: dict[str, Recipe | str] = {
             "images": home.recipe,
             "donor": self._digest(donor, "b"),
             "clean": self._digest(subject, "b"),
