@@ -1,22 +1,10 @@
-"""What was measured beforehand, and how a run is set beside it; work in processes."""
+"""What was measured beforehand, and how a run is set beside it."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import typer
 
-from shortcut_nb.experiments.choice import chosen
-from shortcut_nb.experiments.pool import in_processes
 from shortcut_nb.experiments.shipped import compare, gap, shipped, verdict
-
-
-def test_only_what_there_is_can_be_chosen():
-    kinds = ["clean", "protected 8/255", "protected 8/255, purified"]
-    assert chosen(None, kinds, "kind of pictures") == kinds
-    assert chosen([], kinds, "kind of pictures") == []
-    assert chosen(["clean"], kinds, "kind of pictures") == ["clean"]
-    with pytest.raises(typer.BadParameter, match="protected 8/255, purified"):
-        chosen(["protected 16/255"], kinds, "kind of pictures")
 
 
 def test_what_was_not_measured_yet_is_named(tmp_path):
@@ -25,13 +13,6 @@ def test_what_was_not_measured_yet_is_named(tmp_path):
     assert [verdict(x) for x in (True, False, None, np.nan)] == [
         "confirmed", "refuted", "undecided", "undecided",
     ]  # fmt: skip
-
-
-def test_work_in_processes_names_what_failed():
-    tasks = [(2, 3), (0, -1)]
-    with pytest.raises(RuntimeError, match=r"\(0, -1\)"):
-        in_processes(pow, tasks, workers=1)
-    assert in_processes(pow, tasks[:1], workers=0) == [8]
 
 
 def test_a_run_is_compared_with_the_larger_one():

@@ -19,7 +19,7 @@ from shortcut_nb import Lab
 from shortcut_nb.cli import app
 from shortcut_nb.cli_cache import parse_size
 from shortcut_nb.diffusion import Diffusion
-from shortcut_nb.experiments.stages import Stages
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Recipe, Store, StoreError
 from shortcut_nb.store.store import MANIFEST
 
@@ -413,7 +413,7 @@ def test_class_pictures_are_kept_between_labs(lab, tmp_path, monkeypatch):
     """Another process need not draw them again, and gets the same bits."""
     cold, warm = (Lab(lab.profile, "cpu", torch.float32) for _ in range(2))
     store = Store(tmp_path)
-    Stages(cold, store), Stages(warm, store)
+    Pipeline(cold, store), Pipeline(warm, store)
     drawn = cold.prior_latents("a photo of a person", 2)
     bare = Lab(lab.profile, "cpu", torch.float32).prior_latents("a photo of a person", 2)
     assert torch.equal(drawn.mean, bare.mean) and not drawn.std.any()

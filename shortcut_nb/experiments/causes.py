@@ -13,6 +13,7 @@ from . import identifier
 from .measured import Measurement
 from .predictions import BASE
 from .questions import mismatch
+from .replicate import verdicts
 from .shipped import shipped, verdict
 
 NOISE = "perturbation"
@@ -74,12 +75,24 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
     """
     rows: list[dict] = []
     with suppress(FileNotFoundError):
-        rows += shipped("story", folder=folder)["claims"]
+        rows += _story(verdicts("story", folder=folder).judged)
     with suppress(FileNotFoundError):
         rows += mismatch.claims(Measurement.read("mismatch", folder=folder))
     with suppress(FileNotFoundError):
         rows += identifier.claims(shipped("identifier", folder=folder))
     return [row for row in rows if row["eps"] == eps]
+
+
+def _story(judged: pd.DataFrame) -> list[dict]:
+    """Judged contrasts of ``story``, whose names end with the budget, as claims."""
+    holds = {"confirmed": True, "refuted": False}
+    rows = []
+    for row in judged.to_dict("records"):
+        claim, eps = row["contrast"].rsplit(", ", 1)
+        ends = {"difference": row["mean"], "low": row["low"], "high": row["high"]}
+        named = {"claim": claim, "eps": eps, "score": row["metric"]}
+        rows.append(named | ends | {"holds": holds.get(row["verdict"])})
+    return rows
 
 
 def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> SavedFigure:
