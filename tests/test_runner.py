@@ -1,5 +1,6 @@
 """The notebook runner: green only when something happened."""
 
+import json
 import os
 import signal
 import subprocess
@@ -165,6 +166,17 @@ def test_older_notebooks_without_kernel_or_cell_ids_are_run(tmp_path):
     ran = run_notebook(path, in_place=True)
     assert nbformat.read(ran.copy, as_version=4).cells[0].outputs[0].text == "42\n"
     assert nbformat.read(path, as_version=4).cells[0].outputs[0].text == "42\n"
+
+
+def test_a_notebook_of_format_3_is_read_as_one_of_today(tmp_path):
+    cell = {"cell_type": "code", "input": ["print(1)"], "language": "python", "outputs": []}
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""},
+           "worksheets": [{"cells": [cell], "metadata": {}}]}  # fmt: skip
+    (tmp_path / "old.ipynb").write_text(json.dumps(old))
+    notebook = read_notebook(tmp_path / "old.ipynb")
+    assert type(notebook) is nbformat.NotebookNode and type(notebook.cells[0]) is type(notebook)
+    assert notebook.cells[0].source == "print(1)"
+    nbformat.validate(notebook)
 
 
 @pytest.mark.parametrize(

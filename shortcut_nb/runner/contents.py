@@ -27,7 +27,8 @@ def read_notebook(path: Path) -> NotebookNode:
         UserError: when it is no notebook, or not one in Python.
     """
     try:
-        notebook = nbformat.v4.upgrade(nbformat.read(path, as_version=4))
+        # from_dict: an upgrade of format 3 leaves nodes of another class
+        notebook = nbformat.from_dict(nbformat.v4.upgrade(nbformat.read(path, as_version=4)))
     except OSError as error:
         raise CannotRead(f"{path} cannot be read: {error.strerror}.") from None
     except Exception as error:  # nbformat's readers raise many kinds
