@@ -1,4 +1,4 @@
-"""Means and paired differences of experiment frames, with intervals over subjects.
+"""Means and differences of experiment frames, with intervals over subjects.
 
 Samples and seeds of a subject are averaged first: the subject is the unit of resampling.
 """
@@ -22,16 +22,6 @@ TITLES = {
 WITH_NOISE = {**TITLES, "noise": "probability of noise (CLIP)"}
 
 
-def about(frame: pd.DataFrame, eps: str) -> dict[str, Any]:
-    """What was run: budget, subjects, seeds, samples a prompt."""
-    return {
-        "eps": eps,
-        "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": int(frame["image"].max()) + 1,
-    }
-
-
 def between(value: float, low: float, high: float, spec: str = "+.2f") -> str:
     """A number and its interval for reading, "+0.37 [+0.19, +0.53]"; without one the number alone.
 
@@ -47,12 +37,6 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(table.to_json(orient="records"))
 
 
-def joined(before: pd.DataFrame, now: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Rows of an earlier table and of this one; what both have, by ``by``, is taken from this."""
-    again = pd.MultiIndex.from_frame(before[list(by)]).isin(pd.MultiIndex.from_frame(now[list(by)]))
-    return pd.concat([before[~again], now], ignore_index=True)
-
-
 def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:
     """Mean and 95 % t interval of each score for each group; columns as plots want them."""
     rows = []
@@ -63,15 +47,6 @@ def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.D
                 found = t_mean(each)
                 rows.append(dict(zip(by, key, strict=True)) | {"score": score} | found._asdict())
     return pd.DataFrame(rows)
-
-
-def paired(frame: pd.DataFrame, score: str, high: str, low: str) -> np.ndarray:
-    """Each subject's difference of mean score, condition ``high`` minus ``low``; maybe empty."""
-    table = frame.pivot_table(index="subject", columns="condition", values=score, aggfunc="mean")
-    if high not in table or low not in table:
-        return np.empty(0)
-    both = table[[high, low]].dropna()
-    return (both[high] - both[low]).to_numpy()
 
 
 def judge(each: np.ndarray, direction: int) -> dict:
