@@ -41,6 +41,8 @@ def fill(template: str, class_name: str, identifier: str = "") -> str:
             raise UserError(f"{name} must be text; got {word!r}")
     if not class_name.strip():
         raise UserError("class_name is empty: name what the pictures show, for instance 'dog'")
+    if identifier.isspace():
+        raise UserError("identifier is blank: name the rare word for the subject, for instance sks")
     if class_name.startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
     return template.format(class_name=class_name, identifier=identifier)

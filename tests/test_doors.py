@@ -241,7 +241,9 @@ def test_no_such_subject(lab, where):
 
 
 @pytest.mark.parametrize(
-    "words", [{"class_name": 3}, {"identifier": ["sks"]}, {"class_name": " "}], ids=str
+    "words",
+    [{"class_name": 3}, {"identifier": ["sks"]}, {"class_name": " "}, {"identifier": " "}],
+    ids=str,
 )
 def test_words_are_text(lab, words):
     for made in (lab.subject, lambda x, **how: Subject.from_images(x, **how)):
