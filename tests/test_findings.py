@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments import changes, figures, findings, numbers, rates
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions.regime import by_rule
 from shortcut_nb.plots.named import named_scatter
 from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.ranked import ranked_plot
+from shortcut_nb.profile import load_profile
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
 LEGIBLE = 9.0  # points, 800 pixels wide
@@ -81,6 +84,38 @@ def test_ratios_of_rates_are_the_papers():
     assert {len(row) for row in rows} == {len(header)}
     by_name = {row[0]: row for row in rows}
     assert by_name["the paper"][3] == by_name["candidate: rule, 120 steps"][3] == "5"
+
+
+def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
+    own = load_profile("mini")
+    assert "not the rule's" in rates.present() and "2.4 times" in rates.present()
+    settings = own.defaults["dreambooth"] | by_rule(120)
+    ruled = own.model_copy(update={"defaults": own.defaults | {"dreambooth": settings}})
+    monkeypatch.setattr(rates, "load_profile", lambda name: ruled)
+    assert rates.present() == "The rates in `profiles/mini.yaml` follow the rule."
+
+
+def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    assert rates.regime() == rates.NOT_YET
+    rows = [
+        {
+            "condition": name,
+            "subject": f"s{i}",
+            "seed": 0,
+            "sheet": sheet,
+            "quality": q + i / 50,
+        }
+        for name, q in (("profile", 0.6), ("rule, 120 steps", 0.9))
+        for sheet in ("instance", "class")
+        for i in range(3)
+    ]
+    Measurement.of("regime", pd.DataFrame(rows), question="At which rates?").write()
+    page = rates.regime()
+    assert "At which rates? 3 people" in page and "rule, 120 steps" in page
+    assert "![Mean quality" in page and "figures/results_regime_quality.png" in page
+    (chart,) = rates.charts(rates.measured()[0])
+    assert set(chart.data["group"]) == {"V* samples", "class samples"}
 
 
 def texts(figure):

@@ -17,7 +17,7 @@ from ..plots.named import named_scatter
 from ..plots.palette import FAMILIES, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import numbers
+from . import numbers, rates
 from .charts import Chart
 from .numbers import CONTROL, QUALITY
 
@@ -194,7 +194,7 @@ FIGURES: dict[str, Callable[[], Chart]] = {
 
 
 def draw(folder: str | Path = FOLDER, names: list[str] | None = None) -> list[Path]:
-    """Draw the figures, or those named, into a folder.
+    """Draw the figures, or those named, into a folder; without names also a measured regime's.
 
     Raises:
         ValueError: a figure that there is not.
@@ -202,8 +202,10 @@ def draw(folder: str | Path = FOLDER, names: list[str] | None = None) -> list[Pa
     if unknown := [name for name in names or () if name not in FIGURES]:
         raise ValueError(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
     drawn = []
-    for name in names or FIGURES:
-        chart = FIGURES[name]()
+    charts = [FIGURES[name]() for name in names or FIGURES]
+    if not names:
+        charts += [chart for one in rates.measured() for chart in rates.charts(one)]
+    for chart in charts:
         saved = save_figure(chart.figure, chart.name, chart.alt, chart.data, folder)
         drawn.append(saved.png)
     return drawn

@@ -8,7 +8,13 @@ from ..profile import load_profile
 from ..results import available
 from .charts import Chart
 from .measured import Measurement
-from .questions.regime import REGIMES, TEXT_PRETRAINING_RATE, UNET_PRETRAINING_RATE
+from .questions.regime import (
+    REGIMES,
+    TEXT_PRETRAINING_RATE,
+    TEXT_RATIO,
+    UNET_PRETRAINING_RATE,
+    UNET_RATIO,
+)
 from .tables import all_tables
 
 PAPER = {"steps": 1000, "lr": 5e-7, "unet": 1e-4, "text": 5e-4}
@@ -16,6 +22,13 @@ NAME = "regime"
 NOT_YET = (
     "Not measured yet on this miniature: there is no result `regime`. "
     "`shortcut-nb bench regime --save` measures it."
+)
+
+NEAR = 0.05  # a share of the rule's ratios
+FAR = (
+    "**The rates in `profiles/mini.yaml` today are not the rule's.** They go {unet:.2g} times as "
+    "far as the rule for the UNet and {text:.2g} times as far for the text encoder. Results "
+    "measured with them have to be read with that in mind."
 )
 
 
@@ -45,6 +58,16 @@ def rates() -> tuple[list[str], list[list[str]]]:
             rows.append(row(f"candidate: {name}", how["steps"], [how["lr"], how["text_lr"]], bases))
     header = ["", "steps", "UNet: rate", "UNet: ratio", "text encoder: rate", "ratio"]
     return header, rows
+
+
+def present() -> str:
+    """Where the profile of today stands against the rule, in words."""
+    own = load_profile("mini").defaults["dreambooth"]
+    unet = ratio(own["lr"], own["steps"], UNET_PRETRAINING_RATE) / UNET_RATIO
+    text = ratio(own.get("text_lr", own["lr"]), own["steps"], TEXT_PRETRAINING_RATE) / TEXT_RATIO
+    if max(abs(unet - 1), abs(text - 1)) < NEAR:
+        return "The rates in `profiles/mini.yaml` follow the rule."
+    return FAR.format(unet=unet, text=text)
 
 
 def measured() -> list[Measurement]:

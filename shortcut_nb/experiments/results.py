@@ -231,7 +231,7 @@ TABLES: Parts = {
 PAGES: dict[Path, Parts] = {
     PAGE: TABLES,
     README: {"findings": readme},
-    REGIME: {"rates": rates, "regime": ratios.regime},
+    REGIME: {"rates": rates, "present": ratios.present, "regime": ratios.regime},
 }
 """What is filled in, by page."""
 
