@@ -223,7 +223,7 @@ def test_kill_9_of_a_notebook(tmp_path):
     before = path.read_bytes()
     killer = Killer(tmp_path, ["run", path], seed=3)
     folder = path.parent / "own-run"
-    seconds = killer.whole(None, tmp_path / "store")
+    seconds = min(killer.whole(None, tmp_path / "store") for _ in range(2))  # the first is cold
     want = set(content(folder))
     for number, moment in enumerate(killer.moments(seconds)):
         if number == KILLS // 2:
