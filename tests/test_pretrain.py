@@ -7,10 +7,12 @@ import time
 import pytest
 import torch
 import typer
-from diffusers import DDPMPipeline, StableDiffusionUpscalePipeline
+from diffusers import AutoencoderKL, DDPMPipeline, StableDiffusionUpscalePipeline
 from typer.testing import CliRunner
 
 from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.metrics import psnr
+from shortcut_nb.mini.evaluate.pictures import held_out
 from shortcut_nb.mini.pretrain import (
     diffusion,
     encoders,
@@ -25,12 +27,13 @@ from shortcut_nb.mini.pretrain import (
     upscaler,
     vae,
 )
-from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main
+from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main, take_parts
 from shortcut_nb.mini.pretrain.loop import Course
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 
+PRETRAINING = WEIGHTS.parents[2] / "pretraining"
 app = typer.Typer()
 app.command()(main)
 STEPS = 2
@@ -215,3 +218,24 @@ def test_another_vocabulary_is_refused(tmp_path):
     weights = WEIGHTS
     with pytest.raises(ValueError, match="the same words; .* differ"):
         start.text_encoder(weights, tokenizer.build(merges=100))
+
+
+def test_finished_parts_are_taken_and_never_replaced(tmp_path):
+    parts, folder = tmp_path / "parts", tmp_path / "work"
+    vae.build().save_pretrained(parts / "vae")
+    take_parts(parts, folder)
+    assert jobs.Workshop(folder, tmp_path / "out").autoencoder("vae").config.latent_channels == 8
+    (folder / "vae" / "config.json").write_text("own")
+    take_parts(parts, folder)
+    assert (folder / "vae" / "config.json").read_text() == "own"
+    with pytest.raises(typer.BadParameter, match="expected one of vae, fine, text"):
+        take_parts(tmp_path / "out", folder)
+
+
+def test_the_finished_autoencoder_keeps_what_the_bar_asks_for():
+    """It waits for the text-to-image model that will read its latents."""
+    model = AutoencoderKL.from_pretrained(PRETRAINING / "vae").eval()
+    images, _ = held_out(16, 1, seed=0)
+    with torch.inference_mode():
+        drawn = model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample / 2 + 0.5
+    assert psnr(drawn.clamp(0, 1), images).mean() >= 32

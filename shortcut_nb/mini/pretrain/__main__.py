@@ -3,13 +3,14 @@
 Resumable at any step: run it again and it goes on from its last checkpoint. Each model trains for
 its full number of steps, or for the ``--seconds MODEL=SECONDS`` it is given. Delete the folder to
 start afresh. After the autoencoder was trained anew, ``latents.npz``, ``text`` and the checkpoints
-of text, diffusion and ensemble must go too.
+of text, diffusion and ensemble must go too. ``--parts pretraining`` takes a finished autoencoder.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,20 @@ def report(folder: Path, into: Path) -> None:
     table = losses.read(folder)
     alt = f"Training loss against step, one panel each: {', '.join(table['model'].unique())}."
     save_figure(losses.plot(table), "pretraining_losses", folder=folder, data=table, alt=alt)
+
+
+def take_parts(parts: Path, folder: Path) -> None:
+    """Copy finished parts to where trainings look for them, unless they are there already.
+
+    Raises:
+        typer.BadParameter: none of the parts is there.
+    """
+    finished = [name for name in PARTS if (parts / name / "config.json").is_file()]
+    if not finished:
+        raise typer.BadParameter(f"expected one of {', '.join(PARTS)} in {parts}; there is none")
+    for name in finished:
+        if not (folder / name).exists():
+            shutil.copytree(parts / name, folder / name)
 
 
 def parse_seconds(pairs: list[str] | None) -> dict[str, float]:
@@ -76,6 +91,9 @@ def main(
     start: Annotated[
         Path | None, typer.Option(help="begin with this miniature's text encoder and UNet")
     ] = None,
+    parts: Annotated[
+        Path | None, typer.Option(help="take finished parts from here, such as vae")
+    ] = None,
     pool: Annotated[int | None, typer.Option(help="a pool of about so many pictures")] = None,
 ) -> None:
     """Train the models, one after the other, and publish each when it is done."""
@@ -84,6 +102,8 @@ def main(
     budget = parse_seconds(seconds)
     wanted = only or list(JOBS)
     check_names(wanted)
+    if parts is not None:
+        take_parts(parts, folder)
     machine = Machine.here(workers, graphs)
     shop = Workshop(folder, into, machine, batch, start=start, **pool_sizes(pool))
     for name in JOBS:
