@@ -4,6 +4,7 @@ The screenshot is kept beside the notebook, in the test's own folder.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,6 @@ STARTED = (
     "() => [...document.querySelectorAll('.jp-InputPrompt')]"
     ".some(p => /\\[[*\\d]/.test(p.textContent))"
 )
-TRIES = 6
 PICTURES = ".jp-OutputArea-output img"
 WIDGET = ".jp-OutputArea-output .jupyter-widgets"
 
@@ -120,19 +120,13 @@ def test_a_reader_runs_all_and_moves_a_widget(server, notebook):
 
 def run_all(page, address):
     """Open a notebook, run all of its cells from the menu, and wait for the last."""
-    from playwright.sync_api import TimeoutError as Timeout
-
     page.goto(address)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
-    for _ in range(TRIES):  # a click before the kernel is connected does nothing
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        try:
-            page.wait_for_function(STARTED, timeout=20_000)
-            break
-        except Timeout:
-            continue
+    page.get_by_text(re.compile(r"Python 3 .*\| Idle")).wait_for()  # else it asks which is meant
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(STARTED)
     page.locator(PICTURES).first.wait_for(timeout=WAIT)
     page.wait_for_function(IDLE, timeout=WAIT)
 
