@@ -202,18 +202,10 @@ def _check(
 
 
 def _check_save(name: str, profile: str, force: bool) -> None:
-    """Whether a result of the name is there already, and in the form that this one would have."""
-    from .experiments.measured import FORMAT
-    from .experiments.shipped import REPLACEABLE
+    """Whether a result of the name is there already; ``force`` replaces it, whatever its form."""
     from .outputs import check_file
-    from .results import available, folder_of, read_result
+    from .results import folder_of
 
-    old = name not in REPLACEABLE and name in available(profile)
-    if old and read_result(name, profile).get("format") != FORMAT:
-        raise UserError(
-            f"the result {name!r} is one of `python -m shortcut_nb.experiments.{name}`, which a "
-            "notebook reads: give --out FILE.csv, which `shortcut-nb report` reads too"
-        )
     check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
 

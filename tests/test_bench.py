@@ -117,7 +117,7 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--out", "rows.txt"], "end in .csv"),
         (["benchmark", "--out", ""], "--out"),
         (["benchmark", "--keep-trained", "much"], "a size reads"),
-        (["old.yaml", "--save"], "which a notebook reads"),
+        (["old.yaml", "--save"], "--force"),
     ],
 )
 def test_what_is_wrong_is_one_line(place, words, text):

@@ -45,11 +45,18 @@ def test_a_finding_says_what_the_numbers_say(attacks):
     attacks.loc[row, ["quality", "fall", "low", "beats_noise"]] = [0.87, 0.02, -0.02, False]
     changed = findings.protection()
     assert changed.verdict == "open" and "0.87" in changed.number
-    assert "not shown" in changed.title
+    assert "open" in changed.title
 
 
-def test_the_shift_is_blamed_only_when_it_harms(attacks):
+def test_the_shift_is_blamed_only_when_it_harms(attacks, monkeypatch):
+    open_ = findings.mismatch()
+    assert open_.verdict == "open" and "no fair test" in open_.text
+    shifter = attacks[attacks["name"] == findings.SHIFTER]
+    fair = pd.concat([attacks, shifter.assign(name=findings.SEEN)], ignore_index=True)
+    monkeypatch.setattr(numbers, "attacks", lambda: fair)
     assert findings.mismatch().verdict == "no"
+    assert "no more than noise does" in findings.mismatch().text
+    monkeypatch.setattr(numbers, "attacks", lambda: attacks)
     attacks.loc[attacks["name"] == findings.SHIFTER, "beats_noise"] = True
     attacks.loc[attacks["group"] == numbers.CONTROL, "shift"] = 0.0
     assert findings.mismatch().verdict == "yes"

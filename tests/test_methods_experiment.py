@@ -8,7 +8,8 @@ import torch
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import methods
-from shortcut_nb.experiments.replicate import measure, verdicts
+from shortcut_nb.experiments.replicate import measure
+from shortcut_nb.experiments.summary import summary
 from shortcut_nb.metrics.copying import nearest, spread
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
@@ -68,7 +69,7 @@ def test_the_shipped_result_is_read():
     assert set(doses["method"]) == set(methods.METHODS)
     assert set(doses["pictures"].dropna()) == {1, 2, 4, 8}
     assert methods.costs().loc["textual-inversion", "bytes"] < 10_000
-    found = verdicts("methods").judged.set_index("contrast")
+    found = summary("methods").verdicts.set_index("contrast")
     assert found.loc["dreambooth learns the person", "verdict"] == "confirmed"
     assert set(found.index) < {contrast.name for contrast in methods.contrasts()}
 

@@ -106,20 +106,12 @@ def measured(**changed):
     return pd.DataFrame(rows)
 
 
-def test_the_front_and_its_verdict():
-    found = purification.fronts(measured())
-    front = found[found["front"]].groupby("attack")["purifier"].agg(list)
+def test_the_front():
+    rows = purification.fronts(measured())
+    front = rows[rows["front"]].groupby("attack")["purifier"].agg(list)
     assert front.to_dict() == dict.fromkeys(("aspl", "advdm"), ["none", "jpeg", "codesr", "vae"])
-    assert purification.on_front(found, "codesr") is True
-    assert purification.on_front(found, "median") is False
-    # Behind a rival by less than the intervals: off the front, yet undecided.
-    near = purification.fronts(measured(codesr=0.08))
+    near = purification.fronts(measured(codesr=0.08))  # behind a rival that is nearer to clean
     assert not near.loc[near["purifier"] == "codesr", "front"].any()
-    assert purification.on_front(near, "codesr") is None
-    # Worse than leaving pictures as they are.
-    assert purification.on_front(purification.fronts(measured(vae=-0.2)), "vae") is False
-    with pytest.raises(KeyError, match="not measured"):
-        purification.on_front(found, "sr")
 
 
 def test_families():

@@ -8,7 +8,8 @@ from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import JOIN
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import story
-from shortcut_nb.experiments.replicate import measure, replicated, table, verdicts
+from shortcut_nb.experiments.replicate import measure, table
+from shortcut_nb.experiments.summary import checked, summary
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
@@ -82,44 +83,46 @@ def test_noise_follows_the_identifier():
 
 def kept(data, folder, experiment):
     Measurement.of("story", data, contrasts=experiment.contrasts).write(folder)
-    return verdicts("story", folder=folder)
+    return summary("story", folder=folder)
 
 
 def test_the_check_fails_on_a_wrong_sign(tmp_path, experiment):
     larger = kept(frame(LEVELS), tmp_path, experiment)
-    found = replicated(frame(LEVELS, subjects=1), experiment, larger)
+    found = checked(frame(LEVELS, subjects=1), experiment.contrasts, larger)
     rows = found.set_index("contrast")
     refuted = rows.loc[f"CDL restores quality, {EPS}"]
     assert refuted["verdict"] == "refuted" and not refuted["asserted"]
     assert rows.loc[f"protection lowers quality, {EPS}", "asserted"]
     with pytest.raises(AssertionError, match="protection lowers identity"):
-        replicated(frame(LEVELS | {"protected": 0.9}, subjects=1), experiment, larger)
+        checked(frame(LEVELS | {"protected": 0.9}, subjects=1), experiment.contrasts, larger)
     few = kept(frame(LEVELS, subjects=2), tmp_path, experiment)
-    assert not replicated(frame(LEVELS | {"protected": 0.9}), experiment, few)["asserted"].any()
+    assert not checked(frame(LEVELS | {"protected": 0.9}), experiment.contrasts, few)[
+        "asserted"
+    ].any()
     with pytest.raises(AssertionError, match="nothing to check"):
-        replicated(frame({"clean": 1.0}), experiment, larger)
+        checked(frame({"clean": 1.0}), experiment.contrasts, larger)
 
 
 def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(experiment):
     turned = frame(LEVELS | {"protected": 0.9}, subjects=1)
     name, mini = f"protection lowers quality, {EPS}", load_profile("mini")
-    same = verdicts("story", mini, eps=EPS, subject="mini:held-out/7")
+    same = summary("story", mini, eps=EPS, subject="mini:held-out/7")
     assert same.same and same.heading == "measured on mini: 6 subjects, 2 seeds"
     with pytest.raises(AssertionError, match=name):
-        replicated(turned, experiment, same)
+        checked(turned, experiment.contrasts, same)
     for profile, subject in ((load_profile("sd21"), None), (mini, "path/to/photos")):
-        larger = verdicts("story", profile, eps=EPS, subject=subject)
-        shown = replicated(turned, experiment, larger).set_index("contrast").loc[name]
+        larger = summary("story", profile, eps=EPS, subject=subject)
+        shown = checked(turned, experiment.contrasts, larger).set_index("contrast").loc[name]
         assert (shown["verdict"], shown["asserted"], shown["agrees"]) == ("confirmed", False, False)
     other = story.experiment(mini, ["4/255"])
-    larger = verdicts("story", mini, eps="4/255", subject="mini:held-out/7")
-    found = replicated(turned.assign(eps="4/255"), other, larger)
+    larger = summary("story", mini, eps="4/255", subject="mini:held-out/7")
+    found = checked(turned.assign(eps="4/255"), other.contrasts, larger)
     assert not larger.same and not found["asserted"].any() and len(table(found, larger).rows) > 3
 
 
 def test_the_table_marks_what_is_asserted(tmp_path, experiment):
     larger = kept(frame(LEVELS), tmp_path, experiment)
-    found = replicated(frame(LEVELS), experiment, larger)
+    found = checked(frame(LEVELS), experiment.contrasts, larger)
     shown = table(found, larger)
     assert len(shown.marked) == found["asserted"].sum() > 0
     assert f"**protection lowers quality, {EPS}**" in shown.markdown()
@@ -127,7 +130,7 @@ def test_the_table_marks_what_is_asserted(tmp_path, experiment):
 
 
 def test_the_shipped_result_is_read(experiment):
-    found = verdicts("story").judged.set_index("contrast")
+    found = summary("story").verdicts.set_index("contrast")
     assert set(found.index) >= {contrast.name for contrast in experiment.contrasts}
     primary = found.loc[f"{story.PRIMARY}, {EPS}"]
     assert primary["verdict"] == "confirmed" and primary["n"] == 6 and primary["mean"] < 0

@@ -13,8 +13,8 @@ from . import identifier
 from .measured import Measurement
 from .predictions import BASE
 from .questions import mismatch
-from .replicate import verdicts
 from .shipped import shipped, verdict
+from .summary import summary
 
 NOISE = "perturbation"
 TRAINED = "words and prior\nin training"
@@ -75,7 +75,7 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
     """
     rows: list[dict] = []
     with suppress(FileNotFoundError):
-        rows += _story(verdicts("story", folder=folder).judged)
+        rows += _story(summary("story", folder=folder).verdicts)
     with suppress(FileNotFoundError):
         rows += mismatch.claims(Measurement.read("mismatch", folder=folder))
     with suppress(FileNotFoundError):

@@ -25,8 +25,8 @@ UNEXPLAINED = "not explained yet"
 
 def keep() -> None:
     """Keep today's findings as the earlier ones."""
-    found = {each.__name__: asdict(each()) for each in FINDINGS}
-    write_result(NAME, found, folder=FOLDER)
+    todays = {each.__name__: asdict(each()) for each in FINDINGS}
+    write_result(NAME, todays, folder=FOLDER)
 
 
 def changed() -> list[tuple[str, dict[str, Any], Finding]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pandas as pd
-
 MEMORY = "memory_mib"
 
 
@@ -31,13 +29,3 @@ def peak_memory(statement: str, profile: str = "mini") -> float:
     if done.returncode:
         raise RuntimeError(f"{statement}: {done.stderr.strip().splitlines()[-1]}")
     return int(done.stdout.split()[-1]) / 1024
-
-
-def memories(peaks: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Median, lowest (``_low``) and highest (``_high``) of several runs' peaks.
-
-    Args:
-        peaks: a row per run, with its ``memory_mib`` and what was run in the column ``by``.
-    """
-    each = peaks.groupby(by, sort=False)[MEMORY]
-    return each.agg(**{MEMORY: "median", f"{MEMORY}_low": "min", f"{MEMORY}_high": "max"})

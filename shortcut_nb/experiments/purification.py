@@ -26,7 +26,7 @@ SCORES = {"quality": "quality", "ims_missing": "identity", "texture": "texture"}
 SHORT = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
-def table(found: Summary) -> pd.DataFrame:
+def table(kept: Summary) -> pd.DataFrame:
     """One row per attack and purifier: faithfulness, realignment, and what came back.
 
     ``realigned`` is the share of the attack's mean shift in CLIP space that is gone (1: back at the
@@ -34,12 +34,12 @@ def table(found: Summary) -> pd.DataFrame:
     ``…_left`` what is still missing to training on clean pictures (negative: worse), each with its
     interval.
     """
-    wide = found.wide([*KEPT, *SCORES], "instance")
+    wide = kept.wide([*KEPT, *SCORES], "instance")
     wide[["attack", "purifier"]] = wide["condition"].str.split(JOIN, expand=True, regex=False)
     wide = wide[wide["attack"] != "none"].reset_index(drop=True)
     bare = wide[wide["purifier"] == "none"].set_index("attack")["shift"]
     wide["realigned"] = 1 - wide["shift"] / wide["attack"].map(bare)
-    judged = found.verdicts.set_index("contrast")
+    judged = kept.verdicts.set_index("contrast")
     for score, word in SCORES.items():
         for label, named in (("restored", restored), ("left", left)):
             names = [
@@ -78,13 +78,13 @@ def live(
     """
     rows = []
     for name in dict.fromkeys(["none", *purifiers]):
-        found = pipeline.changes(subject, Cell(purifier=name, **attack), seed)
-        kept = {column: found[column] for column in KEPT if column in found}
+        changes = pipeline.changes(subject, Cell(purifier=name, **attack), seed)
+        kept = {column: changes[column] for column in KEPT if column in changes}
         rows.append({"purifier": name, "family": family(name)} | kept)
-    shown = pd.DataFrame(rows)
+    result = pd.DataFrame(rows)
     if attack:
-        shown["realigned"] = 1 - shown["shift"] / shown["shift"][0]
-    return shown
+        result["realigned"] = 1 - result["shift"] / result["shift"][0]
+    return result
 
 
 def fronts(
@@ -98,8 +98,7 @@ def fronts(
         faithful: a distance to the clean pictures: less is better.
 
     Returns:
-        ``rows`` with ``front`` (on the front of the means) and ``beaten``: another purifier is at
-        least as faithful and its interval of what came back lies above this one's.
+        ``rows`` with ``front``: whether it is on the front of the means.
     """
     gain, parts = f"{recovered}_restored", []
     for _, part in rows.groupby("attack", sort=False):
@@ -107,36 +106,14 @@ def fronts(
         ends = [gain, f"{gain}_low", f"{gain}_high"]
         part.loc[part["purifier"] == "none", ends] = 0.0
         part["front"] = pareto(part, rising=[gain], falling=[faithful])
-        part["beaten"] = [
-            bool(((part[faithful] <= one[faithful]) & (part[ends[1]] > one[ends[2]])).any())
-            for _, one in part.iterrows()
-        ]
         parts.append(part)
     return pd.concat(parts)
 
 
-def on_front(found: pd.DataFrame, purifier: str) -> bool | None:
-    """Whether a purifier is on the front under every attack.
-
-    None where the means say no but the intervals do not: False needs a rival under every attack
-    that beats it beyond them.
-
-    Raises:
-        KeyError: when the purifier was not measured.
-    """
-    own = found[found["purifier"] == purifier]
-    if own.empty:
-        have = ", ".join(found["purifier"].unique())
-        raise KeyError(f"{purifier!r} was not measured; there are {have}. Run the experiment again")
-    if own["front"].all():
-        return True
-    return False if own["beaten"].all() else None
-
-
 def quick(purifier: str) -> dict[str, int]:
     """The settings of :data:`SHORT` that a purifier, or one link of a chain alone, has."""
-    made = build(purifier)
-    links = made.links if isinstance(made, Chain) else (made,)
+    whole = build(purifier)
+    links = whole.links if isinstance(whole, Chain) else (whole,)
     known = [name for link in links for name in parameter_names(type(link))]
     return {name: value for name, value in SHORT.items() if known.count(name) == 1}
 

@@ -26,7 +26,6 @@ from .questions import methods as methods_question
 from .questions import strength as strength_question
 from .questions import words as held
 from .questions.strength import NOISE
-from .replicate import verdicts
 from .report import between
 from .shipped import shipped
 from .summary import summary
@@ -83,7 +82,7 @@ def methods() -> str:
 
 
 def story() -> str:
-    frame = verdicts("story").judged
+    frame = summary("story").verdicts
     split = frame["contrast"].str.rsplit(", ", n=1)
     frame = frame.assign(claim=split.str[0], eps=split.str[1])
     budgets = list(dict.fromkeys(frame["eps"]))

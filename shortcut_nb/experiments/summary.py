@@ -2,23 +2,30 @@
 
 A result that `bench` kept has its frame, and both are computed from it. The first measurements of
 the miniature kept no frame: their files hold the verdicts and means themselves, of the same
-contrasts and cells under the same names.
+contrasts and cells under the same names; the oldest hold claims (:mod:`.first_results`), and no
+means that are read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from ..budget import Budget
 from ..errors import CannotRead
 from ..profile import Profile
+from . import first_results
 from .contrasts import Contrast, judge
 from .measured import FORMAT, Measurement
-from .shipped import CLEAR, ENOUGH_SUBJECTS, shipped
+from .shipped import Shipped, shipped
+
+ENOUGH = 6  # people of the larger measurement
+CLEAR = 0.25  # of the mean: the least that every one of them showed
+FIRST = ("story", "methods")  # results that may hold claims
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +38,7 @@ class Summary:
         subjects, seeds, samples: of whom, and how many samples a sheet.
         profile: whose models were measured.
         same: whether the run beside which it is shown can be held to it; see :mod:`.shipped`.
+        heading: of whom it is, "measured on mini: 6 subjects, 2 seeds".
     """
 
     name: str
@@ -41,6 +49,7 @@ class Summary:
     samples: int
     profile: str = "mini"
     same: bool = True
+    heading: str = ""
 
     def __str__(self) -> str:
         people, seeds = len(self.subjects), len(self.seeds)
@@ -56,10 +65,10 @@ class Summary:
         Raises:
             KeyError: there is none of that name.
         """
-        found = self.verdicts[self.verdicts["contrast"] == contrast]
-        if found.empty:
+        rows = self.verdicts[self.verdicts["contrast"] == contrast]
+        if rows.empty:
             raise KeyError(f"{self.name} has no contrast {contrast!r}")
-        return found.iloc[0].to_dict()
+        return rows.iloc[0].to_dict()
 
     def primary(self) -> dict[str, Any]:
         """The row of the contrast that decides the question."""
@@ -71,11 +80,11 @@ class Summary:
         Args:
             sheet: this sheet's alone; None is every sheet.
         """
-        shown = self.means if sheet is None else self.means[self.means["sheet"] == sheet]
+        rows = self.means if sheet is None else self.means[self.means["sheet"] == sheet]
         keys = ["condition", "sheet"]
-        table = shown[keys].drop_duplicates().set_index(keys)
+        table = rows[keys].drop_duplicates().set_index(keys)
         for metric in metrics:
-            own = shown[shown["metric"] == metric].set_index(keys)[["mean", "low", "high"]]
+            own = rows[rows["metric"] == metric].set_index(keys)[["mean", "low", "high"]]
             names = {"mean": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
             table = table.join(own.rename(columns=names))
         return table.reset_index()
@@ -96,24 +105,35 @@ def summary(
         CannotRead: a file of another kind.
     """
     content = shipped(name, profile, folder, eps=eps, subject=subject)
+    budgets = _budgets(content)
+    measured_at = not eps or not budgets or str(Budget.parse(eps)) in budgets
     if content.get("format") == FORMAT:
-        found = of_measurement(Measurement.read(name, content.profile, folder))
-        return replace(found, profile=content.profile, same=content.same)
-    if not {"verdicts", "means"} <= set(content):
-        raise CannotRead(
-            f"the result {name!r} of profile {content.profile} has neither a frame nor verdicts: "
-            f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
-        )
-    return Summary(
-        name,
-        pd.DataFrame(content["verdicts"]),
-        pd.DataFrame(content["means"]),
-        tuple(content["subjects"]),
-        tuple(content["seeds"]),
-        content["samples"],
-        content.profile,
-        content.same,
+        kept = of_measurement(Measurement.read(name, content.profile, folder))
+    else:
+        verdicts, means = _tables(name, content)
+        people, seeds = tuple(content["subjects"]), tuple(content["seeds"])
+        kept = Summary(name, verdicts, means, people, seeds, content["samples"])
+    same = content.same and measured_at
+    return replace(kept, profile=content.profile, same=same, heading=content.heading)
+
+
+def _tables(name: str, content: Shipped) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Verdicts and means of a file without a frame."""
+    if {"verdicts", "means"} <= set(content):
+        return pd.DataFrame(content["verdicts"]), pd.DataFrame(content["means"])
+    if name in FIRST and {"claims", "methods"} & set(content):
+        none = pd.DataFrame(columns=["condition", "sheet", "metric", "mean", "low", "high", "n"])
+        return getattr(first_results, name)(content), none
+    raise CannotRead(
+        f"the result {name!r} of profile {content.profile} has neither a frame nor verdicts: "
+        f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
     )
+
+
+def _budgets(content: Mapping[str, Any]) -> set[str]:
+    """At which budgets a result was measured that says so row by row."""
+    rows = content.get("claims", ())
+    return set(content.get("frame", {}).get("eps", ())) | {row["eps"] for row in rows}
 
 
 def of_measurement(measured: Measurement) -> Summary:
@@ -136,9 +156,9 @@ def checked(
     """Set a run's own contrasts beside those of the larger measurement.
 
     A difference is asserted to have the same sign here where the larger one confirmed it on at
-    least :data:`.shipped.ENOUGH_SUBJECTS` people, every one of them with at least
-    :data:`.shipped.CLEAR` of the mean; nothing is where the run is of another profile, budget or
-    kind of people (``larger.same``).
+    least :data:`ENOUGH` people, every one of them with at least :data:`CLEAR` of the mean. The
+    others are shown. A run of another profile, budget or kind of people (``larger.same`` is False)
+    is shown whole and held to nothing.
 
     Args:
         mine: the run's frame, as a pipeline's runner reads it.
@@ -146,28 +166,32 @@ def checked(
             would be tested on what it was made from.
 
     Returns:
-        ``contrast, metric, here, there, there_low, there_high, verdict, asserted``, one row for
-        each contrast that both measured.
+        ``contrast, metric, sheet, here, there, there_low, there_high, n, verdict, asserted,
+        agrees``, one row for each contrast that both measured (that was measured here, where
+        ``larger.same`` is False).
 
     Raises:
         AssertionError: an asserted difference with another sign, or nothing that both measured.
     """
     own = judge(mine, [each for each in contrasts if each.metric in mine], strict=False)
-    own = own[own["n"] > 0][["contrast", "metric", "mean"]].rename(columns={"mean": "here"})
-    theirs = larger.verdicts.rename(
-        columns={"mean": "there", "low": "there_low", "high": "there_high"}
-    )
-    both = own.merge(theirs.drop(columns="metric"), on="contrast")
+    own = own.loc[own["n"] > 0, ["contrast", "metric", "sheet", "expect", "mean"]]
+    own = own.rename(columns={"mean": "here"})
+    ends = {"mean": "there", "low": "there_low", "high": "there_high"}
+    theirs = larger.verdicts.rename(columns=ends).drop(columns=["sheet", "expect"])
+    how: Literal["inner", "left"] = "inner" if larger.same else "left"
+    both = own.merge(theirs, on=["contrast", "metric"], how=how)
     if both.empty:
         raise AssertionError(f"nothing to check: no contrast was measured here and in {larger}")
-    sure = (both["verdict"] == "confirmed") & (both["n"] >= ENOUGH_SUBJECTS)
-    clear = (both["weakest"] >= CLEAR * both["there"].abs()) & (both["expect"] != "0")
-    both["asserted"] = sure & clear & larger.same & set(people).isdisjoint(larger.subjects)
-    wrong = both[both["asserted"] & (both["here"] * both["there"] <= 0)]
+    clear = both["weakest"].astype(float) >= CLEAR * both["there"].astype(float).abs()
+    sure = (both["verdict"] == "confirmed") & (both["n"] >= ENOUGH) & (both["expect"] != "0")
+    strict = larger.same and set(people).isdisjoint(larger.subjects)
+    both["asserted"] = sure & clear & strict
+    both["agrees"] = both["here"] * both["there"].astype(float) > 0
+    wrong = both[both["asserted"] & ~both["agrees"]]
     if len(wrong):
         lines = [
             f"{row.contrast}: {row.here:+.3f}, there {row.there:+.3f}" for row in wrong.itertuples()
         ]
         raise AssertionError("not as the larger measurement found:\n" + "\n".join(lines))
-    columns = ["contrast", "metric", "here", "there", "there_low", "there_high"]
-    return both[[*columns, "verdict", "asserted"]]
+    columns = ["contrast", "metric", "sheet", "here", "there", "there_low", "there_high", "n"]
+    return both[[*columns, "verdict", "asserted", "agrees"]]

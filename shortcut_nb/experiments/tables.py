@@ -17,8 +17,6 @@ VERDICTS = (
     "A verdict reads the interval: confirmed where it lies as predicted, refuted where it lies "
     "wholly elsewhere. p is one-sided. Exploratory ones are not corrected for their number."
 )
-MEANS = "Means over people with Student's t interval (95 %)."
-MARKED = "Marked: the cells of the primary contrast."
 SAYS = {"instance": "V* samples", "class": "class samples"}
 
 

@@ -104,7 +104,6 @@ VERDICTS = {
 """What a measurement says of a prediction."""
 
 SEQUENTIAL = "viridis"
-DIVERGING = "RdBu_r"
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:

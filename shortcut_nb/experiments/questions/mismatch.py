@@ -88,8 +88,6 @@ INTERVENTIONS = {
     "clip-shift": "intervention",
     "decoded-shift": "intervention after the autoencoder",
 }
-# What goes with the harm over attacks and people, at equal PSNR (rank correlation above 0).
-GOES_WITH = ("clip_towards", "misled")
 MEDIATORS = {"CLIP shift": "clip_towards", "diffusion loss": "loss"}
 
 
