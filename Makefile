@@ -8,6 +8,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 OLDEST := .venv-oldest
+# How models are to be fine-tuned, then the argument in its order, the paper's matrix last.
+QUESTIONS := regime methods argument story strength mismatch shortcut identifier traces \
+             purification decoupling words adaptive benchmark
 
 help:
 	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
@@ -72,9 +75,10 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks -s
 
 results: $(STAMP)
-	for name in methods story strength mismatch purification decoupling words adaptive shortcut \
-	    identifier traces benchmark; do \
-	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --save --force || exit 1; \
+	for name in $(QUESTIONS); do \
+	  case $$name in strength|purification) memory=3;; *) memory=0;; esac; \
+	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --memory $$memory \
+	    --save --force || exit 1; \
 	done
 
 pretrain: $(STAMP)

@@ -1,11 +1,14 @@
 """Questions run: some cells of each, on tiny models, through the one runner."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from shortcut_nb import Lab
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.experiments.run import Choice, executor_of, run
 from shortcut_nb.experiments.summary import of_measurement
 from shortcut_nb.pipeline import Pipeline
@@ -67,3 +70,9 @@ def test_some_pictures_of_a_set_stay_clean(lab, pipeline):
         pipeline.changes(subject, cells["nothing | none | 16/255 | 50% clean"])["attack_seconds"]
         == pipeline.changes(subject, cells["nothing | none | 16/255"])["attack_seconds"]
     )
+
+
+def test_make_results_measures_every_question():
+    text = (Path(__file__).parent.parent / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    (listed,) = re.findall(r"^QUESTIONS := (.*)$", text, re.MULTILINE)
+    assert sorted(listed.split()) == names()
