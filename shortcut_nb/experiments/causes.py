@@ -22,6 +22,7 @@ BOUND = "V* carries\nthe noise"
 SHIFTED = "CLIP sees\nnoise"
 PURIFIED = "purification"
 COLORS = {NOISE: "protected", PURIFIED: "purified"}
+VERDICTS = ("confirmed", "undecided", "refuted")
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     (PURIFIED, NOISE, "purification removes the texture", "texture"),
@@ -97,20 +98,16 @@ def _story(judged: pd.DataFrame) -> list[dict]:
 
 def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> SavedFigure:
     """Draw and save the causal graph as ``shortcut_graph``."""
-    counts = {verdict: sum(edge.verdict == verdict for edge in arrows) for verdict in SAID}
+    counts = {verdict: sum(edge.verdict == verdict for edge in arrows) for verdict in VERDICTS}
     alt = (
         f"Causal graph at {eps}: purification and perturbation above, then CLIP and training, the "
         "shortcut, and texture, quality and identity below; "
         f"{', '.join(f'{count} {verdict}' for verdict, count in counts.items())}."
     )
-    colors = {name: look for name, look in COLORS.items()}
     return save_figure(
-        causal_graph(arrows, colors),
+        causal_graph(arrows, COLORS),
         "shortcut_graph",
         folder=out,
         data=pd.DataFrame(arrows),
         alt=alt,
     )
-
-
-SAID = ("confirmed", "undecided", "refuted")

@@ -34,27 +34,27 @@ def story(content: Mapping[str, Any]) -> pd.DataFrame:
 
 def methods(content: Mapping[str, Any]) -> pd.DataFrame:
     """What each method learned, and what prior preservation did, as ``judge`` returns them."""
-    found = []
+    rows = []
     for row in content["methods"]:
         for name, words in LEARNED.items():
             if row.get(name) is not None:
                 own = {end: row[f"{name}_{end}"] for end in ("low", "high", "holds", "weakest")}
                 own |= {"difference": row[name], "n": row["n"]}
-                found.append(_row(f"{row['method']} {words}", "ims_missing", own))
+                rows.append(_row(f"{row['method']} {words}", "ims_missing", own))
     for row in content["prior"]:
         if row["share"] == 1 and row["score"] in PRIOR:
             ends = ("low", "high", "holds", "weakest")
             own = row | {end: row[f"difference_{end}"] for end in ends}
-            found.append(_row(PRIOR[row["score"]], CLASS[row["score"]], own, "class"))
-    return _judged(found)
+            rows.append(_row(PRIOR[row["score"]], CLASS[row["score"]], own, "class"))
+    return _judged(rows)
 
 
 def curves(content: Mapping[str, Any], name: str) -> pd.DataFrame:
     """Means by method and dose ("curves": share of steps; "pictures"), a row per score."""
-    found = pd.DataFrame(content[name])
-    own = found["score"].isin(CLASS)
-    found["score"] = found["score"].replace(CLASS) + own.map({True: ", class", False: ""})
-    return found
+    means = pd.DataFrame(content[name])
+    own = means["score"].isin(CLASS)
+    means["score"] = means["score"].replace(CLASS) + own.map({True: ", class", False: ""})
+    return means
 
 
 def strength(content: Mapping[str, Any], contrasts: Iterable[Any] = ()) -> Measurement:
@@ -67,7 +67,7 @@ def strength(content: Mapping[str, Any], contrasts: Iterable[Any] = ()) -> Measu
 
 
 def _row(name: str, metric: str, row: Mapping[str, Any], sheet: str = "instance") -> dict:
-    said = verdict(row["holds"])
+    outcome = verdict(row["holds"])
     return dict.fromkeys(COLUMNS) | {
         "contrast": name,
         "metric": metric,
@@ -79,7 +79,7 @@ def _row(name: str, metric: str, row: Mapping[str, Any], sheet: str = "instance"
         "high": row["high"],
         "n": row.get("subjects", row.get("n")),
         "weakest": row["weakest"],
-        "verdict": said,
+        "verdict": outcome,
     }
 
 

@@ -194,8 +194,8 @@ def against(outcomes: pd.DataFrame, score: str) -> pd.DataFrame:
         between(row.mean, row.low, row.high) + (f" {row.verdict}" if row.whose == GAP else "")
         for row in own[["mean", "low", "high", "verdict", "whose"]].itertuples(index=False)
     ]
-    shown = own.assign(text=text).pivot(index="attack", columns="whose", values="text")
-    return shown.loc[_by_harm(own), [*WHOSE.values(), GAP]]
+    wide = own.assign(text=text).pivot(index="attack", columns="whose", values="text")
+    return wide.loc[_by_harm(own), [*WHOSE.values(), GAP]]
 
 
 def _by_harm(outcomes: pd.DataFrame) -> list[str]:

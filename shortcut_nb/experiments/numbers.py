@@ -46,7 +46,7 @@ def attacks() -> pd.DataFrame:
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
     frame = frame[frame["attack"] != "clean"]
     group = frame["attack"].isin(strength.NOISE).map({True: CONTROL, False: ATTACK})
-    found = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "name": frame["attack"],
             "group": group,
@@ -62,7 +62,7 @@ def attacks() -> pd.DataFrame:
             "alike_high": frame["ims_missing_harm_high"],
         }
     )
-    return found.sort_values("fall", ascending=False, ignore_index=True)
+    return table.sort_values("fall", ascending=False, ignore_index=True)
 
 
 def _family(name: str) -> str:
@@ -119,10 +119,10 @@ def purifiers() -> pd.DataFrame:
     frame = purification.table(summary("purification"))
     order = frame["purifier"].map(frame.groupby("purifier")["quality_left"].mean())
     frame = frame.assign(order=order).sort_values("order", ascending=False, kind="stable")
-    found = frame[["purifier", "attack", "quality_left", "quality_left_low", "quality_left_high"]]
-    found = found.set_axis(["name", "attack", "mean", "low", "high"], axis=1)
-    found = found.assign(restored=frame["quality_restored"], likeness=frame["likeness"])
-    return found.reset_index(drop=True)
+    table = frame[["purifier", "attack", "quality_left", "quality_left_low", "quality_left_high"]]
+    table = table.set_axis(["name", "attack", "mean", "low", "high"], axis=1)
+    table = table.assign(restored=frame["quality_restored"], likeness=frame["likeness"])
+    return table.reset_index(drop=True)
 
 
 def pieces() -> pd.DataFrame:
@@ -133,15 +133,15 @@ def pieces() -> pd.DataFrame:
         and, of those in :data:`TELLING`, ``rise`` over DreamBooth with the same text encoder and
         ``verdict``.
     """
-    found = summary("words")
-    wide = found.wide(["quality"]).set_index(["condition", "sheet"])
+    kept = summary("words")
+    wide = kept.wide(["quality"]).set_index(["condition", "sheet"])
     rows = []
     for name, (training, sheet) in words.ROWS.items():
         for kind in words.PICTURES:
             own = wide.loc[(f"{training}{JOIN}{kind}", sheet)].set_axis(["mean", "low", "high"])
             row = {"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict()
             if name in TELLING:
-                judged = found.verdict(words.said(TELLING[name], "quality", kind))
+                judged = kept.verdict(words.said(TELLING[name], "quality", kind))
                 row |= {"rise": judged["mean"], "verdict": judged["verdict"]}
             rows.append(row)
     table = pd.DataFrame(rows)
@@ -157,9 +157,9 @@ def budgets(score: str = "quality") -> pd.DataFrame:
         ``attacker, defence, pixels, mean, low, high``, ``harm`` (against clean pictures under the
         same defence) and its ``verdict``; at 0 grey levels the clean pictures, for each attacker.
     """
-    found = summary("adaptive")
-    wide = found.wide([score], "instance").set_index("condition")
-    judged = found.verdicts.set_index("contrast")
+    kept = summary("adaptive")
+    wide = kept.wide([score], "instance").set_index("condition")
+    judged = kept.verdicts.set_index("contrast")
     rows = []
     for who, attacker in ATTACKERS.items():
         for budget in ("0/255", *adaptive.BUDGETS):

@@ -121,8 +121,8 @@ def html_of(page: Page) -> str:
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.get_template("report.html.j2")
     tables = [_Embedded(table) for table in page.tables]
-    shown = Page(page.title, page.question, page.facts, tables, page.pictures, page.failures)
-    return template.render(page=shown, shown=shown_cell)
+    embedded = Page(page.title, page.question, page.facts, tables, page.pictures, page.failures)
+    return template.render(page=embedded, shown=shown_cell)
 
 
 def shown_cell(text: str) -> str:
@@ -131,11 +131,11 @@ def shown_cell(text: str) -> str:
     if text in CHIPS:
         kind = text.split(" ")[0]
         return f'<td><span class="chip {kind}">{CHIPS[text]} {safe}</span></td>'
-    found = NUMBER.fullmatch(text)
-    if found and found.group(2):
-        value, ends = found.group(1), html.escape(found.group(2).strip())
+    match = NUMBER.fullmatch(text)
+    if match and match.group(2):
+        value, ends = match.group(1), html.escape(match.group(2).strip())
         return f'<td class="n">{value} <span class="ends">{ends}</span></td>'
-    return f'<td class="n">{safe}</td>' if found else f"<td>{safe}</td>"
+    return f'<td class="n">{safe}</td>' if match else f"<td>{safe}</td>"
 
 
 def markdown_of(page: Page) -> str:

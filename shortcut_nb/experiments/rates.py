@@ -95,7 +95,7 @@ def charts(one: Measurement) -> list[Chart]:
         "class samples": looks(["prior"])["prior"],
     }
     sheets = {"instance": "V* samples", "class": "class samples"}
-    found = []
+    drawn = []
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
         table = one.means([metric], by=["condition", "sheet"])
         table = table[table["sheet"].isin(sheets)]
@@ -105,8 +105,8 @@ def charts(one: Measurement) -> list[Chart]:
             f"Mean {metric} of samples of V* and of the class after clean training in each "
             "candidate regime, with intervals over validation people."
         )
-        found.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
-    return found
+        drawn.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
+    return drawn
 
 
 def _people(one: Measurement) -> str:

@@ -44,8 +44,8 @@ def means(frame: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> pd.D
         for score in scores:
             each = part.groupby("subject")[score].mean().dropna().to_numpy()
             if len(each):
-                found = t_mean(each)
-                rows.append(dict(zip(by, key, strict=True)) | {"score": score} | found._asdict())
+                interval = t_mean(each)
+                rows.append(dict(zip(by, key, strict=True)) | {"score": score} | interval._asdict())
     return pd.DataFrame(rows)
 
 
@@ -55,15 +55,15 @@ def judge(each: np.ndarray, direction: int) -> dict:
     ``agreeing`` is the share of subjects whose own difference has the claimed sign, ``weakest`` the
     smallest difference in the claimed direction (negative: one went the other way).
     """
-    found = t_mean(each)
-    sure = bool(found.low > 0 or found.high < 0)
+    interval = t_mean(each)
+    sure = bool(interval.low > 0 or interval.high < 0)
     return {
-        "difference": float(found.mean),
-        "low": float(found.low),
-        "high": float(found.high),
-        "subjects": int(found.n),
+        "difference": float(interval.mean),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "subjects": int(interval.n),
         "direction": direction,
         "agreeing": float((each * direction > 0).mean()),
         "weakest": float((each * direction).min()),
-        "holds": bool(found.mean * direction > 0) if sure else None,
+        "holds": bool(interval.mean * direction > 0) if sure else None,
     }

@@ -24,7 +24,7 @@ from .identifier import AXES, GAP
 from .questions import adaptive as attackers
 from .questions import methods as methods_question
 from .questions import strength as strength_question
-from .questions import words as held
+from .questions import words as words_question
 from .questions.strength import NOISE
 from .report import between
 from .shipped import shipped
@@ -63,7 +63,7 @@ def miniature() -> str:
 
 
 def methods() -> str:
-    shown = {
+    columns = {
         "ims_missing": "identity",
         "quality": "quality",
         "ims_missing, class": "class: identity",
@@ -75,10 +75,10 @@ def methods() -> str:
     rows = []
     for method, part in usual.groupby("method", sort=False):
         own = {row["score"]: row for row in part.to_dict("records")}
-        scores = (number(own[name], "mean", ".2f", "") for name in shown)
+        scores = (number(own[name], "mean", ".2f", "") for name in columns)
         prices = (f"{costs.loc[method, name]:{spec}}" for name, spec in specs.items())
         rows.append([f"`{method}`", *scores, *prices])
-    return markdown(["method", *shown.values(), *specs], rows)
+    return markdown(["method", *columns.values(), *specs], rows)
 
 
 def story() -> str:
@@ -97,10 +97,10 @@ def story() -> str:
 
 
 def strength() -> str:
-    found = strength_question.harms(strength_question.read())
+    harms = strength_question.harms(strength_question.read())
     names = {"ims_missing": "identity", "quality": "quality", "texture": "texture"}
     rows = []
-    for row in found[found["attack"] != "clean"].to_dict("records"):
+    for row in harms[harms["attack"] != "clean"].to_dict("records"):
         beats = "" if row["attack"] in NOISE else "yes" if row["beats_noise"] else "**no**"
         rows.append(
             [
@@ -138,8 +138,8 @@ def levels() -> str:
     frame, kinds = pd.DataFrame(shipped("identifier")["levels"]), ("quality", "texture")
     rows = []
     for (prior, attack, whose), part in frame.groupby(["prior", "attack", "whose"], sort=False):
-        found = {row["score"]: number(row, "mean", ".2f", "") for row in part.to_dict("records")}
-        rows.append([str(prior), f"`{attack}`", str(whose), *(found[kind] for kind in kinds)])
+        texts = {row["score"]: number(row, "mean", ".2f", "") for row in part.to_dict("records")}
+        rows.append([str(prior), f"`{attack}`", str(whose), *(texts[kind] for kind in kinds)])
     return markdown(["prior preservation", "trained on", "samples of", *kinds], rows)
 
 
@@ -149,8 +149,8 @@ def shortcut() -> str:
         if row["score"] in ("quality", "ims_missing"):
             continue
         unit = "" if row["score"] == "texture" else f" ({row['score'].replace('the', 'the final')})"
-        said = row["verdict"].replace("refuted", "**refuted**")
-        rows.append([row["claim"], number(row, "difference", "+.2f", "") + unit, said])
+        outcome = row["verdict"].replace("refuted", "**refuted**")
+        rows.append([row["claim"], number(row, "difference", "+.2f", "") + unit, outcome])
     return markdown(["prediction", "difference in texture", ""], rows)
 
 
@@ -177,14 +177,14 @@ def purification() -> str:
 
 
 def words() -> str:
-    found = summary("words")
-    wide = found.wide(["quality", "texture", "ims_missing"]).set_index(["condition", "sheet"])
-    kinds = [("quality", "clean"), ("quality", held.HARD), ("texture", "clean"),
-             ("texture", held.HARD), ("ims_missing", held.HARD)]  # fmt: skip
+    kept = summary("words")
+    wide = kept.wide(["quality", "texture", "ims_missing"]).set_index(["condition", "sheet"])
+    kinds = [("quality", "clean"), ("quality", words_question.HARD), ("texture", "clean"),
+             ("texture", words_question.HARD), ("ims_missing", words_question.HARD)]  # fmt: skip
     rows = [
         [piece, *(number(wide.loc[(f"{training}{JOIN}{kind}", sheet)], score, ".2f")
                   for score, kind in kinds)]
-        for piece, (training, sheet) in held.ROWS.items()
+        for piece, (training, sheet) in words_question.ROWS.items()
     ]  # fmt: skip
     titles = [
         f"{score.replace('ims_missing', 'identity')}, {kind.partition(' ')[0]}"
@@ -194,17 +194,17 @@ def words() -> str:
 
 
 def adaptive() -> str:
-    found = summary("adaptive").verdicts.set_index("contrast")
+    judged = summary("adaptive").verdicts.set_index("contrast")
     kinds = [(score, eps) for score in SPEC for eps in (attackers.EPS, "32/255")]
     rows = []
     for defence, words in DEFENCES.items():
         for who in attackers.knowledge("restorer"):
             names = [attackers.harm(who, defence, attackers.HARMS[score][0], eps)
                      for score, eps in kinds]  # fmt: skip
-            if names[0] in found.index:
+            if names[0] in judged.index:
                 rows.append([words, who, *(
-                    number(found.loc[name], "mean", SPEC[score], ends="")
-                    if name in found.index else ""
+                    number(judged.loc[name], "mean", SPEC[score], ends="")
+                    if name in judged.index else ""
                     for name, (score, _) in zip(names, kinds, strict=True)
                 )])  # fmt: skip
     titles = [f"{score.replace('_', ' ')}, {eps}" for score, eps in kinds]

@@ -20,14 +20,14 @@ def kept_samples(
     """
     person, seed = str(measured.frame["subject"].iloc[0]), int(measured.frame["seed"].iloc[0])
     choice = Choice(subjects=(person,), seeds=(seed,), n=measured.samples)
-    found = {}
+    samples = {}
     for row in graph_of(experiment, pipeline, choice).rows:
         if row.columns["sheet"] != measured.own:
             continue
         (drawn,) = row.scores.needs
         if entry := pipeline.store.get(drawn.recipe):
-            found[row.columns["condition"]] = entry.images("images")
-    return found
+            samples[row.columns["condition"]] = entry.images("images")
+    return samples
 
 
 def samples_of(measured: Measurement) -> dict[str, Tensor]:

@@ -90,8 +90,8 @@ def check(frame: pd.DataFrame, larger: Shipped) -> pd.DataFrame:
             f"{PRIMARY[0]}: expected a gap in {PRIMARY[1]} above 0, as the larger run's "
             f"{there['difference']:+.2f}; got {here:+.2f}"
         )
-    shown = ("claim", "score", "difference", "low", "high", "subjects")
-    table = pd.DataFrame([{name: there[name] for name in shown} | {"here": here}])
+    columns = ("claim", "score", "difference", "low", "high", "subjects")
+    table = pd.DataFrame([{name: there[name] for name in columns} | {"here": here}])
     return table.rename_axis(columns=larger.heading)
 
 

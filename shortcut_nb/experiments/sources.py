@@ -61,20 +61,20 @@ def old_table(key: str, data: pd.DataFrame) -> Table:
     ends = _intervals(list(data))
     gone = {end for pair in ends.values() for end in pair} | set(HIDDEN)
     gone |= {f"{column}_{word}" for column in data for word in HIDDEN}
-    shown = [column for column in data if column not in gone]
-    columns = [_column(data, column, ends.get(column)) for column in shown]
+    kept = [column for column in data if column not in gone]
+    columns = [_column(data, column, ends.get(column)) for column in kept]
     name = key.replace("_", " ")
-    header = tuple(str(column).replace("_", " ") for column in shown)
+    header = tuple(str(column).replace("_", " ") for column in kept)
     return Table(key, name.capitalize(), header, tuple(zip(*columns, strict=True)), data, OLD)
 
 
 def _intervals(columns: list[str]) -> dict[str, tuple[str, str]]:
     """The columns with the ends of another's interval, by the other's name."""
-    found = {c: (f"{c}_low", f"{c}_high") for c in columns if f"{c}_low" in columns}
+    ends = {c: (f"{c}_low", f"{c}_high") for c in columns if f"{c}_low" in columns}
     if "low" in columns:
         value = next((c for c in ("mean", "difference", "value") if c in columns), None)
-        found |= {value: ("low", "high")} if value else {}
-    return found
+        ends |= {value: ("low", "high")} if value else {}
+    return ends
 
 
 def _column(data: pd.DataFrame, column: str, ends: tuple[str, str] | None) -> list[str]:

@@ -162,18 +162,18 @@ def means_table(
     data = measured.means(metrics, sheet=sheet)
     if data.empty:
         return None
-    by, shown = measured.varying, [m for m in metrics if m in set(data["metric"])]
+    by, present = measured.varying, [m for m in metrics if m in set(data["metric"])]
     digits = {m: digits_for(p["low"], p["high"], p["mean"]) for m, p in data.groupby("metric")}
     groups = [(_tuple(key), part.set_index("metric")) for key, part in data.groupby(by, sort=False)]
     rows = [
         (
             *map(str, key),
-            *(_cell(part, metric, digits[metric]) for metric in shown),
+            *(_cell(part, metric, digits[metric]) for metric in present),
             str(part["n"].max()),
         )
         for key, part in groups
     ]
-    header = (*by, *(_header(metric) for metric in shown), "people")
+    header = (*by, *(_header(metric) for metric in present), "people")
     chosen = primary_cells(measured)
     marked = frozenset(i for i, (key, _) in enumerate(groups) if key in chosen)
     note = (
@@ -184,14 +184,14 @@ def means_table(
 
 def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
     """The values of the varying axes that the primary contrasts compare."""
-    found: set[tuple[str, ...]] = set()
+    cells: set[tuple[str, ...]] = set()
     for contrast in measured.contrasts:
         for cell in contrast.weights if contrast.primary else ():
             part = measured.frame
             for column, value in selector(cell).items():
                 part = part[part[column].map(str) == value] if column in part else part
-            found |= set(map(tuple, part[measured.varying].drop_duplicates().to_numpy().tolist()))
-    return found
+            cells |= set(map(tuple, part[measured.varying].drop_duplicates().to_numpy().tolist()))
+    return cells
 
 
 def measures(measured: Measurement) -> tuple[list[str], list[str]]:

@@ -96,24 +96,24 @@ def others(profile: Profile) -> dict[str, dict[str, dict[str, Any]]]:
 
 def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) -> dict[str, Cell]:
     """Every attacker at one budget, two of them at every budget and on mixed sets; clean ones."""
-    found = {}
+    named = {}
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
         looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
-        found[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
+        named[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
         for who, settings in known.items():
             swept = who in SWEPT and defence in SWEPT_AGAINST
             for budget in dict.fromkeys([eps, *(budgets if swept else ())]):
                 fields = own | attacker(budget, settings)
-                found[name((who, defence, budget))] = Cell(**fields, looks=looks)
+                named[name((who, defence, budget))] = Cell(**fields, looks=looks)
             for share in SHARES if who in SWEPT and defence in MIXED_AGAINST else ():
                 mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
-                found[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
+                named[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
     for purifier, attackers in others(profile).items():
-        found[name(("clean", purifier, "0/255"))] = Cell(purifier=purifier)
+        named[name(("clean", purifier, "0/255"))] = Cell(purifier=purifier)
         for who, settings in attackers.items():
-            found[name((who, purifier, eps))] = Cell(purifier=purifier, **attacker(eps, settings))
-    return found
+            named[name((who, purifier, eps))] = Cell(purifier=purifier, **attacker(eps, settings))
+    return named
 
 
 def name(parts: tuple[str, ...]) -> str:
@@ -124,7 +124,7 @@ def name(parts: tuple[str, ...]) -> str:
 def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
     """What each attacker takes from each defence, and what knowing it is worth."""
     scores = HARMS | (INTACT if "damage" in profile.measures else {})
-    found = []
+    predictions = []
     for cell in cells(profile, eps):
         who, defence, budget, *mixed = cell.split(JOIN)
         if who == "clean":
@@ -134,15 +134,15 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         climbed = CLIMBED if defence in CLIMBED_AGAINST and not mixed else {}
         for metric, (word, sign) in (scores | climbed).items():
             words = harm(who, defence, word, budget, *mixed)
-            found.append(Contrast(words, metric, {cell: 1, clean: -1}, expect=sign))
+            predictions.append(Contrast(words, metric, {cell: 1, clean: -1}, expect=sign))
             if who == "nothing":
                 continue
             words = gain(who, defence, word, budget, *mixed)
             weights = {cell: 1, blind: -1}
             primary = (who, defence, metric) == ("everything", "both, held", "quality")
             primary = primary and budget == eps and not mixed
-            found.append(Contrast(words, metric, weights, expect=sign, primary=primary))
-    return found
+            predictions.append(Contrast(words, metric, weights, expect=sign, primary=primary))
+    return predictions
 
 
 def harm(who: str, defence: str, word: str, *where: str) -> str:

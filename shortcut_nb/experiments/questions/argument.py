@@ -49,11 +49,11 @@ def measures(profile: Profile) -> dict[str, str]:
 def contrasts(eps: str, harms: dict[str, str]) -> list[Contrast]:
     """Each protection harms more than noise, each remedy undoes it; V* before the class."""
     cell = {name: f"{name}{JOIN}{eps}" for name in treatments()}
-    found = []
+    predictions = []
     for measure, harm in harms.items():
         for name in PROTECTIONS:
             primary = (measure, name, eps) == ("apart", TREATED, BUDGETS[0])
-            found.append(
+            predictions.append(
                 Contrast(
                     f"{name} changes {measure} more than noise does, {eps}",
                     measure,
@@ -63,7 +63,7 @@ def contrasts(eps: str, harms: dict[str, str]) -> list[Contrast]:
                 )
             )
         for name in REMEDIES:
-            found.append(
+            predictions.append(
                 Contrast(
                     f"{name} undoes what {TREATED} did to {measure}, {eps}",
                     measure,
@@ -71,8 +71,8 @@ def contrasts(eps: str, harms: dict[str, str]) -> list[Contrast]:
                     expect=OPPOSITE[harm],
                 )
             )
-        found.append(_follows_the_word(measure, harm, cell[TREATED], cell["clean"], eps))
-    return found
+        predictions.append(_follows_the_word(measure, harm, cell[TREATED], cell["clean"], eps))
+    return predictions
 
 
 def _follows_the_word(measure: str, harm: str, protected: str, clean: str, eps: str) -> Contrast:

@@ -106,16 +106,18 @@ def at(kind: str, training: str, sheet: str) -> str:
 def pairs(kind: str) -> list[tuple[str, str, str]]:
     """What is compared on one kind of pictures: its name, and two cells."""
     plain, cdl = at(kind, *RUNGS[0][1:]), at(kind, *RUNGS[-1][1:])
-    found = [("CDL against DreamBooth", cdl, plain)]
-    found += [
+    compared = [("CDL against DreamBooth", cdl, plain)]
+    compared += [
         (f"{new[0]}, over the pieces before", at(kind, *new[1:]), at(kind, *old[1:]))
         for old, new in zip(RUNGS, RUNGS[1:], strict=False)
     ]
-    found += [(f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
+    compared += [
+        (f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()
+    ]
     for name in VARIANTS if not kind.endswith("purified") else ():
         own = at(kind, name, "suffix-negative")
-        found += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
-    return [*found, (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain"))]
+        compared += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
+    return [*compared, (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain"))]
 
 
 def contrasts() -> list[Contrast]:

@@ -16,19 +16,19 @@ SIGNS = {"quality": -1, "texture": 1}  # metric: the direction of harm
 
 def contrasts(names: list[str]) -> list[Contrast]:
     """The harm to V* beyond the harm to the class, under each attack; and without the prior."""
-    found = []
+    predictions = []
     for metric, sign in SIGNS.items():
         for name in names:
             primary = (name, metric) == ("aspl", "quality")
             words = f"{name} harms V* more than the class ({metric})"
-            found.append(Contrast(words, metric, _gap(name, "clean", sign), primary=primary))
+            predictions.append(Contrast(words, metric, _gap(name, "clean", sign), primary=primary))
         for name in UNPRESERVED[1:]:
             kept = _gap(name, "clean", sign)
             bare = _gap(BARE.format(name), BARE.format("clean"), sign)
             weights = kept | {cell: -weight for cell, weight in bare.items()}
             words = f"prior preservation spares the class under {name} ({metric})"
-            found.append(Contrast(words, metric, weights))
-    return found
+            predictions.append(Contrast(words, metric, weights))
+    return predictions
 
 
 def _gap(name: str, base: str, sign: int) -> dict[str, float]:

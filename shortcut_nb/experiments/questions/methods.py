@@ -63,12 +63,12 @@ def _at(method: str, share: str = "1") -> str:
 
 def contrasts() -> list[Contrast]:
     """What a method teaches, what prior preservation keeps, and whether the steps are enough."""
-    found = []
+    predictions = []
     for method in METHODS:
         after, before = _at(method), _at(method, "0")
         learns = {after: 1.0, before: -1.0}
         name = f"{method} learns the person"
-        found += [
+        predictions += [
             Contrast(name, "ims_missing", learns, primary=method == OWN),
             Contrast(f"{method} goes on learning", "ims_missing", {_at(method, "2"): 1, after: -1}),
             Contrast(
@@ -77,9 +77,9 @@ def contrasts() -> list[Contrast]:
         ]
         if method != OWN:
             words = f"{method} learns more than DreamBooth"
-            found.append(Contrast(words, "ims_missing", {after: 1, _at(OWN): -1}))
+            predictions.append(Contrast(words, "ims_missing", {after: 1, _at(OWN): -1}))
     effect = {_at(OWN): 1.0, _at(BARE): -1.0}
-    found += [
+    predictions += [
         Contrast("prior preservation keeps the class another", "ims_missing", effect, "class", "-"),
         Contrast("prior preservation keeps the class good", "quality", effect, "class", "+"),
         Contrast("prior preservation costs the person", "ims_missing", effect, expect="-"),
@@ -91,7 +91,7 @@ def contrasts() -> list[Contrast]:
             expect="-",
         ),
     ]
-    return found
+    return predictions
 
 
 def experiment(profile: Profile) -> Experiment:
@@ -122,10 +122,10 @@ def doses(measured: Measurement) -> pd.DataFrame:
         have = [name for name in wanted if name in measured.frame]
         means = measured.means(have, ["condition"], sheet)
         parts.append(means.assign(score=means["metric"] + end))
-    found = pd.concat(parts, ignore_index=True)
-    split = found["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
+    table = pd.concat(parts, ignore_index=True)
+    split = table["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
     dose = {"share": split[1].astype(float), "pictures": pd.to_numeric(split[2])}
-    return found.assign(method=split[0], **dose).drop(columns=["condition", "metric"])
+    return table.assign(method=split[0], **dose).drop(columns=["condition", "metric"])
 
 
 def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:

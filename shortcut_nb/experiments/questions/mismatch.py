@@ -98,15 +98,15 @@ def at(name: str, eps: str) -> str:
 
 def cells(profile: Profile) -> dict[str, Cell]:
     """Every attack at one budget, some at a weaker one; ASPL's pictures purified, too."""
-    found = {}
+    named = {}
     for eps, names in ((EPS, None), (WEAK, AT_WEAK)):
         for name, cell in strength.cells(profile, eps).items():
             if names is None or name in names:
-                found[at(name, eps)] = cell
-        purified = found[at("aspl", eps)].model_copy(update={"purifier": "profile"})
-        found[at("aspl", eps)] = found[at("aspl", eps)].model_copy(update={"looks": ("controls",)})
-        found[at(PURIFIED, eps)] = purified
-    return found
+                named[at(name, eps)] = cell
+        purified = named[at("aspl", eps)].model_copy(update={"purifier": "profile"})
+        named[at("aspl", eps)] = named[at("aspl", eps)].model_copy(update={"looks": ("controls",)})
+        named[at(PURIFIED, eps)] = purified
+    return named
 
 
 def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
@@ -116,7 +116,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
         plain: also of the CLIP that never heard of noise.
     """
     moves = [*MOVES, *(PLAIN_MOVES if plain else ())]
-    found = [
+    predictions = [
         Contrast(
             f"{name}, {eps}",
             column,
@@ -125,13 +125,13 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
         for name, column, high, low in moves
         if not (eps == WEAK and low == "noise-uniform")
     ]
-    found += [
+    predictions += [
         Contrast(f"ASPL moves CLIP more than {name}, {eps}", f"beyond_{kind}", {at("aspl", eps): 1})
         for kind, name in CONTROLS.items()
     ]
     for attack, name in INTERVENTIONS.items():
         for metric, (sign, harm) in HARMS.items():
-            found.append(
+            predictions.append(
                 Contrast(
                     f"{name}: {harm} more than by random signs, {eps}",
                     metric,
@@ -140,7 +140,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
                     primary=(attack, metric, eps) == ("decoded-shift", "quality", EPS),
                 )
             )
-    return found
+    return predictions
 
 
 def experiment(profile: Profile) -> Experiment:
@@ -234,11 +234,11 @@ def claims(measured: Measurement) -> list[dict[str, Any]]:
     ``difference, low, high`` in the metric's unit; ``holds`` True, False, or None for undecided.
     """
     holds = {"confirmed": True, "refuted": False}
-    found = []
+    rows = []
     for row in measured.verdicts().to_dict("records"):
         claim, _, eps = row["contrast"].rpartition(", ")
         if row["n"]:
-            found.append(
+            rows.append(
                 {
                     "claim": claim,
                     "eps": eps,
@@ -249,4 +249,4 @@ def claims(measured: Measurement) -> list[dict[str, Any]]:
                     "holds": holds.get(row["verdict"]),
                 }
             )
-    return found
+    return rows

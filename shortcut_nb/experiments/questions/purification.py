@@ -21,8 +21,8 @@ def available(profile: Profile) -> list[str]:
     """The purifiers and named chains whose models the profile names, and its own chain."""
     have, named = set(profile.models()), profile.purifiers
     known = sorted([*PURIFIERS, *ALIASES])
-    found = [name for name in known if set(roles(build(expand(name, named)))) <= have]
-    return list(dict.fromkeys(["none", *found, profile.purifier]))
+    fitting = [name for name in known if set(roles(build(expand(name, named)))) <= have]
+    return list(dict.fromkeys(["none", *fitting, profile.purifier]))
 
 
 def restored(purifier: str, word: str, attack: str) -> str:
@@ -37,7 +37,7 @@ def left(purifier: str, word: str, attack: str) -> str:
 
 def contrasts(purifiers: list[str], own: str) -> list[Contrast]:
     """What each purifier restores under each attack, and what is still missing then."""
-    found = []
+    predictions = []
     for attack in PROTECTIONS:
         none, clean = f"{attack}{JOIN}none", f"none{JOIN}none"
         for name in purifiers:
@@ -46,12 +46,14 @@ def contrasts(purifiers: list[str], own: str) -> list[Contrast]:
                 primary = (attack, name, metric) == ("aspl", own, "quality")
                 weights = {cell: 1.0, clean: -1.0}
                 words = left(name, word, attack)
-                found.append(Contrast(words, metric, weights, expect="0", margin=margin))
+                predictions.append(Contrast(words, metric, weights, expect="0", margin=margin))
                 if name != "none":
                     weights = {cell: 1.0, none: -1.0}
                     words = restored(name, word, attack)
-                    found.append(Contrast(words, metric, weights, expect=sign, primary=primary))
-    return found
+                    predictions.append(
+                        Contrast(words, metric, weights, expect=sign, primary=primary)
+                    )
+    return predictions
 
 
 def experiment(profile: Profile) -> Experiment:

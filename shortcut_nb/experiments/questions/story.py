@@ -46,11 +46,13 @@ CLAIMS = (
 
 def contrasts(eps: str) -> list[Contrast]:
     """Every prediction at a budget; the primary one at the larger budget decides the question."""
-    found = []
+    predictions = []
     for name, high, low, metric, expect in CLAIMS:
         weights = {_cell(high, eps): 1.0, _cell(low, eps): -1.0}
         primary = (name, eps) == (PRIMARY, BUDGETS[0])
-        found.append(Contrast(f"{name}, {eps}", metric, weights, expect=expect, primary=primary))
+        predictions.append(
+            Contrast(f"{name}, {eps}", metric, weights, expect=expect, primary=primary)
+        )
     for metric in ("noise", "texture"):
         weights = {
             _cell("protected", eps): 1.0,
@@ -58,8 +60,8 @@ def contrasts(eps: str) -> list[Contrast]:
             f"{_cell('protected', eps)} & sheet=class": -1.0,
             f"{_cell('clean', eps)} & sheet=class": 1.0,
         }
-        found.append(Contrast(f"{metric} follows V*, not the class, {eps}", metric, weights))
-    return found
+        predictions.append(Contrast(f"{metric} follows V*, not the class, {eps}", metric, weights))
+    return predictions
 
 
 def _cell(treatment: str, eps: str) -> str:

@@ -43,12 +43,12 @@ def cells(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> dict[s
             near = ", ".join(get_close_matches(name, known, 3, 0.0))
             raise UserError(f"no attack {name!r}; the nearest are {near}. There are {known}")
     wanted = names or [name for name in known if not name.startswith("adaptive-")]
-    found = {"clean": Cell(eps=eps)}
+    named = {"clean": Cell(eps=eps)}
     for name in wanted:
         attack, settings = VARIANTS.get(name, (name, {}))
         if profile.ensemble or not attack.startswith("e-"):
-            found[name] = Cell(attack=attack, eps=eps, settings=settings)
-    return found
+            named[name] = Cell(attack=attack, eps=eps, settings=settings)
+    return named
 
 
 def words(name: str, metric: str, base: str) -> str:
@@ -113,9 +113,9 @@ def harms(measured: Measurement) -> pd.DataFrame:
     for name, part in measured.frame.groupby("condition", sort=False):
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
         for metric in HARMS if name != "clean" else ():
-            found = judged.loc[words(str(name), metric, "clean")]
-            ends = {f"{metric}_harm_{end}": found[end] for end in ("low", "high")}
-            row |= {f"{metric}_harm": found["mean"]} | ends
+            change = judged.loc[words(str(name), metric, "clean")]
+            ends = {f"{metric}_harm_{end}": change[end] for end in ("low", "high")}
+            row |= {f"{metric}_harm": change["mean"]} | ends
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
         rows.append(row)
@@ -123,6 +123,6 @@ def harms(measured: Measurement) -> pd.DataFrame:
 
 
 def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:
-    found = judged.reindex([words(name, metric, noise) for noise in NOISE])["verdict"].dropna()
-    measured = found[found != "not measured"]
+    against = judged.reindex([words(name, metric, noise) for noise in NOISE])["verdict"].dropna()
+    measured = against[against != "not measured"]
     return len(measured) > 0 and bool((measured == "confirmed").all())

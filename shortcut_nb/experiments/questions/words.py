@@ -92,19 +92,19 @@ def trainings(profile: Profile) -> dict[str, dict[str, Any]]:
 def contrasts() -> list[Contrast]:
     """What each piece adds on protected pictures, and on clean ones; and where the noise is."""
     turned = {"+": "-", "-": "+"}
-    found = []
+    predictions = []
     for kind in PICTURES:
         for metric, (word, sign) in SIGNS.items():
             for name, (high, low) in PIECES.items():
                 primary = (name, metric) == (PRIMARY, "quality") and kind != "clean"
                 weights = {at(kind, *high): 1.0, at(kind, *low): -1.0}
                 words = said(name, word, kind)
-                found.append(Contrast(words, metric, weights, expect=sign, primary=primary))
+                predictions.append(Contrast(words, metric, weights, expect=sign, primary=primary))
             for name in NAMED:
                 weights = {at(kind, name, "named"): 1.0, at(kind, name, "plain"): -1.0}
                 words = said(f"V_N* named ({name})", word, kind)
-                found.append(Contrast(words, metric, weights, expect=turned[sign]))
-    return found
+                predictions.append(Contrast(words, metric, weights, expect=turned[sign]))
+    return predictions
 
 
 def said(name: str, word: str, kind: str = HARD) -> str:
