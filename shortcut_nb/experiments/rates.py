@@ -60,11 +60,17 @@ def rates() -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def present() -> str:
-    """Where the profile of today stands against the rule, in words."""
+def against_rule() -> tuple[float, float]:
+    """How many times as far as the rule the profile of today goes: UNet, text encoder."""
     own = load_profile("mini").defaults["dreambooth"]
     unet = ratio(own["lr"], own["steps"], UNET_PRETRAINING_RATE) / UNET_RATIO
     text = ratio(own.get("text_lr", own["lr"]), own["steps"], TEXT_PRETRAINING_RATE) / TEXT_RATIO
+    return unet, text
+
+
+def present() -> str:
+    """Where the profile of today stands against the rule, in words."""
+    unet, text = against_rule()
     if max(abs(unet - 1), abs(text - 1)) < NEAR:
         return "The rates in `profiles/mini.yaml` follow the rule."
     return FAR.format(unet=unet, text=text)

@@ -46,7 +46,7 @@ def pareto_plot(
     if complete.empty:
         raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
     groups = [(None, complete)] if panel is None else list(complete.groupby(panel, sort=False))
-    wide = min(COLUMNS, len(groups))
+    wide = 2 if len(groups) == 4 else min(COLUMNS, len(groups))
     high = math.ceil(len(groups) / wide)
     with theme():
         fig = Figure((4.4 * wide, 3.8 * high), layout="constrained")
@@ -74,16 +74,13 @@ def _panel(ax: Axes, part: pd.DataFrame, x: str, y: str, label: str, seconds: st
         ax.plot([row[x]] * 2, [row[f"{y}_low"], row[f"{y}_high"]], color=color, alpha=0.45)
         area = _area(row[seconds]) if seconds else 40.0
         ax.scatter([row[x]], [row[y]], s=area, color=color, edgecolors="white", zorder=3)
-        name = str(row[label])
-        if seconds and row[seconds] > 0:
-            name += f" ({row[seconds]:.2g} s)"
         left = row[x] > middle  # written towards the middle, so that it stays inside
         ax.annotate(
-            name,
+            str(row[label]),
             (row[x], row[y]),
             (-7 if left else 7, 4),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=10,
             ha="right" if left else "left",
         )
 

@@ -21,6 +21,7 @@ def spectrum_plot(
     Raises:
         ValueError: when there is nothing to draw, or no such reference.
     """
+    frame = frame[frame["power"] > 0]  # the lowest bin may hold the mean alone: no power
     names = [name for name in dict.fromkeys(frame[by]) if name != reference]
     if not names or (reference is not None and reference not in set(frame[by])):
         raise ValueError(f"expected conditions and the reference {reference!r} in column {by!r}")
