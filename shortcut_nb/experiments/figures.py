@@ -42,6 +42,10 @@ ALT = {
         "Rise of texture in samples of the identifier V* and of its class after each attack, the "
         "largest on top, with intervals over people; a line joins the two of an attack."
     ),
+    "results_shortcut_quality": (
+        "Fall of quality of samples of the identifier V* and of its class after each attack, the "
+        "largest on top, with intervals over people; a line joins the two of an attack."
+    ),
     "results_purification": (
         "Quality that is missing after each purifier under four attacks, the best purifier on top, "
         "with intervals over people; zero is as good as after training on clean pictures."
@@ -49,6 +53,10 @@ ALT = {
     "results_decoupling": (
         "Quality of samples after training on clean and on protected pictures, for DreamBooth and "
         "CDL with the text encoder trained, and for each piece of CDL with it frozen."
+    ),
+    "results_variants": (
+        "Quality of V* samples after training on protected pictures with CDL, and with each "
+        "addition to it, the best on top, with intervals over people."
     ),
     "results_budgets": (
         "Quality of samples against the budget, for no defence, the purifier, and the purifier "
@@ -119,6 +127,16 @@ def shortcut() -> Chart:
     )
 
 
+def shortcut_quality() -> Chart:
+    """What the identifier and its class lose in quality."""
+    table = numbers.harms_by_word("quality")
+    table = table[table["group"].isin(["V*", "class"])]
+    style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
+    name = "results_shortcut_quality"
+    figure = ranked_plot(table, style, xlabel=FALL)
+    return Chart(name, "Quality of the identifier and its class", figure, table, ALT[name])
+
+
 def purification() -> Chart:
     """What is still missing after each purifier, under each attack."""
     table = numbers.purifiers()
@@ -144,6 +162,14 @@ def decoupling() -> Chart:
     return Chart(
         "results_decoupling", "CDL piece by piece", figure, table, ALT["results_decoupling"]
     )
+
+
+def variants() -> Chart:
+    """Additions to contrastive decoupling."""
+    table = numbers.variants()
+    style = {"protected photos": looks(["protected"])["protected"]}
+    figure = ranked_plot(table, style, xlabel=QUALITY, reference=None)
+    return Chart("results_variants", "Additions to CDL", figure, table, ALT["results_variants"])
 
 
 def budgets() -> Chart:
@@ -185,8 +211,10 @@ FIGURES: dict[str, Callable[[], Chart]] = {
         visibility,
         mismatch,
         shortcut,
+        shortcut_quality,
         purification,
         decoupling,
+        variants,
         budgets,
     )
 }

@@ -9,18 +9,15 @@ is prior preservation that spares the class.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..analysis.correlation import rank_correlation
 from ..metrics import t_mean
-from ..plots import SavedFigure, interval_plot, save_figure
 from .measured import Measurement
 from .predictions import BASE
-from .questions.strength import NOISE
-from .report import between, judge, means, records
+from .report import judge, means, records
 from .shipped import verdict, whom
 
 KEYS = ["condition", "eps", "subject"]
@@ -29,7 +26,6 @@ AXES = {"ims_missing": "fall of identity match", "quality": "fall of quality",
         "texture": "rise of texture (grey levels)"}  # fmt: skip
 WHOSE = {"instance": "V*", "class": "class"}
 GAP = "V* − class"  # the gap: the harm to V* less the harm to the class
-PITCH = 0.13  # inches a row: two rows an attack, of a score of attacks
 # What of the mismatch should go with the gap, if it is what leads to the shortcut. Stated before
 # the first numbers were seen; "misled" is the mismatch as the diffusion model has it.
 SHIFTS = ("clip_towards", "misled")
@@ -146,25 +142,6 @@ def claims(content: Mapping[str, Any], attack: str = "aspl") -> list[dict[str, A
     ]
 
 
-def summary(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """How many attacks confirm, refute or leave open that V* is harmed, and beyond the class.
-
-    Confirmed: both the harm to V* and the gap are, in the same score. Refuted: the gap is. One row
-    per score, columns the verdicts; random noise is not counted.
-
-    Args:
-        outcomes: see :func:`table`.
-    """
-    says = outcomes[~outcomes["attack"].isin(NOISE)].pivot(
-        index=["score", "attack"], columns="whose", values="verdict"
-    )
-    gaps = says[GAP].where((says[GAP] == "refuted") | (says["V*"] == "confirmed"), "undecided")
-    counts = gaps.groupby("score").value_counts().unstack(fill_value=0)
-    return counts.reindex(
-        index=[*HARMS], columns=["confirmed", "refuted", "undecided"], fill_value=0
-    )
-
-
 def levels(frame: pd.DataFrame, without: pd.DataFrame) -> pd.DataFrame:
     """The scores themselves, with and without prior preservation; see :func:`.report.means`.
 
@@ -177,31 +154,6 @@ def levels(frame: pd.DataFrame, without: pd.DataFrame) -> pd.DataFrame:
         own = own.assign(attack=own["condition"], whose=own["sheet"].map(WHOSE))
         parts.append(means(own, ["attack", "whose"], list(HARMS)).assign(prior=prior))
     return pd.concat(parts, ignore_index=True)
-
-
-def against(outcomes: pd.DataFrame, score: str) -> pd.DataFrame:
-    """A table for reading: each attack's harm to V*, to the class, and to V* beyond the class.
-
-    Args:
-        outcomes: see :func:`table`.
-        score: of :data:`HARMS`.
-
-    Returns:
-        One row per attack, by the harm to V*; the last column has the verdict, too.
-    """
-    own = outcomes[outcomes["score"] == score]
-    text = [
-        between(row.mean, row.low, row.high) + (f" {row.verdict}" if row.whose == GAP else "")
-        for row in own[["mean", "low", "high", "verdict", "whose"]].itertuples(index=False)
-    ]
-    wide = own.assign(text=text).pivot(index="attack", columns="whose", values="text")
-    return wide.loc[_by_harm(own), [*WHOSE.values(), GAP]]
-
-
-def _by_harm(outcomes: pd.DataFrame) -> list[str]:
-    """Attacks of one score's rows, the most harm to V* first."""
-    own = outcomes[outcomes["whose"] == "V*"].sort_values("mean", ascending=False, kind="stable")
-    return own["attack"].tolist()
 
 
 def content(measured: Measurement) -> dict[str, Any]:
@@ -219,22 +171,3 @@ def content(measured: Measurement) -> dict[str, Any]:
         "without_prior": records(compare_priors(rows, harms(without))),
         "levels": records(levels(preserved, without)),
     }
-
-
-def draw(outcomes: pd.DataFrame, score: str, out: Path | None = None) -> SavedFigure:
-    """The harm to V* and to the class under every attack, saved as ``identifier_SCORE``.
-
-    Attacks are in the order of the harm to V*.
-    """
-    part = outcomes[(outcomes["score"] == score) & outcomes["whose"].isin([*WHOSE.values()])]
-    order = _by_harm(part)
-    part = part.sort_values("attack", key=lambda names: names.map(order.index), kind="stable")
-    fig = interval_plot(
-        part, by="whose", group="attack", xlabel=AXES[score], reference=0.0, pitch=PITCH
-    )
-    return save_figure(
-        fig, f"identifier_{score}", folder=out, data=part,
-        alt=f"{AXES[score].capitalize()} of V* samples and of class samples for "
-        f"{len(order)} attacks and noises, against training on clean pictures, with 95 % "
-        f"t intervals over {part['n'].max()} subjects.",
-    )  # fmt: skip

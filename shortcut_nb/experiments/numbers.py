@@ -9,7 +9,7 @@ from ..plots.palette import FAMILY_OF
 from . import purification
 from .experiment import JOIN
 from .measured import FORMAT, Measurement
-from .questions import adaptive, strength, words
+from .questions import adaptive, decoupling, strength, words
 from .shipped import shipped
 from .summary import summary
 
@@ -87,14 +87,14 @@ def treatments() -> pd.DataFrame:
     return named.sort_values("order", kind="stable", ignore_index=True)[columns]
 
 
-def harms_by_word() -> pd.DataFrame:
-    """Rise of texture in V* and in class samples (grey levels), the largest of V* first.
+def harms_by_word(score: str = "texture") -> pd.DataFrame:
+    """Rise of texture (or fall of another score) of V* and of class samples, the largest first.
 
     Returns:
         ``name, group`` ("V*", "class" or "V* − class"), ``mean, low, high, verdict``.
     """
     frame = pd.DataFrame(shipped("identifier")["rows"])
-    own = frame[frame["score"] == "texture"].rename(columns={"attack": "name", "whose": "group"})
+    own = frame[frame["score"] == score].rename(columns={"attack": "name", "whose": "group"})
     first = own[own["group"] == "V*"].set_index("name")["mean"]
     order = own["name"].map(first)
     own = own.assign(order=order).sort_values("order", ascending=False, kind="stable")
@@ -148,6 +148,22 @@ def pieces() -> pd.DataFrame:
     order = table["name"].map(table[table["group"] != "clean photos"].set_index("name")["mean"])
     table = table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
     return table.drop(columns="order")
+
+
+def variants() -> pd.DataFrame:
+    """Quality on protected photos after CDL, and after each addition to it, the best first.
+
+    Returns:
+        ``name, group, mean, low, high``.
+    """
+    wide = summary("decoupling").wide(["quality"]).set_index(["condition", "sheet"])
+    trainings = {"CDL": "cdl"} | {name: name for name in decoupling.VARIANTS}
+    rows = []
+    for name, training in trainings.items():
+        own = wide.loc[(f"{decoupling.HARD}{JOIN}{training}", "suffix-negative")]
+        own = own.set_axis(["mean", "low", "high"])
+        rows.append({"name": name, "group": "protected photos"} | own.to_dict())
+    return pd.DataFrame(rows).sort_values("mean", ascending=False, ignore_index=True)
 
 
 def budgets(score: str = "quality") -> pd.DataFrame:
