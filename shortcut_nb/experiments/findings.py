@@ -15,6 +15,7 @@ import pandas as pd
 from . import numbers, rates
 from .figures import ALT
 from .numbers import ATTACK, CONTROL
+from .summary import summary
 
 Verdict = Literal["yes", "partly", "open", "no"]
 SAYS: dict[Verdict, str] = {
@@ -173,6 +174,8 @@ def purification() -> Finding:
         f"its small upscaler draws much of the face anew, and likeness to the clean photos falls "
         f"from {at.loc['none', 'likeness']:.2f} to {at.loc['codesr', 'likeness']:.2f}."
     )
+    if len(summary("purification").seeds) == 1:
+        text += " Each person was trained on only once."
     verdict: Verdict = "no" if not len(undone) else "yes" if place == 1 else "partly"
     return Finding(
         f"Purifying undoes {len(undone)} of {len(after)} attacks",
