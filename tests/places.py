@@ -63,6 +63,9 @@ def open_to_all() -> Iterator[Path]:
 
 def without_rights(work: Callable[[], str]) -> str:
     """What ``work`` says in a process that is not the superuser's: its rights are given up."""
+    above = Path(__file__).resolve().parents
+    if os.getuid() == 0 and not all(folder.stat().st_mode & 0o001 for folder in above):
+        pytest.skip("the package lies where nobody else may read it")
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover

@@ -176,7 +176,7 @@ def test_a_metric_that_gives_other_columns_than_it_describes_is_named(monkeypatc
 def test_every_column_has_a_name_and_an_unknown_one_its_own():
     assert str(describe("psnr")) == "PSNR (dB)" and describe("psnr").better == "higher"
     assert str(describe("train_seconds")) == "time to train (s)"
-    assert describe("class_lost").label == "class lost"
+    assert describe("never_heard_of").label == "never heard of"
     names = [name for metric in METRICS.values() for name in metric.columns]
     assert len(names) == len(set(names))
 

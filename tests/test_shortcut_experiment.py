@@ -196,7 +196,8 @@ def of_h1():
 def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
     story = {"claims": [{"claim": "purification removes the texture", "eps": eps,
                          "score": "texture", "difference": -1.6, "low": -2.0, "high": -1.4,
-                         "holds": True} for eps in ("16/255", "8/255")]}  # fmt: skip
+                         "weakest": 1.1, "holds": True} for eps in ("16/255", "8/255")],
+             "subjects": ["mini:held-out/0"], "seeds": [0], "samples": 8}  # fmt: skip
     (tmp_path / "story.json").write_text(json.dumps(story))
     of_h1().write(tmp_path)
     spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
