@@ -17,8 +17,6 @@ PRIVATE = re.compile(
     r"sk-[A-Za-z0-9]{20,}"
 )
 FIGURES = FOLDER.parent / "figures"
-# Notebooks that do not yet show all that they draw: to be mended, then taken off.
-NOT_SHOWN = {"08_adaptive_attacks"}
 MIME = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
 MEGABYTE = 1_000_000
 
@@ -119,8 +117,6 @@ def not_shown(notebook, figures):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_figure_is_shown(path):
     hidden = not_shown(nbformat.read(path, as_version=4), FIGURES)
-    if hidden and path.stem in NOT_SHOWN:
-        pytest.xfail("known")
     assert hidden == [], "saved in a cell that does not display them: end it with the figure"
 
 
