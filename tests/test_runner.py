@@ -347,3 +347,22 @@ def test_all_notebooks_get_those_parameters_that_they_have(make):
     assert each_its_own([one, other], {"steps": 2}) == {one: {"steps": 2}, other: {}}
     with pytest.raises(UserError, match="no notebook has a parameter 'stepz'; they have: eps"):
         each_its_own([one, other], {"stepz": 2})
+
+
+SLIDER = """
+from IPython.display import Markdown
+from ipywidgets import SelectionSlider, interact
+
+@interact(stop=SelectionSlider(options=["1", "2", "3"], value="2"))
+def shown_at(stop):
+    return Markdown(f"stop {stop} " * 1000)
+"""
+
+
+def test_a_callback_of_a_widget_is_run_once_and_does_not_wait_for_a_browser(make):
+    """nbclient's stand-in for a browser lost a reply in about every third run."""
+    path = make(SLIDER, figures=())
+    ran = run_notebook(path, timeout=60)
+    outputs = nbformat.read(ran.copy, as_version=4).cells[2].outputs
+    drawn = [o.data["text/markdown"][:6] for o in outputs if "text/markdown" in o.get("data", {})]
+    assert drawn == ["stop 2"]

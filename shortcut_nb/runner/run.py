@@ -26,6 +26,7 @@ from ..outputs import Output, check_file
 from ..progress import HEADLESS
 from ..store import Store
 from ..store.store import CACHE
+from . import engine
 from .contents import figure_names, publish, read_notebook, source_digest, write_notebook
 from .kernel import LocalKernel, ending, interruptible
 from .parameters import check_parameters, resolve_paths
@@ -184,6 +185,7 @@ def _execute(
             str(copy),
             parameters=parameters,
             cwd=str(path.parent),
+            engine_name=engine.NAME,
             kernel_name="python3",
             language="python",
             progress_bar=False,
