@@ -32,6 +32,7 @@ from shortcut_nb.mini.pretrain.loop import Course
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
+from tests.light_work import fail, succeed
 
 PRETRAINING = WEIGHTS.parents[2] / "pretraining"
 app = typer.Typer()
@@ -142,19 +143,12 @@ def test_everything_is_trained_at_once_and_packed_in_pieces(tmp_path, monkeypatc
 
 
 def test_a_training_that_fails_is_tried_again_and_stops_only_what_needs_it(tmp_path, monkeypatch):
-    def fail(shop, **plan):
-        raise RuntimeError("no such luck")
-
-    def succeed(shop, **plan):
-        (shop.into / "ran").touch()
-
-    monkeypatch.setattr(
-        gpu, "JOBS", {
-            "bad": jobs.Job(fail, 1), "after": jobs.Job(succeed, 1, ("bad",)),
-            "good": jobs.Job(succeed, 1),
-        },
-    )  # fmt: skip
-    monkeypatch.setattr(jobs, "JOBS", gpu.JOBS)
+    own = {
+        "bad": jobs.Job(fail, 1),
+        "after": jobs.Job(succeed, 1, ("bad",)),
+        "good": jobs.Job(succeed, 1),
+    }
+    monkeypatch.setattr(gpu, "JOBS", own)
     shop = jobs.Workshop(tmp_path, tmp_path)
     schedule = gpu.Schedule(shop, seconds=1.0)
     ended = schedule.run(["bad", "after", "good"], time.monotonic() + 60)

@@ -22,6 +22,8 @@ from .trainer import Trainer, register
 UNET_LAYERS = ["to_k", "to_q", "to_v", "to_out.0"]
 TEXT_LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 
+FILE = "pytorch_lora_weights.safetensors"  # diffusers' name for it
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -66,7 +68,7 @@ class LowRank:
         return dict(named(model, "lora_"))
 
     def save(self, model: Diffusion, folder: Path) -> None:
-        """Write pytorch_lora_weights.safetensors, which ``load_lora_weights`` reads."""
+        """Write :data:`FILE`, which ``load_lora_weights`` reads."""
         _, unet, _ = model.modules
         layers = {
             f"{name}_lora_layers": convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
@@ -75,7 +77,8 @@ class LowRank:
         model.pipe.save_lora_weights(folder, **layers)
 
     def loading(self, folder: str) -> list[str]:
-        return [f"pipe.load_lora_weights({folder!r})"]
+        # diffusers up to 0.36 wants the name of the file when it is offline.
+        return [f'pipe.load_lora_weights({folder!r}, weight_name="{FILE}")']
 
     def _encoders(self, model: Diffusion) -> dict[str, Module]:
         return model.encoders if self.text else {}

@@ -22,32 +22,36 @@ from typing import Annotated
 import torch
 import typer
 
-from .jobs import JOBS, Job, Workshop, costs, pool_sizes, run
+from .jobs import JOBS, Job, Workshop, costs, pool_sizes
+from .loop import Course
 from .machine import Machine
 
 log = logging.getLogger(__name__)
 PIECE = 15 * 2**20
 POLL = 0.2
-# A first try inherits what this process has imported and drawn; it never touches the GPU itself.
-# A second try starts afresh.
-CONTEXTS = ("fork", "spawn")
+TRIES = 2
 
 
-def train_apart(name: str, shop: Workshop, seconds: float, steps: int | None, graphs: bool) -> None:
-    """One training, as the main function of its own process; its output goes to ``NAME.log``."""
+def train_apart(
+    name: str, job: Job, shop: Workshop, seconds: float, steps: int | None, graphs: bool
+) -> None:
+    """One training, as the main function of its own process; its output goes to ``NAME.log``.
+
+    The process starts afresh: one that is forked waits for ever with some releases of torch.
+    """
     out = (shop.folder / f"{name}.log").open("a", buffering=1)
     os.dup2(out.fileno(), 1)
     os.dup2(out.fileno(), 2)
     sys.stdout = sys.stderr = out
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    machine = Machine.here(JOBS[name].workers, graphs)
+    machine = Machine.here(job.workers, graphs)
     if machine.device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
     started = time.monotonic()
     try:
         shop.machine = machine
-        run(shop, name, seconds, steps)
+        job.run(shop, Course(shop.folder, steps or job.steps, seconds, machine))
     except BaseException:
         traceback.print_exc()
         sys.exit(1)
@@ -85,9 +89,9 @@ class Schedule:
         """Start a job's process."""
         self.tries[name] = self.tries.get(name, 0) + 1
         graphs = self.graphs and self.tries[name] == 1
-        context = multiprocessing.get_context(CONTEXTS[self.tries[name] - 1])
-        shop = self.shop if self.tries[name] == 1 else replace(self.shop)
-        words = (name, shop, self.seconds * job.share, self.steps, graphs)
+        context = multiprocessing.get_context("spawn")
+        # A copy without the pools: each process maps what it needs of them.
+        words = (name, job, replace(self.shop), self.seconds * job.share, self.steps, graphs)
         self.running[name] = context.Process(target=train_apart, args=words, name=name)
         self.running[name].start()
         log.info("started %s", name)
@@ -99,7 +103,7 @@ class Schedule:
             if code is None:
                 continue
             del self.running[name]
-            if code != 0 and self.tries[name] < len(CONTEXTS):
+            if code != 0 and self.tries[name] < TRIES:
                 log.warning("%s ended with %s: tried again, afresh and without graphs", name, code)
                 self.start(name, JOBS[name])
                 continue

@@ -124,6 +124,8 @@ def _batches(draw: DrawBatch, seed: int, steps: range, machine: Machine) -> Iter
         sampler=steps,
         num_workers=machine.workers,
         prefetch_factor=6 if machine.workers else None,
+        # Also within a process that was spawned: what draws cannot be pickled.
+        multiprocessing_context="fork" if machine.workers else None,
         pin_memory=machine.device == "cuda",
     )
     for batch in loader:
