@@ -121,7 +121,7 @@ def test_the_first_cells_run_where_only_the_notebook_is(clean, wheel):
 @pytest.mark.slow
 def test_the_whole_quickstart_runs_where_only_the_notebook_is(clean, wheel):
     cells = code_cells(ROOT / "notebooks" / "00_quickstart.ipynb")
-    sources = [c.source.replace("samples: int = 8", "samples: int = 2") for c in cells]
+    sources = [c.source.replace("samples: int = 4", "samples: int = 2") for c in cells]
     assert sources[1] != cells[1].source
     done = run_cells(clean, sources, SHORTCUT_NB_INSTALL=str(wheel))
     assert done.returncode == 0, done.stderr
