@@ -6,7 +6,13 @@ import pytest
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import decoupling, open_experiment
-from shortcut_nb.experiments.questions.decoupling import HARD, RUNGS, TRAININGS, VARIANTS, said
+from shortcut_nb.experiments.questions.decoupling import (
+    HARD,
+    RUNGS,
+    TRAININGS,
+    VARIANTS,
+    contrast_name,
+)
 from shortcut_nb.experiments.summary import of_measurement
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
@@ -42,9 +48,9 @@ def test_each_piece_is_judged_against_those_before_it(question, frame):
     table = judge(frame, question.contrasts, strict=False).set_index("contrast")
 
     def verdict(name, word="quality"):
-        return table.loc[said(name, word), "verdict"]
+        return table.loc[contrast_name(name, word), "verdict"]
 
-    token = said("+ noise token, over the pieces before", "quality")
+    token = contrast_name("+ noise token, over the pieces before", "quality")
     assert table.loc[token, "mean"] == pytest.approx(0.1, abs=0.01)
     assert verdict("+ noise token, over the pieces before") == "confirmed"
     assert verdict("+ noise token, over the pieces before", "texture") == "confirmed"
@@ -54,9 +60,11 @@ def test_each_piece_is_judged_against_those_before_it(question, frame):
     assert verdict("contrastive loss against CDL") == "refuted"
     assert verdict("four noise tokens against CDL") == "not measured"
     # The noise comes back when it is named, as CDL promises.
-    assert table.loc[said(decoupling.TOKEN, "quality"), "mean"] == pytest.approx(-0.3, abs=0.01)
+    assert table.loc[contrast_name(decoupling.TOKEN, "quality"), "mean"] == pytest.approx(
+        -0.3, abs=0.01
+    )
     assert verdict(decoupling.TOKEN) == "confirmed"
-    whole = table.loc[said("CDL against DreamBooth", "quality")]
+    whole = table.loc[contrast_name("CDL against DreamBooth", "quality")]
     assert (whole["role"], whole["verdict"]) == ("primary", "confirmed")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.questions import open_experiment, words
-from shortcut_nb.experiments.questions.words import HARD, said
+from shortcut_nb.experiments.questions.words import HARD, contrast_name
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
@@ -30,21 +30,23 @@ def test_each_piece_is_judged_against_what_it_is_added_to(question):
     levels = {(f"{how} | {HARD}", sheet): level for (how, sheet), level in LEVELS.items()}
     table = judge(question_frame(question, levels), question.contrasts, strict=False)
     table = table.set_index("contrast")
-    held = table.loc[said("held CDL", "quality")]
+    held = table.loc[contrast_name("held CDL", "quality")]
     assert held["mean"] == pytest.approx(0.25, abs=0.01)
     assert (held["verdict"], held["role"], held["n"]) == ("confirmed", "primary", 6)
-    assert table.loc[said("CDL", "quality"), "verdict"] == "refuted"
-    trained = table.loc[said("CDL's words when training", "quality")]
+    assert table.loc[contrast_name("CDL", "quality"), "verdict"] == "refuted"
+    trained = table.loc[contrast_name("CDL's words when training", "quality")]
     assert trained["mean"] == pytest.approx(0.1, abs=0.01)
-    assert table.loc[said("held CDL, over CDL", "texture"), "mean"] == pytest.approx(-0.4, abs=0.01)
-    slow = table.loc[said("CDL at 1/100 of the text encoder's rate", "quality")]
+    assert table.loc[contrast_name("held CDL, over CDL", "texture"), "mean"] == pytest.approx(
+        -0.4, abs=0.01
+    )
+    slow = table.loc[contrast_name("CDL at 1/100 of the text encoder's rate", "quality")]
     assert slow["mean"] == pytest.approx(0.25, abs=0.01) and slow["verdict"] == "confirmed"
-    assert table.loc[said("CDL", "quality", "clean"), "verdict"] == "not measured"
+    assert table.loc[contrast_name("CDL", "quality", "clean"), "verdict"] == "not measured"
     # That V_N*, named, brings noise is what CDL promises: texture up, quality down.
-    named = table.loc[said("V_N* named (cdl, frozen)", "texture")]
+    named = table.loc[contrast_name("V_N* named (cdl, frozen)", "texture")]
     assert named["mean"] == pytest.approx(0.3, abs=0.01) and named["verdict"] == "confirmed"
-    assert table.loc[said("V_N* named (cdl, frozen)", "quality"), "verdict"] == "confirmed"
-    assert table.loc[said("V_N* named (cdl)", "texture"), "verdict"] == "undecided"
+    assert table.loc[contrast_name("V_N* named (cdl, frozen)", "quality"), "verdict"] == "confirmed"
+    assert table.loc[contrast_name("V_N* named (cdl)", "texture"), "verdict"] == "undecided"
 
 
 def test_the_question_has_the_cells_of_its_contrasts(question):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..columns import check_columns
+
 
 def pareto(table: pd.DataFrame, rising: Sequence[str], falling: Sequence[str] = ()) -> pd.Series:
     """Which rows lie on the Pareto front.
@@ -28,8 +30,7 @@ def pareto(table: pd.DataFrame, rising: Sequence[str], falling: Sequence[str] = 
     columns = [*rising, *falling]
     if not columns:
         raise ValueError("expected at least one column to compare by, got none")
-    if missing := [name for name in columns if name not in table]:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    check_columns(table, columns)
     good = table[columns].astype(float)
     good[list(falling)] *= -1
     whole = good.notna().all(axis=1).to_numpy()

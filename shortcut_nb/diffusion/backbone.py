@@ -70,6 +70,17 @@ class Diffusion:
             source, device, autocast=autocast, revision=revision, lender=lender, **how
         )
 
+    def token_ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
+        """Prompts as a text encoder reads them, (k, length), cut or filled to its length."""
+        ids = tokenizer(
+            list(prompts),
+            padding="max_length",
+            truncation=True,
+            max_length=tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
+        return ids.to(self.device)
+
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """The state of k prompts, (k, …); gradients flow if the text encoders' weights want them.
 

@@ -40,14 +40,7 @@ class StableDiffusionXL(Diffusion):
         states: list[Tensor] = []
         pooled = torch.empty(0)  # the second encoder's, which comes last
         for tokenizer, encoder in zip(self.tokenizers.values(), self.encoders.values()):
-            ids = tokenizer(
-                list(prompts),
-                padding="max_length",
-                truncation=True,
-                max_length=tokenizer.model_max_length,
-                return_tensors="pt",
-            ).input_ids
-            out = encoder(ids.to(self.device), output_hidden_states=True)
+            out = encoder(self.token_ids(tokenizer, prompts), output_hidden_states=True)
             states.append(full(out.hidden_states[-2]))
             pooled = full(out[0])
         joined = torch.cat(states, dim=-1)

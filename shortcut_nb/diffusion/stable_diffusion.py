@@ -20,15 +20,8 @@ class StableDiffusion(Diffusion):
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Text-encoder states (k, length, width); gradients flow if its weights want them."""
-        tokenizer = self.pipe.tokenizer
-        ids = tokenizer(
-            list(prompts),
-            padding="max_length",
-            truncation=True,
-            max_length=tokenizer.model_max_length,
-            return_tensors="pt",
-        ).input_ids
-        return full(self.pipe.text_encoder(ids.to(self.device))[0])
+        ids = self.token_ids(self.pipe.tokenizer, prompts)
+        return full(self.pipe.text_encoder(ids)[0])
 
     def conditions(self, context: Tensor, latents: Tensor) -> dict[str, Any]:
         return {"encoder_hidden_states": context}

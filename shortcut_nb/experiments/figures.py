@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
+from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
@@ -70,87 +72,64 @@ ALT = {
 """What each figure shows, for those who cannot see it; not what it says, which may change."""
 
 
+def chart(name: str, title: str, figure: Figure, table: pd.DataFrame) -> Chart:
+    """A figure with its numbers and its words for those who cannot see it."""
+    return Chart(name, title, figure, table, ALT[name])
+
+
 def protection() -> Chart:
     """How much each attack harms, beside random noise."""
     table = numbers.attacks()
     table = table.assign(mean=table["fall"])
     figure = ranked_plot(table, GROUPS, by="family", xlabel=f"{FALL} of what a model learns")
-    return Chart(
-        "results_protection", "What each attack takes", figure, table, ALT["results_protection"]
-    )
+    return chart("results_protection", "What each attack takes", figure, table)
+
+
+def harm_against(column: str, xlabel: str) -> tuple[Figure, pd.DataFrame]:
+    """Every attack's harm against another of its numbers, each point named."""
+    table = numbers.attacks()
+    figure = named_scatter(table, column, "fall", GROUPS, by="family", xlabel=xlabel, ylabel=FALL)
+    return figure, table
 
 
 def visibility() -> Chart:
     """Harm against how far the pictures were changed."""
-    table = numbers.attacks()
-    figure = named_scatter(
-        table,
-        "psnr",
-        "fall",
-        GROUPS,
-        by="family",
-        xlabel="PSNR to the clean photo (dB): left is plainer to see",
-        ylabel=FALL,
-    )
-    return Chart(
-        "results_visibility",
-        "Strength against visibility",
-        figure,
-        table,
-        ALT["results_visibility"],
-    )
+    drawn = harm_against("psnr", "PSNR to the clean photo (dB): left is plainer to see")
+    return chart("results_visibility", "Strength against visibility", *drawn)
 
 
 def mismatch() -> Chart:
     """Harm against the shift in CLIP space."""
-    table = numbers.attacks()
-    figure = named_scatter(
-        table,
-        "shift",
-        "fall",
-        GROUPS,
-        by="family",
-        xlabel="how far CLIP's reading moves from the person towards noise",
-        ylabel=FALL,
-    )
-    return Chart("results_mismatch", "Shift against harm", figure, table, ALT["results_mismatch"])
+    drawn = harm_against("shift", "how far CLIP's reading moves from the person towards noise")
+    return chart("results_mismatch", "Shift against harm", *drawn)
+
+
+def by_word(table: pd.DataFrame, xlabel: str) -> tuple[Figure, pd.DataFrame]:
+    """What each attack does to the identifier and to its class."""
+    table = table[table["group"].isin(["V*", "class"])]
+    style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
+    return ranked_plot(table, style, xlabel=xlabel), table
 
 
 def shortcut() -> Chart:
     """Where the texture goes: to the identifier, or to the whole class."""
-    table = numbers.harms_by_word()
-    table = table[table["group"].isin(["V*", "class"])]
-    style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
-    figure = ranked_plot(table, style, xlabel="rise of texture in samples (grey levels)")
-    return Chart(
-        "results_shortcut", "The identifier and its class", figure, table, ALT["results_shortcut"]
-    )
+    drawn = by_word(numbers.harms_by_word(), "rise of texture in samples (grey levels)")
+    return chart("results_shortcut", "The identifier and its class", *drawn)
 
 
 def shortcut_quality() -> Chart:
     """What the identifier and its class lose in quality."""
-    table = numbers.harms_by_word("quality")
-    table = table[table["group"].isin(["V*", "class"])]
-    style = {"V*": looks(["protected"])["protected"], "class": looks(["prior"])["prior"]}
-    name = "results_shortcut_quality"
-    figure = ranked_plot(table, style, xlabel=FALL)
-    return Chart(name, "Quality of the identifier and its class", figure, table, ALT[name])
+    drawn = by_word(numbers.harms_by_word("quality"), FALL)
+    return chart("results_shortcut_quality", "Quality of the identifier and its class", *drawn)
 
 
 def purification() -> Chart:
     """What is still missing after each purifier, under each attack."""
-    table = numbers.purifiers()
-    table = table.assign(group="purifier")
+    table = numbers.purifiers().assign(group="purifier")
     style = {"purifier": looks(["purified"])["purified"]}
     xlabel = "quality against training on clean photos (0: nothing missing)"
     figure = ranked_plot(table, style, panel="attack", xlabel=xlabel)
-    return Chart(
-        "results_purification",
-        "What purifiers give back",
-        figure,
-        table,
-        ALT["results_purification"],
-    )
+    return chart("results_purification", "What purifiers give back", figure, table)
 
 
 def decoupling() -> Chart:
@@ -159,9 +138,7 @@ def decoupling() -> Chart:
     names = {"clean photos": "clean", "protected photos": "protected"}
     style = {group: looks([name])[name] for group, name in names.items()}
     figure = ranked_plot(table, style, xlabel=QUALITY, reference=None)
-    return Chart(
-        "results_decoupling", "CDL piece by piece", figure, table, ALT["results_decoupling"]
-    )
+    return chart("results_decoupling", "CDL piece by piece", figure, table)
 
 
 def variants() -> Chart:
@@ -169,7 +146,7 @@ def variants() -> Chart:
     table = numbers.variants()
     style = {"protected photos": looks(["protected"])["protected"]}
     figure = ranked_plot(table, style, xlabel=QUALITY, reference=None)
-    return Chart("results_variants", "Additions to CDL", figure, table, ALT["results_variants"])
+    return chart("results_variants", "Additions to CDL", figure, table)
 
 
 def budgets() -> Chart:
@@ -189,9 +166,7 @@ def budgets() -> Chart:
     texts = [str(text.get_text()) for text in legend.get_texts()]
     legend.remove()
     figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
-    return Chart(
-        "results_budgets", "Budgets at which defences break", figure, table, ALT["results_budgets"]
-    )
+    return chart("results_budgets", "Budgets at which defences break", figure, table)
 
 
 def story() -> Chart:
@@ -200,7 +175,7 @@ def story() -> Chart:
     table = table.assign(group="samples", panel=table["eps"])
     style = {"samples": looks(["clean"])["clean"]}
     figure = ranked_plot(table, style, panel="panel", xlabel=QUALITY, reference=None)
-    return Chart("results_story", "The argument in one figure", figure, table, ALT["results_story"])
+    return chart("results_story", "The argument in one figure", figure, table)
 
 
 FIGURES: dict[str, Callable[[], Chart]] = {

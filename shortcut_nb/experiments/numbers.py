@@ -141,7 +141,7 @@ def pieces() -> pd.DataFrame:
             own = wide.loc[(f"{training}{JOIN}{kind}", sheet)].set_axis(["mean", "low", "high"])
             row = {"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict()
             if name in TELLING:
-                judged = kept.verdict(words.said(TELLING[name], "quality", kind))
+                judged = kept.verdict(words.contrast_name(TELLING[name], "quality", kind))
                 row |= {"rise": judged["mean"], "verdict": judged["verdict"]}
             rows.append(row)
     table = pd.DataFrame(rows)

@@ -12,6 +12,8 @@ from ..profile import Profile, available_presets, available_profiles, load_profi
 from ..results import available, read_result
 from .measured import FORMAT, Measurement
 
+NO_BUDGET = "0/255"  # of a question that is about clean pictures alone
+
 # Modules with ``content(measured)``.
 READ = ("shortcut", "traces", "identifier")
 
@@ -33,7 +35,9 @@ class Shipped(dict[str, Any]):
     def heading(self) -> str:
         """What stands above its numbers, "measured on mini: 6 subjects, 2 seeds, 16/255"."""
         parts = [f"{len(self[key])} {key}" for key in ("subjects", "seeds") if key in self]
-        parts += [str(self["eps"])] if "eps" in self else []
+        eps = str(self.get("eps", NO_BUDGET))
+        if eps != NO_BUDGET:
+            parts.append(eps)
         return f"measured on {self.profile}: {', '.join(parts)}"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..columns import check_columns
 from ..metrics.stats import bootstrap_mean
 from .palette import looks
 from .style import theme
@@ -39,9 +40,7 @@ def interval_table(
         KeyError: a column that is not there. ValueError: a condition without any value.
     """
     keys = ([group] if group else []) + [by]
-    missing = [c for c in [*keys, value, *([clusters] if clusters else [])] if c not in frame]
-    if missing:
-        raise KeyError(f"no column {missing}: there are {list(frame.columns)}")
+    check_columns(frame, [*keys, value, *([clusters] if clusters else [])])
     rows = []
     for key, part in frame.groupby(keys, sort=False, observed=True):
         labels = part[clusters].tolist() if clusters else None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..columns import check_columns
+from .page import legend_of
 from .palette import looks
 from .style import theme
 
@@ -33,10 +35,7 @@ def curve_plot(
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
     """
-    wanted = [x, by, "mean", "low", "high", *([panel] if panel else [])]
-    missing = [name for name in wanted if name not in table]
-    if missing:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    check_columns(table, [x, by, "mean", "low", "high", *([panel] if panel else [])])
     if not len(table):
         raise ValueError("expected rows to draw, got an empty table")
     panels = list(dict.fromkeys(table[panel])) if panel else [None]
@@ -64,10 +63,6 @@ def curve_plot(
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
         axes[0].set_ylabel(ylabel)
-        handles = {
-            name: line
-            for ax in axes
-            for line, name in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
+        handles = legend_of(axes)
         axes[-1].legend(handles.values(), handles, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig

@@ -9,7 +9,8 @@ import pandas as pd
 from adjustText import adjust_text
 from matplotlib.figure import Figure
 
-from .page import PAGE_WIDTH, SMALLEST
+from ..columns import check_columns
+from .page import PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
 from .style import theme
 
@@ -42,9 +43,7 @@ def named_scatter(
     Raises:
         KeyError: a column that is not there. ValueError: no row has both numbers.
     """
-    missing = [column for column in (x, y, label, by) if column not in table]
-    if missing:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    check_columns(table, [x, y, label, by])
     complete = table.dropna(subset=[x, y])
     if complete.empty:
         raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
@@ -61,9 +60,7 @@ def named_scatter(
                 marker=look.marker,
                 s=60,
                 label=group,
-                zorder=3,
-                edgecolors="white",
-                linewidths=0.6,
+                **POINT,
             )
         ax.margins(0.1)
         ax.set(xlabel=xlabel or x, ylabel=ylabel or y)

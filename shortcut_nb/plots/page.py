@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
 PAGE_WIDTH = 8.0
 """Inches of a figure that is shown as wide as a page, some 800 pixels."""
 
 SMALLEST = 10.0
 """Points of the smallest text in such a figure: above 9 points when it is 800 pixels wide."""
+
+
+POINT: dict[str, Any] = {"zorder": 3, "edgecolors": "white", "linewidths": 0.6}
+"""How points are set off from lines and from each other in such a figure."""
+
+
+def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
+    """What a legend for several axes shows: each name once, with its handle."""
+    return {
+        name: handle
+        for ax in axes
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
 
 
 def points_on_page(points: float, width: float, pixels: float = 800.0) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..columns import check_columns
 from .palette import OKABE_ITO
 from .scatter import thin_out
 from .style import theme
@@ -40,8 +41,7 @@ def pareto_plot(
         KeyError: a column that is not there. ValueError: no row has both numbers.
     """
     need = [x, y, f"{y}_low", f"{y}_high", "front", label, *filter(None, (panel, seconds))]
-    if missing := [column for column in need if column not in table]:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    check_columns(table, need)
     complete = table.dropna(subset=[x, y])
     if complete.empty:
         raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")

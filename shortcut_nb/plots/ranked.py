@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .page import PAGE_WIDTH, SMALLEST
+from ..columns import check_columns
+from .page import PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look
 from .style import theme
 
@@ -40,10 +41,7 @@ def ranked_plot(
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw.
     """
-    wanted = [label, by, "mean", "low", "high", *([panel] if panel else [])]
-    missing = [column for column in wanted if column not in table]
-    if missing:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+    check_columns(table, [label, by, "mean", "low", "high", *([panel] if panel else [])])
     complete = table.dropna(subset=["mean"])
     if complete.empty:
         raise ValueError("expected rows to draw, got none")
@@ -88,9 +86,7 @@ def _rows(
             marker=look.marker,
             s=52,
             label=group,
-            zorder=3,
-            edgecolors="white",
-            linewidths=0.6,
+            **POINT,
         )
     if together and len(groups) > 1:
         for name, own in part.groupby(label, sort=False):
@@ -100,11 +96,7 @@ def _rows(
 
 
 def _legend(fig: Figure, axes: list[Axes]) -> None:
-    named = {
-        name: handle
-        for ax in axes
-        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    named = legend_of(axes)
     if len(named) > 1:
         fig.legend(
             named.values(),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import BboxBase
 from numpy.typing import ArrayLike
 
+from ..columns import check_columns
 from .palette import looks
 from .style import theme
 
@@ -38,9 +39,7 @@ def scatter_plot(
     Raises:
         KeyError: a column that is not there. ValueError: no rows with numbers.
     """
-    missing = [c for c in (x, *panels, by, label) if c not in frame]
-    if missing:
-        raise KeyError(f"no column {missing}: there are {list(frame.columns)}")
+    check_columns(frame, [x, *panels, by, label])
     style = looks(frame[by].tolist())
     with theme():
         fig = Figure((4.6 * len(panels), 4.2), layout="constrained")

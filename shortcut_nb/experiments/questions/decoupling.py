@@ -128,7 +128,7 @@ def contrasts() -> list[Contrast]:
     turned = {"+": "-", "-": "+"}
     return [
         Contrast(
-            said(name, word, kind),
+            contrast_name(name, word, kind),
             metric,
             {high: 1, low: -1},
             expect=turned[sign] if name == TOKEN else sign,
@@ -140,8 +140,8 @@ def contrasts() -> list[Contrast]:
     ]
 
 
-def said(name: str, word: str, kind: str = HARD) -> str:
-    """The name of a contrast: a comparison of :func:`pairs`, a score's word, and the pictures."""
+def contrast_name(name: str, word: str, kind: str = HARD) -> str:
+    """The name of a contrast: a comparison or a piece, a score's word, and the pictures."""
     return f"{name}: {word}, {kind}"
 
 

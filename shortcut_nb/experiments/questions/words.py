@@ -13,14 +13,13 @@ from ...personalize import TRAINERS
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
-from .decoupling import SIGNS
+from .decoupling import HARD, SIGNS, contrast_name
 
 EPS = "16/255"
 PICTURES: dict[str, dict[str, Any]] = {
     "clean": {},
-    f"protected {EPS}": {"attack": "aspl", "eps": EPS},
+    HARD: {"attack": "aspl", "eps": EPS},
 }
-HARD = f"protected {EPS}"
 SHEETS = {
     "plain": Sheet(prompt="{instance}", negative=""),
     "without": Sheet(prompt="{instance}, without {noise_token}", negative="{negative}"),
@@ -98,18 +97,13 @@ def contrasts() -> list[Contrast]:
             for name, (high, low) in PIECES.items():
                 primary = (name, metric) == (PRIMARY, "quality") and kind != "clean"
                 weights = {at(kind, *high): 1.0, at(kind, *low): -1.0}
-                words = said(name, word, kind)
+                words = contrast_name(name, word, kind)
                 predictions.append(Contrast(words, metric, weights, expect=sign, primary=primary))
             for name in NAMED:
                 weights = {at(kind, name, "named"): 1.0, at(kind, name, "plain"): -1.0}
-                words = said(f"V_N* named ({name})", word, kind)
+                words = contrast_name(f"V_N* named ({name})", word, kind)
                 predictions.append(Contrast(words, metric, weights, expect=turned[sign]))
     return predictions
-
-
-def said(name: str, word: str, kind: str = HARD) -> str:
-    """The name of a contrast: a piece, a score's word, and the pictures."""
-    return f"{name}: {word}, {kind}"
 
 
 def at(kind: str, training: str, sheet: str) -> str:

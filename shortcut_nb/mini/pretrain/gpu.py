@@ -176,8 +176,6 @@ def main(
     shop = Workshop(folder, into, batch=batch, **pool_sizes(pool))
     pools = (shop.pool, shop.pool_apart, shop.strangers)
     pictures = sum(len(one.pictures) for one in pools)
-    for one in pools:
-        one.people  # noqa: B018 (described once here, and not in every process)
     log.info("%d pictures after %.0f s", pictures, time.monotonic() - started)
     left = minutes * 60 - (time.monotonic() - started)
     reserve = min(30.0, 0.15 * left)  # encoding latents, publishing, packing

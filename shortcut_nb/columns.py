@@ -1,0 +1,20 @@
+"""The check at the door of whatever reads a table: are its columns there?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def check_columns(table: Any, wanted: Iterable[str]) -> None:
+    """Make sure that a table has columns.
+
+    Args:
+        table: a pandas DataFrame.
+
+    Raises:
+        KeyError: naming the columns that are not there, and those that are.
+    """
+    missing = [column for column in wanted if column not in table]
+    if missing:
+        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
