@@ -22,7 +22,8 @@ RECORD = "purify.json"
 
 def key_of_purifying(purifier: BoundPurifier, lab: Lab, pictures: Photos | Tensor) -> str:
     """What names the work: the purifier, its models, and the pictures."""
-    weights = lab.digest(*purifier.roles) if purifier.roles else ""
+    # One by one, in the order of their use: of several that are missing the first is named.
+    weights = [lab.digest(role) for role in purifier.roles]
     made_by = (purifier, weights, lab.device.type, lab.autocast, lab.profile.resolution, GROUP)
     if isinstance(pictures, Photos):
         return key_of_pictures(made_by, [file_sha256(photo.path) for photo in pictures.photos])

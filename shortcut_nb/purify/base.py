@@ -95,7 +95,7 @@ class Chain(Purifier):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return tuple(sorted({role for link in self.links for role in link.roles}))
+        return tuple(dict.fromkeys(role for link in self.links for role in link.roles))
 
     def prepared(self, profile: Profile, class_name: str) -> Chain:
         return Chain(tuple(link.prepared(profile, class_name) for link in self.links))
