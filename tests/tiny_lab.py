@@ -5,18 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    DDPMScheduler,
-    StableDiffusionUpscalePipeline,
-    UNet2DConditionModel,
-    UNet2DModel,
-)
+from diffusers import DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DModel
 
 from shortcut_nb.models import Models
 from shortcut_nb.networks import FaceNetwork, PixelDiffusion
 from shortcut_nb.profile import load_profile
+from tests.tiny_upscaler import tiny_upscaler
 
 
 class TinyLab(Models):
@@ -54,22 +48,7 @@ class TinyLab(Models):
 
     @cached_property
     def upscaler(self) -> StableDiffusionUpscalePipeline:
-        torch.manual_seed(2)
-        unet = UNet2DConditionModel(
-            sample_size=8, in_channels=7, out_channels=4, block_out_channels=(8, 16),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), layers_per_block=1,
-            cross_attention_dim=128, attention_head_dim=2, norm_num_groups=4, num_class_embeds=1000,
-        )  # fmt: skip
-        vae = AutoencoderKL(
-            block_out_channels=(8, 8, 16), latent_channels=4, layers_per_block=1,
-            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-            norm_num_groups=4, sample_size=32, scaling_factor=0.08333,
-        )  # fmt: skip
         pipe = self.diffusion.pipe
-        made = StableDiffusionUpscalePipeline(
-            vae=vae.eval(), unet=unet.eval(), text_encoder=pipe.text_encoder,
-            tokenizer=pipe.tokenizer, scheduler=DDIMScheduler(), low_res_scheduler=DDPMScheduler(),
-        )  # fmt: skip
+        made = tiny_upscaler(pipe.text_encoder, pipe.tokenizer, 8)
         made.set_progress_bar_config(disable=True)
         return made

@@ -14,13 +14,9 @@ import numpy as np
 import torch
 import yaml
 from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
     DDPMPipeline,
     DDPMScheduler,
     StableDiffusionPipeline,
-    StableDiffusionUpscalePipeline,
-    UNet2DConditionModel,
     UNet2DModel,
 )
 from PIL import Image
@@ -30,6 +26,7 @@ from transformers import Dinov2Config, Dinov2Model, YolosConfig, YolosForObjectD
 from shortcut_nb.profile import PROFILES
 from tests.tiny import save_tiny_clip
 from tests.tiny_sd import save_pipeline
+from tests.tiny_upscaler import tiny_upscaler
 
 TRAIN = {"steps": 2, "batch_size": 1, "class_images": 2, "prior_steps": 1}
 PGD = {"steps": 2, "alpha": "8/255"}  # so that a change can be seen after two
@@ -63,22 +60,8 @@ def save_upscaler(folder: Path) -> None:
     """A ×4 upscaler with a text encoder of its own, as ``stable-diffusion-x4-upscaler``."""
     words = save_pipeline(folder.with_name("words"), "sd15")
     lender = StableDiffusionPipeline.from_pretrained(words)
-    torch.manual_seed(2)
-    unet = UNet2DConditionModel(
-        sample_size=16, in_channels=7, out_channels=4, block_out_channels=(16, 32),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), layers_per_block=1,
-        cross_attention_dim=32, attention_head_dim=2, norm_num_groups=8, num_class_embeds=1000,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 16), latent_channels=4, layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        norm_num_groups=4, sample_size=64, scaling_factor=0.08333,
-    )  # fmt: skip
-    StableDiffusionUpscalePipeline(
-        vae=vae, unet=unet, text_encoder=lender.text_encoder, tokenizer=lender.tokenizer,
-        scheduler=DDIMScheduler(), low_res_scheduler=DDPMScheduler(),
-    ).save_pretrained(folder)  # fmt: skip
+    pipe = tiny_upscaler(lender.text_encoder, lender.tokenizer, 16, (16, 32))
+    pipe.save_pretrained(folder)
 
 
 def pixel_unet() -> UNet2DModel:
