@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +54,8 @@ class Node:
         write: makes it, through the payload it is given.
         about: a few words for people: stage, subject and settings.
         group: nodes of one group are made one after the other in one place (see ``Pipeline``).
-        of: whose it is, a subject's name and a cell, where these are not those of what needs it.
+        of: "subject" (a name), "cell" or "sheet" of this output, where they are not those of what
+            needs it.
     """
 
     recipe: Recipe
@@ -62,7 +63,7 @@ class Node:
     write: Callable[[Payload], None]
     about: str
     group: str = ""
-    of: tuple[str, Cell] | None = None
+    of: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -179,7 +180,7 @@ class Pipeline:
             own = self._digest(subject, "b")
             inputs: dict[str, Recipe | str] = {"images": whole.recipe, "b": own}
             recipe = self._recipe("protect", params, inputs)
-            needs = (replace(whole, of=(subject.name, alone)),)
+            needs = (replace(whole, of={"subject": subject.name, "cell": alone}),)
             return Node(recipe, needs, write, f"{whole.about}, {first} clean")
 
         return self.remember(("partly", whole.recipe.key, first), node)
@@ -188,7 +189,7 @@ class Pipeline:
         """Perturbations on a share of the pictures, or on others than they were made for."""
         donor = self._neighbour(subject) if cell.perturbation == "another's" else subject
         alone = cell.model_copy(update={"share": 1.0, "perturbation": "own"})
-        home = replace(self._attack(donor, alone, seed), of=(donor.name, alone))
+        home = replace(self._attack(donor, alone, seed), of={"subject": donor.name, "cell": alone})
 
         def write(out: Payload) -> None:
             budget, clean = Budget.parse(cell.eps), subject.images
@@ -360,7 +361,9 @@ class Pipeline:
         See :func:`.metrics.apart.distance_to`; the profile must name an identity encoder.
         """
         drawn = self.sample(subject, cell, seed, sheet, n)
-        clean = self.sample(subject, CLEAN, seed, Sheet(of=sheet.of), n)
+        plain_sheet = Sheet(of=sheet.of)
+        clean = self.sample(subject, CLEAN, seed, plain_sheet, n)
+        clean = replace(clean, of={"cell": CLEAN, "sheet": plain_sheet})
 
         def write(out: Payload) -> None:
             images, references = (self.make(node).images("images") for node in (drawn, clean))

@@ -122,3 +122,10 @@ def test_every_number_of_pictures_is_another_training(lab, tmp_path):
     too_many = methods.cell_of("dreambooth", lab.profile, pictures=99)
     with pytest.raises(UserError, match="ask for fewer"):
         pipeline.model(subject, too_many, 0)
+
+
+def test_the_spread_of_samples_that_are_nearly_equal_is_exact():
+    """1 − cosine in single precision loses all its digits there."""
+    angle = 1e-5
+    pair = torch.tensor([[1.0, 0.0], [np.cos(angle), np.sin(angle)]], dtype=torch.float64)
+    assert spread(pair) == pytest.approx(angle**2 / 2, rel=1e-6)

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..cells import CLEAN, Cell, Sheet
+from ..cells import Cell, Sheet
 from ..errors import UserError
 from ..lab import Lab
 from ..pipeline import STAGES, Node, Pipeline
@@ -165,9 +165,7 @@ def _add(
     stages = {"probe": scores, "compare": moved}
     further: tuple[Node, ...] = ()
     if apart:
-        clean = replace(job, cell=CLEAN, sheet=Sheet(of=job.sheet.of))
-        _visit(graph, pipeline.store, pipeline.sample(subject, *_of(clean)), clean)
-        stages["apart"] = pipeline.apart(subject, *_of(job))
+        stages["apart"] = replace(job, stage="apart").node(pipeline, subject)
         further = (stages["apart"],)
     graph.rows.append(Row(labels, scores, moved, further))
     for stage, node in stages.items():
@@ -181,15 +179,10 @@ def _look(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> None:
     graph.rows[-1] = replace(graph.rows[-1], looks=(*graph.rows[-1].looks, node))
 
 
-def _of(job: Job) -> tuple[Cell, int, Sheet, int]:
-    return job.cell, job.seed, job.sheet, job.n
-
-
 def _visit(graph: Graph, store: Store, node: Node, job: Job, stage: str = "") -> None:
     """Note a node, and what it needs where it is missing."""
     key = node.recipe.key
-    if node.of:
-        job = replace(job, subject=node.of[0], cell=node.of[1])
+    job = replace(job, **node.of)
     if key in graph.nodes:
         return
     graph.nodes[key] = node

@@ -75,10 +75,10 @@ class Traces:
         for each in cells_of(cell).values():
             node = pipeline.train(subject, each, seed)
             own = (node,) if pipeline.keeps(subject, each, seed) else node.needs
-            needed += [replace(need, of=(subject.name, each)) for need in own]
+            needed += [replace(need, of={"subject": subject.name, "cell": each}) for need in own]
         noisy = pipeline.protect(subject, noise_of(cell), seed)
         assert noisy is not None
-        return (*needed, replace(noisy, of=(subject.name, noise_of(cell))))
+        return (*needed, replace(noisy, of={"subject": subject.name, "cell": noise_of(cell)}))
 
     def measure(
         self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int

@@ -38,9 +38,11 @@ def nearest(images: Tensor, trained_on: Tensor) -> np.ndarray:
 
 def spread(embeddings: Tensor) -> np.ndarray:
     """Mean cosine distance of each embedding (n, d) to the others, (n,); NaN for a single one."""
-    vectors = F.normalize(embeddings.detach().float().cpu(), dim=1)
+    vectors = F.normalize(embeddings.detach().double().cpu(), dim=1)
     n = len(vectors)
     if n < 2:
         return np.full(n, np.nan)
-    others = (vectors @ vectors.T).masked_fill(torch.eye(n, dtype=torch.bool), 0)
-    return (1 - others.sum(1) / (n - 1)).numpy()
+    # Half the squared distance of unit vectors: 1 − cosine, and exact where they are nearly equal.
+    exact = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(vectors, vectors, compute_mode=exact).square() / 2
+    return (distances.sum(1) / (n - 1)).numpy()
