@@ -89,6 +89,9 @@ def bench(
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
     memory: Annotated[int, typer.Option(min=0, help="Runs for each peak memory; 0: none.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing new after so many.")
+    ] = None,
     keep_trained: Annotated[
         str, typer.Option(help="Trained weights in the store: the oldest go beyond this size.")
     ] = "20GB",
@@ -102,6 +105,7 @@ def bench(
     """Measure an experiment: what is kept is not made again, and a killed run goes on.
 
     Exits with 1 when an output could not be made; what does not need it is made all the same.
+    Exits with 3 when --minutes were over before the end; the same command goes on.
     Example: shortcut-nb bench benchmark --plan
     """
     with doors() as work:
@@ -113,7 +117,10 @@ def bench(
         target = _check(experiment, pipeline, out, save, force)
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
-        result = _measure(experiment, pipeline, choice, room, runs)
+        seconds = math.inf if minutes is None else 60 * minutes
+        result = _measure(experiment, pipeline, choice, room, runs, seconds)
+        if result.unfinished:
+            _say_unfinished(result)
         if memory:
             _add_memory(experiment, result, profile, memory)
         if save:
@@ -127,8 +134,24 @@ def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
     return executor_of(name, pipeline, *how)
 
 
+def _say_unfinished(result: Result) -> None:
+    """Time is over: nothing is saved that would pass for the whole."""
+    typer.secho(
+        f"the time is over with {result.skipped} outputs to make; what is done is kept, and the "
+        "same command goes on",
+        fg="yellow",
+        err=True,
+    )
+    raise typer.Exit(3)
+
+
 def _measure(
-    experiment: Experiment, pipeline: Pipeline, choice: Choice, room: int, executor: Executor
+    experiment: Experiment,
+    pipeline: Pipeline,
+    choice: Choice,
+    room: int,
+    executor: Executor,
+    seconds: float,
 ) -> Result:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from .experiments.run import run
@@ -142,7 +165,7 @@ def _measure(
             pipeline.store.prune(keep=room, stage="train")
 
     try:
-        return run(experiment, pipeline, executor, choice, on_done)
+        return run(experiment, pipeline, executor, choice, on_done, seconds)
     finally:
         executor.close()
         pipeline.store.prune(keep=room, stage="train")

@@ -76,6 +76,16 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     assert "0 to make" in again.output and "4 to make" not in again.output
 
 
+def test_a_run_whose_time_is_over_says_so_and_saves_nothing(place):
+    words = [place / "noise.yaml", "--seeds", "7,8", "--minutes", "0", "--save", "--force"]
+    saved = place / "results" / "tiny" / "noise.json"
+    before = saved.read_bytes() if saved.is_file() else None
+    over = bench(place, *words)
+    assert over.exit_code == 3, over.output
+    assert "the same command goes on" in over.output and "Traceback" not in over.output
+    assert (saved.read_bytes() if saved.is_file() else None) == before
+
+
 def test_subjects_are_folders_of_photos_in_any_profile(place):
     save_photos(place / "anna", number=1)
     save_photos(place / "bob", number=1)

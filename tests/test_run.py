@@ -138,6 +138,26 @@ def test_a_failure_stops_only_what_needs_it(pipeline, measured):
     assert not any(pipeline.store.failure(recipe) for recipe in broken)
 
 
+def test_when_the_time_is_over_what_is_done_is_kept_and_the_rest_is_left(pipeline, measured):
+    _, frame = measured
+    total = sum(STAGES.values())
+    none = run(SMALL, pipeline, executor_of("serial", pipeline), seconds=0)
+    assert none.unfinished and none.skipped == total and none.frame.empty
+
+    def stop_soon(done: int, total: int, about: str) -> None:
+        if done >= 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(SMALL, pipeline, executor_of("serial", pipeline), on_done=stop_soon)
+    part = run(SMALL, pipeline, executor_of("serial", pipeline), seconds=0)
+    assert part.unfinished and 0 < len(part.frame) < len(frame)
+    same(part.frame, frame.head(len(part.frame)))
+    whole = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert not whole.unfinished
+    same(whole.frame, frame)
+
+
 def test_large_weights_are_not_kept_and_train_once_for_all_sheets(
     tiny_lab, measured, tmp_path, monkeypatch
 ):

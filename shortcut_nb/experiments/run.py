@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,12 +111,18 @@ class Result:
             ``trainer``, ``prompts``, ``subject``, ``seed``, ``sheet``, ``image``, a column per
             metric, how far the pictures trained on had moved, and what it took.
         failures: what could not be made.
-        skipped: how many outputs were not tried since something they need failed.
+        skipped: how many outputs were not tried, since something they need failed or the time
+            was over.
     """
 
     frame: pd.DataFrame
     failures: list[Failure]
     skipped: int = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether outputs are left that nothing but time kept from being made."""
+        return self.skipped > 0 and not self.failures
 
 
 @dataclass(frozen=True)
@@ -254,24 +261,27 @@ def costs(store: Store) -> dict[tuple[str, str], float]:
 
 def run(
     experiment: Experiment, pipeline: Pipeline, executor: Executor, choice: Choice = Choice(),
-    on_done: Callable[[int, int, str], None] | None = None,
+    on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
 ) -> Result:  # fmt: skip
     """Make what is missing, and read the frame.
 
     Args:
         executor: its work is :func:`work`, on the same profile and store as the pipeline.
         on_done: is told (done, total, about) after each output.
+        seconds: nothing new is begun after so long; the frame is then of what is there.
     """
     graph = graph_of(experiment, pipeline, choice)
-    failures, skipped = execute(graph, pipeline, executor, on_done)
+    failures, skipped = execute(graph, pipeline, executor, on_done, seconds)
     return Result(frame_of(graph, pipeline), failures, skipped)
 
 
 def execute(
     graph: Graph, pipeline: Pipeline, executor: Executor,
-    on_done: Callable[[int, int, str], None] | None = None,
+    on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
 ) -> tuple[list[Failure], int]:  # fmt: skip
-    """Make what is missing; what needs an output that failed is left out."""
+    """Make what is missing; what needs an output that failed is left out, and so is the rest
+    when the seconds are over."""
+    end = time.monotonic() + seconds
     units = _units(graph)
     sorter = TopologicalSorter({unit: _needs(graph, units, keys) for unit, keys in units.items()})
     sorter.prepare()
@@ -282,7 +292,7 @@ def execute(
     while True:
         for unit in sorter.get_ready():
             heappush(waiting, (order[unit], unit))
-        while waiting and running < executor.slots:
+        while waiting and running < executor.slots and time.monotonic() < end:
             _, unit = heappop(waiting)
             executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
             running, tried = running + 1, tried + 1
