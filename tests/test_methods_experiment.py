@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from shortcut_nb.cells import Sheet
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import methods
@@ -106,7 +107,7 @@ def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
     copied = own.loc[own["condition"] == "dreambooth | 1 | 1", "copies"]
     assert copied.to_numpy() == pytest.approx(nearest(drawn, subject.b[:1]))
     untouched = lab.diffusion.sample(subject.class_prompt, 2, seed=0, **vars(lab.profile.sampling))
-    bare = pipeline.samples(subject, cells["dreambooth, no prior | 0"], 0, methods.OF_CLASS, 2)
+    bare = pipeline.samples(subject, cells["dreambooth, no prior | 0"], 0, Sheet(of="class"), 2)
     assert (bare - untouched).abs().max() < 1 / 255
 
 

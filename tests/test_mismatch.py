@@ -12,6 +12,7 @@ from shortcut_nb.analysis.controls import KINDS
 from shortcut_nb.analysis.mediation import mediation
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cells import Cell
+from shortcut_nb.experiments import causes
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch
@@ -188,7 +189,7 @@ def test_what_attacks_do_beyond_noise_goes_through_what_makes_it():
 def test_what_the_causal_graph_reads():
     there = frame()
     measured = Measurement.of("mismatch", there, contrasts=tuple(asked(there)))
-    found = {(row["claim"], row["eps"]): row for row in mismatch.claims(measured)}
+    found = {(row["claim"], row["eps"]): row for row in causes.claims_of(measured.verdicts())}
     row = found["the CLIP-shift attack moves CLIP more than ASPL", EPS]
     assert row["score"] == "clip_towards" and row["holds"] is True
     assert row["difference"] == pytest.approx(0.5, abs=0.02) and row["low"] < row["difference"]

@@ -118,9 +118,8 @@ def fill(store, graph, sources):
 @pytest.mark.slow
 def test_ten_thousand_kept_cells_are_planned_and_read_in_seconds(tiny_lab, measured, tmp_path):
     kept, _ = measured
-    row = graph_of(SMALL, kept).rows[0]
-    scores, changes = kept.make(row.scores), kept.make(row.changes)
-    sources = {"score": scores, "changes": changes}
+    scores, changes = graph_of(SMALL, kept).rows[0].nodes
+    sources = {"score": kept.make(scores), "changes": kept.make(changes)}
     qualities = {str(quality): {"purifying": {"quality": quality}} for quality in range(1, 96)}
     many = Experiment(
         name="many", axes={"purifying": qualities},

@@ -11,8 +11,7 @@ import pandas as pd
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from . import identifier
 from .measured import Measurement
-from .predictions import BASE
-from .questions import mismatch
+from .predictions import BASE, HOLDS
 from .shipped import shipped, verdict
 from .summary import summary
 
@@ -76,23 +75,22 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
     """
     rows: list[dict] = []
     with suppress(FileNotFoundError):
-        rows += _story(summary("story", folder=folder).verdicts)
+        rows += claims_of(summary("story", folder=folder).verdicts)
     with suppress(FileNotFoundError):
-        rows += mismatch.claims(Measurement.read("mismatch", folder=folder))
+        rows += claims_of(Measurement.read("mismatch", folder=folder).verdicts())
     with suppress(FileNotFoundError):
         rows += identifier.claims(shipped("identifier", folder=folder))
     return [row for row in rows if row["eps"] == eps]
 
 
-def _story(judged: pd.DataFrame) -> list[dict]:
-    """Judged contrasts of ``story``, whose names end with the budget, as claims."""
-    holds = {"confirmed": True, "refuted": False}
+def claims_of(judged: pd.DataFrame) -> list[dict]:
+    """Judged contrasts whose names end with the budget, as claims; those not measured left out."""
     rows = []
-    for row in judged.to_dict("records"):
-        claim, eps = row["contrast"].rsplit(", ", 1)
+    for row in judged[judged["verdict"] != "not measured"].to_dict("records"):
+        claim, _, eps = row["contrast"].rpartition(", ")
         ends = {"difference": row["mean"], "low": row["low"], "high": row["high"]}
         named = {"claim": claim, "eps": eps, "score": row["metric"]}
-        rows.append(named | ends | {"holds": holds.get(row["verdict"])})
+        rows.append(named | ends | {"holds": HOLDS[row["verdict"]]})
     return rows
 
 

@@ -12,9 +12,10 @@ import yaml
 
 from .contrasts import Contrast, judge
 from .report import judge as judge_values
+from .scores import TURNED, harms
 from .shipped import verdict
 
-HARMS = {"texture": 1, "quality": -1, "ims_missing": -1}  # score: the direction of harm
+HARMS = harms("texture", "quality", "ims_missing")
 BASE = "the harm follows V*, not the class"
 FIRST = "the texture comes before the person"
 FIRST_WHY = "a shortcut is what is easier to learn than the thing itself"
@@ -41,11 +42,11 @@ def contrasts() -> list[Contrast]:
                 for sheet, weight in part.items()
             },
             sheet=None,
-            expect="+" if harm * (1 if row["more"] else -1) > 0 else "-",
+            expect=sign if row["more"] else TURNED[sign],
             primary=(claim, score) == (BASE, "texture"),
         )
         for claim, row in predicted().items()
-        for score, harm in HARMS.items()
+        for score, (_, sign) in HARMS.items()
     ]
 
 

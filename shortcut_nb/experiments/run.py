@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from graphlib import TopologicalSorter
@@ -49,27 +49,27 @@ class Job:
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
+        further: tuple[Any, ...] = ()
         if self.stage in ("sample", "probe", "apart"):
-            make = getattr(pipeline, self.stage)
-            return make(subject, self.cell, self.seed, self.sheet, self.n)
-        if self.stage == "look":
-            return pipeline.look(subject, self.cell, self.seed, self.look)
-        return getattr(pipeline, self.stage)(subject, self.cell, self.seed)
+            further = self.sheet, self.n
+        elif self.stage == "look":
+            further = (self.look,)
+        return getattr(pipeline, self.stage)(subject, self.cell, self.seed, *further)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A part of the frame: its columns, and the outputs it is read from."""
+    """A part of the frame: the samples of one sheet.
+
+    Attributes:
+        columns: what is the same of all of them.
+        nodes: what the others are read from, the scores first; none may be missing.
+        looks: further measures; one that is missing leaves its columns empty.
+    """
 
     columns: dict[str, Any]
-    scores: Node
-    changes: Node
-    further: tuple[Node, ...] = ()
-    looks: tuple[Node, ...] = ()
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        return self.scores, self.changes, *self.further
+    nodes: tuple[Node, ...]
+    looks: tuple[Node, ...]
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Graph:
         missing: keys of what must be made, in the order of their stages.
     """
 
-    rows: list[Row]
+    rows: list[Row] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
@@ -138,7 +138,8 @@ class Choice:
 def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice()) -> Graph:
     """Every output of an experiment, in the order in which they are best made."""
     people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
-    n, graph = choice.n or experiment.n, Graph([])
+    stages = ("probe", "compare", *experiment.probes)
+    n, graph = choice.n or experiment.n, Graph()
     cells = experiment.all_cells()
     for seed in choice.seeds or experiment.seeds:
         for name in people:
@@ -147,10 +148,17 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in in_order(experiment.sheets | cell.sheets):
                     job = Job("probe", name, cell, seed, how, n)
-                    apart = "apart" in experiment.probes
-                    _add(graph, pipeline, job, subject, place | {"sheet": sheet}, apart)
-                    for look in (*experiment.looks, *cell.looks):
-                        _look(graph, pipeline, replace(job, stage="look", look=look), subject)
+                    jobs = [replace(job, stage=stage) for stage in stages]
+                    looks = [
+                        replace(job, stage="look", look=look)
+                        for look in (*experiment.looks, *cell.looks)
+                    ]
+                    row = Row(
+                        place | {"sheet": sheet},
+                        tuple(_wanted(graph, pipeline, each, subject) for each in jobs),
+                        tuple(_wanted(graph, pipeline, each, subject) for each in looks),
+                    )
+                    graph.rows.append(row)
     return graph
 
 
@@ -159,47 +167,26 @@ def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
     return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
 
 
-def _add(
-    graph: Graph,
-    pipeline: Pipeline,
-    job: Job,
-    subject: Subject,
-    labels: dict[str, Any],
-    apart: bool = False,
-) -> None:
-    scores = job.node(pipeline, subject)
-    moved = pipeline.compare(subject, job.cell, job.seed)
-    stages = {"probe": scores, "compare": moved}
-    further: tuple[Node, ...] = ()
-    if apart:
-        stages["apart"] = replace(job, stage="apart").node(pipeline, subject)
-        further = (stages["apart"],)
-    graph.rows.append(Row(labels, scores, moved, further))
-    for stage, node in stages.items():
-        _visit(graph, pipeline.store, node, job, stage)
-
-
-def _look(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> None:
-    """Add a further measure of the pictures to the newest row."""
+def _wanted(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> Node:
+    """A job's output, noted with what it needs."""
     node = job.node(pipeline, subject)
-    _visit(graph, pipeline.store, node, job, "look")
-    graph.rows[-1] = replace(graph.rows[-1], looks=(*graph.rows[-1].looks, node))
+    _note(graph, pipeline.store, node, job)
+    return node
 
 
-def _visit(graph: Graph, store: Store, node: Node, job: Job, stage: str = "") -> None:
-    """Note a node, and what it needs where it is missing."""
+def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
+    """Note an output, how it is made and, where it is missing, what it needs."""
     key = node.recipe.key
-    job = replace(job, **node.of)
     if key in graph.nodes:
         return
     graph.nodes[key] = node
     if store.has(node.recipe):
         graph.kept.add(key)
         return
+    job = replace(job, **node.of)
     for need in node.needs:
-        _visit(graph, store, need, job)
-    own = stage or node.recipe.stage
-    graph.jobs[key] = replace(job, stage=own, key=key)
+        _note(graph, store, need, replace(job, stage=need.recipe.stage))
+    graph.jobs[key] = replace(job, key=key)
     graph.missing[key] = None
 
 
@@ -301,7 +288,7 @@ def execute(
         unit, outcome = executor.next()
         running -= 1
         done += len(units[unit])
-        failures += _note(graph, pipeline.store, units[unit], outcome)
+        failures += _failures(graph, pipeline.store, units[unit], outcome)
         if not outcome.error:
             sorter.done(unit)
         if on_done:
@@ -322,7 +309,7 @@ def _needs(graph: Graph, units: dict[str, list[str]], keys: Sequence[str]) -> se
     return homes - {graph.nodes[key].group or key for key in keys}
 
 
-def _note(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome) -> list[Failure]:
+def _failures(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome) -> list[Failure]:
     """Write failures down, and forget those of a former run that have come right."""
     failures = []
     for key in keys:
@@ -407,42 +394,31 @@ def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained:
 
 def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
     """The frame of what is there; see :class:`Result`. A damaged part is made again here."""
-    columns: dict[str, list[Any]] = {}
-    length = 0
-    known: dict[str, Any] = {}
-    for row, scores, moved in _read(graph, pipeline, known):
-        part = row.columns | scores["values"] | moved
-        count = len(next(iter(scores["columns"].values())))
-        every = {name: [value] * count for name, value in part.items()} | scores["columns"]
-        for name, values in every.items():
-            column = columns.setdefault(name, [])
-            column += [math.nan] * (length - len(column)) + values
-        length += count
-    for column in columns.values():
-        column += [math.nan] * (length - len(column))
-    return pd.DataFrame(columns)
-
-
-def _read(
-    graph: Graph, pipeline: Pipeline, known: dict[str, Any]
-) -> Iterator[tuple[Row, dict[str, Any], dict[str, float]]]:
-    """Rows whose samples were scored; a look that failed leaves its columns empty."""
-
-    def values(node: Node) -> dict[str, float]:
-        key = node.recipe.key
-        if key not in known:
-            known[key] = pipeline.make(node).json("values")
-        return known[key]
-
+    store = pipeline.store
+    known: dict[str, tuple[dict[str, list], dict[str, Any]]] = {}
+    samples: list[dict[str, Any]] = []
     for row in graph.rows:
-        if not all(map(pipeline.store.has, (node.recipe for node in row.nodes))):
+        if not all(store.has(node.recipe) for node in row.nodes):
             continue
-        moved = dict(values(row.changes))
-        for node in row.looks:
-            if pipeline.store.has(node.recipe):
-                moved |= values(node)
-        entry: Entry = pipeline.make(row.scores)
-        scores = {name: entry.json(name) for name in ("columns", "values")}
-        for node in row.further:
-            scores["columns"] |= pipeline.make(node).json("columns")
-        yield row, scores, moved
+        columns: dict[str, list] = {}
+        same = dict(row.columns)
+        for node in (*row.nodes, *(look for look in row.looks if store.has(look.recipe))):
+            key = node.recipe.key
+            if key not in known:
+                known[key] = _parts(pipeline.make(node))
+            columns |= known[key][0]
+            same |= known[key][1]
+        samples += [
+            same | dict(zip(columns, each, strict=True))
+            for each in zip(*columns.values(), strict=True)
+        ]
+    return pd.DataFrame(samples)
+
+
+def _parts(entry: Entry) -> tuple[dict[str, list], dict[str, Any]]:
+    """What an output says of each sample, and of all of them; most say one of the two."""
+    files = entry.manifest["files"]
+    columns, values = (
+        entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")
+    )
+    return columns, values

@@ -24,7 +24,7 @@ def kept_samples(
     for row in graph_of(experiment, pipeline, choice).rows:
         if row.columns["sheet"] != measured.own:
             continue
-        (drawn,) = row.scores.needs
+        (drawn,) = row.nodes[0].needs
         if entry := pipeline.store.get(drawn.recipe):
             samples[row.columns["condition"]] = entry.images("images")
     return samples

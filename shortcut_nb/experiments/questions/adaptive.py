@@ -12,6 +12,7 @@ from ...profile import Profile
 from ...purify import build
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
+from ..scores import against, harms
 from .words import HELD
 
 EPS = "16/255"
@@ -24,19 +25,13 @@ SWEPT_AGAINST = ("none", "purifier", "both, held")
 MIXED_AGAINST = ("none", "both, held")
 # Defences by another purifier alone: a random one, and one without a gradient.
 OTHERS = ("ddspure", "jpeg")
-# Each score: its word, and the sign of harm. The coarse texture was added after a look at samples:
-# attacks through a purifier leave blotches, not grain.
-HARMS = {
-    "quality": ("quality", "-"),
-    "ims_missing": ("identity", "-"),
-    "texture": ("texture", "+"),
-    "coarse_texture": ("coarse texture", "+"),
-    "apart": ("likeness to clean training", "+"),
-}
-INTACT = {"intact": ("intactness", "-")}  # where the profile measures it
+# The coarse texture was added after a look at samples: attacks through a purifier leave blotches,
+# not grain.
+HARMS = harms("quality", "ims_missing", "texture", "coarse_texture", "apart")
+INTACT = harms("intact")  # where the profile measures it
 # An attack that fails may only be weak (Tramèr et al. 2020). A stand-in for what it climbs: the
 # pretrained model's denoising loss of what is trained on, as it is and behind the purifier.
-CLIMBED = {"loss": ("the denoising loss", "+")}
+CLIMBED = harms("loss")
 CLIMBED_AGAINST = ("none", "purifier")
 
 
@@ -132,16 +127,14 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         clean = name(("clean", defence, "0/255"))
         blind = name(("nothing", defence, budget, *mixed))
         climbed = CLIMBED if defence in CLIMBED_AGAINST and not mixed else {}
-        for metric, (word, sign) in (scores | climbed).items():
-            words = harm(who, defence, word, budget, *mixed)
-            predictions.append(Contrast(words, metric, {cell: 1, clean: -1}, expect=sign))
-            if who == "nothing":
-                continue
-            words = gain(who, defence, word, budget, *mixed)
-            weights = {cell: 1, blind: -1}
-            primary = (who, defence, metric) == ("everything", "both, held", "quality")
-            primary = primary and budget == eps and not mixed
-            predictions.append(Contrast(words, metric, weights, expect=sign, primary=primary))
+        knows = (who, defence, "{word}", budget, *mixed)
+        decides = (who, defence, budget, *mixed) == ("everything", "both, held", eps)
+        for metric, score in (scores | climbed).items():
+            one = {metric: score}
+            predictions += against(harm(*knows), cell, clean, one)
+            if who != "nothing":
+                primary = "quality" if decides else None
+                predictions += against(gain(*knows), cell, blind, one, primary)
     return predictions
 
 
@@ -163,7 +156,6 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(profile),
         contrasts=tuple(contrasts(profile)),
         subjects=8,
-        seeds=(0, 1),
         n=4,
         probes=("apart",),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment
+from ..scores import Scores, against, beyond_class, harms, turned
 
 BUDGETS = ("16/255", "8/255")
 PROTECTIONS = ("aspl", "photoguard", "metacloak")
@@ -21,15 +22,9 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "CDL": {"prompts": "cdl"},
     "restored + CDL": {"purifier": "profile", "prompts": "cdl"},
 }
-# What goes down when a picture is ruined, and what goes up; the first is primary.
-MEASURES: dict[str, str] = {
-    "apart": "+",
-    "quality": "-",
-    "intact": "-",
-    "ims_missing": "-",
-    "attributes": "-",
-}
-OPPOSITE = {"+": "-", "-": "+"}
+# The first is primary; two need a network that not every profile has.
+MEASURES = harms("apart", "quality", "intact", "ims_missing", "attributes")
+NEEDED = {"intact": "damage", "attributes": "attributes"}
 
 
 def treatments() -> dict[str, dict[str, Any]]:
@@ -39,68 +34,39 @@ def treatments() -> dict[str, dict[str, Any]]:
     return {"clean": {}, "random noise": {"attack": "noise"}} | protected | remedied
 
 
-def measures(profile: Profile) -> dict[str, str]:
-    """The measures that the profile has models for, with the direction of harm."""
-    needed = {"intact": "damage", "attributes": "attributes"}
-    absent = [name for name, measure in needed.items() if measure not in profile.measures]
+def measures(profile: Profile) -> Scores:
+    """The measures that the profile has models for, with the sign of harm."""
+    absent = [name for name, model in NEEDED.items() if model not in profile.measures]
     return {name: harm for name, harm in MEASURES.items() if name not in absent}
 
 
-def contrasts(eps: str, harms: dict[str, str]) -> list[Contrast]:
+def contrasts(eps: str, scores: Scores) -> list[Contrast]:
     """Each protection harms more than noise, each remedy undoes it; V* before the class."""
     cell = {name: f"{name}{JOIN}{eps}" for name in treatments()}
     predictions = []
-    for measure, harm in harms.items():
+    for metric, score in scores.items():
+        one = {metric: score}
         for name in PROTECTIONS:
-            primary = (measure, name, eps) == ("apart", TREATED, BUDGETS[0])
-            predictions.append(
-                Contrast(
-                    f"{name} changes {measure} more than noise does, {eps}",
-                    measure,
-                    {cell[name]: 1.0, cell["random noise"]: -1.0},
-                    expect=harm,
-                    primary=primary,
-                )
-            )
+            words = f"{name} changes {metric} more than noise does, {eps}"
+            primary = "apart" if (name, eps) == (TREATED, BUDGETS[0]) else None
+            predictions += against(words, cell[name], cell["random noise"], one, primary)
         for name in REMEDIES:
-            predictions.append(
-                Contrast(
-                    f"{name} undoes what {TREATED} did to {measure}, {eps}",
-                    measure,
-                    {cell[name]: 1.0, cell[TREATED]: -1.0},
-                    expect=OPPOSITE[harm],
-                )
-            )
-        predictions.append(_follows_the_word(measure, harm, cell[TREATED], cell["clean"], eps))
+            words = f"{name} undoes what {TREATED} did to {metric}, {eps}"
+            predictions += against(words, cell[name], cell[TREATED], turned(one))
+        words = f"{TREATED} changes {metric} of V* more than of the class, {eps}"
+        gap = beyond_class(cell[TREATED], cell["clean"])
+        predictions.append(Contrast(words, metric, gap, expect=score[1]))
     return predictions
-
-
-def _follows_the_word(measure: str, harm: str, protected: str, clean: str, eps: str) -> Contrast:
-    """The harm to V* is larger than that to the class."""
-    weights = {protected: 1.0, clean: -1.0}
-    weights |= {f"{_fields(name)} & sheet=class": -sign for name, sign in weights.items()}
-    return Contrast(
-        f"{TREATED} changes {measure} of V* more than of the class, {eps}",
-        measure,
-        weights,
-        expect=harm,
-    )
-
-
-def _fields(cell: str) -> str:
-    treatment, eps = cell.split(JOIN)
-    return f"treatment={treatment} & eps={eps}"
 
 
 def experiment(profile: Profile) -> Experiment:
     """Nine treatments at two budgets, by every measure that shares nothing with a defence."""
-    harms = measures(profile)
+    scores = measures(profile)
     return Experiment(
         name="argument",
         question="Does protection ruin the person more than noise does, and what undoes it?",
         axes={"treatment": treatments(), "eps": list(BUDGETS)},
-        contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, harms)),
+        contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, scores)),
         subjects=12,
-        seeds=(0, 1),
         probes=("apart",),
     )

@@ -6,6 +6,7 @@ Contrastive decoupling (CDL) is words: a noise token and a negated class prompt 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
+from ..scores import against, helps, turned
 
 BUDGETS = ("8/255", "16/255")
 HARD = f"protected {BUDGETS[-1]}"
@@ -50,8 +52,7 @@ NEGATIVE = {"negative": Sheet(prompt="{instance}", negative="{negative}")}
 WORDS = {"negative prompt": "negative", "“without”": "suffix", "both": "suffix-negative"}
 TOKEN = "V_N* named against V* alone"
 KINDS = ("clean", HARD, f"{HARD}, purified")
-# Each score: its word, and the sign of what helps.
-SIGNS = {"quality": ("quality", "+"), "ims_missing": ("identity", "+"), "texture": ("texture", "-")}
+SIGNS = helps("quality", "ims_missing", "texture")
 
 
 def sheet_of(scale: float) -> str:
@@ -106,18 +107,19 @@ def at(kind: str, training: str, sheet: str) -> str:
 def pairs(kind: str) -> list[tuple[str, str, str]]:
     """What is compared on one kind of pictures: its name, and two cells."""
     plain, cdl = at(kind, *RUNGS[0][1:]), at(kind, *RUNGS[-1][1:])
-    compared = [("CDL against DreamBooth", cdl, plain)]
-    compared += [
-        (f"{new[0]}, over the pieces before", at(kind, *new[1:]), at(kind, *old[1:]))
-        for old, new in zip(RUNGS, RUNGS[1:], strict=False)
-    ]
-    compared += [
-        (f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()
-    ]
+    end = [(f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
     for name in VARIANTS if not kind.endswith("purified") else ():
         own = at(kind, name, "suffix-negative")
-        compared += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
-    return [*compared, (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain"))]
+        end += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
+    return [
+        ("CDL against DreamBooth", cdl, plain),
+        *(
+            (f"{new[0]}, over the pieces before", at(kind, *new[1:]), at(kind, *old[1:]))
+            for old, new in pairwise(RUNGS)
+        ),
+        *end,
+        (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain")),
+    ]
 
 
 def contrasts() -> list[Contrast]:
@@ -125,18 +127,17 @@ def contrasts() -> list[Contrast]:
 
     That V_N*, named, brings the noise back is what CDL promises: there the signs are turned round.
     """
-    turned = {"+": "-", "-": "+"}
     return [
-        Contrast(
-            contrast_name(name, word, kind),
-            metric,
-            {high: 1, low: -1},
-            expect=turned[sign] if name == TOKEN else sign,
-            primary=(name, metric, kind) == ("CDL against DreamBooth", "quality", HARD),
-        )
+        contrast
         for kind in KINDS
         for name, high, low in pairs(kind)
-        for metric, (word, sign) in SIGNS.items()
+        for contrast in against(
+            contrast_name(name, "{word}", kind),
+            high,
+            low,
+            turned(SIGNS) if name == TOKEN else SIGNS,
+            primary="quality" if (name, kind) == ("CDL against DreamBooth", HARD) else None,
+        )
     ]
 
 
@@ -166,7 +167,4 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(profile),
         sheets={"plain": PLAIN},
         contrasts=tuple(contrasts()),
-        subjects=6,
-        seeds=(0, 1),
-        n=8,
     )

@@ -6,12 +6,13 @@ from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Experiment
 from ..identifier import NO_PRIOR
+from ..scores import beyond_class
 from .strength import EPS, NOISE, cells
 
 # Also trained without prior preservation: attacks that leave texture, and one that does not.
 UNPRESERVED = ("noise", "aspl", "advdm", "photoguard")
 BARE = "{}" + NO_PRIOR
-SIGNS = {"quality": -1, "texture": 1}  # metric: the direction of harm
+SIGNS = {"quality": -1, "texture": 1}  # the direction of harm, which is turned to be positive
 
 
 def contrasts(names: list[str]) -> list[Contrast]:
@@ -21,20 +22,18 @@ def contrasts(names: list[str]) -> list[Contrast]:
         for name in names:
             primary = (name, metric) == ("aspl", "quality")
             words = f"{name} harms V* more than the class ({metric})"
-            predictions.append(Contrast(words, metric, _gap(name, "clean", sign), primary=primary))
+            predictions.append(Contrast(words, metric, _gap(name, sign), primary=primary))
         for name in UNPRESERVED[1:]:
-            kept = _gap(name, "clean", sign)
-            bare = _gap(BARE.format(name), BARE.format("clean"), sign)
-            weights = kept | {cell: -weight for cell, weight in bare.items()}
+            weights = _gap(name, sign) | _gap(name, -sign, BARE)
             words = f"prior preservation spares the class under {name} ({metric})"
             predictions.append(Contrast(words, metric, weights))
     return predictions
 
 
-def _gap(name: str, base: str, sign: int) -> dict[str, float]:
-    """Harm to V* less harm to the class, as weights of cells."""
-    own = {name: float(sign), base: -float(sign)}
-    return own | {f"condition={cell} & sheet=class": -weight for cell, weight in own.items()}
+def _gap(name: str, sign: int, condition: str = "{}") -> dict[str, float]:
+    """Harm to V* less harm to the class, against clean pictures, as weights of cells."""
+    weights = beyond_class(condition.format(name), condition.format("clean"))
+    return {cell: sign * weight for cell, weight in weights.items()}
 
 
 def experiment(profile: Profile) -> Experiment:
@@ -52,8 +51,6 @@ def experiment(profile: Profile) -> Experiment:
         cells=every | bare,
         looks=("shifts",),
         contrasts=tuple(contrasts(attacks)),
-        subjects=6,
-        seeds=(0, 1),
     )
 
 

@@ -14,7 +14,7 @@ the mediation were added after the first measurement and before the second.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -24,19 +24,18 @@ from ...probes.shifts import PLAIN, SHIFTS
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..measured import Measurement
+from ..scores import against
 from . import strength
+from .strength import EPS, NOISE
 
-EPS = "16/255"
 WEAK = "8/255"
 AT_WEAK = ("noise", "aspl", "pid", "photoguard", "clip-shift", "decoded-shift")
-NOISE = ("noise", "noise-uniform")
 PURIFIED = "aspl, purified"
-# metric: the direction of harm, and what happens
+# What harm is, in words, and its sign.
 HARMS = {
-    "ims_missing": (-1, "identity falls"),
-    "quality": (-1, "quality falls"),
-    "texture": (1, "texture rises"),
+    "ims_missing": ("identity falls", "-"),
+    "quality": ("quality falls", "-"),
+    "texture": ("texture rises", "+"),
 }
 CONTROLS = {
     "uniform_psnr": "uniform noise of its PSNR",
@@ -47,27 +46,42 @@ CONTROLS = {
     "blur_linf": "blur of its l∞",
     "jpeg_linf": "JPEG of its l∞",
 }
-# (prediction, column of the shift, condition, minus condition or None for clean pictures)
-MOVES: tuple[tuple[str, str, str, str | None], ...] = (
-    ("ASPL moves CLIP towards noise", "clip_towards", "aspl", None),
-    ("CLIP loses the class after ASPL", "class_lost", "aspl", None),
-    ("CLIP calls the pictures a pattern after ASPL", "pattern_margin", "aspl", None),
-    ("ASPL moves CLIP more than random signs", "clip_towards", "aspl", "noise"),
-    ("ASPL moves CLIP more than uniform noise", "clip_towards", "aspl", "noise-uniform"),
-    ("purification takes back the shift towards noise", "clip_towards", "aspl", PURIFIED),
-    ("purification lets the prompt fit again", "misled", "aspl", PURIFIED),
-    ("ASPL moves the identity encoder more than random signs", "identity_towards", "aspl", "noise"),
-    ("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
-    ("the prompt fits less well after ASPL", "misled", "aspl", None),
-    ("ASPL misleads the model more than random signs", "misled", "aspl", "noise"),
-    (
+
+
+class Move(NamedTuple):
+    """A prediction of H1: a shift is larger in one condition than in another."""
+
+    name: str
+    column: str
+    high: str
+    low: str | None = None  # clean pictures, whose shift is 0
+
+
+MOVES = (
+    Move("ASPL moves CLIP towards noise", "clip_towards", "aspl"),
+    Move("CLIP loses the class after ASPL", "class_lost", "aspl"),
+    Move("CLIP calls the pictures a pattern after ASPL", "pattern_margin", "aspl"),
+    Move("ASPL moves CLIP more than random signs", "clip_towards", "aspl", "noise"),
+    Move("ASPL moves CLIP more than uniform noise", "clip_towards", "aspl", "noise-uniform"),
+    Move("purification takes back the shift towards noise", "clip_towards", "aspl", PURIFIED),
+    Move("purification lets the prompt fit again", "misled", "aspl", PURIFIED),
+    Move(
+        "ASPL moves the identity encoder more than random signs",
+        "identity_towards",
+        "aspl",
+        "noise",
+    ),
+    Move("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
+    Move("the prompt fits less well after ASPL", "misled", "aspl"),
+    Move("ASPL misleads the model more than random signs", "misled", "aspl", "noise"),
+    Move(
         "the CLIP-shift attack moves CLIP more than random signs",
         "clip_towards",
         "clip-shift",
         "noise",
     ),
-    ("the CLIP-shift attack moves CLIP more than ASPL", "clip_towards", "clip-shift", "aspl"),
-    (
+    Move("the CLIP-shift attack moves CLIP more than ASPL", "clip_towards", "clip-shift", "aspl"),
+    Move(
         "decoded-shift moves CLIP after the autoencoder more than ASPL",
         "decoded_towards",
         "decoded-shift",
@@ -75,9 +89,9 @@ MOVES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
 )
 # Of the CLIP that never heard of noise; only where a profile names it.
-PLAIN_MOVES: tuple[tuple[str, str, str, str | None], ...] = (
-    ("a CLIP that never heard of noise sees ASPL's shift", "plain_towards", "aspl", None),
-    (
+PLAIN_MOVES = (
+    Move("a CLIP that never heard of noise sees ASPL's shift", "plain_towards", "aspl"),
+    Move(
         "a CLIP that never heard of noise sees ASPL's more than random signs",
         "plain_towards",
         "aspl",
@@ -117,11 +131,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
     """
     moves = [*MOVES, *(PLAIN_MOVES if plain else ())]
     predictions = [
-        Contrast(
-            f"{name}, {eps}",
-            column,
-            {at(high, eps): 1.0} | ({at(low, eps): -1.0} if low else {}),
-        )
+        Contrast(f"{name}, {eps}", column, {at(high, eps): 1} | ({at(low, eps): -1} if low else {}))
         for name, column, high, low in moves
         if not (eps == WEAK and low == "noise-uniform")
     ]
@@ -130,16 +140,9 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
         for kind, name in CONTROLS.items()
     ]
     for attack, name in INTERVENTIONS.items():
-        for metric, (sign, harm) in HARMS.items():
-            predictions.append(
-                Contrast(
-                    f"{name}: {harm} more than by random signs, {eps}",
-                    metric,
-                    {at(attack, eps): 1.0, at("noise", eps): -1.0},
-                    expect="+" if sign > 0 else "-",
-                    primary=(attack, metric, eps) == ("decoded-shift", "quality", EPS),
-                )
-            )
+        words = f"{name}: {{word}} more than by random signs, {eps}"
+        primary = "quality" if (attack, eps) == ("decoded-shift", EPS) else None
+        predictions += against(words, at(attack, eps), at("noise", eps), HARMS, primary)
     return predictions
 
 
@@ -152,8 +155,6 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(profile),
         looks=("shifts",),
         contrasts=tuple(one for eps in (EPS, WEAK) for one in contrasts(eps, plain)),
-        subjects=6,
-        seeds=(0, 1),
     )
 
 
@@ -173,8 +174,9 @@ def points(frame: pd.DataFrame) -> pd.DataFrame:
     each = own.groupby(["condition", "eps", "subject"], sort=False)[numbers].mean().reset_index()
     clean = each[each["condition"] == "clean"].set_index("subject")
     rows = each[each["condition"] != "clean"].reset_index(drop=True)
-    for metric, (sign, _) in HARMS.items():
-        rows[metric] = sign * (rows[metric] - rows["subject"].map(clean[metric]))
+    for metric, (_, sign) in HARMS.items():
+        change = rows[metric] - rows["subject"].map(clean[metric])
+        rows[metric] = change if sign == "+" else -change
     rows["condition"] = rows["condition"].str.partition(JOIN)[0]
     return rows.assign(kind=rows["condition"].map(kind))
 
@@ -226,27 +228,3 @@ def mediate(
     attacked = (own["kind"] != "random noise").astype(float)
     columns = {name: own[column] for name, column in through.items()}
     return mediation(attacked, columns, own[harm], own["subject"].tolist(), resamples)
-
-
-def claims(measured: Measurement) -> list[dict[str, Any]]:
-    """Every prediction as the causal graph reads it: ``claim, eps, score``, and what became of it.
-
-    ``difference, low, high`` in the metric's unit; ``holds`` True, False, or None for undecided.
-    """
-    holds = {"confirmed": True, "refuted": False}
-    rows = []
-    for row in measured.verdicts().to_dict("records"):
-        claim, _, eps = row["contrast"].rpartition(", ")
-        if row["n"]:
-            rows.append(
-                {
-                    "claim": claim,
-                    "eps": eps,
-                    "score": row["metric"],
-                    "difference": row["mean"],
-                    "low": row["low"],
-                    "high": row["high"],
-                    "holds": holds.get(row["verdict"]),
-                }
-            )
-    return rows

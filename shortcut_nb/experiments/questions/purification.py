@@ -6,6 +6,7 @@ from ...profile import Profile
 from ...purify import ALIASES, PURIFIERS, build, expand, roles
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment
+from ..scores import against
 
 EPS = "16/255"
 PROTECTIONS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -43,16 +44,14 @@ def contrasts(purifiers: list[str], own: str) -> list[Contrast]:
         for name in purifiers:
             cell = f"{attack}{JOIN}{name}"
             for metric, (word, sign, margin) in SCORES.items():
-                primary = (attack, name, metric) == ("aspl", own, "quality")
-                weights = {cell: 1.0, clean: -1.0}
                 words = left(name, word, attack)
+                weights = {cell: 1, clean: -1}
                 predictions.append(Contrast(words, metric, weights, expect="0", margin=margin))
                 if name != "none":
-                    weights = {cell: 1.0, none: -1.0}
+                    one = {metric: (word, sign)}
+                    primary = "quality" if (attack, name) == ("aspl", own) else None
                     words = restored(name, word, attack)
-                    predictions.append(
-                        Contrast(words, metric, weights, expect=sign, primary=primary)
-                    )
+                    predictions += against(words, cell, none, one, primary)
     return predictions
 
 
@@ -65,6 +64,4 @@ def experiment(profile: Profile) -> Experiment:
         axes={"attack": ["none", *PROTECTIONS], "purifier": list(purifiers)},
         base={"eps": EPS},
         contrasts=tuple(contrasts(purifiers, profile.purifier)),
-        subjects=6,
-        seeds=(0, 1),
     )

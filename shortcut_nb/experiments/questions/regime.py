@@ -61,19 +61,19 @@ def contrasts() -> tuple[Contrast, ...]:
         Contrast(
             f"the class keeps its {metric}",
             metric,
-            {CHOSEN: 1.0, "base model": -1.0},
+            {CHOSEN: 1, "base model": -1},
             sheet="class",
             expect="0",
-            margin=margin,
+            margin=MARGIN,
             primary=metric == "quality",
         )
-        for metric, margin in (("quality", MARGIN), ("texture", MARGIN), ("intact", MARGIN))
+        for metric in ("quality", "texture", "intact")
     ]
     settled = [
         Contrast(
             f"twice as many steps move {metric} of V* no further",
             metric,
-            {LONGER: 1.0, CHOSEN: -1.0},
+            {LONGER: 1, CHOSEN: -1},
             expect="0",
             margin=MARGIN,
         )
@@ -91,5 +91,4 @@ def experiment(profile: Profile) -> Experiment:
         contrasts=contrasts(),
         subjects=PEOPLE,
         seeds=(0,),
-        n=8,
     )

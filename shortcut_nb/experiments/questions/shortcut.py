@@ -70,9 +70,6 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(),
         sheets={name: _sheet(WORDS[name]) for name in ALWAYS},
         contrasts=tuple(contrasts()),
-        subjects=6,
-        seeds=(0, 1),
-        n=8,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Experiment, Sheet
+from ..scores import beyond_class
 
 BUDGETS = ("16/255", "8/255")
 PRIMARY = "protection lowers quality"
@@ -46,28 +47,28 @@ CLAIMS = (
 
 def contrasts(eps: str) -> list[Contrast]:
     """Every prediction at a budget; the primary one at the larger budget decides the question."""
-    predictions = []
-    for name, high, low, metric, expect in CLAIMS:
-        weights = {_cell(high, eps): 1.0, _cell(low, eps): -1.0}
-        primary = (name, eps) == (PRIMARY, BUDGETS[0])
-        predictions.append(
-            Contrast(f"{name}, {eps}", metric, weights, expect=expect, primary=primary)
+    compared = [
+        Contrast(
+            f"{name}, {eps}",
+            metric,
+            {_cell(high, eps): 1, _cell(low, eps): -1},
+            expect=sign,
+            primary=(name, eps) == (PRIMARY, BUDGETS[0]),
         )
-    for metric in ("noise", "texture"):
-        weights = {
-            _cell("protected", eps): 1.0,
-            _cell("clean", eps): -1.0,
-            f"{_cell('protected', eps)} & sheet=class": -1.0,
-            f"{_cell('clean', eps)} & sheet=class": 1.0,
-        }
-        predictions.append(Contrast(f"{metric} follows V*, not the class, {eps}", metric, weights))
-    return predictions
+        for name, high, low, metric, sign in CLAIMS
+    ]
+    gap = beyond_class(_cell("protected", eps), _cell("clean", eps))
+    follows = [
+        Contrast(f"{metric} follows V*, not the class, {eps}", metric, gap)
+        for metric in ("noise", "texture")
+    ]
+    return compared + follows
 
 
 def _cell(treatment: str, eps: str) -> str:
-    sheet = " & sheet=negative" if treatment == NEGATIVE else ""
-    treatment = "protected" if treatment == NEGATIVE else treatment
-    return f"treatment={treatment} & eps={eps}{sheet}"
+    if treatment == NEGATIVE:
+        return f"treatment=protected & eps={eps} & sheet=negative"
+    return f"treatment={treatment} & eps={eps}"
 
 
 def experiment(profile: Profile, budgets: Sequence[str] = BUDGETS) -> Experiment:
@@ -78,6 +79,4 @@ def experiment(profile: Profile, budgets: Sequence[str] = BUDGETS) -> Experiment
         axes={"treatment": TREATMENTS, "eps": list(budgets)},
         sheets={"instance": Sheet()},
         contrasts=tuple(contrast for eps in budgets for contrast in contrasts(eps)),
-        subjects=6,
-        seeds=(0, 1),
     )

@@ -16,10 +16,12 @@ from .. import first_results
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
 from ..measured import FORMAT, Measurement
+from ..scores import against
+from ..scores import harms as harms_of
 
 EPS = "16/255"
 NOISE = ("noise", "noise-uniform")
-HARMS: dict[str, str] = {"quality": "-", "ims_missing": "-", "texture": "+"}
+HARMS = harms_of("quality", "ims_missing", "texture")
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, dict]] = {
     "advdm−": ("advdm", {"direction": -1}),
@@ -59,17 +61,17 @@ def words(name: str, metric: str, base: str) -> str:
 def contrasts(names: Sequence[str]) -> list[Contrast]:
     """Each attack against clean pictures and against both kinds of noise."""
     return [
-        Contrast(
-            words(name, metric, base),
-            metric,
-            {name: 1, base: -1},
-            expect=sign,
-            primary=(name, base, metric) == ("aspl", "noise", "quality"),
-        )
+        contrast
         for name in names
         for base in ("clean", *NOISE)
         if name not in ("clean", base)
-        for metric, sign in HARMS.items()
+        for contrast in against(
+            words(name, "{metric}", base),
+            name,
+            base,
+            HARMS,
+            primary="quality" if (name, base) == ("aspl", "noise") else None,
+        )
     ]
 
 
@@ -81,8 +83,6 @@ def experiment(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> E
         question="How strong is each attack, and is it stronger than random noise?",
         cells=every,
         contrasts=tuple(contrasts(list(every))),
-        subjects=6,
-        seeds=(0, 1),
     )
 
 

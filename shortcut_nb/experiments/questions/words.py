@@ -13,6 +13,7 @@ from ...personalize import TRAINERS
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
+from ..scores import against, turned
 from .decoupling import HARD, SIGNS, contrast_name
 
 EPS = "16/255"
@@ -90,19 +91,18 @@ def trainings(profile: Profile) -> dict[str, dict[str, Any]]:
 
 def contrasts() -> list[Contrast]:
     """What each piece adds on protected pictures, and on clean ones; and where the noise is."""
-    turned = {"+": "-", "-": "+"}
     predictions = []
     for kind in PICTURES:
-        for metric, (word, sign) in SIGNS.items():
+        for metric, score in SIGNS.items():
+            one = {metric: score}
             for name, (high, low) in PIECES.items():
-                primary = (name, metric) == (PRIMARY, "quality") and kind != "clean"
-                weights = {at(kind, *high): 1.0, at(kind, *low): -1.0}
-                words = contrast_name(name, word, kind)
-                predictions.append(Contrast(words, metric, weights, expect=sign, primary=primary))
+                words = contrast_name(name, "{word}", kind)
+                primary = "quality" if name == PRIMARY and kind != "clean" else None
+                predictions += against(words, at(kind, *high), at(kind, *low), one, primary)
             for name in NAMED:
-                weights = {at(kind, name, "named"): 1.0, at(kind, name, "plain"): -1.0}
-                words = contrast_name(f"V_N* named ({name})", word, kind)
-                predictions.append(Contrast(words, metric, weights, expect=turned[sign]))
+                words = contrast_name(f"V_N* named ({name})", "{word}", kind)
+                high, low = at(kind, name, "named"), at(kind, name, "plain")
+                predictions += against(words, high, low, turned(one))
     return predictions
 
 
@@ -123,7 +123,5 @@ def experiment(profile: Profile) -> Experiment:
         },
         sheets=SHEETS,
         contrasts=tuple(contrasts()),
-        subjects=6,
-        seeds=(0, 1),
         n=4,
     )
