@@ -1,5 +1,6 @@
 """Work for processes that load nothing."""
 
+import json
 import os
 import signal
 import time
@@ -24,3 +25,15 @@ def fail(shop, plan):
 def succeed(shop, plan):
     """A training that is done at once."""
     (shop.into / "ran").touch()
+
+
+def meet(folder, name, others):
+    """Wait until so many others were begun too; note when this one was at work, for 3 s or more."""
+    begun = time.time()
+    (folder / f"{name}.begun").touch()
+    while len(list(folder.glob("*.begun"))) <= others:
+        if time.time() > begun + 60:
+            raise TimeoutError(f"{name} stayed alone")
+        time.sleep(0.05)
+    time.sleep(3)
+    (folder / f"{name}.json").write_text(json.dumps([begun, time.time()]))

@@ -1,15 +1,13 @@
-"""What changed from one miniature to the next: claim, then, now, why.
+"""What changed from the first miniature to this one: claim, then, now, why.
 
-``python -m shortcut_nb.experiments.changes`` keeps today's findings as the ones to compare with;
-it was run for the last time with the results of the first miniature.
+The findings of then are kept beside the results, as they were.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from ..results import PACKAGE, read_result, write_result
+from ..results import PACKAGE, read_result
 from .findings import FINDINGS, SAYS, Finding
 
 FOLDER = PACKAGE / "first"
@@ -21,12 +19,6 @@ SAME = (
     "section says of each finding what it was, what it is, and why it changed."
 )
 UNEXPLAINED = "not explained yet"
-
-
-def keep() -> None:
-    """Keep today's findings as the earlier ones."""
-    todays = {each.__name__: asdict(each()) for each in FINDINGS}
-    write_result(NAME, todays, folder=FOLDER)
 
 
 def changed() -> list[tuple[str, dict[str, Any], Finding]]:
@@ -51,7 +43,3 @@ def rows() -> list[list[str]]:
         ]
         for name, then, now in changed()
     ]
-
-
-if __name__ == "__main__":
-    keep()

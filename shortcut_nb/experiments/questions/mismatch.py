@@ -13,13 +13,11 @@ the mediation were added after the first measurement and before the second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from ...analysis.correlation import rank_correlation
-from ...analysis.mediation import Mediation, mediation
+from ...analysis.shift_and_harm import correlation, mediate  # noqa: F401  (with its points)
 from ...probes.shifts import PLAIN, SHIFTS
 from ...profile import Profile
 from ..contrasts import Contrast
@@ -102,7 +100,6 @@ INTERVENTIONS = {
     "clip-shift": "intervention",
     "decoded-shift": "intervention after the autoencoder",
 }
-MEDIATORS = {"CLIP shift": "clip_towards", "diffusion loss": "loss"}
 
 
 def at(name: str, eps: str) -> str:
@@ -186,45 +183,3 @@ def kind(condition: str) -> str:
     if condition in INTERVENTIONS:
         return "CLIP shift"
     return {PURIFIED: "purified"}.get(condition, "random noise" if condition in NOISE else "attack")
-
-
-def correlation(
-    rows: pd.DataFrame, measure: str, harm: str, given: str | None = "psnr", resamples: int = 4000
-) -> dict[str, Any]:
-    """Rank correlation of a shift with a harm over conditions and people, and how firm it is.
-
-    Args:
-        rows: see :func:`points`; purified pictures are left out.
-        given: what is held equal; None is nothing.
-
-    Returns:
-        What :func:`.rank_correlation` gives, ``conditions``, and ``lowest``, ``highest``: the
-        range of the value when each attack in turn is left out.
-    """
-    own = rows[rows["kind"] != "purified"].dropna(subset=[measure, harm])
-
-    def once(part: pd.DataFrame, draws: int = 0) -> Any:
-        fixed = None if given is None else part[given]
-        people = part["subject"].tolist()
-        return rank_correlation(part[measure], part[harm], people, fixed, draws)
-
-    names = own["condition"].unique()
-    without = [once(own[own["condition"] != name]).value for name in names]
-    ends = {"lowest": min(without), "highest": max(without), "conditions": len(names)}
-    return once(own, resamples)._asdict() | ends
-
-
-def mediate(
-    rows: pd.DataFrame, harm: str, through: Mapping[str, str] = MEDIATORS, resamples: int = 2000
-) -> Mediation:
-    """How much of what attacks do beyond random noise goes through each shift.
-
-    Args:
-        rows: see :func:`points`, of one budget; purified pictures are left out.
-        harm: a metric of :data:`HARMS`.
-        through: a name of each mediator to its column.
-    """
-    own = rows[rows["kind"] != "purified"]
-    attacked = (own["kind"] != "random noise").astype(float)
-    columns = {name: own[column] for name, column in through.items()}
-    return mediation(attacked, columns, own[harm], own["subject"].tolist(), resamples)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...analysis.lead import ON_THE_WAY
 from ...inside.traces import WATCHED
 from ...profile import Profile
 from ..experiment import Cell, Experiment, Sheet
-from ..predictions import ON_THE_WAY, contrasts
+from ..predictions import contrasts
 
 EPS = "16/255"
 RARE = "bhj"  # a rare word that no training has seen
