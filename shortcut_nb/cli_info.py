@@ -129,7 +129,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,
     memory: Annotated[
-        bool, typer.Option(help="What attacks and methods need of a card's memory at 512 pixels.")
+        bool, typer.Option(help="What attacks and methods need of a card's memory.")
     ] = False,
 ) -> None:
     """Show versions, device, memory, and what each profile still lacks; no model is opened.

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from .memory import SHAPES, kind_of, table
+from .memory import counted_for, kinds_of, table
 from .profile import Profile, available_profiles, load_profile
 from .versions import TESTED, installed, is_tested
 from .weights import BadWeights, MissingWeights, ModelRef, checked, resolve
@@ -103,12 +103,12 @@ def memory_lines(profiles: list[str | Path]) -> list[str]:
     for name in profiles:
         profile = load_profile(name)
         width = _width(profile)
-        kinds = list(SHAPES) if width is None else [kind_of(width)]
-        if profile.resolution != 512 or kinds == [""]:
-            lines.append(f"memory of {profile.name}: counted for 512 pixels and SD 1.5 or 2.1 only")
+        kinds = kinds_of(width, profile.resolution)
+        if not kinds:
+            lines.append(f"memory of {profile.name}: counted for {counted_for()} only")
             continue
         if width is None:
-            lines.append(f"memory of {profile.name}: its weights are not here; both shapes")
+            lines.append(f"memory of {profile.name}: its weights are not here; either shape")
         lines += [line for kind in kinds for line in table(kind, card)]
     return lines
 

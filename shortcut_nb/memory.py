@@ -8,7 +8,7 @@ inside itself, the allocator's gaps, or CUDA's own context: :data:`MARGIN` stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GB = 10**9
 MARGIN = 0.8 * GB
@@ -22,6 +22,7 @@ class Shape:
     Attributes:
         width: of the prompt's states, by which a profile's model is told.
         rounded: parameters of the UNet's convolutions and linear layers.
+        side: of the pictures, in pixels.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Shape:
     text: int
     vae: int
     rounded: int
+    side: int = 512
 
     @property
     def trained(self) -> int:
@@ -37,10 +39,9 @@ class Shape:
         return self.unet + self.text
 
 
-SHAPES = {
-    "sd15": Shape("Stable Diffusion 1.5", 768, 859_520_964, 123_060_480, 83_653_863, 859_297_280),
-    "sd21": Shape("Stable Diffusion 2.1", 1024, 865_910_724, 340_387_840, 83_653_863, 865_687_040),
-}
+SD15 = Shape("Stable Diffusion 1.5", 768, 859_520_964, 123_060_480, 83_653_863, 859_297_280)
+SD21 = Shape("Stable Diffusion 2.1", 1024, 865_910_724, 340_387_840, 83_653_863, 865_687_040)
+SHAPES = {"sd15": SD15, "sd21": SD21, "sd21-768": replace(SD21, side=768)}
 
 COUNTED = {
     ("sd15", "advdm", False): 20_596_396_992,
@@ -59,10 +60,20 @@ COUNTED = {
     ("sd15", "sample", False): 7_001_121_864,
     ("sd21", "advdm", True): 5_254_406_032,
     ("sd21", "aspl", True): 10_846_083_348,
+    ("sd21", "aspl-lora", True): 5_375_802_596,
+    ("sd21", "cdl-dreambooth", True): 10_832_976_132,
     ("sd21", "dreambooth", True): 10_832_976_132,
     ("sd21", "dreambooth-lora", True): 5_677_390_492,
     ("sd21", "metacloak", True): 10_845_722_900,
     ("sd21", "sample", False): 7_895_990_344,
+    ("sd21-768", "advdm", True): 7_430_034_332,
+    ("sd21-768", "aspl", True): 10_910_472_468,
+    ("sd21-768", "aspl-lora", True): 7_412_579_708,
+    ("sd21-768", "cdl-dreambooth", True): 11_135_226_284,
+    ("sd21-768", "dreambooth", True): 11_135_226_284,
+    ("sd21-768", "dreambooth-lora", True): 6_316_366_492,
+    ("sd21-768", "metacloak", True): 10_909_456_660,
+    ("sd21-768", "sample", False): 10_299_646_024,
 }
 """Peak bytes of one short run on fake tensors, by shape, work and low_memory. Four pictures; one
 instance and one class picture a training step."""
@@ -118,7 +129,7 @@ class Need:
 
 
 def need(kind: str, work: str, low_memory: bool = False) -> Need | None:
-    """What a piece of work needs at 512 pixels under bfloat16 autocast; None is not counted.
+    """What a piece of work needs under bfloat16 autocast; None is not counted.
 
     Args:
         kind: of :data:`SHAPES`.
@@ -151,9 +162,23 @@ def need(kind: str, work: str, low_memory: bool = False) -> Need | None:
     )
 
 
-def kind_of(width: int) -> str:
-    """The shape whose prompts' states are of a width; "" is none that was counted."""
-    return next((kind for kind, shape in SHAPES.items() if shape.width == width), "")
+def kinds_of(width: int | None, side: int) -> list[str]:
+    """The shapes whose prompts' states are of a width, at a size of picture; [] was not counted.
+
+    Args:
+        width: None is any.
+        side: in pixels.
+    """
+    return [
+        kind
+        for kind, shape in SHAPES.items()
+        if shape.side == side and width in (None, shape.width)
+    ]
+
+
+def counted_for() -> str:
+    """What :func:`table` knows, in words."""
+    return ", ".join(f"{shape.name} at {shape.side} pixels" for shape in SHAPES.values())
 
 
 def table(kind: str, card: int | None = None) -> list[str]:
@@ -162,8 +187,9 @@ def table(kind: str, card: int | None = None) -> list[str]:
     Args:
         card: bytes of the card's memory; None has no card to compare with.
     """
+    shape = SHAPES[kind]
     lines = [
-        f"{SHAPES[kind].name} at 512 pixels, bfloat16 arithmetic, GB ({GB:,} bytes); weights to "
+        f"{shape.name} at {shape.side} pixels, bfloat16 arithmetic, GB ({GB:,} bytes); weights to "
         "temporaries by arithmetic, passes counted on fake tensors, neither measured on a card",
         f"{'':<24}{'weights':>8}{'copies':>8}{'grads':>7}{'states':>7}{'temp.':>7}{'passes':>8}"
         f"{'device':>8}{'host':>7}{'disk':>7}",

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_iter
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from shortcut_nb.lab import Lab
+from shortcut_nb.memory import SHAPES
 from shortcut_nb.mini.pretrain import tokenizer
 from shortcut_nb.subjects import Subject
 from tests.tiny_sd import BETAS
@@ -153,11 +154,14 @@ def pipeline(kind: str, small: bool = False) -> StableDiffusionPipeline:
     """Stable Diffusion 1.5's ("sd15") or 2.1's ("sd21") networks, with random weights.
 
     Args:
+        kind: of ``SHAPES``.
         small: a few thousand weights and 64 pixels; the same parts otherwise.
     """
-    second = kind == "sd21"
+    shape = SHAPES[kind]
+    second = shape.width == 1024
     words = tokenizer.build(merges=64)
-    width = 32 if small else 1024 if second else 768
+    width = 32 if small else shape.width
+    side = 64 if small else shape.side
     vae = AutoencoderKL(
         block_out_channels=(8, 8, 16, 16) if small else (128, 256, 512, 512),
         latent_channels=4,
@@ -165,13 +169,13 @@ def pipeline(kind: str, small: bool = False) -> StableDiffusionPipeline:
         norm_num_groups=4 if small else 32,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        sample_size=64 if small else 512,
+        sample_size=side,
     )
     return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder(second, width, words, small),
         tokenizer=words,
-        unet=unet_of(second, width, small),
+        unet=unet_of(second, width, side // 8, small),
         scheduler=DDIMScheduler(
             **BETAS,
             prediction_type="v_prediction" if second else "epsilon",
@@ -202,10 +206,10 @@ def text_encoder(second: bool, width: int, words: CLIPTokenizer, small: bool) ->
     )
 
 
-def unet_of(second: bool, width: int, small: bool) -> UNet2DConditionModel:
+def unet_of(second: bool, width: int, side: int, small: bool) -> UNet2DConditionModel:
     heads = (2, 2, 4, 4) if small else (5, 10, 20, 20)
     return UNet2DConditionModel(
-        sample_size=8 if small else 64,
+        sample_size=side,
         block_out_channels=(8, 8, 16, 16) if small else (320, 640, 1280, 1280),
         layers_per_block=1 if small else 2,
         norm_num_groups=4 if small else 32,
@@ -245,7 +249,8 @@ def count(kind: str, work: str, low_memory: bool = False) -> tuple[int, int]:
         lab = Lab.from_pipeline(pipe)
         vars(lab)["diffusion"] = replace(lab.diffusion, autocast=torch.bfloat16)
         before = counter.live
-        pictures = torch.rand(4, 3, 512, 512)
+        side = lab.diffusion.resolution
+        pictures = torch.rand(4, 3, side, side)
         if work == "sample":
             lab.diffusion.sample("a photo", 16, seed=0, steps=1, guidance_scale=7.5)
             return counter.peak, before

@@ -1,5 +1,8 @@
 """Real faces: found, cut out, described; offline, with the files of face-recognition-models."""
 
+import hashlib
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,8 @@ from shortcut_nb.images import from_u8
 from shortcut_nb.metrics import METRICS, FaceEncoder, FaceMatch, HogFinder, LbpFinder
 from shortcut_nb.profile import ModelRef, load_profile
 from shortcut_nb.weights import MissingWeights, checked, resolve
+from shortcut_nb.weights import download as downloads
+from tests.small_hub import small_hub
 
 dlib = pytest.importorskip("dlib", reason='needs the extra: pip install "shortcut-nb[faces]"')
 
@@ -143,11 +148,8 @@ def test_the_papers_purifier_is_codeformer_and_then_the_upscaler():
 
 
 def test_a_published_file_is_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
-    import hashlib
-
-    import torch.hub
-
-    source = tmp_path / "served.bin"
+    source = tmp_path / "served" / "a.bin"
+    source.parent.mkdir()
     source.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
 
@@ -159,12 +161,13 @@ def test_a_published_file_is_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
 
     with pytest.raises(MissingWeights, match="curl -L --create-dirs"):
         resolve(ref("a.pth", digest))
-    real = torch.hub.download_url_to_file  # the file is served from the disk: no network here
-    serve = lambda url, *rest, **how: real(source.as_uri(), *rest, **how)  # noqa: E731
-    monkeypatch.setattr(torch.hub, "download_url_to_file", serve)
-    assert resolve(ref("a.pth", digest), download=True).read_bytes() == b"weights"
-    with pytest.raises(MissingWeights, match="could not be fetched .invalid hash"):
-        resolve(ref("b.pth", "0" * 64), download=True)
+    real = downloads.download
+    with small_hub(source.parent) as hub:  # no network here
+        serve = partial(real, f"{hub.address}/a.bin")
+        monkeypatch.setattr(downloads, "download", lambda url, *rest: serve(*rest))
+        assert resolve(ref("a.pth", digest), download=True).read_bytes() == b"weights"
+        with pytest.raises(MissingWeights, match="could not be fetched .invalid hash"):
+            resolve(ref("b.pth", "0" * 64), download=True)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.pth"]
 
 

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
-from shortcut_nb.memory import COUNTED, GB, SHAPES, kind_of, need, table
+from shortcut_nb.memory import COUNTED, GB, SHAPES, kinds_of, need, table
 from shortcut_nb.profile import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +22,7 @@ BARS = [
     ("sd15", "aspl", True, 15), ("sd21", "aspl", True, 16), ("sd15", "aspl-lora", True, 9),
     ("sd15", "dreambooth", True, 15), ("sd15", "cdl-dreambooth", True, 15),
     ("sd15", "dreambooth-lora", True, 7), ("sd15", "sample", False, 8),
+    ("sd21", "aspl-lora", True, 9), ("sd21", "cdl-dreambooth", True, 15),
     ("sd21", "dreambooth", True, 15), ("sd21", "dreambooth-lora", True, 7),
     ("sd21", "sample", False, 8),
 ]  # fmt: skip
@@ -48,8 +49,10 @@ def test_full_fine_tuning_by_hand():
     assert found.host == 4 * trained  # base, surrogate, two moments
 
 
-def test_a_shape_is_told_by_its_prompts():
-    assert [kind_of(width) for width in (768, 1024, 2048)] == ["sd15", "sd21", ""]
+def test_a_shape_is_told_by_its_prompts_and_its_size():
+    assert [kinds_of(width, 512) for width in (768, 1024, 2048)] == [["sd15"], ["sd21"], []]
+    assert [kinds_of(width, 768) for width in (768, 1024, None)] == [[], ["sd21-768"], ["sd21-768"]]
+    assert kinds_of(None, 512) == ["sd15", "sd21"] and kinds_of(1024, 64) == []
 
 
 def test_the_table_says_what_fits():
@@ -60,23 +63,44 @@ def test_the_table_says_what_fits():
     assert any(line.endswith("does not fit") for line in table("sd15", card=3 * GB))
 
 
-def test_doctor_prints_it(tmp_path, monkeypatch):
+@pytest.fixture
+def write_profile(tmp_path, monkeypatch):
+    """Writes a profile around a folder that says how wide its prompts are, and nothing else."""
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    folder = tmp_path / "model"
-    (folder / "unet").mkdir(parents=True)
-    (folder / "model_index.json").write_text("{}")
-    (folder / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": 768}))
-    profile = tmp_path / "mine.yaml"
-    about = yaml.safe_load((PROFILES / "sd15.yaml").read_text()) | {"name": "mine"}
-    about["diffusion"] = {"id": str(folder), "loader": "stable-diffusion"}
-    profile.write_text(yaml.safe_dump(about))
-    done = CliRunner().invoke(app, ["doctor", "--profile", str(profile), "--memory"])
+
+    def write(width, resolution):
+        folder = tmp_path / "model"
+        (folder / "unet").mkdir(parents=True, exist_ok=True)
+        (folder / "model_index.json").write_text("{}")
+        (folder / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": width}))
+        about = yaml.safe_load((PROFILES / "sd15.yaml").read_text())
+        about |= {"name": "mine", "resolution": resolution}
+        about["diffusion"] = {"id": str(folder), "loader": "stable-diffusion"}
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(about))
+        return str(tmp_path / "mine.yaml")
+
+    return write
+
+
+def doctor(*words):
+    return CliRunner().invoke(app, ["doctor", *words])
+
+
+@pytest.mark.parametrize(("kind", "side"), [("sd15", 512), ("sd21", 512), ("sd21-768", 768)])
+def test_doctor_prints_the_profiles_own_shape_and_size(kind, side, write_profile):
+    done = doctor("--profile", write_profile(SHAPES[kind].width, side), "--memory")
     assert done.exit_code == 0, done.output
-    assert SHAPES["sd15"].name in done.output and SHAPES["sd21"].name not in done.output
-    done = CliRunner().invoke(app, ["doctor", "--profile", "mini", "--memory"])
-    assert "counted for 512 pixels" in done.output
-    done = CliRunner().invoke(app, ["doctor", "--profile", "mini"])
-    assert "counted for" not in done.output
+    heads = [line for line in done.output.splitlines() if "bfloat16 arithmetic" in line]
+    assert len(heads) == 1 and heads[0].startswith(f"{SHAPES[kind].name} at {side} pixels")
+    parts = done.output.split("ASPL, low", 1)[1].split()
+    assert float(parts[6]) == round(need(kind, "aspl", True).device / GB, 1)
+
+
+def test_doctor_says_what_was_not_counted(write_profile):
+    done = doctor("--profile", write_profile(768, 768), "--memory")
+    assert "counted for Stable Diffusion 1.5 at 512 pixels" in done.output
+    assert "counted for" in doctor("--profile", "mini", "--memory").output
+    assert "counted for" not in doctor("--profile", "mini").output
 
 
 def test_the_arithmetic_loads_no_torch():

@@ -1,4 +1,6 @@
-"""The same code opens Stable-Diffusion-shaped pipelines: epsilon and v-prediction."""
+"""The same code opens Stable-Diffusion-shaped pipelines: epsilon and v-prediction, 64 and 768."""
+
+import logging
 
 import pytest
 import torch
@@ -9,10 +11,10 @@ from shortcut_nb.subjects import Subject
 from tests.tiny_sd import save_pipeline
 
 
-@pytest.fixture(scope="module", params=["sd15", "sd21"])
-def lab(request, tmp_path_factory):
-    folder = save_pipeline(tmp_path_factory.mktemp(request.param) / "pipe", request.param)
-    profile = load_profile(request.param)
+def lab_of(kind, side, place):
+    """A lab whose profile is a shipped one, but for the model, its size, and the settings."""
+    folder = save_pipeline(place / "pipe", kind, side)
+    profile = load_profile(kind)
     small = {
         "dreambooth": {"steps": 3, "lr": 1e-3, "batch_size": 2, "class_images": 2},
         "aspl": {"eps": "8/255", "alpha": "2/255", "rounds": 2, "clean_steps": 1, "pgd_steps": 2,
@@ -20,7 +22,7 @@ def lab(request, tmp_path_factory):
     }  # fmt: skip
     profile = profile.model_copy(
         update={
-            "resolution": 64,
+            "resolution": side,
             "defaults": small,
             "diffusion": profile.diffusion.model_copy(
                 update={"id": str(folder), "revision": None, "sha256": {}}
@@ -31,10 +33,20 @@ def lab(request, tmp_path_factory):
     return Lab(profile, device="cpu", autocast=torch.float32)
 
 
+@pytest.fixture(scope="module", params=["sd15", "sd21"])
+def lab(request, tmp_path_factory):
+    return lab_of(request.param, 64, tmp_path_factory.mktemp(request.param))
+
+
+def noise(side, number=2):
+    """A subject of random pictures."""
+    sets = torch.rand(3, number, 3, side, side, generator=torch.Generator().manual_seed(0))
+    return Subject("noise", *sets, "person", "sks", "a photo of sks person", "a photo of a person")
+
+
 @pytest.fixture(scope="module")
 def subject():
-    sets = torch.rand(3, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    return Subject("noise", *sets, "person", "sks", "a photo of sks person", "a photo of a person")
+    return noise(64)
 
 
 def test_prediction_target_follows_the_scheduler(lab):
@@ -76,3 +88,25 @@ def test_aspl_stays_in_its_ball(lab, subject):
     assert max(result.linf_pixels) == 8
     assert result.loss_trace.shape == (4, 2)
     result.budget.check(result.images, subject.b)
+
+
+@pytest.mark.slow
+def test_attack_train_and_sample_at_768_pixels(tmp_path, caplog):
+    """Stable Diffusion 2.1's own size, with v-prediction: 96 x 96 latents, one picture at a time.
+
+    Only the networks are narrow; what depends on the size is that of the real model.
+    """
+    with caplog.at_level(logging.WARNING, logger="shortcut_nb"):
+        lab, subject = lab_of("sd21", 768, tmp_path), noise(768, 1)
+        model = lab.diffusion
+    assert model.noise_schedule.config.prediction_type == "v_prediction"
+    assert "trained at" not in caplog.text and lab.profile.resolution == model.resolution == 768
+    assert model.posterior(subject.b)[0].shape == (1, 4, 96, 96)
+    result = lab.attack("aspl", rounds=1, class_images=1)(subject)
+    assert max(result.linf_pixels) == 4 and result.loss_trace.shape == (2, 1)
+    result.budget.check(result.images, subject.b)
+    fitted = lab.personalize("dreambooth", prompts="cdl", steps=2, class_images=1, batch_size=1)
+    learned = fitted.fit(subject, result.images)
+    assert torch.isfinite(torch.tensor(learned.losses)).all()
+    drawn = learned.sample(1, seed=1)
+    assert drawn.shape == (1, 3, 768, 768) and torch.isfinite(drawn).all() and drawn.std() > 0

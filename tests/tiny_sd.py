@@ -21,9 +21,12 @@ from shortcut_nb.mini.pretrain import tokenizer
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def save_pipeline(folder: Path, kind: str) -> Path:
+def save_pipeline(folder: Path, kind: str, side: int = 64) -> Path:
     """``kind`` "sd15": epsilon, PNDM, convolutional projections; "sd21": v-prediction, DDIM,
     linear projections, a GELU text encoder that stops before its last layer's norm, as OpenCLIP's.
+
+    Args:
+        side: of the pictures it says it was trained on, in pixels.
     """
     torch.manual_seed(0)
     second = kind == "sd21"
@@ -40,10 +43,10 @@ def save_pipeline(folder: Path, kind: str) -> Path:
     vae = AutoencoderKL(
         block_out_channels=(8, 8, 16, 16), latent_channels=4, layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=4, sample_size=64,
+        norm_num_groups=4, sample_size=side,
     )  # fmt: skip
     unet = UNet2DConditionModel(
-        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,
+        sample_size=side // 8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=32,
         attention_head_dim=(2, 4) if second else 2, use_linear_projection=second,

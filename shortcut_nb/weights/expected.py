@@ -55,7 +55,7 @@ def check_digests(path: Path, wanted: Mapping[str, str] | None = None) -> int:
         if actual != digest:
             raise BadWeights(
                 f"{file} is not the file that it should be: expected sha256 {digest}, "
-                f"got {actual}. Delete it and fetch it again, or correct the digest."
+                f"got {actual}. Delete {file.resolve()} and fetch it again, or correct the digest."
             )
     return len(wanted)
 

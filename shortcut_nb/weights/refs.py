@@ -123,21 +123,21 @@ def _in_module(name: str) -> Path:
 
 
 def _from_url(url: str, file: Path, sha256: str | None, download: bool) -> Path:
-    """A single published file; it appears whole, with the right digest, or not at all."""
+    """A single published file; it goes on where it was cut off, and appears whole or not at all."""
     if not download:
         raise MissingWeights(
             f"there are no weights at {file}: fetch them once, with `shortcut-nb fetch PROFILE` or "
             f"`curl -L --create-dirs -o {file} {url}`."
         )
-    from torch.hub import download_url_to_file
+    from .download import download as bring
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        download_url_to_file(url, str(file), hash_prefix=sha256)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        bring(url, file, sha256)
+    except Exception as error:  # of the network, the disk and the client
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise MissingWeights(
-            f"{url} could not be fetched ({reason}): look at the network, and try again."
+            f"{url} could not be fetched ({reason}): look at the network, and try again; what has "
+            "arrived is kept."
         ) from None
     return file
 
@@ -146,15 +146,18 @@ def _snapshot(ref: ModelRef, download: bool) -> Path:
     """The folder of a hub's model in the local cache; a download is announced by a short question.
 
     The question fails at once where there is no network or no such model; a download by itself
-    tries five times, and logs each.
+    tries five times, and logs each. Large files go on where they were cut off.
     """
     from huggingface_hub import HfApi, snapshot_download
+
+    from .download import download_large
 
     command = f"hf download {ref.id}" + (f" --revision {ref.revision}" if ref.revision else "")
     command += "".join(f" --include '{pattern}'" for pattern in ref.files)
     try:
         if download:
-            HfApi().model_info(ref.id, revision=ref.revision, timeout=_TIMEOUT)
+            info = HfApi().model_info(ref.id, revision=ref.revision, timeout=_TIMEOUT)
+            download_large(ref.id, str(info.sha), ref.files)
         folder = snapshot_download(
             ref.id,
             revision=ref.revision,

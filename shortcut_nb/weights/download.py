@@ -1,0 +1,80 @@
+"""Large files from the network: with progress, gone on with where they were cut off, and checked.
+
+huggingface_hub moves the bytes. Its newer versions begin a file that was cut off anew; so a hub's
+large files are brought here first, to where its cache looks for them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .digests import file_sha256
+
+
+def download(
+    url: str,
+    file: Path,
+    sha256: str | None = None,
+    size: int | None = None,
+    headers: dict[str, Any] | None = None,
+) -> None:
+    """Bring one file; it appears whole and with the right digest, or not at all.
+
+    What has arrived waits beside it, under a name that ends in ".part".
+
+    Args:
+        sha256: in hex; None is not checked.
+        size: in bytes; None is what the server says.
+
+    Raises:
+        OSError: of the network or the disk; a digest that is not the expected one.
+    """
+    from huggingface_hub.file_download import http_get
+
+    part = file.with_name(f"{file.name}.part")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    arrived = part.stat().st_size if part.exists() else 0
+    if not arrived or sha256 is None or file_sha256(part) != sha256:
+        with part.open("ab") as stream:
+            http_get(url, stream, resume_size=arrived, headers=headers, expected_size=size)
+        if sha256 is not None and (actual := file_sha256(part)) != sha256:
+            part.unlink()
+            raise OSError(f"invalid hash: expected sha256 {sha256}, got {actual}")
+    os.replace(part, file)
+
+
+def download_large(name: str, commit: str, patterns: Sequence[str] = ()) -> None:
+    """Bring a hub's large files into its local cache, those that are not there.
+
+    Args:
+        name: of the repository, "owner/name".
+        commit: its full hash.
+        patterns: of files; none is all.
+    """
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import build_hf_headers
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
+    for path, sha256, size in _large(name, commit, patterns):
+        blob = folder / "blobs" / sha256
+        if not blob.exists():
+            url = hf_hub_url(name, path, revision=commit)
+            download(url, blob, sha256, size, build_hf_headers())
+
+
+def _large(name: str, commit: str, patterns: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Path, SHA-256 and bytes of the files that a repository keeps by their SHA-256."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import filter_repo_objects
+
+    files = {
+        entry.path: entry.lfs
+        for entry in HfApi().list_repo_tree(name, recursive=True, revision=commit)
+        if getattr(entry, "lfs", None)
+    }
+    for path in filter_repo_objects(list(files), allow_patterns=list(patterns) or None):
+        yield path, files[path].sha256, files[path].size
