@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from benchmarks.gpu_memory import NETWORK_PURIFIERS, PURIFIERS
 from shortcut_nb.cli import app
 from shortcut_nb.memory import COUNTED, GB, SHAPES, kinds_of, need, table
 from shortcut_nb.profile import PROFILES
@@ -130,7 +131,8 @@ def test_the_script_for_a_gpu_runs_small_on_a_cpu(tmp_path):
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "gpu_memory.json").read_text())["rows"]
     assert [row for row in rows if "problem" in row] == []
-    works = {"AdvDM", "ASPL, low", "MetaCloak, low", "LoRA, low", "ldiffpure", "16 samples, 1 step"}
+    works = {"AdvDM", "ASPL, low", "MetaCloak, low", "CDL, low", "LoRA, low", "16 samples, 1 step"}
+    works |= {*PURIFIERS, *NETWORK_PURIFIERS}
     for kind in ("sd15", "sd21"):
         assert works <= {row["work"] for row in rows if row["shape"] == kind}
     assert "of_its_floor" in rows[0] and rows[0]["peak_bytes"] is None
