@@ -6,6 +6,7 @@ in the same dtype. Run with ``make bench``.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from statistics import median
@@ -25,7 +26,8 @@ from shortcut_nb.modes import frozen
 
 @pytest.fixture(scope="module")
 def lab():
-    torch.set_num_threads(2)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(2)
     return Lab("mini", device="cpu")
 
 

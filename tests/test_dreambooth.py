@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from shortcut_nb.diffusion import generators
 from shortcut_nb.personalize.prompts import PROMPTS
 from shortcut_nb.personalize.training import Latents, Trainee, latents_of
 
@@ -103,6 +104,25 @@ def test_text_encoder_can_be_frozen(lab, subject):
     ours, theirs = fitted.model.pipe.text_encoder.parameters(), base.text_encoder.parameters()
     assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
     assert not torch.equal(fitted.model.pipe.unet.conv_in.weight, base.unet.conv_in.weight)
+
+
+def test_prompts_are_read_once_while_the_text_encoder_is_frozen(lab, monkeypatch):
+    calls, real = [], type(lab.diffusion).embed
+
+    def embed(self, prompts):
+        calls.append(tuple(prompts))
+        return real(self, prompts)
+
+    monkeypatch.setattr(type(lab.diffusion), "embed", embed)
+    words, losses = ("a photo of sks person", "a photo of a person"), {}
+    for text_lr in (0.0, 1e-9):
+        model = lab.diffusion.clone()
+        trainee = Trainee(model, words, None, lr=1e-4, text_lr=text_lr)
+        data, draw = latents_of(model, lab.subject("mini:held-out/0").b), generators([1])[0]
+        calls.clear()
+        losses[text_lr] = [trainee.step(data, draw) for _ in range(2)]
+        assert len(calls) == (1 if text_lr == 0 else 2)
+    assert losses[0.0] == pytest.approx(losses[1e-9], rel=1e-5)
 
 
 def test_nan_loss_stops_with_advice(lab, subject):

@@ -5,6 +5,7 @@ import torch
 
 from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.objectives import DenoisingLoss
+from shortcut_nb.attacks.run import Run
 from shortcut_nb.attacks.simac import Features
 from shortcut_nb.diffusion import generators
 from shortcut_nb.latents import latents_of
@@ -35,6 +36,26 @@ def test_ensemble_needs_as_many_models_as_it_asks_for(lab, subject):
         many(subject)
 
 
+@pytest.mark.parametrize("more", [{}, {"fused": True, "lr_scheduler": "cosine", "warmup": 1}])
+def test_aspl_is_its_alternation_with_copies(tiny_lab, more):
+    """One surrogate that looks ahead and goes back, against a copy and a fresh AdamW each time."""
+    how = {"rounds": 3, "clean_steps": 2, "pgd_steps": 2, "perturbed_steps": 2} | SURROGATE | more
+    attack = tiny_lab.attack("aspl", **how).settings
+    subject = tiny_lab.subject("mini:held-out/0")
+    run = Run.start(subject, tiny_lab, list(range(len(subject.b))))
+    base, surrogate = tiny_lab.diffusion, tiny_lab.diffusion.clone()
+    for number in range(3):
+        draw, copy = attack.generator(number), surrogate.clone()
+        ahead = attack.trainee(run, "diffusion", copy, 2 * number)
+        ahead.run(latents_of(base, subject.a), 2, draw)
+        with frozen(*copy.modules, *base.modules):
+            run.x, _ = attack.climb(run, attack.objective(copy, run), 2)
+        behind = attack.trainee(run, "diffusion", surrogate, 2 * number)
+        behind.run(latents_of(base, run.x), 2, draw)
+    by_hand = attack.budget.project_grid(run.x, run.clean)
+    assert torch.equal(attack(subject, tiny_lab).images, by_hand)
+
+
 def test_targets_and_timesteps_change_the_attack(lab, subject):
     short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
     made = [
@@ -51,8 +72,6 @@ def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
     """What survives has, on average, a larger image gradient than what was dropped."""
     attack = lab.attack("simac", keep=500, **SURROGATE)
     model = lab.diffusion
-    from shortcut_nb.attacks.run import Run
-
     run = Run.start(subject, lab, [1, 2, 3, 4])
     with frozen(*model.modules):
         context = model.embed([subject.instance_prompt])

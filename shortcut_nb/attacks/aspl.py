@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..diffusion import Diffusion
 from ..latents import latents_of
 from ..lean import HOST
-from ..modes import frozen
 from ..personalize.lora import LowRank
-from ..personalize.methods import Method, named
+from ..personalize.methods import Method
+from ..personalize.training import Trainee
 from ..settings import ADDED, Count, Whole
 from .base import register
 from .run import Run
@@ -72,20 +72,53 @@ class ASPL(SurrogateAttack):
         return torch.stack([values for _, values in turns]).mean(0)
 
     def _turn(self, run: Run, name: str, number: int) -> tuple[Tensor, Tensor]:
-        """One base model's part of a round: its pictures and its losses."""
-        draw, surrogate = self.generator(number), run.surrogates[name]
+        """One base model's part of a round: its pictures and its losses.
+
+        The copy that looks ahead is the surrogate itself, which then goes back to where it was.
+        """
+        draw, model = self.generator(number), run.surrogates[name]
         behind = number * self.perturbed_steps
-        lookahead = self._lookahead(surrogate)
-        self.trainee(run, name, lookahead, behind).run(
-            run.built["clean"][name], self.clean_steps, draw
-        )
-        with frozen(*lookahead.modules):
-            x, values = self.climb(run, self.objective(lookahead, run), self.pgd_steps)
-        del lookahead  # one surrogate's gradients at a time in memory
-        latents = latents_of(self.bases(run.models)[name], self.seen(run, x))
-        with self.at_work(surrogate):
-            self.trainee(run, name, surrogate, behind).run(latents, self.perturbed_steps, draw)
+        with self.at_work(model):
+            trainee = self._trainee(run, name, behind)
+            before = self._copied(run, trainee.parameters)
+            trainee.run(run.built["clean"][name], self.clean_steps, draw)
+            if model.device.type != "cpu":
+                trainee.optimiser.state.clear()  # room for PGD; on a CPU fresh pages cost more
+            x, values = self.climb(run, self.objective(model, run), self.pgd_steps)
+            _put_back(before, trainee.parameters)
+            latents = latents_of(self.bases(run.models)[name], self.seen(run, x))
+            trainee.start_over(behind)
+            trainee.run(latents, self.perturbed_steps, draw)
         return x, values
+
+    def _lasts(self, run: Run) -> bool:
+        """Whether what a turn needs stays in memory until the next: it has no other to make way."""
+        return len(run.surrogates) == 1 and not self.low_memory
+
+    def _trainee(self, run: Run, name: str, behind: int) -> Trainee:
+        """A surrogate's training, from its beginning."""
+        trainee = run.built.get("trainee")
+        if trainee is not None:
+            trainee.start_over(behind)
+            return trainee
+        trainee = self.trainee(run, name, run.surrogates[name], behind)
+        if self._lasts(run):
+            run.built["trainee"] = trainee
+        return trainee
+
+    @torch.no_grad()
+    def _copied(self, run: Run, weights: Sequence[Tensor]) -> list[Tensor]:
+        """The weights as they are now; in host memory with ``low_memory``."""
+        copies = run.built.get("copies")
+        if copies is not None:
+            _put_back(weights, copies)
+            return copies
+        if self.low_memory:
+            return [weight.to(HOST, copy=True) for weight in weights]
+        copies = [weight.clone() for weight in weights]
+        if self._lasts(run):
+            run.built["copies"] = copies
+        return copies
 
     @property
     def method(self) -> Method:
@@ -100,13 +133,12 @@ class ASPL(SurrogateAttack):
                 for module in model.modules[1:]:
                     module.to(HOST)
 
-    def _lookahead(self, surrogate: Diffusion) -> Diffusion:
-        """A copy to be trained on, on the device; what the training leaves alone is shared."""
-        trained = {id(p) for p in self.method.state(surrogate).values()}
-        copy = surrogate.clone([p for p in named(surrogate).values() if id(p) not in trained])
-        for module in copy.modules[1:]:
-            module.to(surrogate.pipe.vae.device)
-        return copy
+
+@torch.no_grad()
+def _put_back(values: Sequence[Tensor], weights: Sequence[Tensor]) -> None:
+    """Write values into weights, which may lie elsewhere."""
+    for value, weight in zip(values, weights, strict=True):
+        weight.copy_(value.to(weight.device))
 
 
 @register("t-aspl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,24 +98,30 @@ class Trainee:
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
     within: int = field(default=0, init=False)
+    reads: bool = field(default=True, init=False)  # whether the text encoder learns
+    texts: dict[tuple[str, ...], Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        groups = self._wake()
+        self.parameters = [p for group in groups for p in group["params"]]
+        if self.ema_decay is not None:
+            self.ema = EMAModel(self.parameters, decay=self.ema_decay)
+        self.optimiser = self._adam(groups)
+        self.go_on(0)
+
+    def _wake(self) -> list[dict[str, Any]]:
+        """Training mode, gradients wanted where the method wants them; the optimiser's groups."""
         text_lr = self.lr if self.text_lr is None else self.text_lr
         groups = self.method.groups(self.model, self.lr, text_lr)
-        self.parameters = [p for group in groups for p in group["params"]]
         _, unet, text = self.model.modules
+        self.reads = any(p.requires_grad for p in text.parameters())
         unet.train()
-        text.train(any(p.requires_grad for p in text.parameters()))
+        text.train(self.reads)
         if self.checkpointing:
             unet.enable_gradient_checkpointing()
             for encoder in self.model.encoders.values():
                 encoder.gradient_checkpointing_enable()
-        if self.ema_decay is not None:
-            self.ema = EMAModel(self.parameters, decay=self.ema_decay)
-        self.optimiser = self._adam(groups)
-        self.schedule = schedule_at(
-            self.optimiser, self.lr_scheduler, self.warmup, self.planned, self.behind
-        )
+        return groups
 
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.adam_8bit:
@@ -134,6 +141,23 @@ class Trainee:
         self.schedule = schedule_at(
             self.optimiser, self.lr_scheduler, self.warmup, self.planned, self.behind + taken
         )
+
+    def start_over(self, behind: int) -> None:
+        """As if made anew over the weights as they are, in the memory that there is already.
+
+        Args:
+            behind: steps that the model has behind it now.
+        """
+        self._wake()
+        if self.adam_8bit:
+            self.optimiser.state.clear()
+        for moments in self.optimiser.state.values():
+            for moment in moments.values():
+                moment.zero_()
+        if self.ema is not None:
+            self.ema = EMAModel(self.parameters, decay=self.ema_decay)
+        self.behind = behind
+        self.go_on(0)
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
         """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
@@ -179,13 +203,22 @@ class Trainee:
         prompts = [prompt for part in parts for prompt in part.prompts]
         counts = [count for part in parts for count in part.counts]
         repeats = torch.tensor(counts, device=latents.device)
-        context = self.model.embed(prompts).repeat_interleave(repeats, 0)
+        context = self._read(prompts).repeat_interleave(repeats, 0)
         t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
         each = self.model.denoising_loss(latents, t, noise, context)
         if self.snr_gamma is not None:
             weight = min_snr_weight(self.model.noise_schedule, t.to(each.device), self.snr_gamma)
             each = each * weight
         return list(each.split([len(part.latents) for part in parts]))
+
+    def _read(self, prompts: list[str]) -> Tensor:
+        """The prompts' states, (k, …); read once where the text encoder does not learn."""
+        if self.reads:
+            return self.model.embed(prompts)
+        key = tuple(prompts)
+        if key not in self.texts:
+            self.texts[key] = self.model.embed(prompts)
+        return self.texts[key]
 
     def prompts_of(self, rows: Tensor) -> tuple[list[str], list[int]]:
         """The prompts of the instance pictures drawn, and how many rows in a row each has."""
@@ -203,13 +236,14 @@ class Trainee:
             self.within = within
             with torch.enable_grad():
                 loss = self.loss(latents, generator)
-            if not torch.isfinite(loss):
+            value = loss.item()
+            if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"the fine-tuning loss is {loss.item()} at step {self.taken}: lower the "
+                    f"the fine-tuning loss is {value} at step {self.taken}: lower the "
                     "learning rate, or use float32"
                 )
             (loss / self.accumulation).backward()
-            total += loss.item() / self.accumulation
+            total += value / self.accumulation
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.optimiser.step()
