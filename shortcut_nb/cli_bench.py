@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from .experiments.executors import Executor
     from .experiments.experiment import Experiment
-    from .experiments.run import Choice, Result
+    from .experiments.graph import Choice
+    from .experiments.run import Result
     from .pipeline import Pipeline
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
@@ -180,8 +181,8 @@ def _open(
     n: int | None,
 ) -> tuple[Experiment, Pipeline, Choice]:
     from . import Lab
+    from .experiments.graph import Choice
     from .experiments.questions import open_experiment
-    from .experiments.run import Choice
     from .pipeline import Pipeline
 
     chosen = Choice(people(subject), count, parse_seeds(seeds), n)

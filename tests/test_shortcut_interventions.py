@@ -8,8 +8,9 @@ from shortcut_nb.budget import Budget, linf_pixels
 from shortcut_nb.cells import CLEAN, OWN, Cell, Sheet
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
-from shortcut_nb.experiments.run import execute, executor_of, frame_of, graph_of
+from shortcut_nb.experiments.run import execute, executor_of
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.store import Store
 from shortcut_nb.transplant import mixed, moved, shuffled

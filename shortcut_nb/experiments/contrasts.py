@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 from scipy.stats import ttest_1samp
 
 from ..metrics.stats import holm, t_mean
+from ..registry import nearest
 
 LEVEL = 0.025  # of each one-sided test: what a two-sided 95 % interval leaves on one side
 NAMED = "condition"  # the column in which a cell's plain name is looked up
@@ -77,9 +77,7 @@ class Contrast:
         names = [field.name for field in fields(cls)]
         for key in content:
             if key not in names:
-                near = get_close_matches(str(key), names, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-                raise ValueError(f"a contrast has no field {key!r}: {hint}")
+                raise ValueError(f"a contrast has no field {key!r}: {_hint(key, names)}")
         if missing := {"name", "metric", "weights"} - set(content):
             raise ValueError(f"a contrast needs {', '.join(sorted(missing))}: got {dict(content)}")
         values = dict(content)
@@ -282,9 +280,13 @@ def _weights(weights: Any, where: str) -> dict[str, float]:
 
 def _need_column(frame: pd.DataFrame, column: str, contrast: Contrast) -> None:
     if column not in frame:
-        near = get_close_matches(column, list(map(str, frame.columns)), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(frame.columns)}"
+        hint = _hint(column, map(str, frame.columns))
         raise ValueError(f"contrast {contrast.name!r}: no column {column!r}; {hint}")
+
+
+def _hint(name: object, known: Iterable[str]) -> str:
+    there = list(known)
+    return f"did you mean {nearest(name, there, 1)!r}? There are {', '.join(there)}"
 
 
 def _selected(frame: pd.DataFrame, cell: Mapping[str, str], contrast: Contrast) -> pd.Series:

@@ -10,7 +10,8 @@ from ..metrics import describe
 from ..pipeline import Pipeline
 from .executors import Serial
 from .experiment import Experiment
-from .run import Choice, make_jobs
+from .graph import Choice
+from .run import make_jobs
 from .run import run as run_experiment
 from .summary import Summary
 from .tables import Table, digits_for, number

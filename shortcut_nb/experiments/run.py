@@ -1,7 +1,7 @@
-"""One runner for every experiment: what is there, what is missing, and making it.
+"""One runner for every experiment: what it would take, and making what is missing.
 
-An experiment becomes a graph of outputs. What is kept is not made again, whatever the executor and
-however often a run was killed; an output that cannot be made stops only what needs it.
+What is kept is not made again, whatever the executor and however often a run was killed; an output
+that cannot be made stops only what needs it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
@@ -21,74 +21,16 @@ from typing import Any
 
 import pandas as pd
 
-from ..cells import Cell, Sheet
 from ..errors import UserError
 from ..lab import Lab
-from ..pipeline import STAGES, Node, Pipeline
+from ..pipeline import STAGES, Pipeline
 from ..profile import Profile
-from ..store import Entry, Store
-from ..subjects import Subject
+from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
+from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, subject_of
 
 log = logging.getLogger("shortcut_nb")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What another process needs to know to make an output."""
-
-    stage: str
-    subject: str
-    cell: Cell
-    seed: int
-    sheet: Sheet
-    n: int
-    key: str = ""
-    look: str = ""
-
-    def node(self, pipeline: Pipeline, subject: Subject) -> Node:
-        """The output, in a process's own pipeline."""
-        further: tuple[Any, ...] = ()
-        if self.stage in ("sample", "probe", "apart"):
-            further = self.sheet, self.n
-        elif self.stage == "look":
-            further = (self.look,)
-        return getattr(pipeline, self.stage)(subject, self.cell, self.seed, *further)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A part of the frame: the samples of one sheet.
-
-    Attributes:
-        columns: what is the same of all of them.
-        nodes: what the others are read from, the scores first; none may be missing.
-        looks: further measures; one that is missing leaves its columns empty.
-    """
-
-    columns: dict[str, Any]
-    nodes: tuple[Node, ...]
-    looks: tuple[Node, ...]
-
-
-@dataclass
-class Graph:
-    """An experiment's outputs.
-
-    Attributes:
-        rows: what the frame is read from.
-        nodes: every output, by key.
-        jobs: how each is made elsewhere.
-        kept: keys of what is there.
-        missing: keys of what must be made, in the order of their stages.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    nodes: dict[str, Node] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)
-    missing: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,78 +67,8 @@ class Result:
         return self.skipped > 0 and not self.failures
 
 
-@dataclass(frozen=True)
-class Choice:
-    """On whom, with which seeds, and how many samples; None is the experiment's own."""
-
-    subjects: tuple[str, ...] | None = None
-    count: int | None = None
-    seeds: tuple[int, ...] | None = None
-    n: int | None = None
-
-
-def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice()) -> Graph:
-    """Every output of an experiment, in the order in which they are best made."""
-    people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
-    stages = ("probe", "compare", *experiment.probes)
-    n, graph = choice.n or experiment.n, Graph()
-    cells = experiment.all_cells()
-    for seed in choice.seeds or experiment.seeds:
-        for name in people:
-            subject = subject_of(pipeline, name)
-            for condition, (cell, labels) in cells.items():
-                place = {"condition": condition} | labels | {"subject": name, "seed": seed}
-                for sheet, how in in_order(experiment.sheets | cell.sheets):
-                    job = Job("probe", name, cell, seed, how, n)
-                    jobs = [replace(job, stage=stage) for stage in stages]
-                    looks = [
-                        replace(job, stage="look", look=look)
-                        for look in (*experiment.looks, *cell.looks)
-                    ]
-                    row = Row(
-                        place | {"sheet": sheet},
-                        tuple(_wanted(graph, pipeline, each, subject) for each in jobs),
-                        tuple(_wanted(graph, pipeline, each, subject) for each in looks),
-                    )
-                    graph.rows.append(row)
-    return graph
-
-
-def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
-    """Looks on the way first, in the order of the training, which then goes on from them."""
-    return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
-
-
-def _wanted(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> Node:
-    """A job's output, noted with what it needs."""
-    node = job.node(pipeline, subject)
-    _note(graph, pipeline.store, node, job)
-    return node
-
-
-def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
-    """Note an output, how it is made and, where it is missing, what it needs."""
-    key = node.recipe.key
-    if key in graph.nodes:
-        return
-    graph.nodes[key] = node
-    if store.has(node.recipe):
-        graph.kept.add(key)
-        return
-    job = replace(job, **node.of)
-    for need in node.needs:
-        _note(graph, store, need, replace(job, stage=need.recipe.stage))
-    graph.jobs[key] = replace(job, key=key)
-    graph.missing[key] = None
-
-
-def subject_of(pipeline: Pipeline, name: str) -> Subject:
-    """A subject by name, opened once for each pipeline."""
-    return pipeline.remember(("subject", name), lambda: pipeline.lab.subject(name))
-
-
 def plan(
-    experiment: Experiment, pipeline: Pipeline, choice: Choice = Choice(), workers: int = 1
+    experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE, workers: int = 1
 ) -> pd.DataFrame:
     """What a run would do, by stage: ``kept``, ``missing`` (outputs) and ``seconds`` (estimate).
 
@@ -247,7 +119,7 @@ def costs(store: Store) -> dict[tuple[str, str], float]:
 
 
 def run(
-    experiment: Experiment, pipeline: Pipeline, executor: Executor, choice: Choice = Choice(),
+    experiment: Experiment, pipeline: Pipeline, executor: Executor, choice: Choice = WHOLE,
     on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
 ) -> Result:  # fmt: skip
     """Make what is missing, and read the frame.
@@ -390,35 +262,3 @@ def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained:
 
     lab = Lab(Profile.model_validate_json(profile), device, getattr(torch, autocast))
     return Pipeline(lab, Store(Path(root)), keep_trained=float(keep_trained))
-
-
-def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
-    """The frame of what is there; see :class:`Result`. A damaged part is made again here."""
-    store = pipeline.store
-    known: dict[str, tuple[dict[str, list], dict[str, Any]]] = {}
-    samples: list[dict[str, Any]] = []
-    for row in graph.rows:
-        if not all(store.has(node.recipe) for node in row.nodes):
-            continue
-        columns: dict[str, list] = {}
-        same = dict(row.columns)
-        for node in (*row.nodes, *(look for look in row.looks if store.has(look.recipe))):
-            key = node.recipe.key
-            if key not in known:
-                known[key] = _parts(pipeline.make(node))
-            columns |= known[key][0]
-            same |= known[key][1]
-        samples += [
-            same | dict(zip(columns, each, strict=True))
-            for each in zip(*columns.values(), strict=True)
-        ]
-    return pd.DataFrame(samples)
-
-
-def _parts(entry: Entry) -> tuple[dict[str, list], dict[str, Any]]:
-    """What an output says of each sample, and of all of them; most say one of the two."""
-    files = entry.manifest["files"]
-    columns, values = (
-        entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")
-    )
-    return columns, values

@@ -7,8 +7,8 @@ from torch import Tensor
 from ..errors import UserError
 from ..pipeline import Pipeline
 from .experiment import Experiment
+from .graph import Choice, graph_of
 from .measured import Measurement
-from .run import Choice, graph_of
 
 
 def kept_samples(

@@ -6,12 +6,12 @@ A question is a module with ``experiment(profile)``, or a YAML file of an experi
 from __future__ import annotations
 
 import pkgutil
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
 from ...errors import UserError
 from ...profile import Profile
+from ...registry import nearest
 from ..experiment import Experiment, read
 
 HOME = Path(__file__).parent
@@ -35,8 +35,7 @@ def open_experiment(name: str, profile: Profile) -> Experiment:
         return import_module(f"{__name__}.{name}").experiment(profile)
     if name.endswith((".yaml", ".yml")):
         return read(name)
-    near = ", ".join(get_close_matches(name, names(), 3, 0.0))
     raise UserError(
-        f"no experiment {name!r}; the nearest are {near}. There are {', '.join(names())}, or a "
-        "file that ends in .yaml"
+        f"no experiment {name!r}; the nearest are {nearest(name, names())}. "
+        f"There are {', '.join(names())}, or a file that ends in .yaml"
     )

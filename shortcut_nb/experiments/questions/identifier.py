@@ -7,7 +7,7 @@ from ..contrasts import Contrast
 from ..experiment import Experiment
 from ..identifier import NO_PRIOR
 from ..scores import beyond_class
-from .strength import EPS, NOISE, cells
+from .strength import NOISE, cells
 
 # Also trained without prior preservation: attacks that leave texture, and one that does not.
 UNPRESERVED = ("noise", "aspl", "advdm", "photoguard")
@@ -52,6 +52,3 @@ def experiment(profile: Profile) -> Experiment:
         looks=("shifts",),
         contrasts=tuple(contrasts(attacks)),
     )
-
-
-__all__ = ["EPS", "UNPRESERVED", "contrasts", "experiment"]

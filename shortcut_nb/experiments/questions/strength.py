@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from ...attacks import ATTACKS
 from ...errors import UserError
 from ...profile import Profile
+from ...registry import nearest
 from ...results import read_result
 from .. import first_results
 from ..contrasts import Contrast
@@ -42,7 +42,7 @@ def cells(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> dict[s
     known = [*ATTACKS, *VARIANTS]
     for name in names:
         if name not in known:
-            near = ", ".join(get_close_matches(name, known, 3, 0.0))
+            near = nearest(name, known)
             raise UserError(f"no attack {name!r}; the nearest are {near}. There are {known}")
     wanted = names or [name for name in known if not name.startswith("adaptive-")]
     named = {"clean": Cell(eps=eps)}

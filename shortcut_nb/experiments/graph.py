@@ -1,0 +1,179 @@
+"""An experiment as a graph of outputs: what is there, what is missing, and the frame of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from ..cells import Cell, Sheet
+from ..pipeline import Node, Pipeline
+from ..store import Entry, Store
+from ..subjects import Subject
+from .experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Choice:
+    """On whom, with which seeds, and how many samples; None is the experiment's own."""
+
+    subjects: tuple[str, ...] | None = None
+    count: int | None = None
+    seeds: tuple[int, ...] | None = None
+    n: int | None = None
+
+
+WHOLE = Choice()
+"""What the experiment itself says."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What another process needs to know to make an output."""
+
+    stage: str
+    subject: str
+    cell: Cell
+    seed: int
+    sheet: Sheet
+    n: int
+    key: str = ""
+    look: str = ""
+
+    def node(self, pipeline: Pipeline, subject: Subject) -> Node:
+        """The output, in a process's own pipeline."""
+        further: tuple[Any, ...] = ()
+        if self.stage in ("sample", "probe", "apart"):
+            further = self.sheet, self.n
+        elif self.stage == "look":
+            further = (self.look,)
+        return getattr(pipeline, self.stage)(subject, self.cell, self.seed, *further)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part of the frame: the samples of one sheet.
+
+    Attributes:
+        columns: what is the same of all of them.
+        nodes: what the others are read from, the scores first; none may be missing.
+        looks: further measures; one that is missing leaves its columns empty.
+    """
+
+    columns: dict[str, Any]
+    nodes: tuple[Node, ...]
+    looks: tuple[Node, ...]
+
+
+@dataclass
+class Graph:
+    """An experiment's outputs.
+
+    Attributes:
+        rows: what the frame is read from.
+        nodes: every output, by key.
+        jobs: how each is made elsewhere.
+        kept: keys of what is there.
+        missing: keys of what must be made, in the order of their stages.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    missing: dict[str, None] = field(default_factory=dict)
+
+
+def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE) -> Graph:
+    """Every output of an experiment, in the order in which they are best made."""
+    people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
+    stages = ("probe", "compare", *experiment.probes)
+    n, graph = choice.n or experiment.n, Graph()
+    cells = experiment.all_cells()
+    for seed in choice.seeds or experiment.seeds:
+        for name in people:
+            subject = subject_of(pipeline, name)
+            for condition, (cell, labels) in cells.items():
+                place = {"condition": condition} | labels | {"subject": name, "seed": seed}
+                for sheet, how in in_order(experiment.sheets | cell.sheets):
+                    job = Job("probe", name, cell, seed, how, n)
+                    jobs = [replace(job, stage=stage) for stage in stages]
+                    looks = [
+                        replace(job, stage="look", look=look)
+                        for look in (*experiment.looks, *cell.looks)
+                    ]
+                    row = Row(
+                        place | {"sheet": sheet},
+                        tuple(_wanted(graph, pipeline, each, subject) for each in jobs),
+                        tuple(_wanted(graph, pipeline, each, subject) for each in looks),
+                    )
+                    graph.rows.append(row)
+    return graph
+
+
+def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
+    """Looks on the way first, in the order of the training, which then goes on from them."""
+    return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
+
+
+def _wanted(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> Node:
+    """A job's output, noted with what it needs."""
+    node = job.node(pipeline, subject)
+    _note(graph, pipeline.store, node, job)
+    return node
+
+
+def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
+    """Note an output, how it is made and, where it is missing, what it needs."""
+    key = node.recipe.key
+    if key in graph.nodes:
+        return
+    graph.nodes[key] = node
+    if store.has(node.recipe):
+        graph.kept.add(key)
+        return
+    job = replace(job, **node.of)
+    for need in node.needs:
+        _note(graph, store, need, replace(job, stage=need.recipe.stage))
+    graph.jobs[key] = replace(job, key=key)
+    graph.missing[key] = None
+
+
+def subject_of(pipeline: Pipeline, name: str) -> Subject:
+    """A subject by name, opened once for each pipeline."""
+    return pipeline.remember(("subject", name), lambda: pipeline.lab.subject(name))
+
+
+def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
+    """The frame of what is there; see :class:`.run.Result`. A damaged part is made again here."""
+    store = pipeline.store
+    known: dict[str, tuple[dict[str, list], dict[str, Any]]] = {}
+    samples: list[dict[str, Any]] = []
+    for row in graph.rows:
+        if not all(store.has(node.recipe) for node in row.nodes):
+            continue
+        columns: dict[str, list] = {}
+        same = dict(row.columns)
+        for node in (*row.nodes, *(look for look in row.looks if store.has(look.recipe))):
+            key = node.recipe.key
+            if key not in known:
+                known[key] = _parts(pipeline.make(node))
+            columns |= known[key][0]
+            same |= known[key][1]
+        samples += [
+            same | dict(zip(columns, each, strict=True))
+            for each in zip(*columns.values(), strict=True)
+        ]
+    return pd.DataFrame(samples)
+
+
+def _parts(entry: Entry) -> tuple[dict[str, list], dict[str, Any]]:
+    """What an output says of each sample, and of all of them; most say one of the two."""
+    files = entry.manifest["files"]
+    columns, values = (
+        entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")
+    )
+    return columns, values
