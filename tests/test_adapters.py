@@ -63,6 +63,17 @@ def test_an_unknown_judge_is_refused():
         PyiqaMetric.open("liqqe")
 
 
+def test_a_package_that_pyiqa_lacks_is_one_line(monkeypatch):
+    pyiqa = pytest.importorskip("pyiqa", reason="needs the extra iqa")
+
+    def lacking(*words, **how):
+        raise ModuleNotFoundError("No module named 'pkg_resources'", name="pkg_resources")
+
+    monkeypatch.setattr(pyiqa, "create_metric", lacking)
+    with pytest.raises(UserError, match=r"liqe wants the module pkg_resources.*shortcut-nb\[iqa"):
+        PyiqaMetric.open("liqe")
+
+
 def test_liqe_runs_on_a_tiny_random_clip(tmp_path, monkeypatch):
     pytest.importorskip("pyiqa", reason="needs the extra iqa")
     import pyiqa.archs.clip_model as clip_model

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app
 from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.memory import peak_memory
 from shortcut_nb.photos import Photo, Photos, carry, in_tiles, protect_photos, purify_photos
 from shortcut_nb.photos.photo import covering
 
@@ -161,6 +162,28 @@ def test_a_large_photo_takes_bounded_memory(tmp_path, lab):
     assert after.shape == (3000, 4000, 3)
     assert max(int((after.astype(np.int16) - before).max()), 0) == 8
     assert peak < 4 * before.nbytes, f"{peak / 1e6:.0f} MB"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "work",
+    [
+        "protect_photos({}, lab.attack('noise'), lab)",
+        "purify_photos({}, lab.purifier('jpeg+restorer'), lab)",
+    ],
+)
+def test_twelve_megapixels_take_few_megabytes_more_than_a_tenth_of_one(work, tmp_path):
+    """What the process takes in all: networks, tensors and files."""
+    taken = []
+    for size in ((400, 300), (4000, 3000)):
+        place = tmp_path / f"in-{size[0]}"
+        place.mkdir()
+        Image.fromarray(smooth(*size)).save(place / "a.jpg", quality=90)
+        saved = f".save({str(tmp_path / f'out-{size[0]}')!r})"
+        statement = "from shortcut_nb.photos import protect_photos, purify_photos\n"
+        taken.append(peak_memory(statement + work.format(repr(str(place))) + saved))
+    assert Image.open(tmp_path / "out-4000" / "a.png").size == (4000, 3000)
+    assert taken[1] - taken[0] < 250  # MiB; the photo itself has 34
 
 
 def call(*words):

@@ -53,7 +53,7 @@ class PyiqaMetric:
                 its own, which it unpickles.
 
         Raises:
-            UserError: no pyiqa, no such judge, or one that needs a reference.
+            UserError: no pyiqa, or not all of it; no such judge, or one that needs a reference.
             BadWeights: a file that cannot be opened, or holds more than tensors.
         """
         try:
@@ -68,8 +68,13 @@ class PyiqaMetric:
                 f"pyiqa knows no judge {name!r} that needs no reference; it has: {', '.join(known)}"
             )
         options = {} if weights is None else {"pretrained_model_path": str(_plain(weights))}
-        with contextlib.redirect_stdout(io.StringIO()):
-            net = pyiqa.create_metric(name, device=torch.device(device), **options)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                net = pyiqa.create_metric(name, device=torch.device(device), **options)
+        except ModuleNotFoundError as error:  # pkg_resources, of setuptools before 81
+            raise UserError(
+                f"{name} wants the module {error.name}, which is not here: {INSTALL}"
+            ) from None
         return cls(name, net, bool(net.lower_better))
 
     @property
