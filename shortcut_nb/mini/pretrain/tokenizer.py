@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ MAX_LENGTH = 40
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 
 
-def corpus(count: int = 6000, seed: int = 0) -> list[str]:
+@cache
+def corpus(count: int = 6000, seed: int = 0) -> tuple[str, ...]:
     """Captions without names, clean and degraded, of training identities."""
     rng = np.random.default_rng(seed)
     lines = [phrase for group in ABSTRACT.values() for phrase in group]
@@ -30,7 +32,7 @@ def corpus(count: int = 6000, seed: int = 0) -> list[str]:
         if i % 4 == 0:
             line = describe_degraded(line, str(rng.choice(list(DIRT))), rng)
         lines.append(line)
-    return lines
+    return tuple(lines)
 
 
 def build(merges: int = 512) -> CLIPTokenizer:
