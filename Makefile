@@ -1,6 +1,6 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast oldest lint notebooks figures docs lab bench results pretrain pretrain-gpu badges clean
+.PHONY: help demo test fast oldest extras lint notebooks figures docs lab bench results pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -8,6 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 OLDEST := .venv-oldest
+EXTRAS := .venv-extras
 # How models are to be fine-tuned, then the argument in its order, the paper's matrix last.
 QUESTIONS := regime methods argument story strength mismatch shortcut identifier traces \
              purification decoupling words adaptive benchmark
@@ -17,6 +18,7 @@ help:
 	@echo "make test       lint, then every test"
 	@echo "make fast       every test that is not marked slow, in two processes: under five minutes"
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
+	@echo "make extras     the tests of the optional packages (some for non-commercial use only)"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run every notebook, in order, and keep outputs and figures in the repository"
 	@echo "make figures    draw the figures of the pages from the results; nothing is measured"
@@ -59,6 +61,17 @@ $(OLDEST)/.installed: pyproject.toml
 oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest -m "not slow"
 
+# Adapters to packages that nobody needs: pyiqa, insightface, spandrel, facenet-pytorch.
+$(EXTRAS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e ".[dev,iqa,arcface,restoration]" onnx
+	$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps facenet-pytorch
+	@touch $@
+
+extras: $(EXTRAS)/.installed
+	$(EXTRAS)/bin/python -m pytest tests/test_adapters.py tests/test_face_restorer.py -rs
+
 notebooks: $(STAMP)
 	$(BIN)/shortcut-nb run all --in-place
 
@@ -92,5 +105,5 @@ badges: $(STAMP)
 	$(BIN)/python -m shortcut_nb.colab $(REPO)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
+	rm -rf $(VENV) $(OLDEST) $(EXTRAS) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
