@@ -191,7 +191,7 @@ def table(kind: str, card: int | None = None) -> list[str]:
     lines = [
         f"{shape.name} at {shape.side} pixels, bfloat16 arithmetic, GB ({GB:,} bytes); weights to "
         "temporaries by arithmetic, passes counted on fake tensors, neither measured on a card",
-        f"{'':<24}{'weights':>8}{'copies':>8}{'grads':>7}{'states':>7}{'temp.':>7}{'passes':>8}"
+        f"{'':<30}{'weights':>8}{'copies':>8}{'grads':>7}{'states':>7}{'temp.':>7}{'passes':>8}"
         f"{'device':>8}{'host':>7}{'disk':>7}",
     ]
     for work in WORKS:
@@ -215,7 +215,7 @@ def _line(needed: Need, card: int | None) -> str:
         (needed.host, 7),
         (needed.disk, 7),
     )
-    line = f"{name:<24}" + "".join(f"{value / GB:>{width}.1f}" for value, width in numbers)
+    line = f"{name:<30}" + "".join(f"{value / GB:>{width}.1f}" for value, width in numbers)
     if card is not None:
         line += "  fits" if needed.device + MARGIN <= card else "  does not fit"
     return line
