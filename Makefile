@@ -76,7 +76,7 @@ notebooks: $(STAMP)
 	$(BIN)/shortcut-nb run all --in-place
 
 figures: $(STAMP)
-	$(BIN)/python -m shortcut_nb.experiments.figures
+	$(BIN)/python -m shortcut_nb.reporting.figures
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict --clean

@@ -33,9 +33,9 @@ def report(
         from .outputs import check_output
 
         output = check_output(out, RECORD, force=force)
-        from .experiments.page import write_page
-        from .experiments.sources import report_of
         from .files import write_json
+        from .reporting.page import write_page
+        from .reporting.sources import report_of
 
         page, frame = report_of(name, _name(profile))
         with output.filling() as folder:

@@ -6,8 +6,8 @@ from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.questions import adaptive, open_experiment
 from shortcut_nb.experiments.questions.adaptive import gain, harm
-from shortcut_nb.experiments.summary import summary
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting.summary import summary
 
 from .question_frames import all_levels, question_frame
 

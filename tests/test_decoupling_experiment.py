@@ -13,10 +13,10 @@ from shortcut_nb.experiments.questions.decoupling import (
     VARIANTS,
     contrast_name,
 )
-from shortcut_nb.experiments.summary import of_measurement
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting.summary import of_measurement
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame

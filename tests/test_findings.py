@@ -7,7 +7,6 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from shortcut_nb.experiments import changes, figures, findings, numbers, rates
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import by_rule
 from shortcut_nb.plots.named import named_scatter
@@ -15,6 +14,8 @@ from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import changes, figures, findings, numbers, rates
+from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
@@ -30,7 +31,7 @@ def attacks(monkeypatch):
 
 
 def test_six_findings_each_with_one_number_and_one_picture():
-    found = findings.findings()
+    found = list(findings.findings().values())
     assert len(found) == 6
     assert len({each.figure for each in found}) == 6
     assert {each.figure for each in found} <= set(figures.FIGURES)
@@ -42,27 +43,27 @@ def test_six_findings_each_with_one_number_and_one_picture():
 
 
 def test_a_finding_says_what_the_numbers_say(attacks):
-    assert findings.protection().verdict == "yes"
+    assert findings.finding("protection").verdict == "yes"
     row = attacks["name"] == findings.MAIN
     attacks.loc[row, ["quality", "fall", "low", "beats_noise"]] = [0.87, 0.02, -0.02, False]
-    changed = findings.protection()
+    changed = findings.finding("protection")
     assert changed.verdict == "open" and "0.87" in changed.number
     assert "open" in changed.title
 
 
 def test_the_shift_is_blamed_only_when_it_harms(attacks, monkeypatch):
-    open_ = findings.mismatch()
+    open_ = findings.finding("mismatch")
     assert open_.verdict == "open" and "no fair test" in open_.text
     shifter = attacks[attacks["name"] == findings.SHIFTER]
     fair = pd.concat([attacks, shifter.assign(name=findings.SEEN)], ignore_index=True)
     monkeypatch.setattr(numbers, "attacks", lambda: fair)
-    assert findings.mismatch().verdict == "no"
-    assert "no more than noise does" in findings.mismatch().text
+    assert findings.finding("mismatch").verdict == "no"
+    assert "no more than noise does" in findings.finding("mismatch").text
     monkeypatch.setattr(numbers, "attacks", lambda: attacks)
     attacks.loc[attacks["name"] == findings.SHIFTER, "beats_noise"] = True
     attacks.loc[attacks["group"] == numbers.CONTROL, "shift"] = 0.0
-    assert findings.mismatch().verdict == "yes"
-    assert "more than noise does" in findings.mismatch().text
+    assert findings.finding("mismatch").verdict == "yes"
+    assert "more than noise does" in findings.finding("mismatch").text
 
 
 def test_a_gap_on_either_side_of_zero_changes_the_finding(monkeypatch):
@@ -72,12 +73,12 @@ def test_a_gap_on_either_side_of_zero_changes_the_finding(monkeypatch):
         other = table.copy()
         other.loc[row, ["low", "high"]] = [low, high]
         monkeypatch.setattr(numbers, "harms_by_word", lambda other=other: other)
-        assert findings.shortcut().verdict == verdict
+        assert findings.finding("shortcut").verdict == verdict
 
 
 def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, attacks):
     monkeypatch.setattr(changes, "FOLDER", tmp_path)
-    then = {each.__name__: asdict(each()) for each in findings.FINDINGS}
+    then = {name: asdict(each) for name, each in findings.findings().items()}
     write_result(changes.NAME, then, folder=tmp_path)
     assert changes.rows() == []
     attacks.loc[attacks["name"] == findings.MAIN, "quality"] = 0.25
@@ -90,10 +91,9 @@ def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, attacks):
 
 def test_ratios_of_rates_are_the_papers():
     assert rates.ratio(5e-7, 1000, 1e-4) == pytest.approx(5)
-    header, rows = rates.rates()
-    assert {len(row) for row in rows} == {len(header)}
-    by_name = {row[0]: row for row in rows}
-    assert by_name["the paper"][3] == by_name["candidate: rule, 120 steps"][3] == "5"
+    unet = rates.rates().set_index("name")["unet"]
+    assert unet["the paper"] == pytest.approx(5)
+    assert unet["candidate: rule, 120 steps"] == pytest.approx(5)
 
 
 def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
@@ -140,24 +140,26 @@ def texts(figure):
 
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_figures_of_the_pages_are_legible_at_page_width(name):
-    chart = figures.FIGURES[name]()
+    chart = figures.chart_of(name)
     assert chart.name == name and len(chart.data)
     width = chart.figure.get_size_inches()[0]
     sizes = {
         text.get_text(): points_on_page(text.get_fontsize(), width) for text in texts(chart.figure)
     }
     assert sizes and min(sizes.values()) >= LEGIBLE, sizes
+    people = len(shipped(figures.FIGURES[name].result)["subjects"])
+    assert f"n = {people} people" in sizes
 
 
 def test_the_shipped_figures_show_the_shipped_numbers():
-    for name, make in figures.FIGURES.items():
-        data = make().data.reset_index(drop=True)
+    for name, figure in figures.FIGURES.items():
+        data = figure.table().reset_index(drop=True)
         kept = pd.read_csv(figures.FOLDER / f"{name}.csv")
         assert list(kept.columns) == list(data.columns), f"run make figures ({name})"
         column = "mean" if "mean" in data else "fall"
         assert kept[column].to_list() == pytest.approx(data[column].to_list(), rel=1e-4), name
         alt = json.loads((figures.FOLDER / f"{name}.json").read_text())["alt"]
-        assert alt == make().alt, name
+        assert alt == figure.alt, name
 
 
 def crowd():

@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from shortcut_nb.experiments import identifier
-from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.questions.identifier import UNPRESERVED
-from shortcut_nb.experiments.shipped import shipped
+from shortcut_nb.experiments.questions.identifier import NO_PRIOR, UNPRESERVED
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import identifier
+from shortcut_nb.reporting.causes import claims_beside
+from shortcut_nb.reporting.shipped import shipped
 
 # condition: (texture of V*, of the class, shift of CLIP): "noise" harms neither.
 LEVELS = {
@@ -20,7 +21,10 @@ LEVELS = {
 }  # fmt: skip
 
 
-def frames(subjects=6, eps="16/255", base=0.0, seeds=2):
+KEYS = ["condition", "eps", "subject"]
+
+
+def frames(subjects=6, eps="16/255", seeds=2):
     """Texture as above, with subjects a grey level apart; quality and identity are noise.
 
     The second seed adds a grey level to everything, PSNR is a confounder: it is what CLIP sees.
@@ -33,7 +37,7 @@ def frames(subjects=6, eps="16/255", base=0.0, seeds=2):
                 for prompt, level in (("instance", own), ("class", other), ("negative", 9.0)):
                     scored += [
                         key | {"sheet": prompt, "image": image, "quality": rng.normal(),
-                               "texture": base + level + i + seed + 0.05 * rng.normal(),
+                               "texture": level + i + seed + 0.05 * rng.normal(),
                                "ims_missing": rng.normal()}
                         for image in range(3)
                     ]  # fmt: skip
@@ -43,29 +47,29 @@ def frames(subjects=6, eps="16/255", base=0.0, seeds=2):
     return pd.DataFrame(scored), pd.DataFrame(moved)
 
 
+ATTACKS = [name for name in LEVELS if name != "clean"]
+
+
 def test_harm_is_a_change_against_clean_pictures_turned_to_be_positive():
-    """Within a subject, over both seeds, and against clean pictures of the same budget's run."""
-    both = [frames(eps=eps, base=base)[0] for eps, base in (("16/255", 0.0), ("8/255", 5.0))]
-    rows = identifier.harms(pd.concat(both))
-    assert len(rows) == 2 * 5 * 6 * 3 and set(rows["condition"]) == set(LEVELS) - {"clean"}
-    for scored in both:
-        eps = scored["eps"].iloc[0]
-        part = rows[(rows["condition"] == "aspl") & (rows["subject"] == "s4")]
-        part = part[part["eps"] == eps].set_index("score")
-        table = scored[scored["subject"] == "s4"].pivot_table(
-            index="condition", columns="sheet", values=["texture", "quality"]
-        )
-        for score, sign in (("texture", 1), ("quality", -1)):
-            rise = sign * (table.loc["aspl", score] - table.loc["clean", score])
-            assert part.loc[score, "V*"] == pytest.approx(rise["instance"])
-            assert part.loc[score, "class"] == pytest.approx(rise["class"])
-            gap = rise["instance"] - rise["class"]
-            assert part.loc[score, identifier.GAP] == pytest.approx(gap)
-        assert part.loc["texture", "V*"] == pytest.approx(2, abs=0.1)
+    """Within a person, over both seeds."""
+    scored, _ = frames()
+    table = scored[scored["subject"] == "s4"].pivot_table(
+        index="condition", columns="sheet", values=["texture", "quality"]
+    )
+    for score, sign in (("texture", 1), ("quality", -1)):
+        rise = sign * (table.loc["aspl", score] - table.loc["clean", score])
+        each = {
+            whose: per_subject(scored, identifier.harm("aspl", score, whose))["s4"]
+            for whose in identifier.WHOSE
+        }
+        assert each["V*"] == pytest.approx(rise["instance"])
+        assert each["class"] == pytest.approx(rise["class"])
+        assert each[identifier.GAP] == pytest.approx(rise["instance"] - rise["class"])
 
 
 def test_verdicts_over_attacks():
-    found = identifier.table(identifier.harms(frames()[0]))
+    found = identifier.table(frames()[0], ATTACKS)
+    assert len(found) == 5 * 3 * 3
     gaps = found[(found["whose"] == identifier.GAP) & (found["score"] == "texture")]
     says = gaps.set_index("attack")["verdict"]
     assert (says["aspl"], says["pid"]) == ("confirmed", "refuted")
@@ -74,14 +78,18 @@ def test_verdicts_over_attacks():
 
 def test_correlation_is_over_attacks_with_the_gap():
     scored, moved = frames()
-    rows = identifier.harms(scored)
-    found = pd.DataFrame(identifier.goes_with(rows, moved, 400))
+    both = scored.merge(moved, on=[*KEYS, "seed"])
+    found = pd.DataFrame(identifier.goes_with(both, ATTACKS, 400))
     assert len(found) == 2 * 3 * 2  # shifts, scores, given
     own = found[(found["shift"] == "clip_towards") & (found["score"] == "texture")]
     plain, partial = own[own["given"].isna()].iloc[0], own[own["given"] == "psnr"].iloc[0]
-    each = moved.groupby(identifier.KEYS, as_index=False)[["clip_towards", "psnr"]].mean()
-    both = rows[rows["score"] == "texture"].merge(each, on=identifier.KEYS)
-    x, y, z = both["clip_towards"], both[identifier.GAP], both["psnr"]
+    each = moved.groupby(["condition", "subject"])[["clip_towards", "psnr"]].mean()
+    gaps = {
+        name: per_subject(scored, identifier.harm(name, "texture", identifier.GAP))
+        for name in ATTACKS
+    }
+    both = each.join(pd.concat(gaps, names=["condition"]).rename("gap"), how="inner")
+    x, y, z = both["clip_towards"], both["gap"], both["psnr"]
     xy, xz, yz = (spearmanr(*pair)[0] for pair in ((x, y), (x, z), (y, z)))
     assert plain["value"] == pytest.approx(xy) and plain["n"] == 30
     expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
@@ -91,16 +99,17 @@ def test_correlation_is_over_attacks_with_the_gap():
 
 def test_what_bench_keeps_gives_the_same_tables(tmp_path):
     scored, moved = frames()
-    scored = scored.merge(moved, on=[*identifier.KEYS, "seed"])
+    scored = scored.merge(moved, on=[*KEYS, "seed"])
     bare = scored[scored["condition"].isin(["clean", "aspl"])]
-    both = pd.concat([scored, bare.assign(condition=bare["condition"] + identifier.NO_PRIOR)])
+    both = pd.concat([scored, bare.assign(condition=bare["condition"] + NO_PRIOR)])
     Measurement.of("identifier", both).write(tmp_path)
     content = shipped("identifier", folder=tmp_path)
     assert len(content["rows"]) == 5 * 3 * 3 and content["eps"] == "16/255"
     assert len(content["goes_with"]) == 12
     assert [row["difference"] for row in content["without_prior"]] == pytest.approx([0] * 9)
-    assert [row["score"] for row in identifier.claims(content)] == list(identifier.HARMS)
-    assert {row["claim"] for row in identifier.claims(content)} == {identifier.SPARED}
+    claims = claims_beside("16/255", tmp_path)
+    assert [row["score"] for row in claims] == list(identifier.HARMS)
+    assert {row["claim"] for row in claims} == {identifier.SPARED}
     level = pd.DataFrame(content["levels"]).set_index(["prior", "attack", "whose", "score"])["mean"]
     means = scored.groupby(["condition", "sheet"])["texture"].mean()
     for prior in ("with", "without"):
@@ -117,7 +126,8 @@ def test_without_prior_preservation_the_class_is_harmed_more():
     bare = scored[own].copy()
     spoilt = (bare["condition"] == "aspl") & (bare["sheet"] == "class")
     bare.loc[spoilt, "texture"] += 1.5
-    found = identifier.compare_priors(*(identifier.harms(one) for one in (scored, bare)))
+    bare["condition"] += NO_PRIOR
+    found = identifier.compare_priors(pd.concat([scored, bare]), ["aspl", "pid"])
     assert set(found["attack"]) == {"aspl", "pid"}
     texture = found[found["score"] == "texture"].set_index(["attack", "whose"])
     assert texture.loc[("aspl", "class"), "difference"] == pytest.approx(1.5)
@@ -132,7 +142,7 @@ def test_the_question_has_the_cells_of_its_contrasts():
     question = open_experiment("identifier", load_profile("mini"))
     every = question.all_cells()
     for name in ("clean", *UNPRESERVED):
-        bare = every[name + identifier.NO_PRIOR][0]
+        bare = every[name + NO_PRIOR][0]
         assert bare == every[name][0].model_copy(update={"training": {"prior_weight": 0.0}})
     rows = [
         labels | {"condition": name, "subject": who, "sheet": sheet, "quality": 0.0, "texture": 0.0}

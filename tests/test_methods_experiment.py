@@ -9,10 +9,10 @@ from shortcut_nb.cells import Sheet
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import methods
-from shortcut_nb.experiments.replicate import measure
-from shortcut_nb.experiments.summary import summary
 from shortcut_nb.metrics.copying import nearest, spread
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting.replicate import measure
+from shortcut_nb.reporting.summary import summary
 from shortcut_nb.store import Store
 
 SMALL = {"class_images": 4, "batch_size": 2}

@@ -3,15 +3,16 @@
 import pandas as pd
 import pytest
 
-from shortcut_nb.experiments import purification
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.memory import peak_memory
+from shortcut_nb.experiments.peaks import purifier_memory, quick_purifier
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.purification import available, left, restored
-from shortcut_nb.experiments.summary import of_measurement, summary
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import purification
+from shortcut_nb.reporting.summary import of_measurement, summary
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame
@@ -83,10 +84,10 @@ def test_available_are_those_with_weights(lab):
 
 @pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
-    assert purification.quick("codesr") == {"steps": 2}
-    assert purification.quick("gridpure") == {"steps": 2, "iterations": 1}
-    assert purification.quick("ldiffpure+sr") == {}  # both have steps
-    assert 100 < purification.memory_of("jpeg") < 20_000
+    assert quick_purifier("codesr") == {"steps": 2}
+    assert quick_purifier("gridpure") == {"steps": 2, "iterations": 1}
+    assert quick_purifier("ldiffpure+sr") == {}  # both have steps
+    assert 100 < purifier_memory("jpeg") < 20_000
     with pytest.raises(RuntimeError, match="unknown purifier"):
         peak_memory("lab.purifier('nope')")
 

@@ -11,8 +11,8 @@ from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.experiments.run import executor_of, run
-from shortcut_nb.experiments.summary import of_measurement
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting.summary import of_measurement
 from shortcut_nb.store import Store
 from tests.tiny_profile import SHORT, tiny_profile
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
 from shortcut_nb.errors import CannotRead, UserError
-from shortcut_nb.experiments.charts import all_charts, defences
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
-from shortcut_nb.experiments.page import html_of, markdown_of, page_of, shown_cell, write_page
-from shortcut_nb.experiments.sources import old_table, report_of
-from shortcut_nb.experiments.tables import all_tables, digits_for, number, probability, table_of
+from shortcut_nb.reporting.charts import all_charts, defences
+from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
+from shortcut_nb.reporting.sources import old_table, report_of
+from shortcut_nb.reporting.tables import all_tables, digits_for, number, probability, table_of
 from shortcut_nb.results import available
 
 from .frames import benchmark_frame
@@ -83,7 +83,7 @@ def test_recovery_is_a_difference_within_a_person(measured):
 
 
 def test_the_front_has_what_nothing_beats(measured):
-    chart = defences(measured)
+    (chart,) = defences(measured)
     table = chart.data
     own = table[table["attack"] == "aspl"].set_index(["purifier", "prompts"])["front"]
     assert own[("restorer", "cdl")] and own[("none", "cdl")] and own[("jpeg", "cdl")]
@@ -93,7 +93,7 @@ def test_the_front_has_what_nothing_beats(measured):
 
 def test_without_a_purifier_there_is_no_chart_of_defences(pictures):
     alone = pictures[pictures["purifier"] == "none"]
-    assert defences(Measurement.of("x", alone)) is None
+    assert not list(defences(Measurement.of("x", alone)))
 
 
 class Reader(HTMLParser):

@@ -4,21 +4,21 @@ import re
 
 import pytest
 
-from shortcut_nb.experiments import results
-from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import pages
+from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
 
-@pytest.mark.parametrize("page", results.PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
 def test_the_pages_are_up_to_date(page):
     text = page.read_text("utf-8")
-    fresh = results.filled(text, results.PAGES[page])
-    assert fresh == text, "run python -m shortcut_nb.experiments.results"
+    fresh = pages.filled(text, pages.PAGES[page])
+    assert fresh == text, "run python -m shortcut_nb.reporting.pages"
 
 
 def test_every_table_has_rows_of_one_width():
-    for name, table in results.TABLES.items():
+    for name, table in pages.TABLES.items():
         if name == "changes":
             continue  # a sentence, until something is measured anew
         lines = table().split("\n")
@@ -28,25 +28,26 @@ def test_every_table_has_rows_of_one_width():
 
 
 def test_a_table_says_what_its_file_says():
-    claims = shipped("story")["claims"]
-    lines = results.story().split("\n")
-    for claim in claims:
-        line = next(line for line in lines if line.startswith(f"| {claim['claim']} |"))
-        assert f"{claim['difference']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]" in line
+    rows = shipped("story")["verdicts"]
+    lines = pages.story().split("\n")
+    for row in rows:
+        claim = row["contrast"].rpartition(", ")[0]
+        line = next(line for line in lines if line.startswith(f"| {claim} |"))
+        assert f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" in line
 
 
 def test_a_changed_number_is_written_anew():
-    page = results.PAGE.read_text("utf-8")
+    page = pages.PAGE.read_text("utf-8")
     spoilt = page.replace("| `aspl` |", "| `aspl` | 7 |", 1)
-    assert spoilt != page and results.filled(spoilt) == page
+    assert spoilt != page and pages.filled(spoilt) == page
 
 
 def test_marks_and_tables_must_match():
-    page = results.PAGE.read_text("utf-8")
+    page = pages.PAGE.read_text("utf-8")
     with pytest.raises(ValueError, match="marks for"):
-        results.filled(page.replace("<!-- /words -->", ""))
+        pages.filled(page.replace("<!-- /words -->", ""))
     with pytest.raises(ValueError, match="before its"):
-        results.filled(page.replace("<!-- words -->", ""))
+        pages.filled(page.replace("<!-- words -->", ""))
 
 
 def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world():

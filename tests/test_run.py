@@ -10,10 +10,10 @@ from shortcut_nb.experiments import executors
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.page import page_of
 from shortcut_nb.experiments.run import execute, executor_of, plan, run
 from shortcut_nb.experiments.samples import kept_samples
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting.page import page_of
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
 from tests.small_runs import manifests, measured_serially, same

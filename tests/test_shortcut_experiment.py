@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shortcut_nb.experiments import causes, shortcut
 from shortcut_nb.experiments.contrasts import judge, per_subject
-from shortcut_nb.experiments.identifier import SPARED
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.predictions import (
     BASE,
@@ -21,9 +19,11 @@ from shortcut_nb.experiments.predictions import (
 )
 from shortcut_nb.experiments.questions import mismatch, open_experiment
 from shortcut_nb.experiments.questions.shortcut import WORDS, cells
-from shortcut_nb.experiments.shipped import Shipped, shipped
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import causes, shortcut
+from shortcut_nb.reporting.identifier import SPARED
+from shortcut_nb.reporting.shipped import Shipped, shipped
 
 SHARES = (0, 0.33, 1)
 # How much of the shortcut each condition shows, as a share of the protected one's.
@@ -169,10 +169,9 @@ def test_what_bench_keeps_gives_verdicts_curves_and_levels(tmp_path):
     assert {row["condition"] for row in kept["means"]} == set(frame()["condition"])
 
 
-def test_the_shipped_curves_are_read_as_shares():
-    steps = shortcut.shares(pd.DataFrame(shipped("shortcut")["steps"]))
+def test_the_shipped_curves_are_over_shares_of_the_training():
+    steps = pd.DataFrame(shipped("shortcut")["steps"])
     assert steps["share"].min() == 0 and steps["share"].max() == 1
-    assert shortcut.shares(steps) is steps
 
 
 def of_h1():
@@ -194,14 +193,14 @@ def of_h1():
 
 
 def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
-    story = {"claims": [{"claim": "purification removes the texture", "eps": eps,
-                         "score": "texture", "difference": -1.6, "low": -2.0, "high": -1.4,
-                         "weakest": 1.1, "holds": True} for eps in ("16/255", "8/255")],
-             "subjects": ["mini:held-out/0"], "seeds": [0], "samples": 8}  # fmt: skip
+    story = {"verdicts": [{"contrast": f"purification removes the texture, {eps}",
+                           "metric": "texture", "mean": -1.6, "low": -2.0, "high": -1.4, "n": 6,
+                           "verdict": "confirmed"} for eps in ("16/255", "8/255")],
+             "means": [], "subjects": ["mini:held-out/0"], "seeds": [0], "samples": 8}  # fmt: skip
     (tmp_path / "story.json").write_text(json.dumps(story))
     of_h1().write(tmp_path)
     spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
-              "difference": -1.6, "low": -1.9, "high": -1.3, "holds": True}  # fmt: skip
+              "difference": -1.6, "low": -1.9, "high": -1.3, "verdict": "confirmed"}  # fmt: skip
     (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
     rows = judged(frame())
     beside = causes.claims_beside("16/255", tmp_path)

@@ -8,10 +8,10 @@ from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import JOIN
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import story
-from shortcut_nb.experiments.replicate import measure, table
-from shortcut_nb.experiments.summary import checked, summary
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting.replicate import measure, table
+from shortcut_nb.reporting.summary import checked, summary
 from shortcut_nb.store import Store
 
 EPS = "16/255"

@@ -9,9 +9,9 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.peaks import attack_memory, quick
 from shortcut_nb.experiments.questions import strength
-from shortcut_nb.experiments.replicate import measure
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting.replicate import measure
 from shortcut_nb.store import Store
 
 LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}

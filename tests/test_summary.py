@@ -11,7 +11,7 @@ import pytest
 from shortcut_nb.errors import CannotRead
 from shortcut_nb.experiments.contrasts import Contrast
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.summary import checked, of_measurement, summary
+from shortcut_nb.reporting.summary import checked, of_measurement, summary
 from shortcut_nb.results import write_result
 from shortcut_nb.runner.places import find_notebook
 

@@ -13,10 +13,10 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
 from shortcut_nb.experiments.run import executor_of, run
-from shortcut_nb.experiments.shipped import shipped
 from shortcut_nb.inside import INSIDE
 from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
 
@@ -65,10 +65,9 @@ def test_every_prediction_has_its_measures(measured, tmp_path):
     table = judge(frame, small.contrasts)  # strict: every row is there
     assert len(table) == len(PREDICTIONS) and np.isfinite(table["mean"]).all()
     Measurement.of("traces", frame, contrasts=small.contrasts).write(tmp_path)
-    kept = shipped("traces", folder=tmp_path)
-    assert {row["claim"] for row in kept["predictions"]} == set(PREDICTIONS)
-    assert all(row["why"] for row in kept["predictions"])
-    means = pd.DataFrame(kept["means"])
+    kept = Measurement.read("traces", folder=tmp_path)
+    assert set(kept.verdicts()["contrast"]) == set(PREDICTIONS)
+    means = kept.means(kept.metrics, by=["sheet"])
     one = means[(means["sheet"] == "random noise") & (means["metric"] == "match")]
     assert one["mean"].item() == pytest.approx(1)
 

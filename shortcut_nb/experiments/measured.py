@@ -100,6 +100,15 @@ class Measurement:
         sheets = list(self.frame["sheet"].unique())
         return "instance" if "instance" in sheets else sheets[0]
 
+    @property
+    def whom(self) -> dict[str, Any]:
+        """Of whom, and of how many samples a sheet, it is: ``subjects, seeds, samples``."""
+        return {
+            "subjects": sorted(self.frame["subject"].unique()),
+            "seeds": sorted(int(seed) for seed in self.frame["seed"].unique()),
+            "samples": self.samples,
+        }
+
     def verdicts(self) -> pd.DataFrame:
         """Every contrast, judged; see :func:`.contrasts.judge`."""
         return judge(self.frame, self.contrasts, strict=False)
@@ -116,16 +125,8 @@ class Measurement:
         Returns:
             ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
         """
-        by, rows = list(by or self.varying), []
         frame = self.frame if sheet is None else self.frame[self.frame["sheet"] == sheet]
-        for key, part in frame.groupby(by, sort=False):
-            people = part.groupby(["subject", "seed"])[list(metrics)].mean()
-            each = people.groupby(level="subject").mean()
-            for metric in metrics:
-                if each[metric].notna().any():
-                    place = dict(zip(by, key, strict=True))
-                    rows.append(place | {"metric": metric} | t_mean(each[metric])._asdict())
-        return pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "n"])
+        return means_of(frame, metrics, by or self.varying)
 
     def against(self, metric: str, base: dict[str, str], within: Sequence[str]) -> pd.DataFrame:
         """How far each group lies above its base, person by person, with t intervals.
@@ -144,12 +145,7 @@ class Measurement:
         floor = each[chosen].set_index([*within, "subject", "seed"])[metric]
         pairs = pd.MultiIndex.from_frame(each[[*within, "subject", "seed"]])
         each["rise"] = each[metric].to_numpy() - floor.reindex(pairs).to_numpy()
-        people = each.groupby([*self.varying, "subject"], sort=False)["rise"].mean()
-        rows = [
-            dict(zip(self.varying, _tuple(key), strict=True)) | t_mean(part)._asdict()
-            for key, part in people.dropna().groupby(level=self.varying, sort=False)
-        ]
-        return pd.DataFrame(rows, columns=[*self.varying, "mean", "low", "high", "n"])
+        return means_of(each, ["rise"], self.varying).drop(columns="metric")
 
     def write(self, folder: str | Path | None = None) -> Path:
         """Keep it, as the profile's result of its name (or in a folder)."""
@@ -161,9 +157,7 @@ class Measurement:
             "format": FORMAT,
             "question": self.question,
             "profile": self.profile,
-            "subjects": sorted(self.frame["subject"].unique()),
-            "seeds": sorted(int(seed) for seed in self.frame["seed"].unique()),
-            "samples": self.samples,
+            **self.whom,
             "axes": list(self.axes),
             "contrasts": [contrast.to_dict() for contrast in self.contrasts],
             "failures": list(self.failures),
@@ -197,6 +191,45 @@ class Measurement:
             content["samples"],
             tuple(content["failures"]),
         )
+
+
+def means_of(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+    """Means over people with Student's t interval, one row per group and metric.
+
+    A person's pictures are averaged within a seed, then the seeds.
+
+    Args:
+        frame: the columns ``by``, ``subject``, ``seed``, and the metrics; NaN is "no value".
+
+    Returns:
+        ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
+    """
+    rows = []
+    for key, part in frame.groupby(list(by), sort=False):
+        people = part.groupby(["subject", "seed"])[list(metrics)].mean()
+        each = people.groupby(level="subject").mean()
+        for metric in metrics:
+            if each[metric].notna().any():
+                place = dict(zip(by, key, strict=True))
+                rows.append(place | {"metric": metric} | t_mean(each[metric])._asdict())
+    return pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "n"])
+
+
+def widened(
+    table: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], named: str = "metric"
+) -> pd.DataFrame:
+    """Means below each other as means beside each other, a row for each value of the keys.
+
+    Args:
+        table: the columns ``keys``, ``named``, ``mean, low, high``.
+        columns: the values of ``named`` that become columns, "x", "x_low" and "x_high" each.
+    """
+    keys = list(keys)
+    wide = table[keys].drop_duplicates().set_index(keys)
+    for column in columns:
+        own = table[table[named] == column].set_index(keys)[["mean", "low", "high"]]
+        wide = wide.join(own.set_axis([column, f"{column}_low", f"{column}_high"], axis=1))
+    return wide.reset_index()
 
 
 def axes_of(pictures: pd.DataFrame) -> list[str]:
@@ -242,7 +275,3 @@ def _text(column: pd.Series) -> pd.Series:
 
 def _short(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
-def _tuple(key: Any) -> tuple:
-    return key if isinstance(key, tuple) else (key,)

@@ -9,7 +9,7 @@ from statistics import median
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
 from ..profile import load_profile
-from . import purification
+from ..purify import Chain, build, parameter_names
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
@@ -24,6 +24,8 @@ SHORT = {
     "inner_steps": 1,
     "class_images": 4,
 }
+# The same of a purifier.
+SHORT_PURIFIER = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
 def peaks(
@@ -40,7 +42,7 @@ def peaks(
     taken = {}
     for number, (kind, what, eps, settings) in enumerate(distinct):
         if kind == "purifier":
-            each = [purification.memory_of(what, profile) for _ in range(runs)]
+            each = [purifier_memory(what, profile) for _ in range(runs)]
         else:
             each = [attack_memory(what, profile, eps, dict(settings)) for _ in range(runs)]
         taken[kind, what, eps, settings] = median(each)
@@ -70,3 +72,17 @@ def attack_memory(
     """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
     given = quick(attack) | (settings or {})
     return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)
+
+
+def quick_purifier(purifier: str) -> dict[str, int]:
+    """The settings of :data:`SHORT_PURIFIER` that a purifier, or one link of a chain alone, has."""
+    whole = build(purifier)
+    links = whole.links if isinstance(whole, Chain) else (whole,)
+    known = [name for link in links for name in parameter_names(type(link))]
+    return {name: value for name, value in SHORT_PURIFIER.items() if known.count(name) == 1}
+
+
+def purifier_memory(purifier: str, profile: str = "mini") -> float:
+    """Peak resident memory in MiB of purifying one subject's set B, models included."""
+    settings = quick_purifier(purifier)
+    return peak_memory(f"lab.purifier({purifier!r}, **{settings!r})(subject.b)", profile)

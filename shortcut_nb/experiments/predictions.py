@@ -10,16 +10,14 @@ import pandas as pd
 import yaml
 
 from ..analysis.lead import by_share, lead
+from ..metrics import t_mean
 from .contrasts import Contrast, judge
-from .report import judge as judge_values
 from .scores import TURNED, harms
-from .shipped import verdict
 
 HARMS = harms("texture", "quality", "ims_missing")
 BASE = "the harm follows V*, not the class"
 FIRST = "the texture comes before the person"
 FIRST_WHY = "a shortcut is what is easier to learn than the thing itself"
-HOLDS = {"confirmed": True, "refuted": False, "undecided": None}
 
 
 @cache
@@ -62,29 +60,43 @@ def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
     table = judge(frame[frame["share"] == 1], contrasts(), strict=False)
     rows = [_row(row) for row in table[table["n"] > 0].to_dict("records")]
     if len(each := lead(frame)):
-        outcome = judge_values(each, 1)
-        about = {"claim": FIRST, "why": FIRST_WHY, "score": "share of the rise", "predicted": "+"}
-        rows.append(about | {"verdict": verdict(outcome["holds"])} | outcome)
+        rows.append(_first(each))
     return rows
 
 
+def _first(each: np.ndarray) -> dict[str, Any]:
+    """What becomes of :data:`FIRST`, from each subject's lead of the texture."""
+    mean, low, high, people = t_mean(each)
+    verdict = "confirmed" if low > 0 else "refuted" if high < 0 else "undecided"
+    return {
+        "claim": FIRST,
+        "why": FIRST_WHY,
+        "score": "share of the rise",
+        "predicted": "+",
+        "verdict": verdict,
+        "difference": mean,
+        "low": low,
+        "high": high,
+        "subjects": people,
+        "agreeing": float((each > 0).mean()),
+        "weakest": float(each.min()),
+    }
+
+
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    above = row["expect"] == "+"
     claim = row["contrast"].removesuffix(f" ({row['metric']})")
     return {
         "claim": claim,
         "why": predicted()[claim]["why"],
         "score": row["metric"],
-        "predicted": "+" if above else "−",
+        "predicted": "+" if row["expect"] == "+" else "−",
         "verdict": row["verdict"],
         "difference": row["mean"],
         "low": row["low"],
         "high": row["high"],
         "subjects": row["n"],
-        "direction": 1 if above else -1,
         "agreeing": row["agreeing"],
         "weakest": row["weakest"],
-        "holds": HOLDS[row["verdict"]],
         "p": row["p"],
         "role": row["role"],
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 PAGE_WIDTH = 8.0
 """Inches of a figure that is shown as wide as a page, some 800 pixels."""
@@ -26,6 +27,12 @@ def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
         for ax in axes
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
     }
+
+
+def say_people(figure: Figure, n: int) -> None:
+    """Say in a figure's lower right corner, in small grey letters, of how many people it is."""
+    text = f"n = {n} {'person' if n == 1 else 'people'}"
+    figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALLEST, color="0.4")
 
 
 def points_on_page(points: float, width: float, pixels: float = 800.0) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Experiment
-from ..identifier import NO_PRIOR
 from ..scores import beyond_class
 from .strength import NOISE, cells
 
 # Also trained without prior preservation: attacks that leave texture, and one that does not.
 UNPRESERVED = ("noise", "aspl", "advdm", "photoguard")
+NO_PRIOR = ", no prior"  # ends the names of cells that were trained without it
 BARE = "{}" + NO_PRIOR
 SIGNS = {"quality": -1, "texture": 1}  # the direction of harm, which is turned to be positive
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from ...profile import Profile
 from ...results import read_result
-from .. import first_results
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
 from ..measured import FORMAT, Measurement
@@ -99,22 +98,22 @@ def experiment(profile: Profile) -> Experiment:
     )
 
 
-def doses(measured: Measurement) -> pd.DataFrame:
+def doses(means: pd.DataFrame) -> pd.DataFrame:
     """Means by method, share of the usual steps and number of pictures, a row per score.
+
+    Args:
+        means: ``condition, sheet, metric, mean, low, high, n``.
 
     Returns:
         ``method, share, pictures`` (NaN: all of set B), ``score`` (of :data:`TITLES`), ``mean, low,
         high, n``.
     """
-    parts = []
-    for sheet, end in (("instance", ""), ("class", ", class")):
-        have = [name for name in TITLES if name in measured.frame and name + end in TITLES]
-        means = measured.means(have, ["condition"], sheet)
-        parts.append(means.assign(score=means["metric"] + end))
-    table = pd.concat(parts, ignore_index=True)
+    end = means["sheet"].map({"instance": "", "class": ", class"})
+    table = means.assign(score=means["metric"] + end)
+    table = table[table["score"].isin(list(TITLES))].reset_index(drop=True)
     split = table["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
     dose = {"share": split[1].astype(float), "pictures": pd.to_numeric(split[2])}
-    return table.assign(method=split[0], **dose).drop(columns=["condition", "metric"])
+    return table.assign(method=split[0], **dose).drop(columns=["condition", "sheet", "metric"])
 
 
 def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
@@ -124,10 +123,10 @@ def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
     """
     content = read_result("methods", profile, folder)
-    if content.get("format") == FORMAT:
-        return doses(Measurement.read("methods", profile, folder))
-    parts = [first_results.curves(content, name) for name in ("curves", "pictures")]
-    return pd.concat(parts, ignore_index=True)
+    if content.get("format") != FORMAT:
+        return doses(pd.DataFrame(content["means"]))
+    measured = Measurement.read("methods", profile, folder)
+    return doses(measured.means(measured.metrics, ["condition", "sheet"]))
 
 
 def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:

@@ -11,11 +11,9 @@ from ...attacks import ATTACKS
 from ...errors import UserError
 from ...profile import Profile
 from ...registry import nearest
-from ...results import read_result
-from .. import first_results
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
-from ..measured import FORMAT, Measurement
+from ..measured import Measurement
 from ..scores import against
 from ..scores import harms as harms_of
 
@@ -92,11 +90,7 @@ def read(profile: str = "mini", folder: str | Path | None = None) -> Measurement
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
     """
-    content = read_result("strength", profile, folder)
-    if content.get("format") == FORMAT:
-        return Measurement.read("strength", profile, folder)
-    names = [row["attack"] for row in content["attacks"]]
-    return first_results.strength(content, contrasts(names))
+    return Measurement.read("strength", profile, folder)
 
 
 def harms(measured: Measurement) -> pd.DataFrame:

@@ -6,20 +6,20 @@ import base64
 import html
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..errors import UserError
+from ..experiments.measured import Measurement, need_pyarrow
 from ..files import write_bytes, write_text, writing
 from ..plots import image_rows
-from .charts import Chart, all_charts
-from .measured import Measurement, need_pyarrow
+from .charts import all_charts
 from .tables import Table, all_tables
 
 DPI = 130
@@ -33,7 +33,7 @@ Samples = Mapping[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure as the page has it."""
+    """A figure as the page has it: PNG, words for those who cannot see it, and its numbers."""
 
     name: str
     title: str
@@ -41,16 +41,6 @@ class Picture:
     alt: str
     large: bool
     data: pd.DataFrame | None = None
-
-    @property
-    def image(self) -> str:
-        """The picture as a data URI."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
-
-    @property
-    def csv(self) -> str | None:
-        """Its numbers as a data URI."""
-        return None if self.data is None else _csv_uri(self.data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +50,7 @@ class Page:
     title: str
     question: str
     facts: tuple[str, ...]
-    tables: list[Any]
+    tables: list[Table]
     pictures: list[Picture]
     failures: tuple[str, ...] = field(default=())
 
@@ -71,58 +61,49 @@ def page_of(measured: Measurement, samples: Samples | None = None) -> Page:
     Args:
         samples: pictures by cell, (n, 3, H, W) float32 in [0, 1], where the store has them.
     """
-    pictures = [picture_of(chart) for chart in all_charts(measured)]
+    pictures = []
     if samples:
         rows = dict(list(samples.items())[:ROWS])
-        alt = (
-            f"Samples of {len(rows)} of {measured.frame['condition'].nunique()} cells, a row each."
-        )
-        figure = image_rows(rows, cell=0.9)
-        pictures.insert(0, Picture("samples", "Samples", png(figure), alt, _large(figure)))
-    return Page(
-        measured.name,
-        measured.question,
-        facts(measured),
-        all_tables(measured),
-        pictures,
-        measured.failures,
-    )
+        cells = measured.frame["condition"].nunique()
+        alt = f"Samples of {len(rows)} of {cells} cells, a row each."
+        pictures.append(picture_of("samples", "Samples", image_rows(rows, cell=0.9), alt))
+    for chart in all_charts(measured):
+        pictures.append(picture_of(chart.name, chart.title, chart.figure, chart.alt, chart.data))
+    tables = all_tables(measured)
+    about = measured.name, measured.question, facts(measured)
+    return Page(*about, tables, pictures, measured.failures)
 
 
 def facts(measured: Measurement) -> tuple[str, ...]:
     """What was measured, in a few words each."""
     frame = measured.frame
-    counts = {
-        "cell": frame["condition"].nunique(),
-        "person": frame["subject"].nunique(),
-        "seed": frame["seed"].nunique(),
-    }
-    plural = {"person": "people"}
-    told = [f"{n} {name if n == 1 else plural.get(name, name + 's')}" for name, n in counts.items()]
-    return (f"profile {measured.profile}", *told, f"{measured.samples} samples a prompt")
+    counts = [
+        _count(frame["condition"].nunique(), "cell", "cells"),
+        _count(frame["subject"].nunique(), "person", "people"),
+        _count(frame["seed"].nunique(), "seed", "seeds"),
+    ]
+    return (f"profile {measured.profile}", *counts, f"{measured.samples} samples a prompt")
 
 
-def picture_of(chart: Chart) -> Picture:
-    """A chart, drawn."""
-    large = _large(chart.figure)
-    return Picture(chart.name, chart.title, png(chart.figure), chart.alt, large, chart.data)
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG."""
+def picture_of(
+    name: str, title: str, figure: Figure, alt: str, data: pd.DataFrame | None = None
+) -> Picture:
+    """A figure, drawn."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
-    return out.getvalue()
+    return Picture(name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data)
 
 
 def html_of(page: Page) -> str:
     """The page as one HTML file: styles, pictures and numbers are inside."""
-    loader = PackageLoader("shortcut_nb.experiments", ".")
+    loader = PackageLoader("shortcut_nb.reporting", ".")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.get_template("report.html.j2")
-    tables = [_Embedded(table) for table in page.tables]
-    embedded = Page(page.title, page.question, page.facts, tables, page.pictures, page.failures)
-    return template.render(page=embedded, shown=shown_cell)
+    return template.render(page=page, shown=shown_cell, image_uri=image_uri, csv_uri=csv_uri)
 
 
 def shown_cell(text: str) -> str:
@@ -144,10 +125,9 @@ def markdown_of(page: Page) -> str:
     if page.failures:
         lines = "\n".join(f"- {line}" for line in page.failures)
         parts.append(f"## What could not be measured\n\n{lines}")
-    first, rest = page.tables[:1], page.tables[1:]
-    parts += [_table_part(table) for table in first]
-    parts += [f"## {p.title}\n\n![{p.alt}](figures/{p.name}.png)" for p in page.pictures]
-    parts += [_table_part(table) for table in rest]
+    tables = [f"## {t.title}\n\n{t.markdown()}\n\n{t.note}" for t in page.tables]
+    pictures = [f"## {p.title}\n\n![{p.alt}](figures/{p.name}.png)" for p in page.pictures]
+    parts += [*tables[:1], *pictures, *tables[1:]]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -162,54 +142,40 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
         The HTML file.
     """
     out = Path(out).expanduser()
-    for each in page.pictures:
-        write_bytes(out / "figures" / f"{each.name}.png", each.png)
-        if each.data is not None:
-            write_text(out / "data" / f"{each.name}.csv", _csv(each.data))
-    for table in page.tables:
-        write_text(out / "data" / f"{table.name}.csv", _csv(table.data))
+    for picture in page.pictures:
+        write_bytes(out / "figures" / f"{picture.name}.png", picture.png)
+    numbers = {each.name: each.data for each in [*page.pictures, *page.tables]} | {
+        page.title: frame
+    }
+    for name, data in numbers.items():
+        if data is not None:
+            write_text(out / "data" / f"{name}.csv", csv(data))
     if frame is not None:
-        write_text(out / "data" / f"{page.title}.csv", _csv(frame))
-        _if_parquet(lambda: _write_parquet(frame, out / "data" / f"{page.title}.parquet"))
+        write_parquet(frame, out / "data" / f"{page.title}.parquet")
     write_text(out / f"{page.title}.md", markdown_of(page))
     return write_text(out / f"{page.title}.html", html_of(page))
 
 
-class _Embedded:
-    """A table with its numbers as a data URI."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self.csv = _csv_uri(table.data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
-
-
-def _table_part(table: Table) -> str:
-    return f"## {table.title}\n\n{table.markdown()}\n\n{table.note}"
-
-
-def _large(figure: Figure) -> bool:
-    return figure.get_size_inches()[0] > LARGE
-
-
-def _csv(frame: pd.DataFrame) -> str:
+def csv(frame: pd.DataFrame) -> str:
+    """A frame as the pages keep it beside them."""
     return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def _csv_uri(frame: pd.DataFrame) -> str:
-    return f"data:text/csv;base64,{base64.b64encode(_csv(frame).encode()).decode()}"
+def csv_uri(frame: pd.DataFrame) -> str:
+    """A frame as a data URI."""
+    return f"data:text/csv;base64,{base64.b64encode(csv(frame).encode()).decode()}"
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    with writing(path) as fresh:
-        frame.to_parquet(fresh, index=False)
+def image_uri(png: bytes) -> str:
+    """A picture as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _if_parquet(write: Callable[[], None]) -> None:
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as Parquet; without pyarrow nothing."""
     try:
         need_pyarrow()
-    except ValueError:
+    except UserError:
         return
-    write()
+    with writing(path) as fresh:
+        frame.to_parquet(fresh, index=False)

@@ -6,13 +6,13 @@ import pandas as pd
 import torch
 
 from ..errors import UserError
+from ..experiments.executors import Serial
+from ..experiments.experiment import Experiment
+from ..experiments.graph import Choice
+from ..experiments.run import make_jobs
+from ..experiments.run import run as run_experiment
 from ..metrics import describe
 from ..pipeline import Pipeline
-from .executors import Serial
-from .experiment import Experiment
-from .graph import Choice
-from .run import make_jobs
-from .run import run as run_experiment
 from .summary import Summary
 from .tables import Table, digits_for, number
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..results import PACKAGE, read_result
-from .findings import FINDINGS, SAYS, Finding
+from .findings import SAYS, Finding, findings
 
 FOLDER = PACKAGE / "first"
 NAME = "findings"
@@ -24,11 +24,10 @@ UNEXPLAINED = "not explained yet"
 def changed() -> list[tuple[str, dict[str, Any], Finding]]:
     """Findings whose number or verdict is no longer what it was: name, then, now."""
     earlier = read_result(NAME, folder=FOLDER)
-    pairs = [(each.__name__, earlier[each.__name__], each()) for each in FINDINGS]
     return [
-        (name, then, now)
-        for name, then, now in pairs
-        if (then["number"], then["verdict"]) != (now.number, now.verdict)
+        (name, earlier[name], now)
+        for name, now in findings().items()
+        if (earlier[name]["number"], earlier[name]["verdict"]) != (now.number, now.verdict)
     ]
 
 

@@ -7,16 +7,18 @@ predictions were written first (``shortcut.yaml``).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .measured import Measurement
-from .predictions import BASE, by_share, judged
-from .report import WITH_NOISE, means, records
-from .shipped import Shipped, whom
+from ..analysis.lead import by_share
+from ..experiments.measured import Measurement, means_of
+from ..experiments.predictions import BASE, judged
 
-SCORES = WITH_NOISE
+if TYPE_CHECKING:
+    from .shipped import Shipped
+
+SCORES = ["ims_missing", "quality", "texture", "noise"]
 SHEETS = {
     "own": "V* class",
     "bare": "V* alone",
@@ -26,29 +28,25 @@ SHEETS = {
 PRIMARY = (BASE, "texture")
 
 
-def curves(frame: pd.DataFrame) -> pd.DataFrame:
+def means(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
+    """Rows of ``by``, ``score, mean, low, high, n``."""
+    return means_of(frame, scores, by).rename(columns={"metric": "score"}).to_dict("records")
+
+
+def curves(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Means with intervals of every score over the training, of the watched conditions.
 
     Args:
-        frame: rows with ``condition``, ``subject``, ``sheet`` and scores; a sheet that was drawn on
-            the way is called "own at 0.33".
+        frame: what :func:`shortcut_nb.analysis.lead.by_share` returned.
 
     Returns:
-        Columns ``condition``, ``sheet`` (as in figures), ``share`` (of the training), ``score``,
+        Rows of ``condition``, ``sheet`` (as in figures), ``share`` (of the training), ``score``,
         ``mean``, ``low``, ``high``, ``n``.
     """
-    frame = by_share(frame)
     watched = [name for name, part in frame.groupby("condition") if part["share"].nunique() > 1]
     part = frame[frame["condition"].isin(watched) & frame["sheet"].isin(list(SHEETS))]
     part = part.assign(sheet=part["sheet"].map(SHEETS)).sort_values("share", kind="stable")
-    return means(part, ["condition", "sheet", "share"], list(SCORES))
-
-
-def shares(steps: pd.DataFrame) -> pd.DataFrame:
-    """Curves with ``share`` for the training steps that the first results have."""
-    if "share" in steps:
-        return steps
-    return steps.assign(share=steps["step"] / steps["step"].max())
+    return means(part, SCORES, ["condition", "sheet", "share"])
 
 
 def content(measured: Measurement) -> dict[str, Any]:
@@ -56,13 +54,13 @@ def content(measured: Measurement) -> dict[str, Any]:
     frame = by_share(measured.frame)
     last = frame[frame["share"] == 1]
     protected = last[last["condition"] == "protected"].iloc[0]
-    return whom(measured) | {
+    return {
         "eps": protected["eps"],
         "attack": protected["attack"],
         "purifier": protected["purifier"],
-        "predictions": records(pd.DataFrame(judged(measured.frame))),
-        "steps": records(curves(measured.frame)),
-        "means": records(means(last, ["condition", "sheet"], [*SCORES, "l2"])),
+        "predictions": judged(measured.frame),
+        "steps": curves(frame),
+        "means": means(last, [*SCORES, "l2"], ["condition", "sheet"]),
     }
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from ..experiments.predictions import BASE
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
+from ..plots.causal_graph import SCORED
 from . import identifier
-from .measured import Measurement
-from .predictions import BASE, HOLDS
-from .shipped import shipped, verdict
+from .shipped import shipped
 from .summary import summary
 
 NOISE = "perturbation"
@@ -21,7 +22,6 @@ BOUND = "V* carries\nthe noise"
 SHIFTED = "CLIP sees\nnoise"
 PURIFIED = "purification"
 COLORS = {NOISE: "protected", PURIFIED: "purified"}
-VERDICTS = ("confirmed", "undecided", "refuted")
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     (PURIFIED, NOISE, "purification removes the texture", "texture"),
@@ -44,68 +44,50 @@ ARROWS = (
 )
 
 
-def edges(claims: Sequence[dict]) -> list[Edge]:
-    """The arrows from rows of claims: the shortcut's predictions, the story's and H1's.
+def edges(claims: Sequence[dict[str, Any]]) -> list[Edge]:
+    """The arrows from rows of claims; those whose claim is in no row are left out.
 
-    A row has ``claim``, ``score`` and what ``report.judge`` says; arrows whose claim is in no row
-    are left out.
+    A row has ``claim, score, difference, low, high, verdict``.
     """
     rows = {(row["claim"], row["score"]): row for row in claims}
+    ends = ("difference", "low", "high", "verdict")
     return [
-        Edge(
-            cause,
-            effect,
-            claim,
-            score,
-            row["difference"],
-            row["low"],
-            row["high"],
-            verdict(row["holds"]),
-        )
+        Edge(cause, effect, claim, score, **{end: row[end] for end in ends})
         for cause, effect, claim, score in ARROWS
         if (row := rows.get((claim, score)))
     ]
 
 
-def claims_beside(eps: str, folder: Path | None = None) -> list[dict]:
+def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
     """Claims at a budget from ``story``, ``mismatch`` and ``identifier``, where they are.
 
     Args:
         folder: where to look; see :func:`.shipped.shipped`.
     """
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
+    for name in ("story", "mismatch"):  # contrasts there are called "claim, budget"
+        with suppress(FileNotFoundError):
+            judged = summary(name, folder=folder).verdicts.rename(columns={"mean": "difference"})
+            own = judged[(judged["n"] > 0) & judged["contrast"].str.endswith(f", {eps}")]
+            claim = own["contrast"].str.removesuffix(f", {eps}")
+            rows += own.assign(claim=claim, score=own["metric"]).to_dict("records")
     with suppress(FileNotFoundError):
-        rows += claims_of(summary("story", folder=folder).verdicts)
-    with suppress(FileNotFoundError):
-        rows += claims_of(Measurement.read("mismatch", folder=folder).verdicts())
-    with suppress(FileNotFoundError):
-        rows += identifier.claims(shipped("identifier", folder=folder))
-    return [row for row in rows if row["eps"] == eps]
-
-
-def claims_of(judged: pd.DataFrame) -> list[dict]:
-    """Judged contrasts whose names end with the budget, as claims; those not measured left out."""
-    rows = []
-    for row in judged[judged["verdict"] != "not measured"].to_dict("records"):
-        claim, _, eps = row["contrast"].rpartition(", ")
-        ends = {"difference": row["mean"], "low": row["low"], "high": row["high"]}
-        named = {"claim": claim, "eps": eps, "score": row["metric"]}
-        rows.append(named | ends | {"holds": HOLDS[row["verdict"]]})
+        whose = {"attack": "aspl", "whose": identifier.GAP, "eps": eps}
+        rows += [
+            row | {"claim": identifier.SPARED}
+            for row in shipped("identifier", folder=folder)["without_prior"]
+            if whose.items() <= row.items()
+        ]
     return rows
 
 
 def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> SavedFigure:
     """Draw and save the causal graph as ``shortcut_graph``."""
-    counts = {verdict: sum(edge.verdict == verdict for edge in arrows) for verdict in VERDICTS}
+    verdicts = [edge.verdict for edge in arrows]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in SCORED)
     alt = (
         f"Causal graph at {eps}: purification and perturbation above, then CLIP and training, the "
-        "shortcut, and texture, quality and identity below; "
-        f"{', '.join(f'{count} {verdict}' for verdict, count in counts.items())}."
+        f"shortcut, and texture, quality and identity below; {counts}."
     )
-    return save_figure(
-        causal_graph(arrows, COLORS),
-        "shortcut_graph",
-        folder=out,
-        data=pd.DataFrame(arrows),
-        alt=alt,
-    )
+    data = pd.DataFrame(arrows)
+    return save_figure(causal_graph(arrows, COLORS), "shortcut_graph", alt, data, out)

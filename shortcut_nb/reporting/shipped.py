@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..budget import Budget
+from ..experiments.measured import FORMAT, Measurement
 from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
-from .measured import FORMAT, Measurement
+from . import identifier, shortcut
 
 NO_BUDGET = "0/255"  # of a question that is about clean pictures alone
-
-# Modules with ``content(measured)``.
-READ = ("shortcut", "traces", "identifier")
+READERS = {"identifier": identifier.content, "shortcut": shortcut.content}
+"""What makes tables of a measurement that asks for more than verdicts and means."""
 
 
 class Shipped(dict[str, Any]):
@@ -49,7 +48,7 @@ def shipped(
     eps: str | None = None,
     subject: str | None = None,
 ) -> Shipped:
-    """What a measurement found, as its file has it, or the tables that its module makes of it.
+    """What a measurement found, as its file has it, and the tables that :data:`READERS` make of it.
 
     Args:
         profile: whose result; for a Profile that has none of the name, the miniature's.
@@ -64,9 +63,8 @@ def shipped(
     if run is not None and name not in available(named, folder):
         named = "mini"
     content = read_result(name, named, folder)
-    if content.get("format") == FORMAT and name in READ:
-        module = import_module(f"{__package__}.{name}")
-        content = module.content(Measurement.read(name, named, folder))
+    if content.get("format") == FORMAT and name in READERS:
+        content |= READERS[name](Measurement.read(name, named, folder))
     same = run is None or _is_profile(run, named)
     return Shipped(content, named, same and _covers(content, eps, subject))
 
@@ -80,7 +78,8 @@ def _is_profile(profile: Profile, named: str) -> bool:
 
 def _covers(content: Mapping[str, Any], eps: str | None, subject: str | None) -> bool:
     """Whether a run's budget was measured, and on subjects of its kind."""
-    budgets = [*content.get("budgets", ()), *([content["eps"]] if "eps" in content else ())]
+    budgets = {*content.get("budgets", ()), *content.get("frame", {}).get("eps", ())}
+    budgets |= {content["eps"]} if "eps" in content else set()
     if eps is not None and budgets and str(Budget.parse(eps)) not in budgets:
         return False
     worlds = {_world(name) for name in content.get("subjects", ())}
@@ -91,20 +90,3 @@ def _world(subject: str) -> str:
     """Where a subject comes from: "mini" of "mini:held-out/3", "" of a folder of photos."""
     head, colon, _ = subject.partition(":")
     return head if colon and "/" not in head else ""
-
-
-def whom(measured: Measurement) -> dict[str, Any]:
-    """Of whom and of how many samples a measurement is."""
-    frame = measured.frame
-    return {
-        "subjects": sorted(frame["subject"].unique()),
-        "seeds": sorted(int(seed) for seed in frame["seed"].unique()),
-        "samples": measured.samples,
-    }
-
-
-def verdict(holds: bool | None) -> str:
-    """What an interval says of a claim: "confirmed", "refuted" or "undecided"."""
-    if holds is None or holds != holds:  # a table's column has NaN for None
-        return "undecided"
-    return "confirmed" if holds else "refuted"

@@ -1,23 +1,26 @@
-"""Tables of a measurement for reading: numbers with intervals and n, under the metrics' labels."""
+"""Tables for reading: numbers with intervals and n, under the metrics' labels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
+from ..experiments.contrasts import selector
+from ..experiments.measured import Measurement, widened
 from ..metrics import METRICS, describe
-from .contrasts import selector
-from .measured import Measurement
 
 MARK = "**"
 VERDICTS = (
     "A verdict reads the interval: confirmed where it lies as predicted, refuted where it lies "
     "wholly elsewhere. p is one-sided. Exploratory ones are not corrected for their number."
 )
+MEANS = "Means over people with Student's t interval (95 %)."
 SAYS = {"instance": "V* samples", "class": "class samples"}
+ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,8 @@ class Table:
         for i, row in enumerate(self.rows):
             bold = i in self.marked
             lines.append(tuple(f"{MARK}{cell}{MARK}" if bold and cell else cell for cell in row))
-        return "\n".join("| " + " | ".join(_escaped(line)) + " |" for line in lines)
+        escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+        return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 
     def _repr_mimebundle_(self, include=None, exclude=None):  # noqa: ANN001, ANN202
         """Shown by a notebook as Markdown, under its title and above its note."""
@@ -57,10 +61,11 @@ class Table:
 def table_of(
     frame: pd.DataFrame,
     columns: Mapping[str, str],
-    title: str,
+    title: str = "",
     marked: Iterable[bool] = (),
     note: str = "",
-    digits: int | Mapping[str, int] = 2,
+    digits: int | str | Mapping[str, int | str] = 2,
+    name: str = "table",
 ) -> Table:
     """Some columns of a frame for reading: numbers rounded, with their intervals where it has any.
 
@@ -68,38 +73,42 @@ def table_of(
         frame: a column "x" may have "x_low" and "x_high" beside it.
         columns: the columns shown, in order, with their headings.
         marked: for each row whether it is the one that matters.
-        digits: decimals, of all columns or of each by name (2 where none are given).
+        digits: decimals or a format ("+.2f"), of all columns or of each by name (else 2).
 
     Raises:
         KeyError: a column that is not there.
     """
     texts = []
     for column in columns:
-        places = digits.get(column, 2) if isinstance(digits, Mapping) else digits
-        texts.append(_texts(frame, column, places))
+        own = digits.get(column, 2) if isinstance(digits, Mapping) else digits
+        texts.append(texts_of(frame, column, own))
     rows = tuple(zip(*texts, strict=True))
     chosen = frozenset(i for i, mark in enumerate(marked) if mark)
-    return Table("table", title, tuple(columns.values()), rows, frame, note, chosen)
+    return Table(name, title, tuple(columns.values()), rows, frame, note, chosen)
 
 
-def _texts(frame: pd.DataFrame, column: str, digits: int) -> list[str]:
+def texts_of(frame: pd.DataFrame, column: str, digits: int | str) -> list[str]:
+    """A column as text, numbers with their intervals where the frame has any."""
     values = frame[column]
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return ["" if pd.isna(value) else str(value) for value in values]
     if pd.api.types.is_integer_dtype(values):
-        return [str(value) for value in values]
+        return [f"{value:{digits if isinstance(digits, str) else ''}}" for value in values]
     if f"{column}_low" not in frame:
         return [number(value, math.nan, math.nan, digits) for value in values]
     ends = frame[[column, f"{column}_low", f"{column}_high"]].to_numpy()
     return [number(value, low, high, digits) for value, low, high in ends]
 
 
-def number(value: float, low: float, high: float, digits: int, sign: bool = False) -> str:
-    """ "0.37 [0.19, 0.53]"; without an interval the number alone, and nothing for NaN."""
+def number(value: float, low: float, high: float, digits: int | str, sign: bool = False) -> str:
+    """ "0.37 [0.19, 0.53]"; without an interval the number alone, and nothing for NaN.
+
+    Args:
+        digits: decimals, or a format, "+.2f".
+    """
     if pd.isna(value):
         return ""
-    spec = f"{'+' if sign else ''}.{digits}f"
-    value, low, high = (round(float(each), digits) + 0.0 for each in (value, low, high))  # no -0.00
+    spec = digits if isinstance(digits, str) else f"{'+' if sign else ''}z.{digits}f"  # no -0.00
     ends = "" if pd.isna(low) else f" [{low:{spec}}, {high:{spec}}]"
     return f"{value:{spec}}{ends}"
 
@@ -107,7 +116,8 @@ def number(value: float, low: float, high: float, digits: int, sign: bool = Fals
 def digits_for(lows: Iterable[float], highs: Iterable[float], values: Iterable[float]) -> int:
     """Decimals that suit a column: a fifth of the typical half-interval is the last shown."""
     halves = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if high > low]
-    scale = sorted(halves)[len(halves) // 2] / 5 if halves else _largest(values) / 100
+    largest = max((abs(value) for value in values if pd.notna(value)), default=0.0)
+    scale = sorted(halves)[len(halves) // 2] / 5 if halves else largest / 100
     return 2 if scale <= 0 else min(4, max(0, -math.floor(math.log10(scale))))
 
 
@@ -115,36 +125,48 @@ def verdict_table(measured: Measurement) -> Table | None:
     """Every contrast with its interval, n and verdict; the primary one is marked. None without."""
     if not measured.contrasts:
         return None
-    judged, rows = measured.verdicts(), []
-    for row in judged.to_dict("records"):
-        column = describe(row["metric"])
-        digits = digits_for([row["low"]], [row["high"]], [row["mean"]])
-        rows.append(
-            (
-                row["contrast"],
-                str(column) + (f", {SAYS.get(row['sheet'], row['sheet'])}" if row["sheet"] else ""),
-                f"within ±{row['margin']:g}" if row["expect"] == "0" else f"{row['expect']}",
-                number(row["mean"], row["low"], row["high"], digits, sign=True),
-                f"{row['n']}",
-                probability(row["p"])
-                + (" (Holm " + probability(row["p_holm"]) + ")" if pd.notna(row["p_holm"]) else ""),
-                row["role"],
-                row["verdict"],
+    judged = measured.verdicts()
+    rows = judged.to_dict("records")
+    text = judged.assign(
+        measure=[_measure(row) for row in rows],
+        predicted=[
+            f"within ±{row['margin']:g}" if row["expect"] == "0" else row["expect"] for row in rows
+        ],
+        difference=[
+            number(
+                row["mean"],
+                row["low"],
+                row["high"],
+                digits_for([row["low"]], [row["high"]], [row["mean"]]),
+                sign=True,
             )
-        )
-    header = (
-        "prediction",
-        "measure",
-        "predicted",
-        "difference [95 % t interval]",
-        "people",
-        "p",
-        "role",
-        "verdict",
+            for row in rows
+        ],
+        chance=[
+            probability(row["p"])
+            + (f" (Holm {probability(row['p_holm'])})" if pd.notna(row["p_holm"]) else "")
+            for row in rows
+        ],
     )
-    primary = frozenset(judged.index[judged["role"] == "primary"])
-    title = "Predictions and verdicts"
-    return Table("verdicts", title, header, tuple(rows), judged, VERDICTS, primary)
+    columns = {
+        "contrast": "prediction",
+        "measure": "measure",
+        "predicted": "predicted",
+        "difference": "difference [95 % t interval]",
+        "n": "people",
+        "chance": "p",
+        "role": "role",
+        "verdict": "verdict",
+    }
+    title, primary = "Predictions and verdicts", judged["role"] == "primary"
+    table = table_of(text, columns, title, primary, VERDICTS, name="verdicts")
+    return replace(table, data=judged)
+
+
+def _measure(row: Mapping[str, Any]) -> str:
+    """A verdict's metric, and of which samples."""
+    sheet = SAYS.get(row["sheet"], row["sheet"])
+    return f"{describe(row['metric'])}{f', {sheet}' if sheet else ''}"
 
 
 def probability(p: float) -> str:
@@ -162,24 +184,21 @@ def means_table(
     data = measured.means(metrics, sheet=sheet)
     if data.empty:
         return None
-    by, present = measured.varying, [m for m in metrics if m in set(data["metric"])]
-    digits = {m: digits_for(p["low"], p["high"], p["mean"]) for m, p in data.groupby("metric")}
-    groups = [(_tuple(key), part.set_index("metric")) for key, part in data.groupby(by, sort=False)]
-    rows = [
-        (
-            *map(str, key),
-            *(_cell(part, metric, digits[metric]) for metric in present),
-            str(part["n"].max()),
-        )
-        for key, part in groups
-    ]
-    header = (*by, *(_header(metric) for metric in present), "people")
+    by = measured.varying
+    present = [metric for metric in metrics if metric in set(data["metric"])]
+    wide = widened(data, by, present)
+    people = data.groupby(by, sort=False)["n"].max().to_numpy()
+    digits = {
+        metric: digits_for(part["low"], part["high"], part["mean"])
+        for metric, part in data.groupby("metric")
+    }
+    columns = {axis: axis for axis in by} | {metric: heading(metric) for metric in present}
     chosen = primary_cells(measured)
-    marked = frozenset(i for i, (key, _) in enumerate(groups) if key in chosen)
-    note = (
-        "Means over people with Student's t interval (95 %). Bold: cells of the primary contrast."
-    )
-    return Table(name, title, header, tuple(rows), data, note if marked else note[:57], marked)
+    marked = [key in chosen for key in wide[by].itertuples(index=False, name=None)]
+    note = f"{MEANS} Bold: cells of the primary contrast." if any(marked) else MEANS
+    columns["people"] = "people"
+    table = table_of(wide.assign(people=people), columns, title, marked, note, digits, name)
+    return replace(table, data=data)
 
 
 def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
@@ -190,7 +209,7 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
             part = measured.frame
             for column, value in selector(cell).items():
                 part = part[part[column].map(str) == value] if column in part else part
-            cells |= set(map(tuple, part[measured.varying].drop_duplicates().to_numpy().tolist()))
+            cells |= set(part[measured.varying].itertuples(index=False, name=None))
     return cells
 
 
@@ -216,26 +235,7 @@ def all_tables(measured: Measurement) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def _cell(part: pd.DataFrame, metric: str, digits: int) -> str:
-    if metric not in part.index:
-        return ""
-    row = part.loc[metric]
-    return number(row["mean"], row["low"], row["high"], digits)
-
-
-def _header(metric: str) -> str:
+def heading(metric: str) -> str:
+    """A metric's label with an arrow to where it is better."""
     column = describe(metric)
-    arrow = {"higher": " ↑", "lower": " ↓", None: ""}[column.better]
-    return f"{column}{arrow}"
-
-
-def _largest(values: Iterable[float]) -> float:
-    return max((abs(value) for value in values if pd.notna(value)), default=0.0)
-
-
-def _escaped(line: Sequence[str]) -> list[str]:
-    return [cell.replace("|", "\\|") for cell in line]
-
-
-def _tuple(key: object) -> tuple:
-    return key if isinstance(key, tuple) else (key,)
+    return f"{column}{ARROWS[column.better]}"

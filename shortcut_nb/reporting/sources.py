@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from ..experiments.measured import FORMAT, Measurement, read_table
+from ..experiments.samples import samples_of
 from ..metrics import describe
 from ..results import read_result
-from .measured import FORMAT, Measurement, read_table
 from .page import Page, page_of
-from .samples import samples_of
-from .tables import Table, digits_for, number
+from .tables import Table, digits_for, table_of
 
 OLD = (
     "Means over people with bootstrap intervals (95 %), of the first miniature: the values of "
@@ -58,36 +58,16 @@ def old_page(name: str, profile: str, content: Mapping[str, Any]) -> Page:
 
 def old_table(key: str, data: pd.DataFrame) -> Table:
     """Rows with "x", "x_low", "x_high" (or "low", "high" of their first number) as text."""
-    ends = _intervals(list(data))
-    gone = {end for pair in ends.values() for end in pair} | set(HIDDEN)
-    gone |= {f"{column}_{word}" for column in data for word in HIDDEN}
-    kept = [column for column in data if column not in gone]
-    columns = [_column(data, column, ends.get(column)) for column in kept]
-    name = key.replace("_", " ")
-    header = tuple(str(column).replace("_", " ") for column in kept)
-    return Table(key, name.capitalize(), header, tuple(zip(*columns, strict=True)), data, OLD)
-
-
-def _intervals(columns: list[str]) -> dict[str, tuple[str, str]]:
-    """The columns with the ends of another's interval, by the other's name."""
-    ends = {c: (f"{c}_low", f"{c}_high") for c in columns if f"{c}_low" in columns}
-    if "low" in columns:
-        value = next((c for c in ("mean", "difference", "value") if c in columns), None)
-        ends |= {value: ("low", "high")} if value else {}
-    return ends
-
-
-def _column(data: pd.DataFrame, column: str, ends: tuple[str, str] | None) -> list[str]:
-    values = data[column]
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        named = {c: describe(c).label for c in values.unique()} if column == "score" else {}
-        return ["" if _missing(value) else named.get(value, str(value)) for value in values]
-    if ends is None:
-        return ["" if _missing(value) else f"{value:.4g}" for value in values]
-    low, high = (data[end] for end in ends)
-    digits = digits_for(low, high, values)
-    return [number(*row, digits) for row in zip(values, low, high, strict=True)]
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and pd.isna(value))
+    first = next((column for column in ("mean", "difference", "value") if column in data), None)
+    data = data.rename(columns={end: f"{first}_{end}" for end in ("low", "high") if first})
+    hidden = set(HIDDEN) | {f"{column}_{word}" for column in data for word in HIDDEN}
+    ends = [column for column in data if f"{column}_low" in data]
+    hidden |= {f"{column}_{end}" for column in ends for end in ("low", "high")}
+    columns = {column: str(column).replace("_", " ") for column in data if column not in hidden}
+    digits: dict[str, int | str] = dict.fromkeys(columns, ".4g")
+    for column in ends:
+        digits[column] = digits_for(data[f"{column}_low"], data[f"{column}_high"], data[column])
+    if "score" in data:
+        data = data.assign(score=[describe(score).label for score in data["score"]])
+    title = key.replace("_", " ").capitalize()
+    return table_of(data, columns, title, note=OLD, digits=digits, name=key)

@@ -1,6 +1,6 @@
 """What a purifier keeps, gives back and costs: plain functions on what was measured.
 
-The question itself is :mod:`.questions.purification`.
+The question itself is :mod:`shortcut_nb.experiments.questions.purification`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import pandas as pd
 
 from ..analysis.pareto import pareto
 from ..cells import Cell
+from ..experiments.experiment import JOIN
+from ..experiments.questions.purification import SCORES, left, restored
 from ..pipeline import Pipeline
-from ..purify import Chain, build, parameter_names, roles
+from ..purify import build, roles
 from ..subjects import Subject
-from .experiment import JOIN
-from .memory import peak_memory
-from .questions.purification import left, restored
 from .summary import Summary
 
 KEPT = ("perceptual", "psnr", "ssim", "likeness", "shift", "purify_seconds", "memory_mib")
-SCORES = {"quality": "quality", "ims_missing": "identity", "texture": "texture"}
-# Settings that make a purifier short; its peak memory does not depend on them.
-SHORT = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
 def table(kept: Summary) -> pd.DataFrame:
@@ -39,17 +35,11 @@ def table(kept: Summary) -> pd.DataFrame:
     wide = wide[wide["attack"] != "none"].reset_index(drop=True)
     bare = wide[wide["purifier"] == "none"].set_index("attack")["shift"]
     wide["realigned"] = 1 - wide["shift"] / wide["attack"].map(bare)
-    judged = kept.verdicts.set_index("contrast")
-    for score, word in SCORES.items():
+    pairs = wide[["purifier", "attack"]].to_numpy()
+    for score, (word, *_) in SCORES.items():
         for label, named in (("restored", restored), ("left", left)):
-            names = [
-                named(purifier, word, attack)
-                for attack, purifier in wide[["attack", "purifier"]].to_numpy()
-            ]
-            rows = judged.reindex(names)
-            wide[f"{score}_{label}"] = rows["mean"].to_numpy()
-            wide[f"{score}_{label}_low"] = rows["low"].to_numpy()
-            wide[f"{score}_{label}_high"] = rows["high"].to_numpy()
+            names = [named(purifier, word, attack) for purifier, attack in pairs]
+            wide = kept.beside(wide, f"{score}_{label}", names)
     return wide
 
 
@@ -87,37 +77,17 @@ def live(
     return result
 
 
-def fronts(
-    rows: pd.DataFrame, recovered: str = "quality", faithful: str = "perceptual"
-) -> pd.DataFrame:
-    """Which purifiers no other beats in both faithfulness and recovery, under each attack.
+def fronts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Which purifiers no other beats in both faithfulness and recovered quality, by attack.
 
     Args:
         rows: what :func:`table` returned; "none" has restored nothing.
-        recovered: a score of :data:`SCORES`.
-        faithful: a distance to the clean pictures: less is better.
 
     Returns:
         ``rows`` with ``front``: whether it is on the front of the means.
     """
-    gain, parts = f"{recovered}_restored", []
-    for _, part in rows.groupby("attack", sort=False):
-        part = part.copy()
-        ends = [gain, f"{gain}_low", f"{gain}_high"]
-        part.loc[part["purifier"] == "none", ends] = 0.0
-        part["front"] = pareto(part, rising=[gain], falling=[faithful])
-        parts.append(part)
-    return pd.concat(parts)
-
-
-def quick(purifier: str) -> dict[str, int]:
-    """The settings of :data:`SHORT` that a purifier, or one link of a chain alone, has."""
-    whole = build(purifier)
-    links = whole.links if isinstance(whole, Chain) else (whole,)
-    known = [name for link in links for name in parameter_names(type(link))]
-    return {name: value for name, value in SHORT.items() if known.count(name) == 1}
-
-
-def memory_of(purifier: str, profile: str = "mini") -> float:
-    """Peak resident memory in MiB of purifying one subject's set B, models included."""
-    return peak_memory(f"lab.purifier({purifier!r}, **{quick(purifier)})(subject.b)", profile)
+    gain = [f"quality_restored{end}" for end in ("", "_low", "_high")]
+    rows = rows.copy()
+    rows.loc[rows["purifier"] == "none", gain] = 0.0
+    parts = [pareto(part, gain[:1], ["perceptual"]) for _, part in rows.groupby("attack")]
+    return rows.assign(front=pd.concat(parts))

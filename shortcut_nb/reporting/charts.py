@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.pareto import pareto
+from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
+from ..plots.page import say_people
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
-from .measured import Measurement
 from .tables import SAYS, measures
 
 PITCH = 0.2
@@ -33,9 +34,11 @@ class Chart:
 
 
 def all_charts(measured: Measurement) -> list[Chart]:
-    """Predictions by metric, then the defences, then every score."""
-    charts = [*predictions(measured), defences(measured), *bars(measured)]
-    return [chart for chart in charts if chart is not None]
+    """Predictions by metric, then the defences, then every score; each says of how many people."""
+    charts = [*predictions(measured), *defences(measured), *bars(measured)]
+    for chart in charts:
+        say_people(chart.figure, len(measured.whom["subjects"]))
+    return charts
 
 
 def predictions(measured: Measurement) -> Iterator[Chart]:
@@ -71,33 +74,34 @@ def bars(measured: Measurement) -> Iterator[Chart]:
             part, by=by, group=group, xlabel=str(column), pitch=PITCH, among=among
         )
         alt = f"Mean {column.label} of each {group}, with 95 % t intervals over people."
-        yield Chart(f"bars_{metric}", _upper(column.label), figure, part, alt)
+        title = column.label[:1].upper() + column.label[1:]
+        yield Chart(f"bars_{metric}", title, figure, part, alt)
 
 
-def defences(measured: Measurement) -> Chart | None:
+def defences(measured: Measurement) -> Iterator[Chart]:
     """What each defence gives back, how faithful it is, and its seconds: a panel per attack.
 
     None where no purifier was compared with none, or nothing says how faithful pictures are.
     """
-    metric, faithful = recovered_metric(measured), faithful_metric(measured)
+    metric = recovered_metric(measured)
+    faithful = next((name for name in FAITHFUL if name in measured.frame), None)
     if metric is None or faithful is None or "purifier" not in measured.varying:
-        return None
+        return
     if "none" not in set(measured.frame["purifier"]):
-        return None
+        return
     within = [axis for axis in measured.varying if axis in ("attack", "eps")]
     others = [axis for axis in measured.varying if axis not in within]
     first = {axis: str(measured.frame[axis].iloc[0]) for axis in others}
     rise = measured.against(metric, first | {"purifier": "none"}, within)
     table = rise.rename(columns={"mean": "rise", "low": "rise_low", "high": "rise_high"})
-    seconds = [c for c in ("purify_seconds",) if c in measured.frame]
+    seconds = [column for column in ("purify_seconds",) if column in measured.frame]
     kept = measured.frame.groupby(measured.varying)[[faithful, *seconds]].mean().reset_index()
     table = table.merge(kept, on=measured.varying)
     table["label"] = _joined(table, others)
     table["panel"] = _joined(table, within) if within else ""
     table = table[table["panel"] != "none"] if within else table
-    if table.empty:
-        return None
-    return _defence_chart(table, metric, faithful, seconds)
+    if not table.empty:
+        yield _defence_chart(table, metric, faithful, seconds)
 
 
 def _defence_chart(table: pd.DataFrame, metric: str, faithful: str, seconds: list[str]) -> Chart:
@@ -127,12 +131,7 @@ def recovered_metric(measured: Measurement) -> str | None:
     scores, _ = measures(measured)
     rising = [name for name in scores if describe(name).better == "higher"]
     primary = [contrast.metric for contrast in measured.contrasts if contrast.primary]
-    return next((m for m in [*primary, "quality", *rising] if m in rising), None)
-
-
-def faithful_metric(measured: Measurement) -> str | None:
-    """How close pictures are to the clean ones: the first of :data:`FAITHFUL` measured."""
-    return next((name for name in FAITHFUL if name in measured.frame), None)
+    return next((name for name in [*primary, "quality", *rising] if name in rising), None)
 
 
 def _places(measured: Measurement) -> tuple[str, str]:
@@ -141,10 +140,6 @@ def _places(measured: Measurement) -> tuple[str, str]:
     if len(varying) == 1:
         return varying[0], "sheet"
     return ("attack" if "attack" in varying else varying[0]), "cell"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _joined(table: pd.DataFrame, columns: list[str]) -> list[str]:

@@ -2,30 +2,26 @@
 
 A result that `bench` kept has its frame, and both are computed from it. The first measurements of
 the miniature kept no frame: their files hold the verdicts and means themselves, of the same
-contrasts and cells under the same names; the oldest hold claims (:mod:`.first_results`), and no
-means that are read here.
+contrasts and cells under the same names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from ..budget import Budget
 from ..errors import CannotRead
+from ..experiments.contrasts import Contrast, judge
+from ..experiments.measured import FORMAT, Measurement, widened
 from ..profile import Profile
-from . import first_results
-from .contrasts import Contrast, judge
-from .measured import FORMAT, Measurement
-from .shipped import Shipped, shipped
+from .shipped import shipped
 
 ENOUGH = 6  # people of the larger measurement
 CLEAR = 0.25  # of the mean: the least that every one of them showed
-FIRST = ("story", "methods")  # results that may hold claims
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +70,12 @@ class Summary:
         """The row of the contrast that decides the question."""
         return self.verdicts[self.verdicts["role"] == "primary"].iloc[0].to_dict()
 
+    def beside(self, table: pd.DataFrame, column: str, contrasts: Sequence[str]) -> pd.DataFrame:
+        """A table with a contrast beside each row: "x", "x_low", "x_high"; NaN without one."""
+        judged = self.verdicts.set_index("contrast").reindex(contrasts)
+        names = {column: "mean", f"{column}_low": "low", f"{column}_high": "high"}
+        return table.assign(**{name: judged[end].to_numpy() for name, end in names.items()})
+
     def wide(self, metrics: Sequence[str], sheet: str | None = None) -> pd.DataFrame:
         """Means with a row per condition and sheet, columns "x", "x_low", "x_high" for each metric.
 
@@ -81,13 +83,7 @@ class Summary:
             sheet: this sheet's alone; None is every sheet.
         """
         rows = self.means if sheet is None else self.means[self.means["sheet"] == sheet]
-        keys = ["condition", "sheet"]
-        table = rows[keys].drop_duplicates().set_index(keys)
-        for metric in metrics:
-            own = rows[rows["metric"] == metric].set_index(keys)[["mean", "low", "high"]]
-            names = {"mean": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
-            table = table.join(own.rename(columns=names))
-        return table.reset_index()
+        return widened(rows, ["condition", "sheet"], metrics)
 
 
 def summary(
@@ -105,53 +101,36 @@ def summary(
         CannotRead: a file of another kind.
     """
     content = shipped(name, profile, folder, eps=eps, subject=subject)
-    budgets = _budgets(content)
-    measured_at = not eps or not budgets or str(Budget.parse(eps)) in budgets
     if content.get("format") == FORMAT:
         kept = of_measurement(Measurement.read(name, content.profile, folder))
-    else:
-        verdicts, means = _tables(name, content)
+    elif {"verdicts", "means"} <= set(content):
+        verdicts, means = pd.DataFrame(content["verdicts"]), pd.DataFrame(content["means"])
         people, seeds = tuple(content["subjects"]), tuple(content["seeds"])
         kept = Summary(name, verdicts, means, people, seeds, content["samples"])
-    same = content.same and measured_at
-    return replace(kept, profile=content.profile, same=same, heading=content.heading)
-
-
-def _tables(name: str, content: Shipped) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Verdicts and means of a file without a frame."""
-    if {"verdicts", "means"} <= set(content):
-        return pd.DataFrame(content["verdicts"]), pd.DataFrame(content["means"])
-    if name in FIRST and {"claims", "methods"} & set(content):
-        none = pd.DataFrame(columns=["condition", "sheet", "metric", "mean", "low", "high", "n"])
-        return getattr(first_results, name)(content), none
-    raise CannotRead(
-        f"the result {name!r} of profile {content.profile} has neither a frame nor verdicts: "
-        f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
-    )
-
-
-def _budgets(content: Mapping[str, Any]) -> set[str]:
-    """At which budgets a result was measured that says so row by row."""
-    rows = content.get("claims", ())
-    return set(content.get("frame", {}).get("eps", ())) | {row["eps"] for row in rows}
+    else:
+        raise CannotRead(
+            f"the result {name!r} of profile {content.profile} has neither a frame nor verdicts: "
+            f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
+        )
+    return replace(kept, profile=content.profile, same=content.same, heading=content.heading)
 
 
 def of_measurement(measured: Measurement) -> Summary:
     """The verdicts and means of a measurement."""
-    frame = measured.frame
+    whom = measured.whom
     return Summary(
         measured.name,
         measured.verdicts(),
         measured.means(measured.metrics, by=["condition", "sheet"]),
-        tuple(sorted(frame["subject"].unique())),
-        tuple(sorted(int(seed) for seed in frame["seed"].unique())),
+        tuple(whom["subjects"]),
+        tuple(whom["seeds"]),
         measured.samples,
         measured.profile,
     )
 
 
 def checked(
-    mine: pd.DataFrame, contrasts: Sequence[Contrast], larger: Summary, people: Sequence[str] = ()
+    frame: pd.DataFrame, contrasts: Sequence[Contrast], larger: Summary, people: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Set a run's own contrasts beside those of the larger measurement.
 
@@ -161,7 +140,7 @@ def checked(
     is shown whole and held to nothing.
 
     Args:
-        mine: the run's frame, as a pipeline's runner reads it.
+        frame: the run's frame, as a pipeline's runner reads it.
         people: of the run; with one whom the larger measurement saw nothing is asserted, since it
             would be tested on what it was made from.
 
@@ -173,7 +152,7 @@ def checked(
     Raises:
         AssertionError: an asserted difference with another sign, or nothing that both measured.
     """
-    own = judge(mine, [each for each in contrasts if each.metric in mine], strict=False)
+    own = judge(frame, [each for each in contrasts if each.metric in frame], strict=False)
     own = own.loc[own["n"] > 0, ["contrast", "metric", "sheet", "expect", "mean"]]
     own = own.rename(columns={"mean": "here"})
     ends = {"mean": "there", "low": "there_low", "high": "there_high"}

@@ -1,0 +1,211 @@
+"""The figures of the pages, drawn from the shipped results: nothing is measured here.
+
+``python -m shortcut_nb.reporting.figures`` (or ``make figures``) draws all of them into
+``figures/``, each with its numbers and words for those who cannot see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from matplotlib.figure import Figure
+
+from ..plots import curve_plot, save_figure
+from ..plots.named import named_scatter
+from ..plots.page import SMALLEST, say_people
+from ..plots.palette import FAMILIES, Look, looks
+from ..plots.ranked import ranked_plot
+from ..weights import PACKAGE
+from . import numbers, rates
+from .charts import Chart
+from .shipped import shipped
+
+FOLDER = PACKAGE.parent / "figures"
+QUALITY = "quality of samples (0 to 1)"
+FALL = "fall of quality (0 to 1)"
+
+
+def style(names: Mapping[str, str]) -> dict[str, Look]:
+    """The look of each group of a figure: that of a condition of the collection."""
+    return {group: looks([condition])[condition] for group, condition in names.items()}
+
+
+GROUPS = {
+    name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == "random noise")
+}
+WORDS = style({"V*": "protected", "class": "prior"})
+PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
+against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
+levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """What a figure shows.
+
+    Attributes:
+        result: whose numbers; the figure says of how many people they are.
+        alt: what it shows, for those who cannot see it; not what it says, which may change.
+        table: the numbers; see :mod:`.numbers`.
+        draw: draws them.
+    """
+
+    result: str
+    title: str
+    alt: str
+    table: Callable[[], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+
+
+def by_word(score: str) -> pd.DataFrame:
+    """What each attack does to the identifier and to its class."""
+    table = numbers.harms_by_word(score)
+    return table[table["group"].isin(list(WORDS))]
+
+
+def budget_curves(table: pd.DataFrame) -> Figure:
+    """Curves over the budget, a panel for each attacker, under one legend."""
+    figure = curve_plot(table, "pixels", "defence", "attacker", ylabel=QUALITY, sharey=True)
+    for ax in figure.axes:
+        ax.set_xlabel("")
+    figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
+    (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    texts = [str(text.get_text()) for text in legend.get_texts()]
+    legend.remove()
+    figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
+    return figure
+
+
+FIGURES: dict[str, PageFigure] = {
+    "results_story": PageFigure(
+        "story",
+        "The argument in one figure",
+        "Quality of samples after training on clean, noisy, protected and purified pictures, with "
+        "and without contrastive decoupling, at each budget, with intervals over people.",
+        lambda: numbers.treatments().assign(panel=lambda table: table["eps"]),
+        partial(levels, style=style({"samples": "clean"}), panel="panel"),
+    ),
+    "results_protection": PageFigure(
+        "strength",
+        "What each attack takes",
+        "Fall of the quality of samples after training on pictures of each attack, the most "
+        "harmful on top, with intervals over people; two kinds of random noise beside them.",
+        lambda: numbers.attacks().assign(mean=lambda table: table["fall"]),
+        partial(ranked_plot, style=GROUPS, by="family", xlabel=f"{FALL} of what a model learns"),
+    ),
+    "results_visibility": PageFigure(
+        "strength",
+        "Strength against visibility",
+        "Fall of quality against PSNR for every attack and both noises: each point is named, and "
+        "those on the left changed the pictures most.",
+        numbers.attacks,
+        partial(
+            against_harm, x="psnr", xlabel="PSNR to the clean photo (dB): left is plainer to see"
+        ),
+    ),
+    "results_mismatch": PageFigure(
+        "strength",
+        "Shift against harm",
+        "Fall of quality against the shift in CLIP space for every attack and both noises: each "
+        "point is named, and those on the right moved CLIP furthest.",
+        numbers.attacks,
+        partial(
+            against_harm,
+            x="shift",
+            xlabel="how far CLIP's reading moves from the person towards noise",
+        ),
+    ),
+    "results_shortcut": PageFigure(
+        "identifier",
+        "The identifier and its class",
+        "Rise of texture in samples of the identifier V* and of its class after each attack, the "
+        "largest on top, with intervals over people; a line joins the two of an attack.",
+        partial(by_word, "texture"),
+        partial(ranked_plot, style=WORDS, xlabel="rise of texture in samples (grey levels)"),
+    ),
+    "results_shortcut_quality": PageFigure(
+        "identifier",
+        "Quality of the identifier and its class",
+        "Fall of quality of samples of the identifier V* and of its class after each attack, the "
+        "largest on top, with intervals over people; a line joins the two of an attack.",
+        partial(by_word, "quality"),
+        partial(ranked_plot, style=WORDS, xlabel=FALL),
+    ),
+    "results_purification": PageFigure(
+        "purification",
+        "What purifiers give back",
+        "Quality that is missing after each purifier under four attacks, the best purifier on top, "
+        "with intervals over people; zero is as good as after training on clean pictures.",
+        lambda: numbers.purifiers().assign(group="purifier"),
+        partial(
+            ranked_plot,
+            style=style({"purifier": "purified"}),
+            panel="attack",
+            xlabel="quality against training on clean photos (0: nothing missing)",
+        ),
+    ),
+    "results_decoupling": PageFigure(
+        "words",
+        "CDL piece by piece",
+        "Quality of samples after training on clean and on protected pictures, for DreamBooth and "
+        "CDL with the text encoder trained, and for each piece of CDL with it frozen.",
+        numbers.pieces,
+        partial(levels, style=PHOTOS),
+    ),
+    "results_variants": PageFigure(
+        "decoupling",
+        "Additions to CDL",
+        "Quality of V* samples after training on protected pictures with CDL, and with each "
+        "addition to it, the best on top, with intervals over people.",
+        numbers.variants,
+        partial(levels, style=PHOTOS),
+    ),
+    "results_budgets": PageFigure(
+        "adaptive",
+        "Budgets at which defences break",
+        "Quality of samples against the budget, for no defence, the purifier, and the purifier "
+        "with CDL and its words held; attackers who know nothing and everything side by side.",
+        numbers.budgets,
+        budget_curves,
+    ),
+}
+"""Every figure, by the name of its files."""
+
+
+def chart_of(name: str) -> Chart:
+    """A figure, drawn.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure {name!r}; there are {', '.join(FIGURES)}")
+    own = FIGURES[name]
+    table = own.table()
+    figure = own.draw(table)
+    say_people(figure, len(shipped(own.result)["subjects"]))
+    return Chart(name, own.title, figure, table, own.alt)
+
+
+def draw(folder: str | Path = FOLDER) -> list[Path]:
+    """Draw the figures into a folder, and those of a measured regime."""
+    charts = [chart_of(name) for name in FIGURES]
+    charts += [chart for one in rates.measured() for chart in rates.charts(one)]
+    saved = [save_figure(each.figure, each.name, each.alt, each.data, folder) for each in charts]
+    return [each.png for each in saved]
+
+
+def main(folder: Annotated[Path, typer.Option(help="where to")] = FOLDER) -> None:
+    for path in draw(folder):
+        print(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,237 @@
+"""Six findings in plain words, each with one number and one picture, from the shipped results.
+
+What a sentence says follows from the numbers: every finding has words for the case that the
+result holds, that it is open, and that it goes the other way. The words are in ``findings.yaml``,
+the numbers in them are worked out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from . import numbers, rates
+from .figures import FIGURES
+from .numbers import ATTACK, CONTROL
+from .summary import summary
+
+Verdict = Literal["yes", "partly", "open", "no"]
+Values = dict[str, Any]
+SAYS: dict[Verdict, str] = {
+    "yes": "As the paper says.",
+    "partly": "Partly as the paper says.",
+    "open": "Open in the miniature.",
+    "no": "Not as the paper says.",
+}
+MAIN = "aspl"
+SHIFTER = "clip-shift"
+SEEN = "decoded-shift"  # climbs the shift of what the model sees, after the autoencoder
+STUBBORN = "photoguard"
+PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
+LOSSES = {
+    "ims_missing": "likeness to the person falls by {:.2f}",
+    "coarse_texture": "samples show blotches, {:.1f} grey levels of coarse texture",
+}
+"""What an attacker may take that is no quality, by score."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, for a reader in a hurry.
+
+    Attributes:
+        title: a few words.
+        number: the one to remember, as text.
+        text: what it says, in a sentence or two without statistics.
+        verdict: whether the paper's claim holds in the miniature.
+        figure: a name of :data:`.figures.FIGURES`.
+        anchor: the section of ``docs/results.md`` with intervals and how it was measured.
+    """
+
+    title: str
+    number: str
+    text: str
+    verdict: Verdict
+    figure: str
+    anchor: str
+
+
+def protection() -> tuple[Verdict, Values]:
+    table = numbers.attacks().set_index("name")
+    own, attacks = table.loc[MAIN], table[table["group"] == ATTACK]
+    harmed = own["low"] > 0 and bool(own["beats_noise"])
+    return "yes" if harmed else "no" if own["high"] < 0 else "open", {
+        "quality": own["quality"],
+        "clean": own["clean"],
+        "noise": table.loc[table["group"] == CONTROL, "quality"].min(),
+        "beating": int((attacks["beats_noise"] == True).sum()),  # noqa: E712 (None is not False)
+        "attacks": len(attacks),
+        "less_alike": own["alike_high"] < 0,
+    }
+
+
+def mismatch() -> tuple[Verdict, Values]:
+    table = numbers.attacks().set_index("name")
+    own, main = table.loc[SHIFTER], table.loc[MAIN]
+    seen = table.loc[SEEN] if SEEN in table.index else None
+    noise = table[table["group"] == CONTROL].sort_values("shift").iloc[-1]
+    further = noise["shift"] > main["shift"]
+    harms = own["beats_noise"] or (seen is not None and seen["beats_noise"])
+    verdict: Verdict = "no" if seen is not None and further else "open"
+    if harms:
+        verdict = "open" if further else "yes"
+    return verdict, {
+        "times": own["shift"] / main["shift"],
+        "fall": own["fall"],
+        "main_fall": main["fall"],
+        "noise_times": noise["shift"] / main["shift"],
+        "noise_fall": noise["fall"],
+        "more_than_noise": ", more than noise does" if own["beats_noise"] else "",
+        "fair": seen is not None,
+        "seen_fall": None if seen is None else seen["fall"],
+        "seen_more": "more than" if seen is not None and seen["beats_noise"] else "no more than",
+    }
+
+
+def shortcut() -> tuple[Verdict, Values]:
+    rise = numbers.harms_by_word().set_index(["name", "group"])
+    alone = numbers.without_prior().set_index(["name", "group"])["mean"]
+    gap = rise.loc[(MAIN, "V* − class")]
+    return "yes" if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
+        "word": rise.loc[(MAIN, "V*"), "mean"],
+        "rest": rise.loc[(MAIN, "class"), "mean"],
+        "word_alone": alone[MAIN, "V*"],
+        "rest_alone": alone[MAIN, "class"],
+    }
+
+
+def purification() -> tuple[Verdict, Values]:
+    table = numbers.purifiers().set_index(["attack", "name"])
+    means = table.drop("none", level="name").groupby("name")["mean"].mean()
+    best, place = means.idxmax(), int(means.rank(ascending=False)["codesr"])
+    after = table.xs(best, level="name")
+    undone = int((after["high"] >= 0).sum())
+    own, other = table.loc[MAIN], table.loc[STUBBORN]
+    return "no" if not undone else "yes" if place == 1 else "partly", {
+        "best": best,
+        "place": place,
+        "undone": undone,
+        "attacks": len(after),
+        "purifiers": len(own) - 1,
+        "lost": -own.loc["none", "mean"],
+        "back": own.loc[best, "restored"],
+        "other_lost": -other.loc["none", "mean"],
+        "other_back": other.drop("none")["restored"].max(),
+        "likeness": own.loc["none", "likeness"],
+        "papers_likeness": own.loc["codesr", "likeness"],
+        "one_seed": len(summary("purification").seeds) == 1,
+    }
+
+
+def decoupling() -> tuple[Verdict, Values]:
+    table = numbers.pieces()
+    own = table[table["group"] == "protected photos"].set_index("name")
+    control, plain = own.loc["DreamBooth, frozen text encoder", "mean"], own.loc["DreamBooth"]
+    cdl, whole = own.loc["CDL"], own.loc["+ CDL's words when training"]
+    drawing = own.loc["+ CDL's words when sampling", "mean"]
+    raised, alone = whole["verdict"] == "confirmed", cdl["verdict"] == "confirmed"
+    _, text = rates.against_rule()
+    further = text > 1 + rates.NEAR
+    return "yes" if alone else "partly" if raised else "open", {
+        "plain": plain["mean"],
+        "cdl": cdl["mean"],
+        "control": control,
+        "whole": whole["mean"],
+        "drawing": drawing,
+        "by_chance": "" if alone else ", which may be chance",
+        "mostly_drawing": drawing - control > (whole["mean"] - control) / 2,
+        "pace": f" ({text:.0f} times as far as in the paper)" if further else "",
+    }
+
+
+def withstanding() -> tuple[Verdict, Values]:
+    table = numbers.budgets().set_index(["attacker", "defence", "pixels"])
+    who, (bare, _, whole) = numbers.ATTACKERS["everything"], numbers.DEFENCES.values()
+    most = int(table.index.get_level_values("pixels").max())
+    lost, kept = table.loc[who, bare, most], table.loc[who, whole, most]
+    broken = kept["verdict"] == "confirmed"
+    losses = " and ".join(_losses(who, whole, most))
+    return "no" if broken else "partly" if losses else "yes", {
+        "pixels": most,
+        "plain_to_see": ", which anyone can see," if most >= PLAIN else "",
+        "lost": -lost["harm"],
+        "kept": max(0.0, -kept["harm"]),
+        "taken": f"{-kept['harm']:.2f}" if broken else "none",
+        "losses": f"; but {losses}" if losses else "",
+    }
+
+
+def _losses(who: str, defence: str, pixels: int) -> Iterator[str]:
+    """What an attacker takes that is no quality, as the ends of a sentence."""
+    for score, text in LOSSES.items():
+        table = numbers.budgets(score).set_index(["attacker", "defence", "pixels"])
+        row = table.loc[who, defence, pixels]
+        if row["verdict"] == "confirmed":
+            yield text.format(abs(row["harm"]))
+
+
+NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
+    each.__name__: each
+    for each in (protection, mismatch, shortcut, purification, decoupling, withstanding)
+}
+"""What works out each finding's verdict and numbers, in the order of the argument."""
+
+
+@cache
+def words() -> dict[str, Any]:
+    """``findings.yaml``. Its verdicts are text: in YAML a bare yes is a truth value."""
+    return yaml.load(
+        Path(__file__).with_name("findings.yaml").read_text("utf-8"), Loader=yaml.BaseLoader
+    )
+
+
+def finding(name: str) -> Finding:
+    """A finding of :data:`NUMBERS`, from the shipped results."""
+    verdict, values = NUMBERS[name]()
+    own = words()[name]
+    parts = [_sentence(part, values) for part in own["text"]]
+    return Finding(
+        own["titles"][verdict].format(**values),
+        own["number"].format(**values),
+        " ".join(part for part in parts if part),
+        verdict,
+        own["figure"],
+        own["anchor"],
+    )
+
+
+def _sentence(part: str | dict[str, str], values: Values) -> str:
+    """A sentence with its numbers; of two the one whose condition holds."""
+    if isinstance(part, dict):
+        part = part.get("then" if values[part["if"]] else "else", "")
+    return part.format(**values)
+
+
+def findings() -> dict[str, Finding]:
+    """All six, from the shipped results."""
+    return {name: finding(name) for name in NUMBERS}
+
+
+def block(each: Finding, number: int) -> str:
+    """A finding in Markdown, for a page at the root of the repository."""
+    return (
+        f"### {number}. {each.title}: {each.number}\n\n"
+        f"*{SAYS[each.verdict]}* {each.text} [Intervals, and how it was measured]"
+        f"(docs/results.md#{each.anchor}).\n\n"
+        f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)"
+    )
+
+
+def readme() -> str:
+    """The section of the README between its marks."""
+    return "\n\n".join(block(each, i) for i, each in enumerate(findings().values(), 1))

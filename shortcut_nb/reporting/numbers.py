@@ -1,0 +1,200 @@
+"""The shipped numbers behind the figures, findings and tables of the pages, a frame a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ..budget import Budget
+from ..experiments.experiment import JOIN
+from ..experiments.questions import adaptive, decoupling, strength, words
+from ..plots.palette import FAMILY_OF
+from . import purification
+from .shipped import shipped
+from .summary import summary
+
+ENDS = ["mean", "low", "high"]
+ATTACK, CONTROL = "attack", "random noise"
+TREATMENTS = {
+    "clean": "clean photos",
+    "random noise": "random noise",
+    "protected": "protected (ASPL)",
+    "cdl": "protected, CDL",
+    "purified": "protected, purified",
+    "purified + cdl": "protected, both",
+}
+DEFENCES = {
+    "none": "no defence",
+    "purifier": "purified",
+    "both, held": "purified + CDL, words held",
+}
+# Pieces of CDL whose rise over DreamBooth is a contrast of the question.
+TELLING = {"CDL": "CDL", "+ CDL's words when training": "held CDL"}
+ATTACKERS = {"nothing": "attacker knows nothing", "everything": "attacker knows everything"}
+
+
+def attacks() -> pd.DataFrame:
+    """One row per attack and noise, the most harmful first.
+
+    Returns:
+        ``name``, ``group`` (attack or random noise), ``family``; ``quality`` and ``clean``: mean
+        quality of V* samples after it and after clean training; ``fall`` of quality with ``low``
+        and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``;
+        ``alike_high``, the upper end of the change of the identity match.
+    """
+    frame = strength.harms(strength.read())
+    clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
+    frame = frame[frame["attack"] != "clean"]
+    variants = {name: attack for name, (attack, _) in strength.VARIANTS.items()}
+    table = pd.DataFrame(
+        {
+            "name": frame["attack"],
+            "group": frame["attack"].isin(strength.NOISE).map({True: CONTROL, False: ATTACK}),
+            "family": frame["attack"].replace(variants).map(FAMILY_OF),
+            "quality": frame["quality"],
+            "clean": clean,
+            "fall": -frame["quality_harm"],
+            "low": -frame["quality_harm_high"],
+            "high": -frame["quality_harm_low"],
+            "psnr": frame["psnr"],
+            "shift": frame["shift_projection"],
+            "beats_noise": frame["beats_noise"],
+            "alike_high": frame["ims_missing_harm_high"],
+        }
+    )
+    return table.sort_values("fall", ascending=False, ignore_index=True)
+
+
+def treatments() -> pd.DataFrame:
+    """Quality of V* samples after each treatment: ``name, condition, eps, mean, low, high``."""
+    table = means_of(summary("story").wide(["quality"], "instance"), "quality")
+    table[["condition", "eps"]] = table["condition"].str.split(JOIN, expand=True, regex=False)
+    table = table[table["condition"].isin(TREATMENTS)]
+    table = table.assign(name=table["condition"].map(TREATMENTS), group="samples")
+    table = in_order(table, list(TREATMENTS.values()).index)
+    return table[["name", "condition", "eps", *ENDS, "group"]]
+
+
+def harms_by_word(score: str = "texture") -> pd.DataFrame:
+    """Rise of texture (or fall of another score) of V* and of class samples, the largest first.
+
+    Returns:
+        ``name, group`` ("V*", "class" or "V* − class"), ``mean, low, high, verdict``.
+    """
+    own = _by_word("rows", score)
+    first = own[own["group"] == "V*"].set_index("name")["mean"]
+    return in_order(own, first, falling=True)[["name", "group", *ENDS, "verdict"]]
+
+
+def without_prior() -> pd.DataFrame:
+    """The same rise when no prior preservation was used: ``name, group, mean, low, high``."""
+    own = _by_word("without_prior", "texture").drop(columns=["low", "high"])
+    return means_of(own, "without")[["name", "group", *ENDS]]
+
+
+def _by_word(rows: str, score: str) -> pd.DataFrame:
+    frame = pd.DataFrame(shipped("identifier")[rows])
+    return frame[frame["score"] == score].rename(columns={"attack": "name", "whose": "group"})
+
+
+def purifiers() -> pd.DataFrame:
+    """Quality that is still missing after each purifier, the best first.
+
+    Returns:
+        ``name, attack``, ``mean, low, high`` (quality against training on clean pictures; 0 is
+        nothing missing), ``restored``, ``likeness`` (cosine of the purified pictures to the clean).
+    """
+    frame = means_of(purification.table(summary("purification")), "quality_left")
+    frame = frame.rename(columns={"purifier": "name", "quality_restored": "restored"})
+    frame = in_order(frame, frame.groupby("name")["mean"].mean(), falling=True)
+    return frame[["name", "attack", *ENDS, "restored", "likeness"]]
+
+
+def pieces(score: str = "quality") -> pd.DataFrame:
+    """A score with CDL's pieces, text encoder trained and frozen, from the weakest to the best.
+
+    Returns:
+        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``,
+        and, of those in :data:`TELLING`, ``rise`` over DreamBooth with the same text encoder and
+        ``verdict``.
+    """
+    kept = summary("words")
+    wide = means_of(kept.wide([score]), score).set_index(["condition", "sheet"])
+    word, _ = decoupling.SIGNS[score]
+    rows = []
+    for name, (training, sheet) in words.ROWS.items():
+        for kind in words.PICTURES:
+            own = wide.loc[(f"{training}{JOIN}{kind}", sheet)]
+            row = {"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict()
+            if name in TELLING:
+                judged = kept.verdict(words.contrast_name(TELLING[name], word, kind))
+                row |= {"rise": judged["mean"], "verdict": judged["verdict"]}
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    return in_order(table, table[table["group"] != "clean photos"].set_index("name")["mean"])
+
+
+def variants() -> pd.DataFrame:
+    """Quality on protected photos after CDL, and after each addition to it, the best first.
+
+    Returns:
+        ``name, group, mean, low, high``.
+    """
+    names = {f"{decoupling.HARD}{JOIN}{name}": name for name in decoupling.VARIANTS}
+    names[f"{decoupling.HARD}{JOIN}cdl"] = "CDL"
+    wide = means_of(summary("decoupling").wide(["quality"], "suffix-negative"), "quality")
+    own = wide.assign(name=wide["condition"].map(names), group="protected photos")
+    own = own.dropna(subset=["name"]).sort_values("mean", ascending=False, ignore_index=True)
+    return own[["name", "group", *ENDS]]
+
+
+def budgets(score: str = "quality") -> pd.DataFrame:
+    """A score against the budget, by attacker and defence.
+
+    Returns:
+        ``attacker, defence, pixels, mean, low, high``, ``harm`` (against clean pictures under the
+        same defence) and its ``verdict``; at 0 grey levels the clean pictures, for each attacker.
+    """
+    kept = summary("adaptive")
+    wide = means_of(kept.wide([score], "instance"), score).set_index("condition")[ENDS]
+    judged = kept.verdicts.set_index("contrast")[["mean", "verdict"]].set_axis(
+        ["harm", "verdict"], axis=1
+    )
+    places = [
+        (who, key, budget)
+        for who in ATTACKERS
+        for budget in ("0/255", *adaptive.BUDGETS)
+        for key in DEFENCES
+    ]
+    rows: list[dict[str, Any]] = []
+    for who, key, budget in places:
+        cell = adaptive.name(("clean" if budget == "0/255" else who, key, budget))
+        harm = adaptive.harm(who, key, adaptive.HARMS[score][0], budget)
+        if cell in wide.index:
+            row = {"attacker": ATTACKERS[who], "defence": DEFENCES[key]}
+            row |= {"pixels": Budget.parse(budget).pixels} | wide.loc[cell].to_dict()
+            rows.append(row | (judged.loc[harm].to_dict() if harm in judged.index else {}))
+    return pd.DataFrame(rows)
+
+
+def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A column "x" with "x_low" and "x_high" as ``mean, low, high``."""
+    names = [column, f"{column}_low", f"{column}_high"]
+    return table.rename(columns=dict(zip(names, ENDS, strict=True)))
+
+
+def in_order(
+    table: pd.DataFrame,
+    place: Mapping[str, float] | pd.Series | Callable[[str], int],
+    falling: bool = False,
+) -> pd.DataFrame:
+    """The rows by where their names belong; those of one name keep their order."""
+    return table.sort_values(
+        "name",
+        key=lambda names: names.map(place),
+        ascending=not falling,
+        kind="stable",
+        ignore_index=True,
+    )

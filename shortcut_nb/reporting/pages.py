@@ -1,0 +1,281 @@
+"""Tables and findings of the README and of the pages in ``docs/``, from the shipped files.
+
+``python -m shortcut_nb.reporting.pages`` writes them anew between their marks,
+``<!-- NAME -->`` and ``<!-- /NAME -->``. No number in them is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..experiments.measured import widened
+from ..experiments.questions import adaptive as attackers
+from ..experiments.questions import methods as methods_question
+from ..experiments.questions import strength as strength_question
+from ..experiments.questions import words as words_question
+from ..mini.evaluate import CARD
+from ..weights import PACKAGE
+from . import changes as changed
+from . import numbers, rates
+from . import purification as purifiers
+from .findings import readme
+from .identifier import AXES, ENDS, GAP
+from .shipped import shipped
+from .summary import summary
+from .tables import number, table_of
+
+ROOT = PACKAGE.parent
+PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+REGIME = ROOT / "docs" / "regime.md"
+OTHERS = {"badges"}  # marks that another command fills
+SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
+YES = {True: "yes", False: "**no**"}
+DEFENCES = {
+    "none": "none",
+    "purifier": "purifier",
+    "both": "purifier + CDL",
+    "both, held": "purifier + CDL, words held",
+}
+
+
+def markdown(
+    frame: pd.DataFrame, columns: Mapping[str, str], digits: int | str | Mapping[str, int | str] = 2
+) -> str:
+    """Some columns of a frame as a table; see :func:`.tables.table_of`."""
+    return table_of(frame, columns, digits=digits).markdown()
+
+
+def code(names: pd.Series) -> pd.Series:
+    """Names as Markdown's code."""
+    return "`" + names + "`"
+
+
+def miniature() -> str:
+    bars = pd.DataFrame(json.loads(CARD.read_text("utf-8"))["bars"])
+    bar = [f"{sign} {bar:g}" for sign, bar in zip(bars["sign"], bars["bar"], strict=True)]
+    frame = bars.assign(bar=bar, reached=bars["reached"].map(YES))
+    columns = {"key": "measure", "value": "value", "bar": "bar", "reached": "reached"}
+    return markdown(frame, columns, ".3g")
+
+
+def methods() -> str:
+    scores = {
+        "ims_missing": "identity",
+        "quality": "quality",
+        "ims_missing, class": "class: identity",
+        "quality, class": "class: quality",
+    }
+    doses, costs = methods_question.shipped_doses(), methods_question.costs()
+    usual = doses[(doses["share"] == 1) & doses["pictures"].isna()]
+    frame = widened(usual, ["method"], list(scores), "score").join(costs, on="method")
+    frame["method"] = code(frame["method"])
+    columns = {"method": "method"} | scores | {name: name for name in costs}
+    return markdown(frame, columns, dict.fromkeys(scores, ".2f") | dict.fromkeys(costs, ",.0f"))
+
+
+def story() -> str:
+    frame = summary("story").verdicts
+    frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
+    frame["text"] = [
+        f"{number(row.mean, row.low, row.high, '+.3f')} {SAYS[row.verdict]}"
+        for row in frame.itertuples()
+    ]
+    wide = frame.set_index(["claim", "metric", "eps"])["text"].unstack("eps", sort=False)
+    columns = {"claim": "claim", "metric": "score"} | {eps: eps for eps in wide}
+    return markdown(wide.reset_index(), columns)
+
+
+def strength() -> str:
+    harms = strength_question.harms(strength_question.read())
+    frame = harms[harms["attack"] != "clean"]
+    frame = frame.assign(attack=code(frame["attack"]), beats=frame["beats_noise"].map(YES))
+    columns = {
+        "attack": "attack",
+        "ims_missing_harm": "identity",
+        "quality_harm": "quality",
+        "texture_harm": "texture",
+        "psnr": "PSNR (dB)",
+        "shift_projection": "CLIP shift to noise",
+        "attack_seconds": "seconds",
+        "memory_mib": "MiB",
+        "beats": "beats noise",
+    }
+    digits = {
+        "psnr": ".1f",
+        "shift_projection": ".2f",
+        "attack_seconds": ".0f",
+        "memory_mib": ".0f",
+    }
+    return markdown(frame, columns, dict.fromkeys(columns, "+.2f") | digits)
+
+
+def identifier() -> str:
+    content = shipped("identifier")
+    keys = ["attack", "score", "whose"]
+    usual = pd.DataFrame(content["rows"]).set_index(keys)[ENDS]
+    usual = usual.set_axis(["usual", "usual_low", "usual_high"], axis=1)
+    frame = pd.DataFrame(content["without_prior"]).join(usual, on=keys)
+    frame = frame.rename(columns={"low": "difference_low", "high": "difference_high"})
+    frame = frame.assign(
+        attack=code(frame["attack"]),
+        score=frame["score"].map(AXES),
+        whose=frame["whose"].replace(GAP, "gap"),
+    )
+    columns = {
+        "attack": "attack",
+        "score": "harm",
+        "whose": "to",
+        "usual": "with prior preservation",
+        "without": "without",
+        "difference": "difference",
+        "verdict": "prediction",
+    }
+    return markdown(frame, columns, "+.2f")
+
+
+def levels() -> str:
+    keys, kinds = ["prior", "attack", "whose"], ["quality", "texture"]
+    frame = widened(pd.DataFrame(shipped("identifier")["levels"]), keys, kinds, "score")
+    frame["attack"] = code(frame["attack"])
+    headings = ("prior preservation", "trained on", "samples of", *kinds)
+    return markdown(frame, dict(zip([*keys, *kinds], headings, strict=True)), ".2f")
+
+
+def shortcut() -> str:
+    frame = pd.DataFrame(shipped("shortcut")["predictions"])
+    frame = frame[~frame["score"].isin(["quality", "ims_missing"])]
+    unit = " (" + frame["score"].str.replace("the", "the final") + ")"
+    text = [number(row.difference, row.low, row.high, "+.2f") for row in frame.itertuples()]
+    frame = frame.assign(
+        difference=text + unit.where(frame["score"] != "texture", ""),
+        outcome=frame["verdict"].replace("refuted", SAYS["refuted"]),
+    )
+    columns = {"claim": "prediction", "difference": "difference in texture", "outcome": ""}
+    return markdown(frame, columns)
+
+
+def purification() -> str:
+    frame = purifiers.table(summary("purification"))
+    attacks = list(dict.fromkeys(frame["attack"]))
+    columns = {
+        "purifier": "purifier",
+        "perceptual": "perceptual distance",
+        "likeness": "likeness",
+        "realigned": "shift undone",
+        **{attack: f"quality restored, `{attack}`" for attack in attacks},
+        "texture": "texture",
+        "purify_seconds": "s a picture",
+        "memory_mib": "MiB",
+    }
+    over_attacks = [column for column in columns if column in frame and column != "purifier"]
+    means = frame.groupby("purifier")[over_attacks].mean().sort_values("perceptual")
+    restored = numbers.means_of(frame, "quality_restored")
+    wide = widened(restored, ["purifier"], attacks, "attack").set_index("purifier")
+    table = means.join(wide).reset_index()
+    table["purifier"] = code(table["purifier"])
+    digits = dict.fromkeys(columns, "+.2f") | {"texture": ".1f", "memory_mib": ".0f"}
+    digits |= dict.fromkeys(("perceptual", "likeness", "purify_seconds"), ".2f")
+    return markdown(table, columns, digits)
+
+
+def words() -> str:
+    kinds = {
+        ("quality", "clean photos"): "quality, clean",
+        ("quality", "protected photos"): "quality, protected",
+        ("texture", "clean photos"): "texture, clean",
+        ("texture", "protected photos"): "texture, protected",
+        ("ims_missing", "protected photos"): "identity, protected",
+    }
+    parts = [
+        pieces[pieces["group"] == group].assign(kind=title)
+        for (score, group), title in kinds.items()
+        for pieces in [numbers.pieces(score)]
+    ]
+    frame = numbers.in_order(pd.concat(parts), list(words_question.ROWS).index)
+    titles = list(kinds.values())
+    columns = {"name": "training and sampling"} | {title: title for title in titles}
+    return markdown(widened(frame, ["name"], titles, "kind"), columns, ".2f")
+
+
+def adaptive() -> str:
+    kept = summary("adaptive")
+    cells = [(key, who) for key in DEFENCES for who in attackers.knowledge("restorer")]
+    frame = pd.DataFrame(cells, columns=["key", "who"])
+    frame["defence"] = frame["key"].map(DEFENCES)
+    columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
+    for score, spec in {"quality": "+.2f", "coarse_texture": "+.1f"}.items():
+        for eps in (attackers.EPS, "32/255"):
+            column = f"{score.replace('_', ' ')}, {eps}"
+            word, _ = attackers.HARMS[score]
+            names = [attackers.harm(who, key, word, eps) for key, who in cells]
+            frame = kept.beside(frame, column, names)
+            columns[column], digits[column] = column, spec
+    return markdown(frame.dropna(subset=[f"quality, {attackers.EPS}"]), columns, digits)
+
+
+def changes() -> str:
+    rows = pd.DataFrame(changed.rows(), columns=["claim", "then", "now", "why"])
+    return changed.SAME if rows.empty else markdown(rows, {name: name for name in rows})
+
+
+Parts = Mapping[str, Callable[[], str]]
+TABLES: Parts = {
+    each.__name__: each
+    for each in (
+        miniature,
+        methods,
+        story,
+        strength,
+        identifier,
+        levels,
+        shortcut,
+        purification,
+        words,
+        adaptive,
+        changes,
+    )
+}
+"""Every table of the page of results, by the name in its marks."""
+PAGES: dict[Path, Parts] = {
+    PAGE: TABLES,
+    README: {"findings": readme},
+    REGIME: {"rates": rates.rates_table, "present": rates.present, "regime": rates.regime},
+}
+"""What is filled in, by page."""
+
+
+def filled(page: str, parts: Parts = TABLES) -> str:
+    """The page with every part between its marks written anew.
+
+    Raises:
+        ValueError: a part has no marks, or marks have no part.
+    """
+    marked = [name for name in re.findall(r"<!-- /(\w+) -->", page) if name not in OTHERS]
+    if sorted(marked) != sorted(parts):
+        raise ValueError(
+            f"the page has marks for {', '.join(sorted(marked))}; there are parts for "
+            f"{', '.join(sorted(parts))}"
+        )
+    for name, part in parts.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"\n<!-- /{name} -->")
+        if not end:
+            raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
+        page = f"{before}{start}\n{part()}\n{end}{after}"
+    return page
+
+
+def main() -> None:
+    """Write every page anew."""
+    for path, parts in PAGES.items():
+        path.write_text(filled(path.read_text("utf-8"), parts), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The rule for learning rates in numbers: the paper's, the profile's, and what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..experiments.measured import Measurement
+from ..experiments.questions.regime import (
+    REGIMES,
+    TEXT_PRETRAINING_RATE,
+    TEXT_RATIO,
+    UNET_PRETRAINING_RATE,
+    UNET_RATIO,
+)
+from ..plots.page import say_people
+from ..plots.palette import looks
+from ..plots.ranked import ranked_plot
+from ..profile import load_profile
+from ..results import available
+from .charts import Chart
+from .page import facts
+from .tables import SAYS, all_tables, table_of
+
+PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
+PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
+OURS = (UNET_PRETRAINING_RATE, TEXT_PRETRAINING_RATE)
+NAME = "regime"
+NEAR = 0.05  # a share of the rule's ratios
+NOT_YET = (
+    "Not measured yet on this miniature: there is no result `regime`. "
+    "`shortcut-nb bench regime --save` measures it."
+)
+FAR = (
+    "**The rates in `profiles/mini.yaml` today are not the rule's.** They go {unet:.2g} times as "
+    "far as the rule for the UNet and {text:.2g} times as far for the text encoder. Results "
+    "measured with them have to be read with that in mind."
+)
+COLUMNS = {
+    "name": "",
+    "steps": "steps",
+    "unet_rate": "UNet: rate",
+    "unet": "UNet: ratio",
+    "text_rate": "text encoder: rate",
+    "text": "ratio",
+}
+DIGITS: dict[str, int | str] = {
+    "steps": ",",
+    "unet_rate": ".2g",
+    "unet": ".3g",
+    "text_rate": ".2g",
+    "text": ".3g",
+}
+
+
+def ratio(rate: float, steps: int, pretraining: float) -> float:
+    """How far fine-tuning goes against pretraining: rate × steps ÷ pretraining rate."""
+    return rate * steps / pretraining
+
+
+def row(
+    name: str, settings: dict[str, Any], pretraining: tuple[float, float] = OURS
+) -> dict[str, Any]:
+    """Settings of a trainer with their ratios, as :data:`COLUMNS`."""
+    steps, unet, text = settings["steps"], settings["lr"], settings.get("text_lr", settings["lr"])
+    return {
+        "name": name,
+        "steps": steps,
+        "unet_rate": unet,
+        "unet": ratio(unet, steps, pretraining[0]),
+        "text_rate": text,
+        "text": ratio(text, steps, pretraining[1]),
+    }
+
+
+def rates() -> pd.DataFrame:
+    """The paper's rates, the profile's of today, and the candidates, as :data:`COLUMNS`."""
+    candidates = {f"candidate: {name}": how for name, how in REGIMES.items() if "lr" in how}
+    return pd.DataFrame(
+        [
+            row("the paper", PAPER, PAPERS_PRETRAINING),
+            row("profile `mini` today", load_profile("mini").defaults["dreambooth"]),
+            *(row(name, how) for name, how in candidates.items()),
+        ]
+    )
+
+
+def rates_table() -> str:
+    """:func:`rates` in Markdown."""
+    return table_of(rates(), COLUMNS, digits=DIGITS).markdown()
+
+
+def against_rule() -> tuple[float, float]:
+    """How many times as far as the rule the profile of today goes: UNet, text encoder."""
+    own = row("today", load_profile("mini").defaults["dreambooth"])
+    return own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
+
+
+def present() -> str:
+    """Where the profile of today stands against the rule, in words."""
+    unet, text = against_rule()
+    if max(abs(unet - 1), abs(text - 1)) < NEAR:
+        return "The rates in `profiles/mini.yaml` follow the rule."
+    return FAR.format(unet=unet, text=text)
+
+
+def measured() -> list[Measurement]:
+    """Every shipped result whose name begins with ``regime``; most often one or none."""
+    return [Measurement.read(name) for name in available("mini") if name.startswith(NAME)]
+
+
+def regime() -> str:
+    """What was measured of the candidates, in Markdown; a sentence where nothing was."""
+    parts = []
+    for one in measured():
+        _, _, people, seeds, samples = facts(one)
+        parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
+        parts += [f"**{table.title}**\n\n{table.markdown()}" for table in all_tables(one)]
+        parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
+    return "\n\n".join(parts) or NOT_YET
+
+
+def charts(one: Measurement) -> list[Chart]:
+    """The class and V* after each candidate: a figure for each score that was measured."""
+    style = {
+        SAYS["instance"]: looks(["protected"])["protected"],
+        SAYS["class"]: looks(["prior"])["prior"],
+    }
+    drawn = []
+    for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
+        table = one.means([metric], by=["condition", "sheet"])
+        table = table[table["sheet"].isin(SAYS)]
+        table = table.assign(name=table["condition"], group=table["sheet"].map(SAYS))
+        figure = ranked_plot(table, style, xlabel=metric, reference=None)
+        say_people(figure, len(one.whom["subjects"]))
+        alt = (
+            f"Mean {metric} of samples of V* and of the class after clean training in each "
+            "candidate regime, with intervals over validation people."
+        )
+        drawn.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
+    return drawn
