@@ -12,7 +12,6 @@ from shortcut_nb.analysis.controls import KINDS
 from shortcut_nb.analysis.mediation import mediation
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cells import Cell
-from shortcut_nb.experiments import causes
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
@@ -25,6 +24,7 @@ from shortcut_nb.plots.scatter import planes_plot, scatter_plot
 from shortcut_nb.probes.controls import controls
 from shortcut_nb.probes.shifts import SHIFTS
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import causes
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
 
@@ -192,9 +192,11 @@ def test_what_the_causal_graph_reads():
     measured = Measurement.of("mismatch", there, contrasts=tuple(asked(there)))
     found = {(row["claim"], row["eps"]): row for row in causes.claims_of(measured.verdicts())}
     row = found["the CLIP-shift attack moves CLIP more than ASPL", EPS]
-    assert row["score"] == "clip_towards" and row["holds"] is True
+    assert row["score"] == "clip_towards" and row["verdict"] == "confirmed"
     assert row["difference"] == pytest.approx(0.5, abs=0.02) and row["low"] < row["difference"]
-    assert found["intervention: identity falls more than by random signs", EPS]["holds"] is False
+    assert (
+        found["intervention: identity falls more than by random signs", EPS]["verdict"] == "refuted"
+    )
 
 
 def test_the_shipped_measurement_is_read_and_is_what_is_asked():

@@ -13,6 +13,8 @@ from ..metrics.stats import bootstrap_mean
 from .palette import looks
 from .style import theme
 
+LONG = 28  # letters of a row's name for which a figure is not widened
+
 
 def interval_table(
     frame: pd.DataFrame,
@@ -71,7 +73,9 @@ def interval_plot(
     style = looks(table[by].tolist() if among is None else among)
     lines = len(table) + len(groups) * (group is not None)
     with theme():
-        fig = Figure((6.5, 0.9 + pitch * lines), layout="constrained")
+        longest = max(len(str(name)) for name in table[by if group is None else group])
+        width = 6.5 + 0.1 * max(0, longest - LONG)
+        fig = Figure((width, 0.9 + pitch * lines), layout="constrained")
         ax = fig.subplots()
         if reference is not None:
             ax.axvline(reference, color="0.4", linewidth=1, linestyle="--", zorder=1)

@@ -29,10 +29,14 @@ def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
     }
 
 
+def say_n(people: int) -> str:
+    """Of how many people a figure is, "n = 6 people"."""
+    return f"n = {people} {'person' if people == 1 else 'people'}"
+
+
 def say_people(figure: Figure, n: int) -> None:
     """Say in a figure's lower right corner, in small grey letters, of how many people it is."""
-    text = f"n = {n} {'person' if n == 1 else 'people'}"
-    figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALLEST, color="0.4")
+    figure.text(0.995, 0.005, say_n(n), ha="right", va="bottom", fontsize=SMALLEST, color="0.4")
 
 
 def points_on_page(points: float, width: float, pixels: float = 800.0) -> float:

@@ -65,20 +65,24 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
         folder: where to look; see :func:`.shipped.shipped`.
     """
     rows: list[dict[str, Any]] = []
-    for name in ("story", "mismatch"):  # contrasts there are called "claim, budget"
+    for name in ("story", "mismatch"):
         with suppress(FileNotFoundError):
-            judged = summary(name, folder=folder).verdicts.rename(columns={"mean": "difference"})
-            own = judged[(judged["n"] > 0) & judged["contrast"].str.endswith(f", {eps}")]
-            claim = own["contrast"].str.removesuffix(f", {eps}")
-            rows += own.assign(claim=claim, score=own["metric"]).to_dict("records")
+            rows += claims_of(summary(name, folder=folder).verdicts)
     with suppress(FileNotFoundError):
-        whose = {"attack": "aspl", "whose": identifier.GAP, "eps": eps}
         rows += [
             row | {"claim": identifier.SPARED}
             for row in shipped("identifier", folder=folder)["without_prior"]
-            if whose.items() <= row.items()
+            if (row["attack"], row["whose"]) == ("aspl", identifier.GAP)
         ]
-    return rows
+    return [row for row in rows if row["eps"] == eps]
+
+
+def claims_of(judged: pd.DataFrame) -> list[dict[str, Any]]:
+    """Judged contrasts whose names end with the budget, as claims; those not measured left out."""
+    own = judged[judged["verdict"] != "not measured"]
+    split = own["contrast"].str.rpartition(", ")
+    named = {"claim": split[0], "eps": split[2], "score": own["metric"], "difference": own["mean"]}
+    return own.assign(**named).to_dict("records")
 
 
 def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> SavedFigure:

@@ -12,7 +12,7 @@ from ..analysis.pareto import pareto
 from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
-from ..plots.page import say_people
+from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
 from .tables import SAYS, measures
@@ -34,11 +34,8 @@ class Chart:
 
 
 def all_charts(measured: Measurement) -> list[Chart]:
-    """Predictions by metric, then the defences, then every score; each says of how many people."""
-    charts = [*predictions(measured), *defences(measured), *bars(measured)]
-    for chart in charts:
-        say_people(chart.figure, len(measured.whom["subjects"]))
-    return charts
+    """Predictions by metric, then the defences, then every score."""
+    return [*predictions(measured), *defences(measured), *bars(measured)]
 
 
 def predictions(measured: Measurement) -> Iterator[Chart]:
@@ -49,9 +46,8 @@ def predictions(measured: Measurement) -> Iterator[Chart]:
     judged = judged[judged["n"] > 0]
     for metric, part in judged.groupby("metric", sort=False):
         column = describe(str(metric))
-        figure = interval_plot(
-            part, by="verdict", group="contrast", xlabel=f"difference in {column}", reference=0.0
-        )
+        xlabel = f"difference in {column}; {people_of(measured)}"
+        figure = interval_plot(part, by="verdict", group="contrast", xlabel=xlabel, reference=0.0)
         alt = f"Differences in {column.label} with 95 % t intervals, coloured by verdict."
         yield Chart(f"predictions_{metric}", f"Predictions: {column.label}", figure, part, alt)
 
@@ -70,9 +66,8 @@ def bars(measured: Measurement) -> Iterator[Chart]:
         if len(part) > LINES or part[by].nunique() > len(LOOKS):
             continue
         column = describe(str(metric))
-        figure = interval_plot(
-            part, by=by, group=group, xlabel=str(column), pitch=PITCH, among=among
-        )
+        xlabel = f"{column}; {people_of(measured)}"
+        figure = interval_plot(part, by=by, group=group, xlabel=xlabel, pitch=PITCH, among=among)
         alt = f"Mean {column.label} of each {group}, with 95 % t intervals over people."
         title = column.label[:1].upper() + column.label[1:]
         yield Chart(f"bars_{metric}", title, figure, part, alt)
@@ -101,7 +96,11 @@ def defences(measured: Measurement) -> Iterator[Chart]:
     table["panel"] = _joined(table, within) if within else ""
     table = table[table["panel"] != "none"] if within else table
     if not table.empty:
-        yield _defence_chart(table, metric, faithful, seconds)
+        chart = _defence_chart(table, metric, faithful, seconds)
+        chart.figure.suptitle(
+            people_of(measured), x=0.99, ha="right", fontsize=SMALLEST, color="0.4"
+        )
+        yield chart
 
 
 def _defence_chart(table: pd.DataFrame, metric: str, faithful: str, seconds: list[str]) -> Chart:
@@ -132,6 +131,11 @@ def recovered_metric(measured: Measurement) -> str | None:
     rising = [name for name in scores if describe(name).better == "higher"]
     primary = [contrast.metric for contrast in measured.contrasts if contrast.primary]
     return next((name for name in [*primary, "quality", *rising] if name in rising), None)
+
+
+def people_of(measured: Measurement) -> str:
+    """Of how many people a figure is, as it says so: "n = 6 people"."""
+    return say_n(len(measured.whom["subjects"]))
 
 
 def _places(measured: Measurement) -> tuple[str, str]:
