@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.experiments.questions import open_experiment, strength
-from shortcut_nb.experiments.replicate import measure
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting.replicate import measure
 from shortcut_nb.store import Store
 
 NUMBERS = Path(__file__).with_name("first_engine.csv")
