@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..progress import HEADLESS
 
 Work = Callable[..., Any]
+OBJECTS = 80 * 2**20  # bytes of Ray's own store, nearly its least: outputs go by path
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def start_ray(address: str | None, workers: int | None) -> tuple[Any, bool]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     if address is None:
-        how |= {"num_cpus": workers, "include_dashboard": False}
+        how |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECTS}
     try:
         ray.init(address=address or "local", **how)
     except (ConnectionError, ValueError) as error:
