@@ -13,11 +13,10 @@ from ..latents import latents_of
 from ..lean import HOST
 from ..personalize.lora import LowRank
 from ..personalize.methods import Method
-from ..personalize.training import Trainee
 from ..settings import ADDED, Count, Whole
 from .base import register
 from .run import Run
-from .surrogates import SurrogateAttack
+from .surrogates import SurrogateAttack, make_room
 
 
 @register("aspl")
@@ -79,32 +78,16 @@ class ASPL(SurrogateAttack):
         draw, model = self.generator(number), run.surrogates[name]
         behind = number * self.perturbed_steps
         with self.at_work(model):
-            trainee = self._trainee(run, name, behind)
+            trainee = self.begun(run, name, behind)
             before = self._copied(run, trainee.parameters)
             trainee.run(run.built["clean"][name], self.clean_steps, draw)
-            if model.device.type != "cpu":
-                trainee.optimiser.state.clear()  # room for PGD; on a CPU fresh pages cost more
+            make_room(trainee)
             x, values = self.climb(run, self.objective(model, run), self.pgd_steps)
             _put_back(before, trainee.parameters)
             latents = latents_of(self.bases(run.models)[name], self.seen(run, x))
             trainee.start_over(behind)
             trainee.run(latents, self.perturbed_steps, draw)
         return x, values
-
-    def _lasts(self, run: Run) -> bool:
-        """Whether what a turn needs stays in memory until the next: it has no other to make way."""
-        return len(run.surrogates) == 1 and not self.low_memory
-
-    def _trainee(self, run: Run, name: str, behind: int) -> Trainee:
-        """A surrogate's training, from its beginning."""
-        trainee = run.built.get("trainee")
-        if trainee is not None:
-            trainee.start_over(behind)
-            return trainee
-        trainee = self.trainee(run, name, run.surrogates[name], behind)
-        if self._lasts(run):
-            run.built["trainee"] = trainee
-        return trainee
 
     @torch.no_grad()
     def _copied(self, run: Run, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -116,7 +99,7 @@ class ASPL(SurrogateAttack):
         if self.low_memory:
             return [weight.to(HOST, copy=True) for weight in weights]
         copies = [weight.clone() for weight in weights]
-        if self._lasts(run):
+        if self.lasts(run):
             run.built["copies"] = copies
         return copies
 

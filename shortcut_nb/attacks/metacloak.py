@@ -22,7 +22,7 @@ from ..settings import Count, Share
 from .base import register
 from .objectives import ALL, Objective
 from .run import Run, load_weights, snapshot
-from .surrogates import SurrogateAttack
+from .surrogates import SurrogateAttack, make_room
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,9 @@ class MetaCloak(SurrogateAttack):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = self.climb(run, objective, self.pgd_steps)
         behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
-        self.trainee(run, "diffusion", model, behind).run(
-            self._latents(run.models, run.x), self.advance, self.generator(1 + number)
-        )
+        trainee = self.begun(run, "diffusion", behind)
+        trainee.run(self._latents(run.models, run.x), self.advance, self.generator(1 + number))
+        make_room(trainee)
         return values
 
     def _keep(self, run: Run, model: Diffusion, number: int) -> Any:

@@ -24,6 +24,8 @@ from .pgd import pgd
 from .run import Run
 from .target import target_latents
 
+SMALL = 2**28  # bytes of an optimiser's moments that may lie idle while PGD runs
+
 
 @dataclass(frozen=True)
 class SurrogateAttack(Attack, Regime):
@@ -164,6 +166,21 @@ class SurrogateAttack(Attack, Regime):
             **self.training,
         )
 
+    def lasts(self, run: Run) -> bool:
+        """Whether what one round needs stays in memory for the next: nothing must make way."""
+        return len(run.surrogates) == 1 and not self.low_memory
+
+    def begun(self, run: Run, name: str, behind: int) -> Trainee:
+        """What :meth:`trainee` makes of a run's surrogate, in the same memory every round."""
+        trainee: Trainee | None = run.built.get("trainee")
+        if trainee is not None:
+            trainee.start_over(behind)
+            return trainee
+        trainee = self.trainee(run, name, run.surrogates[name], behind)
+        if self.lasts(run):
+            run.built["trainee"] = trainee
+        return trainee
+
     def objective(self, model: Diffusion, run: Run) -> Objective:
         """The denoising loss of a surrogate under the instance prompt."""
         context = model.embed([self.words(run)[0]])
@@ -191,3 +208,9 @@ class SurrogateAttack(Attack, Regime):
     def generator(self, number: int) -> torch.Generator:
         """What a round's surrogate training draws from."""
         return torch.Generator().manual_seed(self.seed * 7919 + number)
+
+
+def make_room(trainee: Trainee) -> None:
+    """Let go of large moments before PGD; small ones stay, as to take memory anew costs time."""
+    if 2 * sum(p.nbytes for p in trainee.parameters) > SMALL:
+        trainee.optimiser.state.clear()
