@@ -1,4 +1,5 @@
-# Every goal makes the virtual environment from nothing when it is missing or out of date.
+# Every goal makes the virtual environment from nothing when it is missing or out of date. What only
+# looks and measures installs the package; tests, lint, docs and benchmarks install tools besides.
 .DEFAULT_GOAL := help
 .PHONY: help demo test fast oldest extras lint notebooks figures docs lab bench results pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
@@ -7,6 +8,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TOOLS  := $(VENV)/.tools
 OLDEST := .venv-oldest
 EXTRAS := .venv-extras
 # How models are to be fine-tuned, then the argument in its order, the paper's matrix last.
@@ -33,6 +35,10 @@ help:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(TOOLS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	@touch $@
 
@@ -40,7 +46,7 @@ demo: $(STAMP)
 	$(BIN)/shortcut-nb run 00_quickstart --out build/quickstart --force
 	@echo "The executed notebook is in build/quickstart/, its figures in build/quickstart/figures/."
 
-lint: $(STAMP)
+lint: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -48,7 +54,7 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest
 
-fast: $(STAMP)
+fast: $(TOOLS)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # Lowest versions of what the package needs; its dependencies' own and the tools are pip's choice.
@@ -78,13 +84,13 @@ notebooks: $(STAMP)
 figures: $(STAMP)
 	$(BIN)/python -m shortcut_nb.reporting.figures
 
-docs: $(STAMP)
+docs: $(TOOLS)
 	$(BIN)/mkdocs build --strict --clean
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
-bench: $(STAMP)
+bench: $(TOOLS)
 	$(BIN)/python -m pytest benchmarks -s
 
 results: $(STAMP)
