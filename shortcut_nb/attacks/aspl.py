@@ -78,7 +78,7 @@ class ASPL(SurrogateAttack):
         draw, model = self.generator(number), run.surrogates[name]
         behind = number * self.perturbed_steps
         with self.at_work(model):
-            trainee = self.begun(run, name, behind)
+            trainee = self.restarted(run, name, behind)
             before = self._copied(run, trainee.parameters)
             trainee.run(run.built["clean"][name], self.clean_steps, draw)
             make_room(trainee)

@@ -128,7 +128,7 @@ class MetaCloak(SurrogateAttack):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = self.climb(run, objective, self.pgd_steps)
         behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
-        trainee = self.begun(run, "diffusion", behind)
+        trainee = self.restarted(run, "diffusion", behind)
         trainee.run(self._latents(run.models, run.x), self.advance, self.generator(1 + number))
         make_room(trainee)
         return values

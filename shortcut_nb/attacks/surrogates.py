@@ -170,7 +170,7 @@ class SurrogateAttack(Attack, Regime):
         """Whether what one round needs stays in memory for the next: nothing must make way."""
         return len(run.surrogates) == 1 and not self.low_memory
 
-    def begun(self, run: Run, name: str, behind: int) -> Trainee:
+    def restarted(self, run: Run, name: str, behind: int) -> Trainee:
         """What :meth:`trainee` makes of a run's surrogate, in the same memory every round."""
         trainee: Trainee | None = run.built.get("trainee")
         if trainee is not None:
