@@ -137,6 +137,7 @@ def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
 
 def _say_unfinished(result: Result) -> None:
     """Time is over: nothing is saved that would pass for the whole."""
+    _say_failures(result)
     typer.secho(
         f"the time is over with {result.skipped} outputs to make; what is done is kept, and the "
         "same command goes on",
@@ -267,8 +268,7 @@ def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
         typer.echo(f"wrote {len(result.frame)} rows to {out}")
     if experiment.contrasts and len(result.frame):
         typer.echo(verdicts(experiment, result.frame).to_string(index=False))
-    for failure in result.failures:
-        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
+    _say_failures(result)
     if result.failures:
         typer.secho(
             f"{len(result.failures)} outputs failed, and {result.skipped} that need them were "
@@ -277,6 +277,11 @@ def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
             err=True,
         )
         raise typer.Exit(1)
+
+
+def _say_failures(result: Result) -> None:
+    for failure in result.failures:
+        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
 
 
 def verdicts(experiment: Experiment, frame: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ class Fetched:
 def fetch(profile: Profile, on_model: Callable[[str, str], None] | None = None) -> list[Fetched]:
     """Fetch every model of a profile that is not here whole, and check all of them.
 
-    A file that was cut off goes on where it stopped (huggingface_hub). What comes with a package,
+    A file that was cut off goes on where it stopped. What comes with a package,
     which pip has to bring, is looked at last.
 
     Args:

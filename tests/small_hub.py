@@ -94,6 +94,9 @@ class Answer(BaseHTTPRequestHandler):
         about = entry(self.server.folder / name, name)
         given = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(given[1]) if given else 0
+        if start >= len(content):
+            self.send_error(416)
+            return
         self.send_response(206 if given else 200)
         if given:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -71,6 +72,37 @@ def test_a_wrong_digest_leaves_nothing_behind(served, tmp_path):
     with pytest.raises(OSError, match="invalid hash: expected sha256 000"):
         download(url, tmp_path / "new" / "a.bin", "0" * 64)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_is_longer_than_the_file_is_begun_anew(checked, served, content, tmp_path):
+    """What an earlier publication left, or what was cut off after its last byte."""
+    hub, url = served
+    (tmp_path / "b.bin.part").write_bytes(content[::-1] + b"more" * checked)
+    sha256 = hashlib.sha256(content).hexdigest() if checked else None
+    download(url, tmp_path / "b.bin", sha256)
+    assert (tmp_path / "b.bin").read_bytes() == content
+    assert hub.served == [("a.bin", 0, len(content))]
+
+
+def test_two_that_want_a_file_bring_it_once(served, content, tmp_path):
+    hub, url = served
+    sha256 = hashlib.sha256(content).hexdigest()
+    place = tmp_path / "new" / "a.bin"
+    hub.stop_at = 9 * MB  # the first waits in the middle, with the line open
+    threads = [threading.Thread(target=download, args=(url, place, sha256)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert hub.stopped.wait(60)
+    time.sleep(0.5)
+    assert hub.served == [("a.bin", 0, 9 * MB)]
+    hub.stop_at = None
+    hub.go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert place.read_bytes() == content
+    assert len(hub.served) == 2  # cut off, and the same again to its end; nothing for the second
+    assert [path.name for path in place.parent.iterdir()] == ["a.bin"]
 
 
 def write_profile(place, name):

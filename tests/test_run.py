@@ -1,5 +1,7 @@
 """One runner: any executor gives the same table, nothing twice, a failure stops only its own."""
 
+import time
+
 import pandas as pd
 import pytest
 import torch
@@ -151,6 +153,23 @@ def test_when_the_time_is_over_what_is_done_is_kept_and_the_rest_is_left(pipelin
     same(whole.frame, frame)
 
 
+def test_time_that_is_over_is_told_beside_a_failure(pipeline):
+    """With both, the frame is not all that could be made."""
+    pipeline.store.root.mkdir()
+    (pipeline.store.root / "purify").write_text("in the way")
+    failed = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert len(failed.failures) == 3 and not failed.unfinished
+    first = failed.failures[0].about
+
+    def wait(done: int, total: int, about: str) -> None:
+        if about == first:
+            time.sleep(2)
+
+    both = run(SMALL, pipeline, executor_of("serial", pipeline), on_done=wait, seconds=2)
+    assert [failure.about for failure in both.failures] == [first] and both.unfinished
+    assert both.skipped == failed.skipped + 2  # the other two purifications
+
+
 def test_large_weights_are_not_kept_and_train_once_for_all_sheets(
     tiny_lab, measured, tmp_path, monkeypatch
 ):
@@ -222,7 +241,7 @@ def test_a_ray_worker_that_dies_is_tried_again_and_blamed_alone(tmp_path):
 def test_another_machine_with_other_models_is_refused(measured, pipeline):
     graph = graph_of(SMALL, pipeline)
     graph.jobs = {key: job.__class__(**(vars(job) | {"n": 5})) for key, job in graph.jobs.items()}
-    failures, _ = execute(graph, pipeline, executor_of("serial", pipeline))
+    failures, *_ = execute(graph, pipeline, executor_of("serial", pipeline))
     assert failures and all("differ" in failure.error for failure in failures)
 
 

@@ -1,5 +1,6 @@
 """The README's first picture shows cells of the argument, by name, and trains on nothing else."""
 
+from shortcut_nb.cells import OWN
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.questions import argument, open_experiment
 from shortcut_nb.experiments.run import Choice
@@ -38,4 +39,5 @@ def test_what_it_shows_was_made_for_the_question(tiny_lab, tmp_path):
     subject = tiny_lab.subject(PEOPLE[0])
     for treatment in teaser.COLUMNS:
         cell = teaser.cell_of(treatment)
-        assert pipeline.train(subject, cell, 0).recipe.key in graph.nodes, treatment
+        drawn = pipeline.sample(subject, cell, 0, OWN, 8)
+        assert drawn.recipe.key in graph.nodes, treatment

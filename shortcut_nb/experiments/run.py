@@ -55,16 +55,13 @@ class Result:
         failures: what could not be made.
         skipped: how many outputs were not tried, since something they need failed or the time
             was over.
+        unfinished: whether outputs are left that nothing but time kept from being made.
     """
 
     frame: pd.DataFrame
     failures: list[Failure]
     skipped: int = 0
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether outputs are left that nothing but time kept from being made."""
-        return self.skipped > 0 and not self.failures
+    unfinished: bool = False
 
 
 def plan(
@@ -130,16 +127,20 @@ def run(
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
     graph = graph_of(experiment, pipeline, choice)
-    failures, skipped = execute(graph, pipeline, executor, on_done, seconds)
-    return Result(frame_of(graph, pipeline), failures, skipped)
+    failures, skipped, unfinished = execute(graph, pipeline, executor, on_done, seconds)
+    return Result(frame_of(graph, pipeline), failures, skipped, unfinished)
 
 
 def execute(
     graph: Graph, pipeline: Pipeline, executor: Executor,
     on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
-) -> tuple[list[Failure], int]:  # fmt: skip
+) -> tuple[list[Failure], int, bool]:  # fmt: skip
     """Make what is missing; what needs an output that failed is left out, and so is the rest
-    when the seconds are over."""
+    when the seconds are over.
+
+    Returns:
+        As :class:`Result` has them: ``failures``, ``skipped``, ``unfinished``.
+    """
     end = time.monotonic() + seconds
     units = _units(graph)
     sorter = TopologicalSorter({unit: _needs(graph, units, keys) for unit, keys in units.items()})
@@ -154,9 +155,9 @@ def execute(
         while waiting and running < executor.slots and time.monotonic() < end:
             _, unit = heappop(waiting)
             executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
-            running, tried = running + 1, tried + 1
+            running, tried = running + 1, tried + len(units[unit])
         if not running:
-            return failures, len(units) - tried
+            return failures, len(graph.missing) - tried, bool(waiting)
         unit, outcome = executor.next()
         running -= 1
         done += len(units[unit])

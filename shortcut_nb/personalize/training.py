@@ -20,6 +20,8 @@ from .methods import FullFineTuning, Method
 
 __all__ = ["Latents", "Rows", "Trainee", "latents_of"]
 
+TEXTS = 8  # lists of prompts whose states are kept; a prompt for each picture makes many lists
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -217,6 +219,8 @@ class Trainee:
             return self.model.embed(prompts)
         key = tuple(prompts)
         if key not in self.texts:
+            if len(self.texts) == TEXTS:
+                self.texts.clear()
             self.texts[key] = self.model.embed(prompts)
         return self.texts[key]
 

@@ -76,7 +76,7 @@ def bars(measured: Measurement) -> Iterator[Chart]:
 def defences(measured: Measurement) -> Iterator[Chart]:
     """What each defence gives back, how faithful it is, and its seconds: a panel per attack.
 
-    None where no purifier was compared with none, or nothing says how faithful pictures are.
+    No chart where no purifier was compared with none, or nothing says how faithful pictures are.
     """
     metric = recovered_metric(measured)
     faithful = next((name for name in FAITHFUL if name in measured.frame), None)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from .digests import file_sha256
+
+PAST_THE_END = 416  # HTTP's "range not satisfiable"
 
 
 def download(
@@ -23,7 +28,8 @@ def download(
 ) -> None:
     """Bring one file; it appears whole and with the right digest, or not at all.
 
-    What has arrived waits beside it, under a name that ends in ".part".
+    What has arrived waits beside it, under a name that ends in ".part". Of several processes that
+    want the same file one brings it, and the others wait.
 
     Args:
         sha256: in hex; None is not checked.
@@ -32,18 +38,44 @@ def download(
     Raises:
         OSError: of the network or the disk; a digest that is not the expected one.
     """
-    from huggingface_hub.file_download import http_get
-
     part = file.with_name(f"{file.name}.part")
     file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(file.with_name(f"{file.name}.lock")):
+        if file.exists():  # another process has brought it meanwhile
+            return
+        if sha256 is None or not part.exists() or file_sha256(part) != sha256:
+            _append(url, part, headers, size)
+            if sha256 is not None and (actual := file_sha256(part)) != sha256:
+                part.unlink()
+                raise OSError(f"invalid hash: expected sha256 {sha256}, got {actual}")
+        os.replace(part, file)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time inside; no lock stays behind."""
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows lets nobody delete what is open, and does so itself
+                lock.unlink()
+
+
+def _append(url: str, part: Path, headers: dict[str, Any] | None, size: int | None) -> None:
+    """Bring what is missing of a file; all of it where the server says there is no more."""
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+
     arrived = part.stat().st_size if part.exists() else 0
-    if not arrived or sha256 is None or file_sha256(part) != sha256:
+    try:
         with part.open("ab") as stream:
             http_get(url, stream, resume_size=arrived, headers=headers, expected_size=size)
-        if sha256 is not None and (actual := file_sha256(part)) != sha256:
-            part.unlink()
-            raise OSError(f"invalid hash: expected sha256 {sha256}, got {actual}")
-    os.replace(part, file)
+    except HfHubHTTPError as error:
+        if not arrived or error.response.status_code != PAST_THE_END:
+            raise
+        with part.open("wb") as stream:
+            http_get(url, stream, headers=headers, expected_size=size)
 
 
 def download_large(name: str, commit: str, patterns: Sequence[str] = ()) -> None:
