@@ -37,6 +37,7 @@ class Measurement:
         profile: whose models were measured.
         samples: pictures behind a row.
         failures: what could not be measured, a line each.
+        seeds: over which rows are means already; most often none, and each row has its own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Measurement:
     profile: str = "mini"
     samples: int = 0
     failures: tuple[str, ...] = field(default=(), repr=False)
+    seeds: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, name: str, pictures: pd.DataFrame, **about: Any) -> Measurement:
@@ -91,8 +93,8 @@ class Measurement:
         """Axes of which more than one value was measured; ``condition`` where there is none."""
         rest = [a for a in self.axes if a != NAMED and self.frame[a].nunique() > 1]
         whole = self.frame[NAMED].nunique()
-        told = self.frame[rest].drop_duplicates().shape[0] if rest else 1
-        return rest if told == whole else [NAMED]
+        apart = self.frame[rest].drop_duplicates().shape[0] if rest else 1
+        return rest if apart == whole else [NAMED]
 
     @property
     def own(self) -> str:
@@ -105,7 +107,7 @@ class Measurement:
         """Of whom, and of how many samples a sheet, it is: ``subjects, seeds, samples``."""
         return {
             "subjects": sorted(self.frame["subject"].unique()),
-            "seeds": sorted(int(seed) for seed in self.frame["seed"].unique()),
+            "seeds": sorted(self.seeds or {int(seed) for seed in self.frame["seed"]}),
             "samples": self.samples,
         }
 
@@ -190,6 +192,7 @@ class Measurement:
             content["profile"],
             content["samples"],
             tuple(content["failures"]),
+            tuple(content.get("seeds", ())),
         )
 
 

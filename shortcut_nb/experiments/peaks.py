@@ -29,9 +29,11 @@ SHORT_PURIFIER = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
 def peaks(
-    cells: Mapping[str, Cell], profile: str, runs: int,
+    cells: Mapping[str, Cell],
+    profile: str,
+    runs: int,
     on_done: Callable[[int, int], None] | None = None,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """MiB by cell: of the purifier where there is one, else of the attack; clean cells have none.
 
     Args:

@@ -116,9 +116,13 @@ def costs(store: Store) -> dict[tuple[str, str], float]:
 
 
 def run(
-    experiment: Experiment, pipeline: Pipeline, executor: Executor, choice: Choice = WHOLE,
-    on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
-) -> Result:  # fmt: skip
+    experiment: Experiment,
+    pipeline: Pipeline,
+    executor: Executor,
+    choice: Choice = WHOLE,
+    on_done: Callable[[int, int, str], None] | None = None,
+    seconds: float = math.inf,
+) -> Result:
     """Make what is missing, and read the frame.
 
     Args:
@@ -132,9 +136,12 @@ def run(
 
 
 def execute(
-    graph: Graph, pipeline: Pipeline, executor: Executor,
-    on_done: Callable[[int, int, str], None] | None = None, seconds: float = math.inf,
-) -> tuple[list[Failure], int, bool]:  # fmt: skip
+    graph: Graph,
+    pipeline: Pipeline,
+    executor: Executor,
+    on_done: Callable[[int, int, str], None] | None = None,
+    seconds: float = math.inf,
+) -> tuple[list[Failure], int, bool]:
     """Make what is missing; what needs an output that failed is left out, and so is the rest
     when the seconds are over.
 
@@ -234,9 +241,13 @@ def make_jobs(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
 
 
 def executor_of(
-    name: str, pipeline: Pipeline, workers: int | None = None, threads: int = 1, gpus: float = 0.0,
+    name: str,
+    pipeline: Pipeline,
+    workers: int | None = None,
+    threads: int = 1,
+    gpus: float = 0.0,
     address: str | None = None,
-) -> Executor:  # fmt: skip
+) -> Executor:
     """An executor that works for a pipeline.
 
     Args:

@@ -80,7 +80,7 @@ def facts(measured: Measurement) -> tuple[str, ...]:
     counts = [
         _count(frame["condition"].nunique(), "cell", "cells"),
         _count(frame["subject"].nunique(), "person", "people"),
-        _count(frame["seed"].nunique(), "seed", "seeds"),
+        _count(len(measured.whom["seeds"]), "seed", "seeds"),
     ]
     return (f"profile {measured.profile}", *counts, f"{measured.samples} samples a prompt")
 
