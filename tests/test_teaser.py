@@ -1,4 +1,4 @@
-"""The README's first picture shows cells of the argument, by name, and trains on nothing else."""
+"""The picture of four people shows cells of the argument, by name, and trains on nothing else."""
 
 from shortcut_nb.cells import OWN
 from shortcut_nb.experiments.graph import graph_of

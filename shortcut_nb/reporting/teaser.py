@@ -1,4 +1,4 @@
-"""The README's first picture: what a model draws of four people, learned from their photos.
+"""A picture for the first screen: what a model draws of four people, learned from their photos.
 
 ``python -m shortcut_nb.reporting.teaser`` draws it. It shows cells of the question `argument`:
 after that was measured, nothing is trained here. Every picture is the first of its cell's samples.
