@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 
 from shortcut_nb.clip import Clip
 from shortcut_nb.diffusion import open_pipeline
-from shortcut_nb.metrics import Detector, IdentityEncoder
+from shortcut_nb.metrics import AttributeReader, DamageRegressor, Detector, IdentityEncoder
 from shortcut_nb.profile import load_profile
 from shortcut_nb.weights import (
     PACKAGE,
@@ -379,3 +380,14 @@ def test_missing_weights_are_said_before_any_library_is_loaded(tmp_path):
 def test_an_option_that_the_loader_does_not_have_is_refused_when_read(loader, options, what):
     with pytest.raises(ValueError, match=what):
         ModelRef(id="x", loader=loader, options=options)
+
+
+@pytest.mark.parametrize(
+    ("loader", "network"), [("attributes", AttributeReader), ("damage", DamageRegressor)]
+)
+def test_a_measure_takes_every_option_of_its_network(loader, network):
+    """A reader that looks at pictures of 128 pixels can be named by a profile."""
+    taken = [field.name for field in fields(network) if field.name != "model"]
+    options = dict.fromkeys(taken, 128)
+    assert ModelRef(id="x", loader=loader, options=options).options == options
+    assert "size" in taken

@@ -36,6 +36,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "image-embedder": (*_PIXELS, "measures"),
     "image-classifier": (*_PIXELS, "threshold", "finds"),
     "object-detector": (*_PIXELS, "threshold", "finds"),
+    "attributes": _PIXELS,
+    "damage": _PIXELS,
     "spandrel": ("file",),
     "dlib": ("threshold", "least"),
 }
