@@ -8,8 +8,10 @@ import pytest
 import torch
 import typer
 from diffusers import AutoencoderKL, DDPMPipeline, StableDiffusionUpscalePipeline
+from transformers import CLIPTextModel
 from typer.testing import CliRunner
 
+from shortcut_nb import Lab
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.metrics import psnr
 from shortcut_nb.mini.evaluate.pictures import held_out
@@ -32,6 +34,7 @@ from shortcut_nb.mini.pretrain.loop import Course
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
+from shortcut_nb.profile import Profile, load_profile
 from tests.light_work import fail, succeed
 
 PRETRAINING = WEIGHTS.parents[2] / "pretraining"
@@ -226,9 +229,34 @@ def test_finished_parts_are_taken_and_never_replaced(tmp_path):
         take_parts(tmp_path / "out", folder)
 
 
+def test_parts_are_taken_out_of_a_finished_model_too(tmp_path):
+    folder = tmp_path / "work"
+    take_parts(WEIGHTS, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["text", "vae"]
+    shop = jobs.Workshop(folder, tmp_path / "into")
+    text = shop.text_encoder()
+    assert next(text.parameters()).dtype == torch.float32
+    assert next(shop.autoencoder("vae").parameters()).dtype == torch.float32
+    shipped = CLIPTextModel.from_pretrained(WEIGHTS / "diffusion" / "text_encoder").state_dict()
+    own = text.state_dict()
+    assert shipped.keys() == own.keys()
+    assert all(torch.equal(own[name], value.float()) for name, value in shipped.items())
+
+
+def test_the_finished_text_to_image_model_draws_persons(lab):
+    """Read by the shipped detector, which saw neither model's pictures in training."""
+    second = load_profile("mini").model_dump()
+    second["diffusion"] = {"id": str(PRETRAINING / "diffusion"), "loader": "stable-diffusion"}
+    model = Lab(Profile.model_validate(second), "cpu", torch.float32).diffusion
+    drawn = model.sample("a photo of a person", 8, seed=0, steps=10, guidance_scale=4.0)
+    noise = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert (lab.detector(drawn) > 0.5).all()
+    assert not (lab.detector(noise) > 0.5).any()
+
+
 def test_the_finished_autoencoder_keeps_what_the_bar_asks_for():
-    """It waits for the text-to-image model that will read its latents."""
-    model = AutoencoderKL.from_pretrained(PRETRAINING / "vae").eval()
+    """It waits, with the text-to-image model that reads its latents, for the other models."""
+    model = AutoencoderKL.from_pretrained(PRETRAINING / "diffusion" / "vae").eval()
     images, _ = held_out(16, 1, seed=0)
     with torch.inference_mode():
         drawn = model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample / 2 + 0.5

@@ -1,11 +1,15 @@
 """The purification table: realignment, faithfulness, what is restored and what is left."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.memory import peak_memory
+from shortcut_nb.experiments.memory import own_peak, peak_memory
 from shortcut_nb.experiments.peaks import purifier_memory, quick_purifier
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.purification import available, left, restored
@@ -134,3 +138,12 @@ def test_live_on_one_subject(lab, subject, tmp_path):
     clean = purification.live(pipeline, subject, names).set_index("purifier")
     assert "realigned" not in clean and clean.loc["none", "psnr"] == 100
     assert clean.loc["restorer", "psnr"] > clean.loc["gaussian", "psnr"]
+
+
+def test_a_small_process_begun_by_a_large_one_is_small():
+    """The system's own count of a child's peak would be this process's, 600 MiB and more."""
+    code = "from shortcut_nb.experiments.memory import own_peak; print(own_peak())"
+    weight = np.ones(600 * 2**17)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert weight.nbytes / 2**20 == 600
+    assert 5 < float(done.stdout) < 500 < own_peak()

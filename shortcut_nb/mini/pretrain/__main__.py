@@ -23,6 +23,8 @@ from .machine import Machine
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 PARTS = ("vae", "fine", "text")
+# Where a finished text-to-image model has them.
+WITHIN = {"vae": "diffusion/vae", "text": "diffusion/text_encoder"}
 
 
 def report(folder: Path, into: Path) -> None:
@@ -44,12 +46,20 @@ def take_parts(parts: Path, folder: Path) -> None:
     Raises:
         typer.BadParameter: none of the parts is there.
     """
-    finished = [name for name in PARTS if (parts / name / "config.json").is_file()]
+    finished = {name: place for name in PARTS if (place := _part(parts, name))}
     if not finished:
         raise typer.BadParameter(f"expected one of {', '.join(PARTS)} in {parts}; there is none")
-    for name in finished:
+    for name, place in finished.items():
         if not (folder / name).exists():
-            shutil.copytree(parts / name, folder / name)
+            shutil.copytree(place, folder / name)
+
+
+def _part(parts: Path, name: str) -> Path | None:
+    """A finished part by itself, or within a finished text-to-image model; None if in neither."""
+    for place in (parts / name, parts / WITHIN.get(name, name)):
+        if (place / "config.json").is_file():
+            return place
+    return None
 
 
 def parse_seconds(pairs: list[str] | None) -> dict[str, float]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -83,7 +84,7 @@ class Workshop:
 
     def text_encoder(self) -> CLIPTextModel:
         """The finished text encoder."""
-        return CLIPTextModel.from_pretrained(self._part("text"))
+        return CLIPTextModel.from_pretrained(self._part("text"), dtype=torch.float32)
 
     @cached_property
     def encoded(self) -> latents.Latents:
