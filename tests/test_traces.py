@@ -67,6 +67,7 @@ def test_every_prediction_has_its_measures(measured, tmp_path):
     Measurement.of("traces", frame, contrasts=small.contrasts).write(tmp_path)
     kept = Measurement.read("traces", folder=tmp_path)
     assert set(kept.verdicts()["contrast"]) == set(PREDICTIONS)
+    assert all(prediction.why for prediction in PREDICTIONS.values())
     means = kept.means(kept.metrics, by=["sheet"])
     one = means[(means["sheet"] == "random noise") & (means["metric"] == "match")]
     assert one["mean"].item() == pytest.approx(1)
