@@ -6,6 +6,9 @@ from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 
+CONSTANT = {"lr_scheduler": "constant", "warmup": 0}
+"""A rate that does not move: the first steps of a longer training are then a shorter one."""
+
 
 def measured_serially(experiment, lab, folder):
     """An experiment with nothing kept before: the pipeline whose store has it all, the frame."""

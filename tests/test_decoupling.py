@@ -10,6 +10,7 @@ from shortcut_nb.latents import latents_of
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.personalize.decoupling import Decoupled, NoisePrior, Pairs, degraded
 from shortcut_nb.personalize.prompts import joined, noise_tokens
+from tests.small_runs import CONSTANT
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 N = "t@t noisy pattern"
@@ -79,8 +80,10 @@ def test_cdl_with_an_empty_noise_phrase_is_plain_dreambooth_bit_for_bit(lab, sub
     ids=lambda switch: "-".join(switch),
 )
 def test_each_switch_changes_the_training_and_can_be_resumed(lab, subject, switch, tmp_path):
+    switch = switch | CONSTANT  # a rate that moves knows how many steps there will be
     whole = make(lab, **switch).fit(subject)
-    assert not same(whole, lab.personalize("dreambooth", prompts="cdl", **SMALL).fit(subject))
+    plain = lab.personalize("dreambooth", prompts="cdl", **SMALL, **CONSTANT)
+    assert not same(whole, plain.fit(subject))
     path = tmp_path / "run.ckpt"
     make(lab, **switch, **{"steps": 1}).fit(subject, checkpoint=path, every=1)
     assert same(make(lab, **switch).fit(subject, checkpoint=path), whole)

@@ -6,6 +6,7 @@ import torch
 from shortcut_nb.diffusion import generators
 from shortcut_nb.personalize.prompts import PROMPTS
 from shortcut_nb.personalize.training import Latents, Trainee, latents_of
+from tests.small_runs import CONSTANT
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-3}
 
@@ -39,11 +40,12 @@ def test_resume_equals_uninterrupted(lab, subject, tmp_path):
 
 def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):
     path = tmp_path / "run.ckpt"
-    lab.personalize("dreambooth", **SMALL).fit(subject, checkpoint=path, every=2)
+    how = SMALL | CONSTANT
+    lab.personalize("dreambooth", **how).fit(subject, checkpoint=path, every=2)
     with pytest.raises(ValueError, match="another"):
-        lab.personalize("dreambooth", **SMALL).fit(subject, subject.a, checkpoint=path)
+        lab.personalize("dreambooth", **how).fit(subject, subject.a, checkpoint=path)
     with pytest.raises(ValueError, match="more than the 2"):
-        lab.personalize("dreambooth", **(SMALL | {"steps": 2})).fit(subject, checkpoint=path)
+        lab.personalize("dreambooth", **(how | {"steps": 2})).fit(subject, checkpoint=path)
 
 
 def test_seed_decides(lab, subject):

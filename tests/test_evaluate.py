@@ -7,7 +7,7 @@ import torch
 from shortcut_nb.errors import UserError
 from shortcut_nb.mini.avatars import BACKGROUNDS, draw, identity, nuisance
 from shortcut_nb.mini.evaluate import MEASURES, evaluate, held_out, in_folder
-from shortcut_nb.mini.evaluate.card import BARS, NEXT, judge
+from shortcut_nb.mini.evaluate.card import BARS, FURTHER, judge
 from shortcut_nb.mini.evaluate.damage import spoiled
 from shortcut_nb.mini.evaluate.pictures import to_batch
 from shortcut_nb.mini.evaluate.text_to_image import background_of, kernel_distance
@@ -43,7 +43,7 @@ def test_background_is_read_off_the_corners():
 
 
 def test_every_bar_belongs_to_a_measure():
-    for key, sign, _ in BARS + NEXT:
+    for key, sign, _ in BARS + FURTHER:
         assert key.split(".")[0] in MEASURES
         assert sign in (">=", "<=")
 

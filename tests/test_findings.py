@@ -98,7 +98,7 @@ def test_ratios_of_rates_are_the_papers():
 
 def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
     own = load_profile("mini")
-    assert "not the rule's" in rates.present() and "2.4 times" in rates.present()
+    assert "not the rule's" in rates.present() and "8 times" in rates.present()
     settings = own.defaults["dreambooth"] | by_rule(120)
     ruled = own.model_copy(update={"defaults": own.defaults | {"dreambooth": settings}})
     monkeypatch.setattr(rates, "load_profile", lambda name: ruled)

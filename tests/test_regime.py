@@ -18,6 +18,7 @@ from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.regime import schedule_at
 from shortcut_nb.store.recipe import Recipe
 from shortcut_nb.weighting import min_snr_weight
+from tests.small_runs import CONSTANT
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 ASPL = {"eps": "8/255", "alpha": "4/255", "rounds": 3, "pgd_steps": 1, "clean_steps": 1,
@@ -85,7 +86,7 @@ def test_resume_equals_uninterrupted_with_a_schedule(lab, subject, tmp_path):
     assert same(trainer.fit(subject, checkpoint=look), whole)
     with pytest.raises(ValueError, match="another run"):
         trainer.changed(steps=9).fit(subject, checkpoint=look)
-    assert not same(lab.personalize("dreambooth", **SMALL).fit(subject), whole)
+    assert not same(lab.personalize("dreambooth", **SMALL, **CONSTANT).fit(subject), whole)
 
 
 def test_a_surrogates_rate_moves_over_the_whole_attack(lab, subject, monkeypatch):
@@ -96,7 +97,7 @@ def test_a_surrogates_rate_moves_over_the_whole_attack(lab, subject, monkeypatch
         return real(self, *args)
 
     monkeypatch.setattr(Trainee, "step", step)
-    lab.attack("aspl", lr_scheduler="linear", **ASPL)(subject)
+    lab.attack("aspl", lr_scheduler="linear", warmup=0, **ASPL)(subject)
     # Each round: one lookahead step, then two of the surrogate; six of the latter in all.
     assert [at for at, _ in seen] == [0, 0, 1, 2, 2, 3, 4, 4, 5]
     assert [lr for _, lr in seen] == pytest.approx([1e-4 * (1 - at / 6) for at, _ in seen])
@@ -153,7 +154,7 @@ def test_weights_multiply_each_rows_loss(lab, subject, monkeypatch):
 
 @pytest.mark.parametrize("name", ["advdm", "mist", "sds"])
 def test_attacks_on_the_pretrained_model_can_weigh_their_loss(lab, subject, name):
-    how = {"eps": "8/255", "steps": 2, "alpha": "4/255"} | ({"rate": 1e4} if name == "mist" else {})
+    how = {"eps": "8/255", "steps": 2, "alpha": "4/255"} | ({"rate": 1e6} if name == "mist" else {})
     plain, weighed = (lab.attack(name, snr_gamma=g, **how)(subject) for g in (None, 0.1))
     assert not torch.allclose(plain.loss_trace, weighed.loss_trace, rtol=0.05)
 
@@ -173,7 +174,8 @@ def test_fused_steps_are_adams_up_to_rounding(lab, subject):
 
 def test_a_surrogates_words_have_a_rate_of_their_own(lab, subject):
     run = Run.start(subject, lab, [0])
-    attack = lab.attack("fsmg", surrogate_text_lr=3e-5, surrogate_lr=1e-4, class_images=4)
+    rates = {"surrogate_text_lr": 3e-5, "surrogate_lr": 1e-4} | CONSTANT
+    attack = lab.attack("fsmg", class_images=4, **rates)
     trainee = attack.trainee(run, "diffusion", lab.diffusion.clone())
     assert [group["lr"] for group in trainee.optimiser.param_groups] == [1e-4, 3e-5]
 

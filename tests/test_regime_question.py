@@ -3,7 +3,7 @@
 import pytest
 
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.questions.regime import REGIMES, by_rule
+from shortcut_nb.experiments.questions.regime import CHOSEN, REGIMES, by_rule
 from shortcut_nb.profile import load_profile
 
 PAPER = {"lr": 5e-7, "steps": 1000, "unet": 1e-4, "text": 5e-4}
@@ -31,3 +31,17 @@ def test_only_clean_training_of_validation_people_is_looked_at():
 def test_every_candidate_is_a_setting_that_the_trainer_takes(lab):
     for training in REGIMES.values():
         lab.personalize("dreambooth", **training)
+
+
+def test_the_profile_trains_and_attacks_as_was_chosen():
+    defaults, chosen = load_profile("mini").defaults, REGIMES[CHOSEN]
+    for name in ("dreambooth", "cdl-dreambooth"):
+        for key, value in chosen.items():
+            expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
+            assert defaults[name][key] == expected, (name, key)
+    for name in ("aspl", "fsmg", "metacloak", "simac", "adaptive-aspl"):
+        own = defaults[name]
+        rates = own["surrogate_lr"], own["surrogate_text_lr"]
+        assert rates == pytest.approx((chosen["lr"], chosen["text_lr"]), rel=1e-3), name
+        for key in ("lr_scheduler", "snr_gamma", "prior_guidance"):
+            assert own[key] == chosen[key], (name, key)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from shortcut_nb.errors import CannotRead
-from shortcut_nb.results import PACKAGE, available, read_result, write_result
+from shortcut_nb.reporting.shipped import shipped
+from shortcut_nb.results import PACKAGE, available, holder_of, read_result, write_result
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,9 +27,23 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
 
 
 def test_the_package_has_results_of_the_miniature():
-    assert {"story", "strength", "mismatch", "methods"} <= set(available("mini"))
-    for name in available("mini"):
+    names = {*available("mini"), *available("first")}
+    assert {"story", "strength", "mismatch", "methods"} <= names
+    for name in names:
         assert read_result(name)["seeds"], name
+
+
+def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    assert holder_of("story") == "first" and holder_of("story", "sd21") == "sd21"
+    assert read_result("story") == read_result("story", folder=PACKAGE / "first")
+    beside = shipped("story")
+    assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
+    write_result("story", {"subjects": ["mini:held-out/0"], "seeds": [0]})
+    assert holder_of("story") == "mini" and read_result("story")["seeds"] == [0]
+    assert shipped("story").same and shipped("story").heading.startswith("measured on mini: 1")
+    with pytest.raises(FileNotFoundError, match="no result 'story'"):
+        read_result("story", folder=tmp_path / "elsewhere")
 
 
 def test_what_is_not_there_or_damaged_is_said_in_one_line(tmp_path):
@@ -49,7 +64,7 @@ def test_a_wheel_has_the_results(tmp_path):
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
         names = set(wheel.namelist())
-        story = json.loads(wheel.read("shortcut_nb/results/mini/story.json"))
+        story = json.loads(wheel.read("shortcut_nb/results/first/story.json"))
     ours = {str(path.relative_to(PACKAGE.parent.parent)) for path in PACKAGE.rglob("*.json")}
     assert ours and ours <= names
     assert "shortcut_nb/notebooks/00_quickstart.ipynb" in names

@@ -7,7 +7,7 @@ import pytest
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
 from shortcut_nb.reporting.shipped import shipped
-from shortcut_nb.results import write_result
+from shortcut_nb.results import read_result, write_result
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
@@ -50,7 +50,9 @@ def test_marks_and_tables_must_match():
         pages.filled(page.replace("<!-- words -->", ""))
 
 
-def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world():
+def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    write_result("adaptive", read_result("adaptive"))
     mini = load_profile("mini")
     own = shipped("adaptive", mini, eps="16/255", subject="mini:held-out/7")
     assert own.same and own.profile == "mini"

@@ -1,4 +1,4 @@
-"""The shipped measure of the miniature: how damaged a picture is."""
+"""The miniature's measures: attributes, and how damaged a picture is."""
 
 import numpy as np
 import pytest
@@ -20,19 +20,29 @@ def avatars(people, seed=0, split="held-out"):
 
 def test_a_profile_without_measures_leaves_their_metrics_out(lab):
     full = set(lab.score(lab.subject("mini:held-out/0").b, lab.subject("mini:held-out/0")))
-    assert "intact" in full and "attributes" not in full
+    assert {"attributes", "intact"} <= full
     poorer = Models(lab.profile.model_copy(update={"measures": {}}))
     x = avatars([0, 1])
-    assert full - set(score(poorer, x, x)) == {"intact"}
+    assert full - set(score(poorer, x, x)) == {"attributes", "intact"}
     with pytest.raises(UserError, match="measure:damage"):
         poorer.measure("damage")
 
 
 def test_every_weight_of_a_measure_counts_in_its_digest(lab):
     names = load_profile("mini").measures
-    assert "damage" in names
+    assert set(names) >= {"attributes", "damage"}
     digests = {lab.digest(f"measure:{name}") for name in names}
     assert len(digests) == len(names)
+
+
+def test_attributes_are_read_off_clean_pictures_of_people_never_seen(lab):
+    reader = lab.measure("attributes")
+    people = list(range(60))
+    table = reader.read(avatars(people))
+    truth = [identity("held-out", i) for i in people]
+    for attribute in ("hair", "skin", "glasses", "facial_hair"):
+        right = [value == getattr(who, attribute) for value, who in zip(table[attribute], truth)]
+        assert np.mean(right) > 0.9, attribute
 
 
 @pytest.mark.parametrize("kind", ["grain", "blotches", "texture", "blur", "washed out", "blocks"])

@@ -219,7 +219,7 @@ def newcomer(amount):
 
 def test_the_claim_of_the_notebook_fails_when_the_effect_is_taken_away():
     """Against the shipped result: a person in whom V* carries the noise, and one in whom not."""
-    larger = shipped("shortcut")
+    larger = Shipped(shipped("shortcut"), "mini", same=True)
     row = shortcut.check(newcomer({"protected": 1.0}), larger).iloc[0]
     assert row["here"] == pytest.approx(2, abs=0.1)
     same = newcomer({"protected": 1.0})
@@ -237,7 +237,7 @@ def test_the_claim_of_the_notebook_fails_when_the_effect_is_taken_away():
 
 
 def test_the_claim_is_for_people_and_profiles_that_it_is_about():
-    larger = shipped("shortcut")
+    larger = Shipped(shipped("shortcut"), "mini", same=True)
     seen = newcomer({"protected": -1.0}).assign(subject=larger["subjects"][0])
     assert shortcut.check(seen, larger)["here"].item() < 0
     elsewhere = Shipped(larger, "mini", same=False)

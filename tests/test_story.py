@@ -12,6 +12,7 @@ from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.replicate import measure, table
 from shortcut_nb.reporting.summary import checked, summary
+from shortcut_nb.results import read_result, write_result
 from shortcut_nb.store import Store
 
 EPS = "16/255"
@@ -103,7 +104,11 @@ def test_the_check_fails_on_a_wrong_sign(tmp_path, experiment):
         checked(frame({"clean": 1.0}), experiment.contrasts, larger)
 
 
-def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(experiment):
+def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdicts(
+    experiment, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    write_result("story", read_result("story"))
     turned = frame(LEVELS | {"protected": 0.9}, subjects=1)
     name, mini = f"protection lowers quality, {EPS}", load_profile("mini")
     same = summary("story", mini, eps=EPS, subject="mini:held-out/7")

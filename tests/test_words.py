@@ -62,7 +62,8 @@ def test_the_question_has_the_cells_of_its_contrasts(question):
 
 
 @pytest.mark.parametrize(
-    ("settings", "usual"), [({}, 2e-4), ({"text_lr": 1e-5}, 1e-5), (None, 5e-7)]
+    ("settings", "usual"),
+    [({"lr": 2e-4, "text_lr": None}, 2e-4), ({"text_lr": 1e-5}, 1e-5), (None, 5e-7)],
 )
 def test_a_slower_text_encoder_is_a_share_of_the_profiles_own_rate(settings, usual):
     profile = load_profile("mini")

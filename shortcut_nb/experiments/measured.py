@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..errors import CannotRead, UserError
 from ..metrics import METRICS, t_mean
-from ..results import read_result, write_result
+from ..results import holder_of, read_result, write_result
 from .contrasts import NAMED, Contrast, judge, load
 
 FORMAT = 2
@@ -177,6 +177,7 @@ class Measurement:
             MissingFile: there is no such result.
             CannotRead: it was written by another program, or in another format.
         """
+        profile = holder_of(name, profile, folder)
         content = read_result(name, profile, folder)
         if content.get("format") != FORMAT:
             raise CannotRead(

@@ -10,13 +10,15 @@ from typing import Any
 from ..results import PACKAGE, read_result
 from .findings import SAYS, Finding, findings
 
-FOLDER = PACKAGE / "first"
+FOLDER = PACKAGE / "then"
 NAME = "findings"
 WHY: dict[str, str] = {}
 """Why a finding changed, by its name; written by hand, after thought."""
 SAME = (
-    "Every number on this page is of the first miniature. When a question is measured anew, this "
-    "section says of each finding what it was, what it is, and why it changed."
+    "Every number on this page but the miniature's own card was measured with the first "
+    "miniature's models. The package has the second's by now: better trained, and fine-tuned in "
+    "[another regime](regime.md). When a question is measured anew, this section says of each "
+    "finding what it was, what it is, and why it changed."
 )
 UNEXPLAINED = "not explained yet"
 

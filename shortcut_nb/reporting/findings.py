@@ -140,7 +140,7 @@ def decoupling() -> tuple[Verdict, Values]:
     cdl, whole = own.loc["CDL"], own.loc["+ CDL's words when training"]
     drawing = own.loc["+ CDL's words when sampling", "mean"]
     raised, alone = whole["verdict"] == "confirmed", cdl["verdict"] == "confirmed"
-    _, text = rates.against_rule()
+    _, text = rates.against_rule("first miniature's")
     further = text > 1 + rates.NEAR
     return "yes" if alone else "partly" if raised else "open", {
         "plain": plain["mean"],

@@ -33,7 +33,7 @@ NOT_YET = (
     "`shortcut-nb bench regime --save` measures it."
 )
 FAR = (
-    "**The rates in `profiles/mini.yaml` today are not the rule's.** They go {unet:.2g} times as "
+    "**The rates in `profiles/mini.yaml` are not the rule's.** They go {unet:.2g} times as "
     "far as the rule for the UNet and {text:.2g} times as far for the text encoder. Results "
     "measured with them have to be read with that in mind."
 )
@@ -63,7 +63,8 @@ def row(
     name: str, settings: dict[str, Any], pretraining: tuple[float, float] = OURS
 ) -> dict[str, Any]:
     """Settings of a trainer with their ratios, as :data:`COLUMNS`."""
-    steps, unet, text = settings["steps"], settings["lr"], settings.get("text_lr", settings["lr"])
+    steps, unet, text = settings["steps"], settings["lr"], settings.get("text_lr")
+    text = unet if text is None else text
     return {
         "name": name,
         "steps": steps,
@@ -91,9 +92,10 @@ def rates_table() -> str:
     return table_of(rates(), COLUMNS, digits=DIGITS).markdown()
 
 
-def against_rule() -> tuple[float, float]:
-    """How many times as far as the rule the profile of today goes: UNet, text encoder."""
-    own = row("today", load_profile("mini").defaults["dreambooth"])
+def against_rule(candidate: str | None = None) -> tuple[float, float]:
+    """How many times as far as the rule a candidate goes, or the profile: UNet, text encoder."""
+    settings = REGIMES[candidate] if candidate else load_profile("mini").defaults["dreambooth"]
+    own = row("", settings)
     return own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ..experiments.measured import FORMAT, Measurement, read_table
 from ..experiments.samples import samples_of
 from ..metrics import describe
-from ..results import read_result
+from ..results import holder_of, read_result, title_of
 from .page import Page, page_of
 from .tables import Table, digits_for, table_of
 
@@ -35,6 +35,7 @@ def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame | No
     if path.suffix in (".csv", ".parquet"):
         measured = Measurement.of(path.stem, read_table(path), profile=profile)
         return page_of(measured), measured.frame
+    profile = holder_of(name, profile)
     content = read_result(name, profile)
     if content.get("format") != FORMAT:
         return old_page(name, profile, content), None
@@ -49,7 +50,7 @@ def old_page(name: str, profile: str, content: Mapping[str, Any]) -> Page:
         for key, rows in content.items()
         if isinstance(rows, list) and rows and isinstance(rows[0], Mapping)
     ]
-    facts = [f"profile {profile}"]
+    facts = [f"profile {title_of(profile)}"]
     for key, words in (("subjects", "people"), ("seeds", "seeds")):
         facts += [f"{len(content[key])} {words}"] if key in content else []
     facts += [f"{key} {content[key]}" for key in ("eps", "samples", "attack") if key in content]

@@ -18,6 +18,7 @@ from ..errors import CannotRead
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.measured import FORMAT, Measurement, widened
 from ..profile import Profile
+from ..results import title_of
 from .shipped import shipped
 
 ENOUGH = 6  # people of the larger measurement
@@ -51,7 +52,7 @@ class Summary:
         people, seeds = len(self.subjects), len(self.seeds)
         seeds_text = f"{seeds} seed{'s' * (seeds != 1)}"
         return (
-            f"{self.name}, measured on {self.profile}: {people} people, {seeds_text}, "
+            f"{self.name}, measured on {title_of(self.profile)}: {people} people, {seeds_text}, "
             f"{self.samples} samples of each"
         )
 

@@ -34,8 +34,8 @@ COLUMNS = {
 HEADINGS = ("a photo", "the same,\nprotected", *COLUMNS.values())
 ALT = (
     "Four people, one a row: a photo, the same photo protected, and what a model draws of the "
-    "person after learning from clean photos, from protected ones, and from protected ones with "
-    "each defence and with both."
+    "person after learning from clean photos, from protected ones, from purified ones, and by CDL "
+    "from both."
 )
 
 

@@ -39,20 +39,24 @@ def by_rule(steps: int, share: float = 1.0, text_share: float | None = None) -> 
     }
 
 
+# How class pictures are used, and how the candidates are trained that were not chosen.
+PRIOR: dict[str, Any] = {"class_images": 64, "prior_weight": 1.0, "prior_dropout": 0.5}
+PLAIN = PRIOR | {"batch_size": 4, "fused": False, "prior_guidance": None}
+OWN = PRIOR | {"batch_size": 4, "fused": True, "prior_guidance": 4.0}
+COLD: dict[str, Any] = {"lr_scheduler": "constant", "warmup": 0, "snr_gamma": None}
 REGIMES: dict[str, dict[str, Any]] = {
-    "base model": {"steps": 0},
-    "profile": {},
-    "rule, 60 steps": by_rule(60),
-    "rule, 120 steps": by_rule(120),
-    "rule, 240 steps": by_rule(240),
-    "half the rule, 120 steps": by_rule(120, 0.5),
-    "twice the rule, 120 steps": by_rule(120, 2.0),
-    "rule, text frozen, 120 steps": by_rule(120, text_share=0.0),
-    "rule, no min-SNR, 120 steps": by_rule(120) | {"snr_gamma": None},
-    "rule, constant, 120 steps": by_rule(120) | {"lr_scheduler": "constant_with_warmup"},
+    "base model": {"steps": 0} | PLAIN,
+    "first miniature's": {"steps": 60, "lr": 2e-4, "text_lr": None} | COLD | PLAIN,
+    "rule, 60 steps": by_rule(60) | PLAIN,
+    "rule, 120 steps": by_rule(120) | PLAIN,
+    "rule, 240 steps": by_rule(240) | PLAIN,
+    "rule, text frozen, 120 steps": by_rule(120, text_share=0.0) | PLAIN,
+    "twice the rule, 120 steps": by_rule(120, 2.0) | PLAIN,
+    "8 and 4 times the rule, 120 steps": by_rule(120, 8.0, 4.0) | OWN,
+    "8 and 4 times the rule, 240 steps": by_rule(240, 8.0, 4.0) | OWN,
 }
-CHOSEN = "rule, 120 steps"
-LONGER = "rule, 240 steps"
+CHOSEN = "8 and 4 times the rule, 120 steps"
+LONGER = "8 and 4 times the rule, 240 steps"
 
 
 def contrasts() -> tuple[Contrast, ...]:

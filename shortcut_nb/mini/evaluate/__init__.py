@@ -4,14 +4,13 @@ Each module measures one kind of model and returns plain numbers; :func:`evaluat
 and sets them against bars.
 """
 
-from .card import BARS, CARD, MEASURES, NEXT, evaluate, in_folder, write_card
+from .card import BARS, CARD, MEASURES, evaluate, in_folder, write_card
 from .pictures import held_out, noisy, patterns
 
 __all__ = [
     "BARS",
     "CARD",
     "MEASURES",
-    "NEXT",
     "evaluate",
     "held_out",
     "in_folder",

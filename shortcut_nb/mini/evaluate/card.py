@@ -23,34 +23,14 @@ CARD = Path(__file__).parents[1] / "card.json"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 PACKAGED = "package:mini/weights/"
 
-# (key, comparison, bar): what the shipped models, the first miniature's, were meant to reach.
+# (key, comparison, bar): what the models must reach, on people they never saw.
 BARS: Bars = (
-    ("vae.psnr_clean", ">=", 27.0),
-    ("vae.psnr_noisy", ">=", 20.0),
-    ("clip.person_vs_pattern", ">=", 0.99),
-    ("clip.clean_vs_noisy", ">=", 0.97),
-    ("clip.recall_at_1_over_chance", ">=", 10.0),
-    ("identity.auc_clean", ">=", 0.99),
-    ("identity.auc_noisy", ">=", 0.95),
-    ("detector.found", ">=", 0.99),
-    ("detector.false_alarms", "<=", 0.02),
-    ("personalisation.ims", ">=", 0.6),
-    ("personalisation.ims_minus_class", ">=", 0.4),
-    ("personalisation.class_drift", "<=", 0.15),
-    ("personalisation.seconds", "<=", 90.0),
-    ("text_to_image.found", ">=", 0.98),
-    ("text_to_image.obeyed", ">=", 0.8),
-    ("text_to_image.noisy_prompt_is_noisy", ">=", 0.9),
-)
-# What a miniature in training must reach before it takes their place.
-NEXT: Bars = (
     ("vae.psnr_clean", ">=", 32.0),
     ("vae.psnr_noisy", ">=", 21.0),
     ("vae.attributes_lost", "<=", 2.0),
     ("clip.person_vs_pattern", ">=", 0.99),
     ("clip.clean_vs_noisy", ">=", 0.97),
     ("clip.recall_at_1_over_chance", ">=", 10.0),
-    ("clip_plain.recall_to_other", ">=", 1.0),
     ("identity.auc_clean", ">=", 0.99),
     ("attributes.accuracy", ">=", 0.95),
     ("damage.auc", ">=", 0.95),
@@ -68,6 +48,10 @@ NEXT: Bars = (
     ("ensemble.found", ">=", 0.98),
     ("personalisation.reached", ">=", 0.9),
 )
+# Of models that a profile may have besides: judged where they are there.
+FURTHER: Bars = (("clip_plain.recall_to_other", ">=", 1.0),)
+NEEDS = {"clip_plain": "clip-plain"}
+"""Which of the profile's ``measures`` a measure of the card wants."""
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "vae": autoencoder.vae,
     "clip": clips.clip,
@@ -123,8 +107,7 @@ def evaluate(
     """Measure every model (or some) and judge each number against its bar.
 
     Args:
-        weights: a folder of models in training, judged by the bars of ``NEXT``; None is the
-            shipped models, judged by ``BARS``.
+        weights: a folder of models in training; None is the shipped models.
 
     Raises:
         UserError: a measure that there is not, or no such folder.
@@ -138,9 +121,10 @@ def evaluate(
     lab = lab or Lab("mini" if weights is None else in_folder(weights))
     measured = {}
     for name, measure in MEASURES.items():
-        if only is None or name in only:
+        there = NEEDS.get(name) is None or NEEDS[name] in lab.profile.measures
+        if (there and only is None) or name in (only or []):
             measured[name] = measure(lab, seed=seed)
-    bars = judge(measured, BARS if weights is None else NEXT)
+    bars = judge(measured, BARS + FURTHER)
     return {"seed": seed, "measured": measured, "bars": bars}
 
 
