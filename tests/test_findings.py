@@ -123,7 +123,7 @@ def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
     Measurement.of("regime", pd.DataFrame(rows), question="At which rates?").write()
     page = rates.regime()
     assert "At which rates? 3 people" in page and "rule, 120 steps" in page
-    assert "![Mean quality" in page and "figures/results_regime_quality.png" in page
+    assert "![Mean of quality" in page and "figures/results_regime_quality.png" in page
     (chart,) = rates.charts(rates.measured()[0])
     assert set(chart.data["group"]) == {"V* samples", "class samples"}
 

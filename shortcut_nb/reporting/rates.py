@@ -14,6 +14,7 @@ from ..experiments.questions.regime import (
     UNET_PRETRAINING_RATE,
     UNET_RATIO,
 )
+from ..metrics import describe
 from ..plots.page import say_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
@@ -27,6 +28,7 @@ PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
 PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
 OURS = (UNET_PRETRAINING_RATE, TEXT_PRETRAINING_RATE)
 NAME = "regime"
+COSTS = "pictures_and_costs"  # of pictures that are the same everywhere
 NEAR = 0.05  # a share of the rule's ratios
 NOT_YET = (
     "Not measured yet on this miniature: there is no result `regime`. "
@@ -118,7 +120,8 @@ def regime() -> str:
     for one in measured():
         _, _, people, seeds, samples = facts(one)
         parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
-        parts += [f"**{table.title}**\n\n{table.markdown()}" for table in all_tables(one)]
+        tables = [table for table in all_tables(one) if table.name != COSTS]
+        parts += [f"**{table.title}**\n\n{table.markdown()}" for table in tables]
         parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
     return "\n\n".join(parts) or NOT_YET
 
@@ -134,11 +137,11 @@ def charts(one: Measurement) -> list[Chart]:
         table = one.means([metric], by=["condition", "sheet"])
         table = table[table["sheet"].isin(SAYS)]
         table = table.assign(name=table["condition"], group=table["sheet"].map(SAYS))
-        figure = ranked_plot(table, style, xlabel=metric, reference=None)
+        figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
         say_people(figure, len(one.whom["subjects"]))
         alt = (
-            f"Mean {metric} of samples of V* and of the class after clean training in each "
-            "candidate regime, with intervals over validation people."
+            f"Mean of {describe(metric).label}: samples of V* and of the class after clean "
+            "training in each candidate regime, with intervals over validation people."
         )
         drawn.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
     return drawn
