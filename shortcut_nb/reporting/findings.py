@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from ..experiments.questions.regime import FIRST
 from . import numbers, rates
 from .figures import FIGURES
 from .numbers import ATTACK, CONTROL
@@ -140,7 +141,7 @@ def decoupling() -> tuple[Verdict, Values]:
     cdl, whole = own.loc["CDL"], own.loc["+ CDL's words when training"]
     drawing = own.loc["+ CDL's words when sampling", "mean"]
     raised, alone = whole["verdict"] == "confirmed", cdl["verdict"] == "confirmed"
-    _, text = rates.against_rule("first miniature's")
+    _, text = rates.against_rule(FIRST)
     further = text > 1 + rates.NEAR
     return "yes" if alone else "partly" if raised else "open", {
         "plain": plain["mean"],

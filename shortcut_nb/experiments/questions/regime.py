@@ -44,9 +44,10 @@ PRIOR: dict[str, Any] = {"class_images": 64, "prior_weight": 1.0, "prior_dropout
 PLAIN = PRIOR | {"batch_size": 4, "fused": False, "prior_guidance": None}
 OWN = PRIOR | {"batch_size": 4, "fused": True, "prior_guidance": 4.0}
 COLD: dict[str, Any] = {"lr_scheduler": "constant", "warmup": 0, "snr_gamma": None}
+FIRST = "first miniature's"
 REGIMES: dict[str, dict[str, Any]] = {
     "base model": {"steps": 0} | PLAIN,
-    "first miniature's": {"steps": 60, "lr": 2e-4, "text_lr": None} | COLD | PLAIN,
+    FIRST: {"steps": 60, "lr": 2e-4, "text_lr": None} | COLD | PLAIN,
     "rule, 60 steps": by_rule(60) | PLAIN,
     "rule, 120 steps": by_rule(120) | PLAIN,
     "rule, 240 steps": by_rule(240) | PLAIN,

@@ -119,11 +119,9 @@ def evaluate(
     if weights is not None and not weights.is_dir():
         raise UserError(f"there is no folder {weights}: name the one that training writes into")
     lab = lab or Lab("mini" if weights is None else in_folder(weights))
-    measured = {}
-    for name, measure in MEASURES.items():
-        there = NEEDS.get(name) is None or NEEDS[name] in lab.profile.measures
-        if (there and only is None) or name in (only or []):
-            measured[name] = measure(lab, seed=seed)
+    if only is None:
+        only = [name for name in MEASURES if NEEDS.get(name) in (None, *lab.profile.measures)]
+    measured = {name: MEASURES[name](lab, seed=seed) for name in MEASURES if name in only}
     bars = judge(measured, BARS + FURTHER)
     return {"seed": seed, "measured": measured, "bars": bars}
 

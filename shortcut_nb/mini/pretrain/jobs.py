@@ -167,7 +167,10 @@ def _diffusion(shop: Workshop, course: Course) -> None:
 
 def _ensemble(shop: Workshop, course: Course) -> None:
     """A second, smaller model with another seed; it borrows what it shares with the first."""
-    pipe = halved(_text_to_image(shop, course, seed=8, widths=ENSEMBLE_WIDTHS, name="ensemble"))
+    name = "ensemble"
+    first = shop.start and start.unet(shop.start, name)
+    pipe = _text_to_image(shop, course, seed=8, widths=ENSEMBLE_WIDTHS, name=name, start=first)
+    pipe = halved(pipe)
     pipe.register_modules(vae=None, tokenizer=None, text_encoder=None)
     publish(shop.into, "ensemble", pipe.save_pretrained)
 
