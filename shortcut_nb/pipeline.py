@@ -374,6 +374,23 @@ class Pipeline:
         recipe = self._recipe("probe", {"probe": "apart"}, inputs | self._weights("identity"))
         return Node(recipe, (drawn, clean), write, f"probe distance{drawn.about[6:]}")
 
+    def traits(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """Whether each sample shows each of the person's attributes: a column for each.
+
+        See :meth:`.metrics.AttributeReader.kept`; the profile must name a measure "attributes".
+        """
+        drawn = self.sample(subject, cell, seed, sheet, n)
+
+        def write(out: Payload) -> None:
+            reader = self.lab.measure("attributes")
+            kept = reader.kept(self.make(drawn).images("images"), subject.c).astype(float)
+            out.save_json("columns", {f"trait_{name}": list(kept[name]) for name in kept})
+
+        inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
+        inputs |= self._weights("measure:attributes")
+        recipe = self._recipe("probe", {"probe": "traits"}, inputs)
+        return Node(recipe, (drawn,), write, f"probe traits{drawn.about[6:]}")
+
     def _inside(self, subject: Subject, cell: Cell, seed: int, name: str, n: int) -> Node:
         """What a look inside the model finds."""
         look = INSIDE[name]()

@@ -8,7 +8,14 @@ from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.questions import argument, open_experiment
 from shortcut_nb.profile import load_profile
 
-HARMED = {"apart": 1.0, "quality": -0.3, "intact": -0.2, "ims_missing": -0.2, "attributes": -0.1}
+HARMED = {
+    "apart": 1.0,
+    "quality": -0.3,
+    "texture": 2.0,
+    "intact": -0.2,
+    "ims_missing": -0.2,
+    "attributes": -0.1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +43,15 @@ def test_twelve_people_two_seeds_two_budgets_and_noise_of_the_same_size(asked):
     for eps in argument.BUDGETS:
         attacks = {cell.attack for cell in cells if cell.eps == eps}
         assert attacks == {"none", "noise", *argument.PROTECTIONS}
-    assert asked.probes == ("apart",)
+    assert asked.probes == ("apart", "traits")
     assert [one.primary for one in asked.contrasts].count(True) == 1
 
 
 def test_measures_without_a_model_are_not_asked_for():
     profile = load_profile("mini")
     bare = profile.model_copy(update={"measures": {}})
-    assert set(argument.measures(bare)) == {"apart", "quality", "ims_missing"}
+    assert set(argument.measures(bare)) == {"apart", "quality", "texture", "ims_missing"}
+    assert open_experiment("argument", bare).probes == ("apart",)
 
 
 def test_an_effect_that_is_there_is_confirmed_and_one_that_is_not_is_not(asked):

@@ -35,7 +35,7 @@ class Experiment(Record):
         n: samples a sheet.
         looks: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
         probes: further measures of each sheet; "apart" is the distance to what plain training on
-            clean pictures draws of the same.
+            clean pictures draws of the same, "traits" which of the person's attributes each shows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -53,7 +53,7 @@ class Experiment(Record):
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
     looks: tuple[str, ...] = ()
-    probes: tuple[Literal["apart"], ...] = ()
+    probes: tuple[Literal["apart", "traits"], ...] = ()
 
     @field_validator("contrasts", mode="before")
     @classmethod

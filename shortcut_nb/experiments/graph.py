@@ -46,7 +46,7 @@ class Job:
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
         further: tuple[Any, ...] = ()
-        if self.stage in ("sample", "probe", "apart"):
+        if self.stage in ("sample", "probe", "apart", "traits"):
             further = self.sheet, self.n
         elif self.stage == "look":
             further = (self.look,)

@@ -27,6 +27,7 @@ def ranked_plot(
     xlabel: str = "",
     reference: float | None = 0.0,
     together: bool = True,
+    legend: bool = True,
 ) -> Figure:
     """Points with intervals at page width, a row per name, in the order of the table.
 
@@ -37,6 +38,7 @@ def ranked_plot(
         reference: where a vertical line stands; None draws none.
         together: the series of a name are joined by a thin line and drawn on one row; False draws
             them one under the other.
+        legend: False leaves out what the colours say, where the rows' names say it.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw.
@@ -60,7 +62,8 @@ def ranked_plot(
         axes[0].set_yticks(range(len(names)), names, fontsize=SMALLEST)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
         fig.supxlabel(xlabel, fontsize=SMALLEST + 1)
-        _legend(fig, axes)
+        if legend:
+            _legend(fig, axes)
     return fig
 
 

@@ -22,7 +22,7 @@ from ..plots.page import SMALLEST, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import numbers, rates
+from . import argument, numbers, rates
 from .charts import Chart
 from .shipped import shipped
 
@@ -43,6 +43,14 @@ WORDS = style({"V*": "protected", "class": "prior"})
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
 against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
+argued = partial(
+    ranked_plot,
+    style=style({kind: kind for kind in argument.KINDS.values()}),
+    panel="panel",
+    legend=False,
+    xlabel="samples of V*: mean over people (0 to 1)",
+    reference=None,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,42 @@ def budget_curves(table: pd.DataFrame) -> Figure:
 
 
 FIGURES: dict[str, PageFigure] = {
+    "argument_protection": PageFigure(
+        "argument",
+        "What protection takes",
+        "Quality, traits read right and identity match of V* samples after training on clean "
+        "photos, on photos with random noise, and on photos protected by ASPL, MetaCloak and "
+        "PhotoGuard, with intervals over people.",
+        partial(argument.panels, argument.PROTECTED),
+        argued,
+    ),
+    "argument_shortcut": PageFigure(
+        "argument",
+        "The identifier and its class",
+        "Quality of samples of the identifier V* and of its class, drawn by the same model, after "
+        "training on clean, noisy and protected photos, with intervals over people; a line joins "
+        "the two.",
+        partial(argument.by_word, "quality"),
+        partial(levels, style=WORDS),
+    ),
+    "argument_purification": PageFigure(
+        "argument",
+        "What purifiers give back",
+        "Quality, traits read right and identity match of V* samples after training on clean "
+        "photos, on photos protected by ASPL, and on the same cleaned by the restorer and by "
+        "CodeSR, with intervals over people.",
+        partial(argument.panels, argument.PURIFIED),
+        argued,
+    ),
+    "argument_decoupling": PageFigure(
+        "argument",
+        "What naming the noise gives back",
+        "Quality, traits read right and identity match of V* samples after training on clean "
+        "photos, on photos protected by ASPL, on the same with contrastive decoupling, and on "
+        "restored ones with it, with intervals over people.",
+        partial(argument.panels, argument.DECOUPLED),
+        argued,
+    ),
     "results_story": PageFigure(
         "story",
         "The argument in one figure",

@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
-from ..experiments.questions.regime import FIRST
-from . import numbers, rates
+from ..results import holder_of, title_of
+from . import argument, numbers
+from .argument import Values, Verdict
 from .figures import FIGURES
-from .numbers import ATTACK, CONTROL
-from .summary import summary
+from .numbers import CONTROL
 
-Verdict = Literal["yes", "partly", "open", "no"]
-Values = dict[str, Any]
 SAYS: dict[Verdict, str] = {
     "yes": "As the paper says.",
     "partly": "Partly as the paper says.",
@@ -32,7 +30,6 @@ SAYS: dict[Verdict, str] = {
 MAIN = "aspl"
 SHIFTER = "clip-shift"
 SEEN = "decoded-shift"  # climbs the shift of what the model sees, after the autoencoder
-STUBBORN = "photoguard"
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
 LOSSES = {
     "ims_missing": "likeness to the person falls by {:.2f}",
@@ -62,20 +59,6 @@ class Finding:
     anchor: str
 
 
-def protection() -> tuple[Verdict, Values]:
-    table = numbers.attacks().set_index("name")
-    own, attacks = table.loc[MAIN], table[table["group"] == ATTACK]
-    harmed = own["low"] > 0 and bool(own["beats_noise"])
-    return "yes" if harmed else "no" if own["high"] < 0 else "open", {
-        "quality": own["quality"],
-        "clean": own["clean"],
-        "noise": table.loc[table["group"] == CONTROL, "quality"].min(),
-        "beating": int((attacks["beats_noise"] == True).sum()),  # noqa: E712 (None is not False)
-        "attacks": len(attacks),
-        "less_alike": own["alike_high"] < 0,
-    }
-
-
 def mismatch() -> tuple[Verdict, Values]:
     table = numbers.attacks().set_index("name")
     own, main = table.loc[SHIFTER], table.loc[MAIN]
@@ -96,62 +79,6 @@ def mismatch() -> tuple[Verdict, Values]:
         "fair": seen is not None,
         "seen_fall": None if seen is None else seen["fall"],
         "seen_more": "more than" if seen is not None and seen["beats_noise"] else "no more than",
-    }
-
-
-def shortcut() -> tuple[Verdict, Values]:
-    rise = numbers.harms_by_word().set_index(["name", "group"])
-    alone = numbers.without_prior().set_index(["name", "group"])["mean"]
-    gap = rise.loc[(MAIN, "V* − class")]
-    return "yes" if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
-        "word": rise.loc[(MAIN, "V*"), "mean"],
-        "rest": rise.loc[(MAIN, "class"), "mean"],
-        "word_alone": alone[MAIN, "V*"],
-        "rest_alone": alone[MAIN, "class"],
-    }
-
-
-def purification() -> tuple[Verdict, Values]:
-    table = numbers.purifiers().set_index(["attack", "name"])
-    means = table.drop("none", level="name").groupby("name")["mean"].mean()
-    best, place = means.idxmax(), int(means.rank(ascending=False)["codesr"])
-    after = table.xs(best, level="name")
-    undone = int((after["high"] >= 0).sum())
-    own, other = table.loc[MAIN], table.loc[STUBBORN]
-    return "no" if not undone else "yes" if place == 1 else "partly", {
-        "best": best,
-        "place": place,
-        "undone": undone,
-        "attacks": len(after),
-        "purifiers": len(own) - 1,
-        "lost": -own.loc["none", "mean"],
-        "back": own.loc[best, "restored"],
-        "other_lost": -other.loc["none", "mean"],
-        "other_back": other.drop("none")["restored"].max(),
-        "likeness": own.loc["none", "likeness"],
-        "papers_likeness": own.loc["codesr", "likeness"],
-        "one_seed": len(summary("purification").seeds) == 1,
-    }
-
-
-def decoupling() -> tuple[Verdict, Values]:
-    table = numbers.pieces()
-    own = table[table["group"] == "protected photos"].set_index("name")
-    control, plain = own.loc["DreamBooth, frozen text encoder", "mean"], own.loc["DreamBooth"]
-    cdl, whole = own.loc["CDL"], own.loc["+ CDL's words when training"]
-    drawing = own.loc["+ CDL's words when sampling", "mean"]
-    raised, alone = whole["verdict"] == "confirmed", cdl["verdict"] == "confirmed"
-    _, text = rates.against_rule(FIRST)
-    further = text > 1 + rates.NEAR
-    return "yes" if alone else "partly" if raised else "open", {
-        "plain": plain["mean"],
-        "cdl": cdl["mean"],
-        "control": control,
-        "whole": whole["mean"],
-        "drawing": drawing,
-        "by_chance": "" if alone else ", which may be chance",
-        "mostly_drawing": drawing - control > (whole["mean"] - control) / 2,
-        "pace": f" ({text:.0f} times as far as in the paper)" if further else "",
     }
 
 
@@ -183,7 +110,14 @@ def _losses(who: str, defence: str, pixels: int) -> Iterator[str]:
 
 NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
     each.__name__: each
-    for each in (protection, mismatch, shortcut, purification, decoupling, withstanding)
+    for each in (
+        argument.protection,
+        mismatch,
+        argument.shortcut,
+        argument.purification,
+        argument.decoupling,
+        withstanding,
+    )
 }
 """What works out each finding's verdict and numbers, in the order of the argument."""
 
@@ -200,7 +134,7 @@ def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
     verdict, values = NUMBERS[name]()
     own = words()[name]
-    parts = [_sentence(part, values) for part in own["text"]]
+    parts = [_whose(own["figure"]), *(_sentence(part, values) for part in own["text"])]
     return Finding(
         own["titles"][verdict].format(**values),
         own["number"].format(**values),
@@ -209,6 +143,12 @@ def finding(name: str) -> Finding:
         own["figure"],
         own["anchor"],
     )
+
+
+def _whose(figure: str) -> str:
+    """A sentence where the numbers are those of a profile's former models."""
+    holder = holder_of(FIGURES[figure].result)
+    return "" if title_of(holder) == holder else f"Measured on {title_of(holder)}."
 
 
 def _sentence(part: str | dict[str, str], values: Values) -> str:

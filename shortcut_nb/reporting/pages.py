@@ -20,6 +20,7 @@ from ..experiments.questions import strength as strength_question
 from ..experiments.questions import words as words_question
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
+from . import argument as argued
 from . import changes as changed
 from . import numbers, rates
 from . import purification as purifiers
@@ -77,6 +78,33 @@ def methods() -> str:
     frame["method"] = code(frame["method"])
     columns = {"method": "method"} | scores | {name: name for name in costs}
     return markdown(frame, columns, dict.fromkeys(scores, ".2f") | dict.fromkeys(costs, ",.0f"))
+
+
+def argument() -> str:
+    frame = argued.table()
+    metrics = [column for column in frame if f"{column}_low" in frame and column != "class"]
+    columns = {"treatment": "trained on"} | {metric: argued.label(metric) for metric in metrics}
+    columns |= {"class": "class: quality"}
+    digits = dict.fromkeys(columns, ".2f") | {"texture": ".1f"}
+    return markdown(frame, columns, digits)
+
+
+def traits() -> str:
+    frame = argued.traits()
+    names = [column for column in frame if f"{column}_low" in frame]
+    columns = {"treatment": "trained on"} | {name: name.replace("_", " ") for name in names}
+    return markdown(frame[["treatment", *names]], columns, ".0%")
+
+
+def predictions() -> str:
+    frame = argued.judged()
+    frame["text"] = [
+        f"{number(row.mean, row.low, row.high, '+.2f')} {SAYS[row.verdict]}"
+        for row in frame.itertuples()
+    ]
+    wide = frame.set_index(["claim", "metric"])["text"].unstack("metric", sort=False)
+    columns = {"claim": "prediction"} | {metric: argued.label(metric) for metric in wide}
+    return markdown(wide.reset_index(), columns)
 
 
 def story() -> str:
@@ -230,6 +258,9 @@ TABLES: Parts = {
     for each in (
         miniature,
         methods,
+        argument,
+        traits,
+        predictions,
         story,
         strength,
         identifier,

@@ -23,7 +23,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "restored + CDL": {"purifier": "profile", "prompts": "cdl"},
 }
 # The first is primary; two need a network that not every profile has.
-MEASURES = harms("apart", "quality", "intact", "ims_missing", "attributes")
+MEASURES = harms("apart", "quality", "texture", "intact", "ims_missing", "attributes")
 NEEDED = {"intact": "damage", "attributes": "attributes"}
 
 
@@ -68,5 +68,5 @@ def experiment(profile: Profile) -> Experiment:
         axes={"treatment": treatments(), "eps": list(BUDGETS)},
         contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, scores)),
         subjects=12,
-        probes=("apart",),
+        probes=("apart", "traits") if "attributes" in scores else ("apart",),
     )

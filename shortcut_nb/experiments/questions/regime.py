@@ -41,8 +41,8 @@ def by_rule(steps: int, share: float = 1.0, text_share: float | None = None) -> 
 
 # How class pictures are used, and how the candidates are trained that were not chosen.
 PRIOR: dict[str, Any] = {"class_images": 64, "prior_weight": 1.0, "prior_dropout": 0.5}
-PLAIN = PRIOR | {"batch_size": 4, "fused": False, "prior_guidance": None}
-OWN = PRIOR | {"batch_size": 4, "fused": True, "prior_guidance": 4.0}
+PLAIN = PRIOR | {"batch_size": 4, "fused": False, "prior_guidance": 2.0}
+OWN = PRIOR | {"batch_size": 4, "fused": True}
 COLD: dict[str, Any] = {"lr_scheduler": "constant", "warmup": 0, "snr_gamma": None}
 FIRST = "first miniature's"
 REGIMES: dict[str, dict[str, Any]] = {

@@ -79,4 +79,5 @@ def experiment(profile: Profile, budgets: Sequence[str] = BUDGETS) -> Experiment
         axes={"treatment": TREATMENTS, "eps": list(budgets)},
         sheets={"instance": Sheet()},
         contrasts=tuple(contrast for eps in budgets for contrast in contrasts(eps)),
+        subjects=12,
     )
