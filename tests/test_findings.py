@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -14,7 +14,7 @@ from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import changes, figures, findings, numbers, rates
+from shortcut_nb.reporting import argument, changes, figures, findings, numbers, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
@@ -30,6 +30,30 @@ def attacks(monkeypatch):
     return table
 
 
+@pytest.fixture
+def kept(monkeypatch):
+    """The measurement of the argument, to be changed; findings then read the changed one."""
+    own = argument.kept()
+    own = replace(own, verdicts=own.verdicts.copy(), means=own.means.copy())
+    monkeypatch.setattr(argument, "kept", lambda: own)
+    return own
+
+
+def put(kept, treatment, metric, mean):
+    """Give the V* samples of a treatment another mean."""
+    own = kept.means
+    chosen = (own["condition"] == f"{treatment} | {argument.EPS}") & (own["metric"] == metric)
+    assert (chosen & (own["sheet"] == "instance")).sum() == 1
+    own.loc[chosen & (own["sheet"] == "instance"), "mean"] = mean
+
+
+def judge_as(kept, contrast, **values):
+    """Give a contrast another verdict or interval."""
+    chosen = kept.verdicts["contrast"] == f"{contrast}, {argument.EPS}"
+    assert chosen.sum() == 1
+    kept.verdicts.loc[chosen, list(values)] = list(values.values())
+
+
 def test_six_findings_each_with_one_number_and_one_picture():
     found = list(findings.findings().values())
     assert len(found) == 6
@@ -42,13 +66,19 @@ def test_six_findings_each_with_one_number_and_one_picture():
         assert not re.search(words, each.text), "no statistics on the first page"
 
 
-def test_a_finding_says_what_the_numbers_say(attacks):
+def test_a_finding_says_what_the_numbers_say(kept):
     assert findings.finding("protection").verdict == "yes"
-    row = attacks["name"] == findings.MAIN
-    attacks.loc[row, ["quality", "fall", "low", "beats_noise"]] = [0.87, 0.02, -0.02, False]
+    put(kept, "aspl", "quality", 0.95)
+    judge_as(kept, "aspl changes quality more than noise does", verdict="undecided")
     changed = findings.finding("protection")
-    assert changed.verdict == "open" and "0.87" in changed.number
+    assert changed.verdict == "open" and "0.95" in changed.number
     assert "open" in changed.title
+
+
+def test_whose_numbers_are_not_the_present_models_is_said():
+    earlier = "Measured on the first miniature."
+    assert findings.finding("withstanding").text.startswith(earlier)
+    assert earlier not in findings.finding("protection").text
 
 
 def test_the_shift_is_blamed_only_when_it_harms(attacks, monkeypatch):
@@ -66,27 +96,49 @@ def test_the_shift_is_blamed_only_when_it_harms(attacks, monkeypatch):
     assert "more than noise does" in findings.finding("mismatch").text
 
 
-def test_a_gap_on_either_side_of_zero_changes_the_finding(monkeypatch):
-    table = numbers.harms_by_word()
-    row = (table["name"] == findings.MAIN) & (table["group"] == "V* − class")
+def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
     for low, high, verdict in ((0.1, 0.5, "yes"), (-0.1, 0.5, "open"), (-0.5, -0.1, "no")):
-        other = table.copy()
-        other.loc[row, ["low", "high"]] = [low, high]
-        monkeypatch.setattr(numbers, "harms_by_word", lambda other=other: other)
+        words = "aspl changes texture of V* more than of the class"
+        judge_as(kept, words, low=low, high=high)
         assert findings.finding("shortcut").verdict == verdict
 
 
-def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, attacks):
+def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
+    put(kept, "CodeSR", "attributes", 0.99)
+    assert findings.finding("purification").verdict == "yes"
+    for name, verdict in (("CodeSR", "partly"), ("restored", "no")):
+        judge_as(kept, f"{name} undoes what aspl did to quality", verdict="undecided")
+        assert findings.finding("purification").verdict == verdict
+
+
+def test_naming_the_noise_is_told_with_its_price(kept):
+    words = "CDL undoes what aspl did to"
+    judge_as(kept, f"{words} apart", verdict="refuted")
+    assert findings.finding("decoupling").verdict == "partly"
+    assert "price" in findings.finding("decoupling").text
+    judge_as(kept, f"{words} apart", verdict="confirmed")
+    assert findings.finding("decoupling").verdict == "yes"
+    assert "price" not in findings.finding("decoupling").text
+    judge_as(kept, f"{words} quality", verdict="undecided")
+    assert findings.finding("decoupling").verdict == "open"
+
+
+def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, kept):
     monkeypatch.setattr(changes, "FOLDER", tmp_path)
     then = {name: asdict(each) for name, each in findings.findings().items()}
     write_result(changes.NAME, then, folder=tmp_path)
     assert changes.rows() == []
-    attacks.loc[attacks["name"] == findings.MAIN, "quality"] = 0.25
-    (row,) = changes.rows()
-    assert row[0] == "protection" and "0.53" in row[1] and "0.25" in row[2]
+    put(kept, "clean", "quality", 0.25)
+    monkeypatch.delitem(changes.WHY, "protection")
+    row = changes.rows()[0]
+    assert row[0] == "protection" and "0.97" in row[1] and "0.25" in row[2]
     assert row[3] == changes.UNEXPLAINED
     monkeypatch.setitem(changes.WHY, "protection", "a test")
     assert changes.rows()[0][3] == "a test"
+
+
+def test_every_finding_that_changed_is_explained():
+    assert all(row[3] != changes.UNEXPLAINED for row in changes.rows())
 
 
 def test_ratios_of_rates_are_the_papers():

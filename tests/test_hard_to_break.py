@@ -66,7 +66,7 @@ PROFILES = {
     "loader": MINI.replace("loader: open_clip", "loader: telepathy"),
     "template": MINI.replace("a photo of {identifier} {class_name}", "a {foo}"),
     "default-attack": MINI.replace("  sr: {", "  asspl: {steps: 1}\n  sr: {"),
-    "default-value": MINI.replace("  sr: {steps: 20", "  sr: {steps: many"),
+    "default-value": MINI.replace("  sr: {steps: 4", "  sr: {steps: many"),
     "no-weights": MINI.replace("package:mini/weights/diffusion", "/nowhere/model"),
 }
 NOTEBOOKS = {

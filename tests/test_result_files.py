@@ -35,15 +35,15 @@ def test_the_package_has_results_of_the_miniature():
 
 def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    assert holder_of("story") == "first" and holder_of("story", "sd21") == "sd21"
-    assert read_result("story") == read_result("story", folder=PACKAGE / "first")
-    beside = shipped("story")
+    assert holder_of("words") == "first" and holder_of("words", "sd21") == "sd21"
+    assert read_result("words") == read_result("words", folder=PACKAGE / "first")
+    beside = shipped("words")
     assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
-    write_result("story", {"subjects": ["mini:held-out/0"], "seeds": [0]})
-    assert holder_of("story") == "mini" and read_result("story")["seeds"] == [0]
-    assert shipped("story").same and shipped("story").heading.startswith("measured on mini: 1")
-    with pytest.raises(FileNotFoundError, match="no result 'story'"):
-        read_result("story", folder=tmp_path / "elsewhere")
+    write_result("words", {"subjects": ["mini:held-out/0"], "seeds": [0]})
+    assert holder_of("words") == "mini" and read_result("words")["seeds"] == [0]
+    assert shipped("words").same and shipped("words").heading.startswith("measured on mini: 1")
+    with pytest.raises(FileNotFoundError, match="no result 'words'"):
+        read_result("words", folder=tmp_path / "elsewhere")
 
 
 def test_what_is_not_there_or_damaged_is_said_in_one_line(tmp_path):
@@ -64,8 +64,8 @@ def test_a_wheel_has_the_results(tmp_path):
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
         names = set(wheel.namelist())
-        story = json.loads(wheel.read("shortcut_nb/results/first/story.json"))
+        words = json.loads(wheel.read("shortcut_nb/results/first/words.json"))
     ours = {str(path.relative_to(PACKAGE.parent.parent)) for path in PACKAGE.rglob("*.json")}
     assert ours and ours <= names
     assert "shortcut_nb/notebooks/00_quickstart.ipynb" in names
-    assert story == read_result("story")
+    assert words == read_result("words")

@@ -12,7 +12,7 @@ from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.replicate import measure, table
 from shortcut_nb.reporting.summary import checked, summary
-from shortcut_nb.results import read_result, write_result
+from shortcut_nb.results import PACKAGE, read_result, write_result
 from shortcut_nb.store import Store
 
 EPS = "16/255"
@@ -108,11 +108,11 @@ def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdict
     experiment, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    write_result("story", read_result("story"))
+    write_result("story", read_result("story", folder=PACKAGE / "mini"))
     turned = frame(LEVELS | {"protected": 0.9}, subjects=1)
     name, mini = f"protection lowers quality, {EPS}", load_profile("mini")
     same = summary("story", mini, eps=EPS, subject="mini:held-out/7")
-    assert same.same and same.heading == "measured on mini: 6 subjects, 2 seeds"
+    assert same.same and same.heading == "measured on mini: 12 subjects, 2 seeds"
     with pytest.raises(AssertionError, match=name):
         checked(turned, experiment.contrasts, same)
     for profile, subject in ((load_profile("sd21"), None), (mini, "path/to/photos")):
@@ -138,7 +138,7 @@ def test_the_shipped_result_is_read(experiment):
     found = summary("story").verdicts.set_index("contrast")
     assert set(found.index) >= {contrast.name for contrast in experiment.contrasts}
     primary = found.loc[f"{story.PRIMARY}, {EPS}"]
-    assert primary["verdict"] == "confirmed" and primary["n"] == 6 and primary["mean"] < 0
+    assert primary["verdict"] == "confirmed" and primary["n"] == 12 and primary["mean"] < 0
 
 
 def test_the_question_runs(lab, tmp_path):

@@ -108,7 +108,8 @@ def predictions() -> str:
 
 
 def story() -> str:
-    frame = summary("story").verdicts
+    judged = summary("story").verdicts
+    frame = judged[judged["n"] > 0].copy()
     frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
     frame["text"] = [
         f"{number(row.mean, row.low, row.high, '+.3f')} {SAYS[row.verdict]}"
