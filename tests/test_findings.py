@@ -14,7 +14,7 @@ from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import argument, changes, figures, findings, numbers, rates
+from shortcut_nb.reporting import argument, changes, figures, findings, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
@@ -23,35 +23,20 @@ LEGIBLE = 9.0  # points, 800 pixels wide
 
 
 @pytest.fixture
-def attacks(monkeypatch):
-    """The table of attacks, to be changed; findings then read the changed one."""
-    table = numbers.attacks()
-    monkeypatch.setattr(numbers, "attacks", lambda: table.copy())
-    return table
-
-
-@pytest.fixture
 def kept(monkeypatch):
     """The measurement of the argument, to be changed; findings then read the changed one."""
     own = argument.kept()
-    own = replace(own, verdicts=own.verdicts.copy(), means=own.means.copy())
+    own = replace(own, frame=own.frame.copy())
     monkeypatch.setattr(argument, "kept", lambda: own)
     return own
 
 
-def put(kept, treatment, metric, mean):
-    """Give the V* samples of a treatment another mean."""
-    own = kept.means
-    chosen = (own["condition"] == f"{treatment} | {argument.EPS}") & (own["metric"] == metric)
-    assert (chosen & (own["sheet"] == "instance")).sum() == 1
-    own.loc[chosen & (own["sheet"] == "instance"), "mean"] = mean
-
-
-def judge_as(kept, contrast, **values):
-    """Give a contrast another verdict or interval."""
-    chosen = kept.verdicts["contrast"] == f"{contrast}, {argument.EPS}"
-    assert chosen.sum() == 1
-    kept.verdicts.loc[chosen, list(values)] = list(values.values())
+def put(kept, treatment, metric, value, sheet="instance"):
+    """Give everybody's samples after a treatment another value."""
+    frame = kept.frame
+    rows = (frame["condition"] == f"{treatment} | {argument.EPS}") & (frame["sheet"] == sheet)
+    assert rows.sum() == 24
+    frame.loc[rows, metric] = value
 
 
 def test_six_findings_each_with_one_number_and_one_picture():
@@ -68,11 +53,12 @@ def test_six_findings_each_with_one_number_and_one_picture():
 
 def test_a_finding_says_what_the_numbers_say(kept):
     assert findings.finding("protection").verdict == "yes"
-    put(kept, "aspl", "quality", 0.95)
-    judge_as(kept, "aspl changes quality more than noise does", verdict="undecided")
+    put(kept, "aspl", "quality", 0.96)
     changed = findings.finding("protection")
-    assert changed.verdict == "open" and "0.95" in changed.number
-    assert "open" in changed.title
+    assert changed.verdict == "open" and "0.96" in changed.number and "open" in changed.title
+    assert "likeness, from" in changed.text
+    put(kept, "photoguard", "ims_missing", 0.9)
+    assert "likeness, from" not in findings.finding("protection").text
 
 
 def test_whose_numbers_are_not_the_present_models_is_said():
@@ -81,45 +67,36 @@ def test_whose_numbers_are_not_the_present_models_is_said():
     assert earlier not in findings.finding("protection").text
 
 
-def test_the_shift_is_blamed_only_when_it_harms(attacks, monkeypatch):
-    open_ = findings.finding("mismatch")
-    assert open_.verdict == "open" and "no fair test" in open_.text
-    shifter = attacks[attacks["name"] == findings.SHIFTER]
-    fair = pd.concat([attacks, shifter.assign(name=findings.SEEN)], ignore_index=True)
-    monkeypatch.setattr(numbers, "attacks", lambda: fair)
-    assert findings.finding("mismatch").verdict == "no"
-    assert "no more than noise does" in findings.finding("mismatch").text
-    monkeypatch.setattr(numbers, "attacks", lambda: attacks)
-    attacks.loc[attacks["name"] == findings.SHIFTER, "beats_noise"] = True
-    attacks.loc[attacks["group"] == numbers.CONTROL, "shift"] = 0.0
-    assert findings.finding("mismatch").verdict == "yes"
-    assert "more than noise does" in findings.finding("mismatch").text
-
-
 def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
-    for low, high, verdict in ((0.1, 0.5, "yes"), (-0.1, 0.5, "open"), (-0.5, -0.1, "no")):
-        words = "aspl changes texture of V* more than of the class"
-        judge_as(kept, words, low=low, high=high)
-        assert findings.finding("shortcut").verdict == verdict
+    assert findings.finding("shortcut").verdict == "yes"
+    put(kept, "aspl", "texture", 2.5, "class")
+    assert findings.finding("shortcut").verdict == "partly", "the class is not spared"
+    put(kept, "aspl", "texture", 0.5)
+    assert findings.finding("shortcut").verdict == "no"
+    put(kept, "aspl", "texture", 0.53, "class")
+    assert findings.finding("shortcut").verdict == "open"
 
 
 def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
-    put(kept, "CodeSR", "attributes", 0.99)
+    rows = kept.frame["treatment"]
+    same = kept.frame.loc[rows == "restored", "attributes"].to_numpy()
+    kept.frame.loc[rows == "CodeSR", "attributes"] = same
     assert findings.finding("purification").verdict == "yes"
-    for name, verdict in (("CodeSR", "partly"), ("restored", "no")):
-        judge_as(kept, f"{name} undoes what aspl did to quality", verdict="undecided")
-        assert findings.finding("purification").verdict == verdict
+    put(kept, "CodeSR", "attributes", 0.2)
+    assert findings.finding("purification").verdict == "partly"
+    assert "pays with the person" in findings.finding("purification").text
+    put(kept, "restored", "quality", 0.43)
+    assert findings.finding("purification").verdict == "no"
 
 
 def test_naming_the_noise_is_told_with_its_price(kept):
-    words = "CDL undoes what aspl did to"
-    judge_as(kept, f"{words} apart", verdict="refuted")
     assert findings.finding("decoupling").verdict == "partly"
     assert "price" in findings.finding("decoupling").text
-    judge_as(kept, f"{words} apart", verdict="confirmed")
+    put(kept, "CDL", "attributes", 1.0)
+    put(kept, "CDL", "ims_missing", 1.0)
     assert findings.finding("decoupling").verdict == "yes"
     assert "price" not in findings.finding("decoupling").text
-    judge_as(kept, f"{words} quality", verdict="undecided")
+    put(kept, "CDL", "quality", 0.43)
     assert findings.finding("decoupling").verdict == "open"
 
 
@@ -130,8 +107,8 @@ def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, kept):
     assert changes.rows() == []
     put(kept, "clean", "quality", 0.25)
     monkeypatch.delitem(changes.WHY, "protection")
-    row = changes.rows()[0]
-    assert row[0] == "protection" and "0.97" in row[1] and "0.25" in row[2]
+    row = next(row for row in changes.rows() if row[0] == "protection")
+    assert "0.97" in row[1] and "0.25" in row[2]
     assert row[3] == changes.UNEXPLAINED
     monkeypatch.setitem(changes.WHY, "protection", "a test")
     assert changes.rows()[0][3] == "a test"

@@ -7,59 +7,76 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ..experiments.contrasts import Contrast, judge
 from ..experiments.experiment import JOIN
+from ..experiments.measured import Measurement
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
-from .summary import Summary, summary
 
 Verdict = Literal["yes", "partly", "open", "no"]
 """Whether a claim of the paper holds here."""
 Values = dict[str, Any]
 EPS = BUDGETS[0]
-CLEAN, NOISE, CDL, BOTH = "clean", "random noise", "CDL", "restored + CDL"
+CLEAN, NOISE, CDL, BOTH, SMOOTH = "clean", "random noise", "CDL", "restored + CDL", "photoguard"
 TITLES = {
     CLEAN: "clean photos",
     NOISE: "random noise",
     "aspl": "ASPL",
     "metacloak": "MetaCloak",
-    "photoguard": "PhotoGuard",
+    SMOOTH: "PhotoGuard",
     RESTORER: "ASPL, restored",
     PAPERS: "ASPL, CodeSR",
     CDL: "ASPL, CDL",
     BOTH: "ASPL, restored and CDL",
 }
 """What stands for each treatment, in the order of the argument."""
-PROTECTED = (CLEAN, NOISE, TREATED, *(name for name in PROTECTIONS if name != TREATED))
+PROTECTED = tuple(name for name in TITLES if name in (CLEAN, NOISE, *PROTECTIONS))
 PURIFIED = (CLEAN, TREATED, RESTORER, PAPERS)
 DECOUPLED = (CLEAN, TREATED, CDL, BOTH)
 KINDS = {CLEAN: "clean", NOISE: "random noise", RESTORER: "purified", PAPERS: "purified"}
 KINDS |= dict.fromkeys(PROTECTIONS, "protected") | {CDL: "cdl", BOTH: "purified + cdl"}
 """What a figure colours each treatment as."""
-UNIT = {
-    "quality": "quality",
-    "attributes": "traits read right",
-    "ims_missing": "identity match",
-}
+UNIT = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
 """Measures from 0 to 1, with their heading in a figure."""
-HEADINGS = UNIT | {"apart": "distance"}
+HEADINGS = UNIT | {"apart": "distance", "attributes": "traits read right"}
 TRAIT = "trait_"
 SHEETS = {"instance": "V*", "class": "class"}
+SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 
 
-def kept() -> Summary:
+def kept() -> Measurement:
     """The shipped measurement."""
-    return summary("argument")
+    return Measurement.read("argument")
 
 
 def levels(metric: str, sheet: str = "instance", eps: str = EPS) -> pd.DataFrame:
     """Means over people by treatment: ``name, mean, low, high``, indexed by treatment."""
-    means = kept().means
-    own = means[(means["metric"] == metric) & (means["sheet"] == sheet)]
+    means = kept().means([metric], ["condition", "sheet"])
+    own = means[means["sheet"] == sheet]
     treatment = own["condition"].str.removesuffix(f"{JOIN}{eps}")
     own = own.assign(treatment=treatment).set_index("treatment")
     there = [name for name in TITLES if name in own.index]
     table = own.loc[there, ["mean", "low", "high"]]
     return table.assign(name=[TITLES[name] for name in there])
+
+
+def compared(metric: str, high: str, low: str, expect: str, sheet: str = "instance") -> Values:
+    """What one treatment's samples have more of than another's, person by person.
+
+    Args:
+        expect: "+" or "-", which is confirmed or not.
+
+    Returns:
+        A row of :func:`.contrasts.judge`.
+    """
+    weights = {f"{high}{JOIN}{EPS}": 1.0, f"{low}{JOIN}{EPS}": -1.0}
+    contrast = Contrast(f"{high} against {low}", metric, weights, sheet, expect)
+    return judge(kept().frame, [contrast]).iloc[0].to_dict()
+
+
+def confirmed(*comparison: str) -> bool:
+    """Whether a comparison (see :func:`compared`) came out as expected."""
+    return compared(*comparison)["verdict"] == "confirmed"
 
 
 def panels(treatments: tuple[str, ...]) -> pd.DataFrame:
@@ -87,16 +104,15 @@ def table() -> pd.DataFrame:
     Returns:
         ``treatment``, and for each measure "x", "x_low" and "x_high".
     """
-    metrics = list(dict.fromkeys(kept().verdicts["metric"]))
+    metrics = list(dict.fromkeys(contrast.metric for contrast in kept().contrasts))
     places = {metric: (metric, "instance") for metric in metrics}
     return _beside(places | {"class": ("quality", "class")})
 
 
 def traits() -> pd.DataFrame:
     """The share of V* samples that show each of the person's traits, like :func:`table`."""
-    metrics = [name for name in kept().means["metric"].unique() if name.startswith(TRAIT)]
-    places = {metric.removeprefix(TRAIT): (metric, "instance") for metric in metrics}
-    return _beside(places)
+    metrics = [name for name in kept().metrics if name.startswith(TRAIT)]
+    return _beside({metric.removeprefix(TRAIT): (metric, "instance") for metric in metrics})
 
 
 def _beside(places: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
@@ -114,13 +130,12 @@ def judged(eps: str = EPS) -> pd.DataFrame:
 
     ``claim`` is the contrast's name without measure and budget.
     """
-    rows = kept().verdicts
+    rows = kept().verdicts()
     rows = rows[rows["contrast"].str.endswith(f", {eps}") & (rows["n"] > 0)]
     claims = [
-        name.removesuffix(f", {eps}").replace(f" {metric} ", " {} ").removesuffix(f" to {metric}")
+        name.removesuffix(f", {eps}").removesuffix(f" to {metric}").replace(f" {metric} ", " it ")
         for name, metric in zip(rows["contrast"], rows["metric"], strict=True)
     ]
-    claims = [claim.replace(" {} ", " it ") for claim in claims]
     return rows.assign(claim=claims)[["claim", "metric", "mean", "low", "high", "verdict"]]
 
 
@@ -133,59 +148,52 @@ def _means(metric: str, sheet: str = "instance") -> pd.Series:
     return levels(metric, sheet)["mean"]
 
 
-def _verdict(words: str, metric: str) -> str:
-    """The verdict of a prediction: ``words`` with {} for the measure."""
-    return kept().verdict(f"{words.format(metric)}, {EPS}")["verdict"]
-
-
 def protection() -> tuple[Verdict, Values]:
     """Does protection harm, and more than noise does?"""
-    quality, traits = _means("quality"), _means("attributes")
-    alike, hair = _means("ims_missing"), _means(f"{TRAIT}hair")
-    more = _verdict(f"{TREATED} changes {{}} more than noise does", "quality")
-    less_alike = _verdict(f"{TREATED} changes {{}} more than noise does", "ims_missing")
+    quality, alike = _means("quality"), _means("ims_missing")
     verdicts: dict[str, Verdict] = {"confirmed": "yes", "refuted": "no"}
+    more = compared("quality", TREATED, NOISE, "-")["verdict"]
     return verdicts.get(more, "open"), {
         "clean": quality[CLEAN],
         "quality": quality[TREATED],
         "noise": quality[NOISE],
-        "traits": traits[TREATED],
-        "clean_traits": traits[CLEAN],
-        "hair": hair[TREATED],
-        "clean_hair": hair[CLEAN],
-        "less_alike": less_alike == "confirmed",
+        "less_alike": confirmed("ims_missing", TREATED, NOISE, "-"),
+        "other_less_alike": confirmed("ims_missing", SMOOTH, NOISE, "-"),
         "clean_alike": alike[CLEAN],
-        "alike": alike["photoguard"],
+        "other_alike": alike[SMOOTH],
     }
 
 
 def shortcut() -> tuple[Verdict, Values]:
     """Does the damage follow V*, and spare the class?"""
-    gap = kept().verdict(f"{TREATED} changes texture of V* more than of the class, {EPS}")
-    rise = {
-        name: _means("texture", sheet)[TREATED] - _means("texture", sheet)[CLEAN]
-        for sheet, name in SHEETS.items()
-    }
-    quality = _means("quality", "class")
-    return "yes" if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
-        "word": rise["V*"],
-        "rest": abs(rise["class"]),
+    own = compared("texture", TREATED, CLEAN, "+")
+    rest = compared("texture", TREATED, CLEAN, "+", "class")
+    gap = next(
+        row
+        for row in kept().verdicts().to_dict("records")
+        if row["contrast"] == f"{TREATED} changes texture of V* more than of the class, {EPS}"
+    )
+    spared = rest["high"] < SPARED * own["mean"]
+    verdict: Verdict = "yes" if spared else "partly"
+    return verdict if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
+        "word": own["mean"],
+        "rest": rest["mean"],
         "quality": _means("quality")[TREATED],
-        "class_quality": quality[TREATED],
+        "class_quality": _means("quality", "class")[TREATED],
     }
 
 
 def purification() -> tuple[Verdict, Values]:
     """What do the restorer and the paper's own purifier give back?"""
     quality, traits = _means("quality"), _means("attributes")
-    undoes = f"{{}} undoes what {TREATED} did to quality"
-    both = [_verdict(undoes.format(name), "quality") for name in (RESTORER, PAPERS)]
-    behind = traits[PAPERS] < traits[RESTORER]
-    done = [verdict == "confirmed" for verdict in both]
-    return "no" if not any(done) else "partly" if behind or not all(done) else "yes", {
-        "lost": quality[CLEAN] - quality[TREATED],
-        "back": quality[RESTORER] - quality[TREATED],
-        "papers": quality[PAPERS] - quality[TREATED],
+    lost = quality[CLEAN] - quality[TREATED]
+    done = [confirmed("quality", name, TREATED, "+") for name in (RESTORER, PAPERS)]
+    behind = confirmed("attributes", PAPERS, RESTORER, "-")
+    verdict: Verdict = "partly" if behind or not done[1] else "yes"
+    return verdict if done[0] else "no", {
+        "lost": lost,
+        "back": min(lost, quality[RESTORER] - quality[TREATED]),
+        "papers": min(lost, quality[PAPERS] - quality[TREATED]),
         "behind": behind,
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],
@@ -194,17 +202,17 @@ def purification() -> tuple[Verdict, Values]:
 
 
 def decoupling() -> tuple[Verdict, Values]:
-    """What does naming the noise give back, and what does it change besides?"""
-    quality, traits, apart = _means("quality"), _means("attributes"), _means("apart")
-    words = f"{CDL} undoes what {TREATED} did to {{}}"
-    raised = _verdict(words, "quality") == "confirmed"
-    astray = _verdict(words, "apart") == "refuted"
-    return "open" if not raised else "partly" if astray else "yes", {
+    """What does naming the noise give back, and what does it cost?"""
+    quality, traits, alike = _means("quality"), _means("attributes"), _means("ims_missing")
+    raised = confirmed("quality", CDL, TREATED, "+")
+    short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
+    verdict: Verdict = "partly" if any(short) else "yes"
+    return verdict if raised else "open", {
         "plain": quality[TREATED],
         "cdl": quality[CDL],
-        "traits": traits[TREATED],
+        "short": any(short),
         "cdl_traits": traits[CDL],
-        "astray": astray,
-        "apart": apart[TREATED],
-        "cdl_apart": apart[CDL],
+        "clean_traits": traits[CLEAN],
+        "cdl_alike": alike[CDL],
+        "clean_alike": alike[CLEAN],
     }

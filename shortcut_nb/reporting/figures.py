@@ -22,7 +22,7 @@ from ..plots.page import SMALLEST, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, numbers, rates
+from . import argument, intervention, numbers, rates
 from .charts import Chart
 from .shipped import shipped
 
@@ -100,6 +100,21 @@ FIGURES: dict[str, PageFigure] = {
         "PhotoGuard, with intervals over people.",
         partial(argument.panels, argument.PROTECTED),
         argued,
+    ),
+    "intervention": PageFigure(
+        "intervention",
+        "Shift against harm",
+        "For random noise, ASPL and two attacks on the shift in meaning alone: how far the photos "
+        "move towards noise in CLIP's space, how far what the model sees of them moves, and the "
+        "fall of quality of V* samples, with intervals over people.",
+        intervention.table,
+        partial(
+            ranked_plot,
+            style=GROUPS,
+            panel="panel",
+            legend=False,
+            xlabel="mean over people",
+        ),
     ),
     "argument_shortcut": PageFigure(
         "argument",

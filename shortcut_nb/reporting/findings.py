@@ -15,11 +15,11 @@ from typing import Any
 
 import yaml
 
-from ..results import holder_of, title_of
-from . import argument, numbers
+from ..results import whose
+from . import argument, intervention, numbers
 from .argument import Values, Verdict
 from .figures import FIGURES
-from .numbers import CONTROL
+from .shipped import shipped
 
 SAYS: dict[Verdict, str] = {
     "yes": "As the paper says.",
@@ -27,9 +27,6 @@ SAYS: dict[Verdict, str] = {
     "open": "Open in the miniature.",
     "no": "Not as the paper says.",
 }
-MAIN = "aspl"
-SHIFTER = "clip-shift"
-SEEN = "decoded-shift"  # climbs the shift of what the model sees, after the autoencoder
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
 LOSSES = {
     "ims_missing": "likeness to the person falls by {:.2f}",
@@ -57,29 +54,6 @@ class Finding:
     verdict: Verdict
     figure: str
     anchor: str
-
-
-def mismatch() -> tuple[Verdict, Values]:
-    table = numbers.attacks().set_index("name")
-    own, main = table.loc[SHIFTER], table.loc[MAIN]
-    seen = table.loc[SEEN] if SEEN in table.index else None
-    noise = table[table["group"] == CONTROL].sort_values("shift").iloc[-1]
-    further = noise["shift"] > main["shift"]
-    harms = own["beats_noise"] or (seen is not None and seen["beats_noise"])
-    verdict: Verdict = "no" if seen is not None and further else "open"
-    if harms:
-        verdict = "open" if further else "yes"
-    return verdict, {
-        "times": own["shift"] / main["shift"],
-        "fall": own["fall"],
-        "main_fall": main["fall"],
-        "noise_times": noise["shift"] / main["shift"],
-        "noise_fall": noise["fall"],
-        "more_than_noise": ", more than noise does" if own["beats_noise"] else "",
-        "fair": seen is not None,
-        "seen_fall": None if seen is None else seen["fall"],
-        "seen_more": "more than" if seen is not None and seen["beats_noise"] else "no more than",
-    }
 
 
 def withstanding() -> tuple[Verdict, Values]:
@@ -112,7 +86,7 @@ NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
     each.__name__: each
     for each in (
         argument.protection,
-        mismatch,
+        intervention.mismatch,
         argument.shortcut,
         argument.purification,
         argument.decoupling,
@@ -134,7 +108,10 @@ def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
     verdict, values = NUMBERS[name]()
     own = words()[name]
-    parts = [_whose(own["figure"]), *(_sentence(part, values) for part in own["text"])]
+    parts = [
+        whose(FIGURES[own["figure"]].result),
+        *(_sentence(part, values) for part in own["text"]),
+    ]
     return Finding(
         own["titles"][verdict].format(**values),
         own["number"].format(**values),
@@ -143,12 +120,6 @@ def finding(name: str) -> Finding:
         own["figure"],
         own["anchor"],
     )
-
-
-def _whose(figure: str) -> str:
-    """A sentence where the numbers are those of a profile's former models."""
-    holder = holder_of(FIGURES[figure].result)
-    return "" if title_of(holder) == holder else f"Measured on {title_of(holder)}."
 
 
 def _sentence(part: str | dict[str, str], values: Values) -> str:
@@ -165,9 +136,12 @@ def findings() -> dict[str, Finding]:
 
 def block(each: Finding, number: int) -> str:
     """A finding in Markdown, for a page at the root of the repository."""
+    measured = shipped(FIGURES[each.figure].result)
+    people, seeds = len(measured["subjects"]), len(measured["seeds"])
+    whom = f"{people} people, {seeds} training{'s' * (seeds != 1)} each"
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
-        f"*{SAYS[each.verdict]}* {each.text} [Intervals, and how it was measured]"
+        f"*{SAYS[each.verdict]}* {each.text} [{whom}: intervals, and how it was measured]"
         f"(docs/results.md#{each.anchor}).\n\n"
         f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)"
     )

@@ -41,8 +41,7 @@ def attacks() -> pd.DataFrame:
     Returns:
         ``name``, ``group`` (attack or random noise), ``family``; ``quality`` and ``clean``: mean
         quality of V* samples after it and after clean training; ``fall`` of quality with ``low``
-        and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``;
-        ``alike_high``, the upper end of the change of the identity match.
+        and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
     """
     frame = strength.harms(strength.read())
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
@@ -61,7 +60,6 @@ def attacks() -> pd.DataFrame:
             "psnr": frame["psnr"],
             "shift": frame["shift_projection"],
             "beats_noise": frame["beats_noise"],
-            "alike_high": frame["ims_missing_harm_high"],
         }
     )
     return table.sort_values("fall", ascending=False, ignore_index=True)
@@ -83,20 +81,10 @@ def harms_by_word(score: str = "texture") -> pd.DataFrame:
     Returns:
         ``name, group`` ("V*", "class" or "V* − class"), ``mean, low, high, verdict``.
     """
-    own = _by_word("rows", score)
+    frame = pd.DataFrame(shipped("identifier")["rows"])
+    own = frame[frame["score"] == score].rename(columns={"attack": "name", "whose": "group"})
     first = own[own["group"] == "V*"].set_index("name")["mean"]
     return in_order(own, first, falling=True)[["name", "group", *ENDS, "verdict"]]
-
-
-def without_prior() -> pd.DataFrame:
-    """The same rise when no prior preservation was used: ``name, group, mean, low, high``."""
-    own = _by_word("without_prior", "texture").drop(columns=["low", "high"])
-    return means_of(own, "without")[["name", "group", *ENDS]]
-
-
-def _by_word(rows: str, score: str) -> pd.DataFrame:
-    frame = pd.DataFrame(shipped("identifier")[rows])
-    return frame[frame["score"] == score].rename(columns={"attack": "name", "whose": "group"})
 
 
 def purifiers() -> pd.DataFrame:

@@ -19,9 +19,11 @@ from ..experiments.questions import methods as methods_question
 from ..experiments.questions import strength as strength_question
 from ..experiments.questions import words as words_question
 from ..mini.evaluate import CARD
+from ..results import whose
 from ..weights import PACKAGE
 from . import argument as argued
 from . import changes as changed
+from . import intervention as shift
 from . import numbers, rates
 from . import purification as purifiers
 from .findings import readme
@@ -118,6 +120,12 @@ def story() -> str:
     wide = frame.set_index(["claim", "metric", "eps"])["text"].unstack("eps", sort=False)
     columns = {"claim": "claim", "metric": "score"} | {eps: eps for eps in wide}
     return markdown(wide.reset_index(), columns)
+
+
+def intervention() -> str:
+    frame = widened(shift.table(), ["name"], list(shift.PANELS.values()), "panel")
+    columns = {"name": "trained on"} | {title: title for title in shift.PANELS.values()}
+    return markdown(frame, columns, "+.2f")
 
 
 def strength() -> str:
@@ -263,6 +271,7 @@ TABLES: Parts = {
         traits,
         predictions,
         story,
+        intervention,
         strength,
         identifier,
         levels,
@@ -274,6 +283,8 @@ TABLES: Parts = {
     )
 }
 """Every table of the page of results, by the name in its marks."""
+OF = {"levels": "identifier", "traits": "argument", "predictions": "argument"}
+"""Which question a table is of, where it is not that of its own name."""
 PAGES: dict[Path, Parts] = {
     PAGE: TABLES,
     README: {"findings": readme},
@@ -299,7 +310,9 @@ def filled(page: str, parts: Parts = TABLES) -> str:
         _, end, after = rest.partition(f"\n<!-- /{name} -->")
         if not end:
             raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
-        page = f"{before}{start}\n{part()}\n{end}{after}"
+        source = whose(OF.get(name, name))
+        heading = f"*{source}*\n\n" if source else ""
+        page = f"{before}{start}\n{heading}{part()}\n{end}{after}"
     return page
 
 

@@ -51,6 +51,12 @@ def holder_of(name: str, profile: str = "mini", folder: str | Path | None = None
     return earlier if former.is_file() and not own.is_file() else profile
 
 
+def whose(name: str, profile: str = "mini") -> str:
+    """A sentence where a result is that of a profile's former models; else nothing."""
+    holder = holder_of(name, profile)
+    return f"Measured on {title_of(holder)}." if holder in EARLIER.values() else ""
+
+
 def available(profile: str = "mini", folder: str | Path | None = None) -> list[str]:
     """Names of the measurements that are there."""
     place = folder_of(profile) if folder is None else Path(folder)

@@ -1,0 +1,48 @@
+"""Does the shift in meaning do the harm? Attacks that make this shift and nothing else.
+
+If it does, they must harm more than random noise, which moves CLIP as well. ``clip-shift`` climbs
+the shift of the pictures, ``decoded-shift`` that of what the model sees of them, after its
+autoencoder, at ASPL's energy. The contrasts were written before this was measured.
+"""
+
+from __future__ import annotations
+
+from ...profile import Profile
+from ..contrasts import Contrast
+from ..experiment import Cell, Experiment
+from ..scores import against
+from .argument import measures
+
+EPS = "16/255"
+NOISE, MAIN, SHIFTER, SEEN = "noise", "aspl", "clip-shift", "decoded-shift"
+# Which shift is larger where: a column of the look "shifts", and two cells.
+MOVES = {
+    "ASPL moves CLIP more than random noise": ("clip_towards", MAIN, NOISE),
+    "ASPL moves what the model sees more than random noise": ("decoded_towards", MAIN, NOISE),
+    "clip-shift moves CLIP more than ASPL": ("clip_towards", SHIFTER, MAIN),
+    "decoded-shift moves what the model sees more than ASPL": ("decoded_towards", SEEN, MAIN),
+}
+
+
+def harms(attack: str, word: str) -> str:
+    """The name of a contrast: what an attack on the shift alone does beyond noise."""
+    return f"{attack} harms {word} more than random noise does"
+
+
+def experiment(profile: Profile) -> Experiment:
+    """Clean pictures, noise, ASPL, and the two attacks on the shift alone."""
+    scores = measures(profile)
+    predictions = [Contrast(name, c, {high: 1, low: -1}) for name, (c, high, low) in MOVES.items()]
+    for attack in (SEEN, SHIFTER, MAIN):
+        primary = "quality" if attack == SEEN else None
+        predictions += against(harms(attack, "{metric}"), attack, NOISE, scores, primary)
+    attacks = {name: Cell(attack=name, eps=EPS) for name in (NOISE, MAIN, SHIFTER, SEEN)}
+    return Experiment(
+        name="intervention",
+        question="Does an attack on nothing but the shift in meaning do harm?",
+        cells={"clean": Cell(eps=EPS)} | attacks,
+        looks=("shifts",),
+        contrasts=tuple(predictions),
+        subjects=12,
+        probes=("apart", "traits") if "attributes" in scores else ("apart",),
+    )

@@ -1,0 +1,84 @@
+"""The question ``intervention`` for readers: shifts beside harms, and what the finding says."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..experiments.measured import Measurement
+from ..experiments.questions.intervention import MAIN, NOISE, SEEN, SHIFTER, harms
+from ..plots.palette import FAMILY_OF
+from .argument import Values, Verdict
+
+TITLES = {
+    NOISE: "random noise",
+    MAIN: "ASPL",
+    SHIFTER: "clip-shift",
+    SEEN: "decoded-shift",
+}
+PANELS = {
+    "clip_towards": "shift of the photos",
+    "decoded_towards": "shift the model sees",
+    "fall": "fall of quality",
+}
+"""Shifts towards noise in CLIP's space, of the photos and of decode(encode(photos)); the harm."""
+
+
+LEAST, MOST = 0.1, 0.5  # of ASPL's fall of quality
+FURTHER = "decoded-shift moves what the model sees more than ASPL"
+
+
+def kept() -> Measurement:
+    """The shipped measurement."""
+    return Measurement.read("intervention")
+
+
+def table() -> pd.DataFrame:
+    """One row per attack and panel: ``name, group, panel, mean, low, high``."""
+    measured, base = kept(), {"attack": "none"}
+    rises = {
+        "clip_towards": measured.against("clip_towards", base, []),
+        "decoded_towards": measured.against("decoded_towards", base, []),
+        "fall": _turned(measured.against("quality", base, [])),
+    }
+    parts = []
+    for column, rise in rises.items():
+        own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
+        names = {"name": list(TITLES.values()), "group": [FAMILY_OF[name] for name in TITLES]}
+        parts.append(own.assign(panel=PANELS[column], **names))
+    return pd.concat(parts)
+
+
+def _turned(rise: pd.DataFrame) -> pd.DataFrame:
+    """Rises as falls."""
+    return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
+
+
+def mismatch() -> tuple[Verdict, Values]:
+    """Does the shift in meaning do the harm?
+
+    "yes" asks for :data:`MOST` of what ASPL takes, "partly" for :data:`LEAST`; "no" that less than
+    that is all that the interval allows, of an attack that moved further than ASPL.
+    """
+    rows = table().set_index("panel", append=True)["mean"].unstack()
+    far, seen, fall = (rows[title] for title in PANELS.values())
+    judged = kept().verdicts().set_index("contrast")
+    harm, main = judged.loc[harms(SEEN, "quality")], fall[MAIN]
+    moved = judged.loc[FURTHER, "verdict"] == "confirmed"
+    verdict: Verdict = "open"
+    if harm["high"] < 0 and -harm["mean"] >= LEAST * main:
+        verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
+    elif moved and -harm["low"] < LEAST * main:
+        verdict = "no"
+    texture = kept().against("texture", {"attack": "none"}, []).set_index("attack")["mean"]
+    return verdict, {
+        "noise_times": far[NOISE] / far[MAIN],
+        "noise_fall": max(0.0, fall[NOISE]),
+        "main_fall": main,
+        "times": far[SHIFTER] / far[MAIN],
+        "fall": max(0.0, fall[SHIFTER]),
+        "seen_times": seen[SEEN] / seen[MAIN],
+        "seen_fall": max(0.0, fall[SEEN]),
+        "seen_texture": texture[SEEN],
+        "main_texture": texture[MAIN],
+        "harmful": verdict in ("yes", "partly"),
+    }

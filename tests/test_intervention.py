@@ -1,0 +1,88 @@
+"""The attacks on the shift alone: what is asked, and what a frame says of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import intervention, open_experiment
+from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import findings
+from shortcut_nb.reporting import intervention as reported
+
+SHIFTS = {"clean": 0.0, "noise": 0.4, "aspl": 0.38, "clip-shift": 1.0, "decoded-shift": 0.6}
+SEEN = {"clean": 0.0, "noise": 0.02, "aspl": 0.2, "clip-shift": 0.1, "decoded-shift": 0.5}
+QUALITY = {"clean": 0.97, "noise": 0.96, "aspl": 0.43, "clip-shift": 0.95, "decoded-shift": 0.95}
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return open_experiment("intervention", load_profile("mini"))
+
+
+def contrasts_of(asked, frame):
+    return tuple(one for one in asked.contrasts if one.metric in frame)
+
+
+def frame_of(asked, quality, seen=SEEN):
+    rng, rows = np.random.default_rng(0), []
+    for name, (_, labels) in asked.all_cells().items():
+        for person in range(12):
+            for sheet in ("instance", "class"):
+                row = {"condition": name, "subject": f"s{person}", "seed": 0, "sheet": sheet}
+                row |= labels | {"clip_towards": SHIFTS[name], "decoded_towards": seen[name]}
+                row["texture"] = 0.5
+                rows.append(row | {"quality": quality[name] + 0.01 * rng.standard_normal()})
+    return pd.DataFrame(rows)
+
+
+def test_every_attack_on_the_shift_stands_beside_noise_and_aspl(asked):
+    cells = [cell for cell, _ in asked.all_cells().values()]
+    assert {cell.attack for cell in cells} == {
+        "none",
+        "noise",
+        "aspl",
+        *("clip-shift", reported.SEEN),
+    }
+    assert {cell.eps for cell in cells} == {"16/255"} and "shifts" in asked.looks
+    (primary,) = [one for one in asked.contrasts if one.primary]
+    assert primary.name == intervention.harms("decoded-shift", "quality") and primary.expect == "-"
+
+
+def test_the_cells_are_those_of_the_argument(asked):
+    argument = open_experiment("argument", load_profile("mini"))
+    theirs = [cell for cell, _ in argument.all_cells().values()]
+    own = asked.cells
+    assert all(
+        any(own[name].attack == cell.attack for cell in theirs) for name in ("noise", "aspl")
+    )
+    assert asked.sheets == argument.sheets and asked.n == argument.n
+
+
+@pytest.mark.parametrize(
+    ("quality", "verdict"),
+    [({}, "no"), ({"decoded-shift": 0.8}, "partly"), ({"decoded-shift": 0.3}, "yes")],
+)
+def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
+    frame = frame_of(asked, QUALITY | quality)
+    measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
+    monkeypatch.setattr(reported, "kept", lambda: measured)
+    said = findings.finding("mismatch")
+    assert said.verdict == verdict
+    assert ("of another kind" in said.text) == (verdict != "no")
+
+
+def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch):
+    frame = frame_of(asked, QUALITY, SEEN | {"decoded-shift": 0.1})
+    measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
+    monkeypatch.setattr(reported, "kept", lambda: measured)
+    assert findings.finding("mismatch").verdict == "open"
+
+
+def test_moves_are_judged_as_predicted(asked):
+    frame = frame_of(asked, QUALITY)
+    table = judge(frame, contrasts_of(asked, frame)).set_index("contrast")
+    assert table.loc["ASPL moves CLIP more than random noise", "verdict"] == "refuted"
+    further = table.loc["decoded-shift moves what the model sees more than ASPL", "mean"]
+    assert further == pytest.approx(0.3)
