@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.questions import argument, open_experiment
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.store import Store
 
 HARMED = {
     "apart": 1.0,
@@ -63,3 +66,13 @@ def test_an_effect_that_is_there_is_confirmed_and_one_that_is_not_is_not(asked):
     assert verdicts(HARMED) != verdicts(dict.fromkeys(HARMED, 0.0))
     backwards = {name: -size for name, size in HARMED.items()}
     assert not verdicts(HARMED) & verdicts(backwards)
+
+
+def test_the_traits_of_each_sample_are_those_that_the_reader_sees(lab, tmp_path):
+    pipeline, subject = Pipeline(lab, Store(tmp_path)), lab.subject("mini:held-out/0")
+    cell = Cell(training={"steps": 1, "class_images": 4, "batch_size": 1})
+    columns = pipeline.make(pipeline.traits(subject, cell, 0, Sheet(), 2)).json("columns")
+    kept = lab.measure("attributes").kept(pipeline.samples(subject, cell, n=2), subject.c)
+    assert columns == {f"trait_{name}": kept[name].astype(float).tolist() for name in kept}
+    scored = pipeline.make(pipeline.probe(subject, cell, 0, Sheet(), 2)).json("columns")
+    assert scored["attributes"] == pytest.approx(kept.mean(axis=1).tolist())

@@ -32,7 +32,7 @@ def frame_of(asked, quality, seen=SEEN):
             for sheet in ("instance", "class"):
                 row = {"condition": name, "subject": f"s{person}", "seed": 0, "sheet": sheet}
                 row |= labels | {"clip_towards": SHIFTS[name], "decoded_towards": seen[name]}
-                row["texture"] = 0.5
+                row["intact"] = 0.5
                 rows.append(row | {"quality": quality[name] + 0.01 * rng.standard_normal()})
     return pd.DataFrame(rows)
 
@@ -70,7 +70,7 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     monkeypatch.setattr(reported, "kept", lambda: measured)
     said = findings.finding("mismatch")
     assert said.verdict == verdict
-    assert ("of another kind" in said.text) == (verdict != "no")
+    assert ("does not ask CLIP" in said.text) == (verdict != "no")
 
 
 def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch):

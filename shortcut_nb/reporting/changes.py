@@ -15,7 +15,8 @@ NAME = "findings"
 WHY: dict[str, str] = {
     "protection": "Better models and other rates: clean training reaches 0.97, and ASPL takes more "
     "than it did. Now of twelve people.",
-    "mismatch": "The fair test is made: an attack on the shift that gets through the autoencoder.",
+    "mismatch": "The fair test is made: an attack on the shift that gets through the autoencoder. "
+    "Of twelve people, one training each.",
     "shortcut": "The first miniature's optimiser started cold and spoilt the class's quality as "
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
     "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve people; "

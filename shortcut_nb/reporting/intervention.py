@@ -69,7 +69,7 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
-    texture = kept().against("texture", {"attack": "none"}, []).set_index("attack")["mean"]
+    broken = -kept().against("intact", {"attack": "none"}, []).set_index("attack")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),
@@ -78,7 +78,7 @@ def mismatch() -> tuple[Verdict, Values]:
         "fall": max(0.0, fall[SHIFTER]),
         "seen_times": seen[SEEN] / seen[MAIN],
         "seen_fall": max(0.0, fall[SEEN]),
-        "seen_texture": texture[SEEN],
-        "main_texture": texture[MAIN],
+        "seen_broken": broken[SEEN],
+        "main_broken": broken[MAIN],
         "harmful": verdict in ("yes", "partly"),
     }

@@ -14,6 +14,8 @@ import pandas as pd
 from ..analysis.lead import by_share
 from ..experiments.measured import Measurement, means_of
 from ..experiments.predictions import BASE, judged
+from ..experiments.questions.story import BUDGETS
+from ..profile import Profile
 
 if TYPE_CHECKING:
     from .shipped import Shipped
@@ -62,6 +64,23 @@ def content(measured: Measurement) -> dict[str, Any]:
         "steps": curves(frame),
         "means": means(last, [*SCORES, "l2"], ["condition", "sheet"]),
     }
+
+
+def of_story(profile: Profile, eps: str, subject: str) -> Shipped:
+    """The prediction that decides, as the question ``story`` measured it on more people.
+
+    Args:
+        profile, eps, subject: of the run beside which it is shown; see :func:`.shipped.shipped`.
+    """
+    from .shipped import Shipped
+    from .summary import summary
+
+    kept = summary("story", profile, eps=eps, subject=subject)
+    row = kept.verdict(f"texture follows V*, not the class, {BUDGETS[0]}")
+    ends = {"difference": row["mean"], "low": row["low"], "high": row["high"]}
+    own = {"claim": BASE, "score": "texture", "subjects": row["n"]} | ends
+    content = {"predictions": [own], "subjects": kept.subjects, "seeds": kept.seeds}
+    return Shipped(content | {"eps": BUDGETS[0]}, kept.profile, kept.same)
 
 
 def check(frame: pd.DataFrame, larger: Shipped) -> pd.DataFrame:
