@@ -95,7 +95,7 @@ FIGURES: dict[str, PageFigure] = {
     "argument_protection": PageFigure(
         "argument",
         "What protection takes",
-        "Quality, traits read right and identity match of V* samples after training on clean "
+        "Quality, intactness and identity match of V* samples after training on clean "
         "photos, on photos with random noise, and on photos protected by ASPL, MetaCloak and "
         "PhotoGuard, with intervals over people.",
         partial(argument.panels, argument.PROTECTED),
@@ -128,7 +128,7 @@ FIGURES: dict[str, PageFigure] = {
     "argument_purification": PageFigure(
         "argument",
         "What purifiers give back",
-        "Quality, traits read right and identity match of V* samples after training on clean "
+        "Quality, intactness and identity match of V* samples after training on clean "
         "photos, on photos protected by ASPL, and on the same cleaned by the restorer and by "
         "CodeSR, with intervals over people.",
         partial(argument.panels, argument.PURIFIED),
@@ -137,7 +137,7 @@ FIGURES: dict[str, PageFigure] = {
     "argument_decoupling": PageFigure(
         "argument",
         "What naming the noise gives back",
-        "Quality, traits read right and identity match of V* samples after training on clean "
+        "Quality, intactness and identity match of V* samples after training on clean "
         "photos, on photos protected by ASPL, on the same with contrastive decoupling, and on "
         "restored ones with it, with intervals over people.",
         partial(argument.panels, argument.DECOUPLED),
