@@ -43,5 +43,14 @@ def test_the_profile_trains_and_attacks_as_was_chosen():
         own = defaults[name]
         rates = own["surrogate_lr"], own["surrogate_text_lr"]
         assert rates == pytest.approx((chosen["lr"], chosen["text_lr"]), rel=1e-3), name
-        for key in ("lr_scheduler", "snr_gamma", "prior_guidance"):
+        for key in ("lr_scheduler", "snr_gamma"):
             assert own[key] == chosen[key], (name, key)
+
+
+def test_whoever_draws_class_pictures_draws_them_at_the_profiles_guidance():
+    """One set for trainers, surrogates, CDL's own pairs and the notebooks."""
+    profile = load_profile("mini")
+    assert profile.prior_guidance_scale == 4.0
+    assert not [name for name, own in profile.defaults.items() if "prior_guidance" in own]
+    assert "prior_guidance" not in REGIMES[CHOSEN]
+    assert REGIMES["rule, 120 steps"]["prior_guidance"] == 2.0

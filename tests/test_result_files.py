@@ -11,7 +11,7 @@ import pytest
 
 from shortcut_nb.errors import CannotRead
 from shortcut_nb.reporting.shipped import shipped
-from shortcut_nb.results import PACKAGE, available, holder_of, read_result, write_result
+from shortcut_nb.results import PACKAGE, available, holder_of, read_result, whose, write_result
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +37,7 @@ def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path,
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
     assert holder_of("words") == "first" and holder_of("words", "sd21") == "sd21"
     assert read_result("words") == read_result("words", folder=PACKAGE / "first")
+    assert whose("words") == "Measured on the first miniature." and whose("argument") == ""
     beside = shipped("words")
     assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
     write_result("words", {"subjects": ["mini:held-out/0"], "seeds": [0]})
