@@ -28,6 +28,7 @@ def tiny_profile(folder: Path, **more) -> Profile:
         "diffusion": {"id": str(folder / "pipe"), "loader": "stable-diffusion"},
         "clip": {"id": str(folder / "clip"), "loader": "open_clip"},
         "sampling": {"steps": 2, "guidance_scale": 4.0},
+        "prior_guidance_scale": 2.0,
     }  # fmt: skip
     return Profile.model_validate(content | more)
 
