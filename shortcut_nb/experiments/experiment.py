@@ -16,6 +16,8 @@ from ..probes import PROBES
 from ..profile import Profile
 from .contrasts import Contrast, load
 
+OfSamples = Literal["apart", "traits"]
+"""Further measures of a sheet."""
 JOIN = " | "  # between the axes' values in a cell's name
 
 
@@ -53,7 +55,7 @@ class Experiment(Record):
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
     looks: tuple[str, ...] = ()
-    probes: tuple[Literal["apart", "traits"], ...] = ()
+    probes: tuple[OfSamples, ...] = ()
 
     @field_validator("contrasts", mode="before")
     @classmethod

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from ..experiments.measured import Measurement
-from ..experiments.questions.intervention import MAIN, NOISE, SEEN, SHIFTER, harms
+from ..experiments.questions.intervention import (
+    FURTHER,
+    MAIN,
+    NOISE,
+    SEEN,
+    SHIFTER,
+    harms,
+)
 from ..plots.palette import FAMILY_OF
 from .argument import Values, Verdict
 
@@ -21,10 +28,7 @@ PANELS = {
     "fall": "fall of quality",
 }
 """Shifts towards noise in CLIP's space, of the photos and of decode(encode(photos)); the harm."""
-
-
 LEAST, MOST = 0.1, 0.5  # of ASPL's fall of quality
-FURTHER = "decoded-shift moves what the model sees more than ASPL"
 
 
 def kept() -> Measurement:

@@ -30,8 +30,6 @@ DEFENCES = {
     "purifier": "purified",
     "both, held": "purified + CDL, words held",
 }
-# Pieces of CDL whose rise over DreamBooth is a contrast of the question.
-TELLING = {"CDL": "CDL", "+ CDL's words when training": "held CDL"}
 ATTACKERS = {"nothing": "attacker knows nothing", "everything": "attacker knows everything"}
 
 
@@ -104,22 +102,14 @@ def pieces(score: str = "quality") -> pd.DataFrame:
     """A score with CDL's pieces, text encoder trained and frozen, from the weakest to the best.
 
     Returns:
-        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``,
-        and, of those in :data:`TELLING`, ``rise`` over DreamBooth with the same text encoder and
-        ``verdict``.
+        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``.
     """
-    kept = summary("words")
-    wide = means_of(kept.wide([score]), score).set_index(["condition", "sheet"])
-    word, _ = decoupling.SIGNS[score]
+    wide = means_of(summary("words").wide([score]), score).set_index(["condition", "sheet"])
     rows = []
     for name, (training, sheet) in words.ROWS.items():
         for kind in words.PICTURES:
-            own = wide.loc[(f"{training}{JOIN}{kind}", sheet)]
-            row = {"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict()
-            if name in TELLING:
-                judged = kept.verdict(words.contrast_name(TELLING[name], word, kind))
-                row |= {"rise": judged["mean"], "verdict": judged["verdict"]}
-            rows.append(row)
+            own = wide.loc[(f"{training}{JOIN}{kind}", sheet), ENDS]
+            rows.append({"name": name, "group": f"{kind.partition(' ')[0]} photos"} | own.to_dict())
     table = pd.DataFrame(rows)
     return in_order(table, table[table["group"] != "clean photos"].set_index("name")["mean"])
 

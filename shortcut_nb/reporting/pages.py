@@ -100,23 +100,25 @@ def traits() -> str:
 
 def predictions() -> str:
     frame = argued.judged()
-    frame["text"] = [
-        f"{number(row.mean, row.low, row.high, '+.2f')} {SAYS[row.verdict]}"
-        for row in frame.itertuples()
-    ]
+    frame["text"] = _differences(frame, "+.2f")
     wide = frame.set_index(["claim", "metric"])["text"].unstack("metric", sort=False)
     columns = {"claim": "prediction"} | {metric: argued.label(metric) for metric in wide}
     return markdown(wide.reset_index(), columns)
+
+
+def _differences(judged: pd.DataFrame, spec: str) -> list[str]:
+    """Each contrast's difference with its interval and verdict."""
+    return [
+        f"{number(row.mean, row.low, row.high, spec)} {SAYS[row.verdict]}"
+        for row in judged.itertuples()
+    ]
 
 
 def story() -> str:
     judged = summary("story").verdicts
     frame = judged[judged["n"] > 0].copy()
     frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
-    frame["text"] = [
-        f"{number(row.mean, row.low, row.high, '+.3f')} {SAYS[row.verdict]}"
-        for row in frame.itertuples()
-    ]
+    frame["text"] = _differences(frame, "+.3f")
     wide = frame.set_index(["claim", "metric", "eps"])["text"].unstack("eps", sort=False)
     columns = {"claim": "claim", "metric": "score"} | {eps: eps for eps in wide}
     return markdown(wide.reset_index(), columns)

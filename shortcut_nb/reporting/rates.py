@@ -94,16 +94,10 @@ def rates_table() -> str:
     return table_of(rates(), COLUMNS, digits=DIGITS).markdown()
 
 
-def against_rule(candidate: str | None = None) -> tuple[float, float]:
-    """How many times as far as the rule a candidate goes, or the profile: UNet, text encoder."""
-    settings = REGIMES[candidate] if candidate else load_profile("mini").defaults["dreambooth"]
-    own = row("", settings)
-    return own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
-
-
 def present() -> str:
     """Where the profile of today stands against the rule, in words."""
-    unet, text = against_rule()
+    own = row("", load_profile("mini").defaults["dreambooth"])
+    unet, text = own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
     if max(abs(unet - 1), abs(text - 1)) < NEAR:
         return "The rates in `profiles/mini.yaml` follow the rule."
     return FAR.format(unet=unet, text=text)

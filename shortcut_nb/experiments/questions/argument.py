@@ -9,7 +9,7 @@ from typing import Any
 
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..experiment import JOIN, Experiment
+from ..experiment import JOIN, Experiment, OfSamples
 from ..scores import Scores, against, beyond_class, harms, turned
 
 BUDGETS = ("16/255", "8/255")
@@ -40,6 +40,11 @@ def measures(profile: Profile) -> Scores:
     return {name: harm for name, harm in MEASURES.items() if name not in absent}
 
 
+def probes(scores: Scores) -> tuple[OfSamples, ...]:
+    """The further measures of samples; traits where the profile can read them."""
+    return ("apart", "traits") if "attributes" in scores else ("apart",)
+
+
 def contrasts(eps: str, scores: Scores) -> list[Contrast]:
     """Each protection harms more than noise, each remedy undoes it; V* before the class."""
     cell = {name: f"{name}{JOIN}{eps}" for name in treatments()}
@@ -68,5 +73,5 @@ def experiment(profile: Profile) -> Experiment:
         axes={"treatment": treatments(), "eps": list(BUDGETS)},
         contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, scores)),
         subjects=12,
-        probes=("apart", "traits") if "attributes" in scores else ("apart",),
+        probes=probes(scores),
     )

@@ -11,16 +11,17 @@ from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
 from ..scores import against
-from .argument import measures
+from .argument import measures, probes
 
 EPS = "16/255"
 NOISE, MAIN, SHIFTER, SEEN = "noise", "aspl", "clip-shift", "decoded-shift"
+FURTHER = "decoded-shift moves what the model sees more than ASPL"
 # Which shift is larger where: a column of the look "shifts", and two cells.
 MOVES = {
     "ASPL moves CLIP more than random noise": ("clip_towards", MAIN, NOISE),
     "ASPL moves what the model sees more than random noise": ("decoded_towards", MAIN, NOISE),
     "clip-shift moves CLIP more than ASPL": ("clip_towards", SHIFTER, MAIN),
-    "decoded-shift moves what the model sees more than ASPL": ("decoded_towards", SEEN, MAIN),
+    FURTHER: ("decoded_towards", SEEN, MAIN),
 }
 
 
@@ -44,5 +45,5 @@ def experiment(profile: Profile) -> Experiment:
         looks=("shifts",),
         contrasts=tuple(predictions),
         subjects=12,
-        probes=("apart", "traits") if "attributes" in scores else ("apart",),
+        probes=probes(scores),
     )

@@ -44,10 +44,9 @@ PRIOR: dict[str, Any] = {"class_images": 64, "prior_weight": 1.0, "prior_dropout
 PLAIN = PRIOR | {"batch_size": 4, "fused": False, "prior_guidance": 2.0}
 OWN = PRIOR | {"batch_size": 4, "fused": True}
 COLD: dict[str, Any] = {"lr_scheduler": "constant", "warmup": 0, "snr_gamma": None}
-FIRST = "first miniature's"
 REGIMES: dict[str, dict[str, Any]] = {
     "base model": {"steps": 0} | PLAIN,
-    FIRST: {"steps": 60, "lr": 2e-4, "text_lr": None} | COLD | PLAIN,
+    "first miniature's": {"steps": 60, "lr": 2e-4, "text_lr": None} | COLD | PLAIN,
     "rule, 60 steps": by_rule(60) | PLAIN,
     "rule, 120 steps": by_rule(120) | PLAIN,
     "rule, 240 steps": by_rule(240) | PLAIN,
