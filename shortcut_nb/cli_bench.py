@@ -88,6 +88,9 @@ def bench(
     subjects: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
+    cells: Annotated[
+        list[str] | None, typer.Option(help="Only cells of these names: 'clean*'; repeatable.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
     memory: Annotated[int, typer.Option(min=0, help="Runs for each peak memory; 0: none.")] = 0,
     minutes: Annotated[
@@ -98,6 +101,9 @@ def bench(
     ] = "20GB",
     save: Annotated[
         bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
+    ] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="Save what the earlier result lacks beside it.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file of --out, and an earlier result.")
@@ -110,12 +116,12 @@ def bench(
     Example: shortcut-nb bench benchmark --plan
     """
     with doors() as work:
-        experiment, pipeline, choice = _open(name, profile, subject, subjects, seeds, n)
+        experiment, pipeline, choice = _open(name, profile, subject, subjects, seeds, n, cells)
         if plan:
             _show_plan(experiment, pipeline, choice, workers or 1)
             return
         room = parse_size(keep_trained)
-        target = _check(experiment, pipeline, out, save, force)
+        target = _check(experiment, pipeline, out, save and not add, force)
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         seconds = math.inf if minutes is None else 60 * minutes
@@ -124,8 +130,8 @@ def bench(
             _say_unfinished(result)
         if memory:
             _add_memory(experiment, result, profile, memory)
-        if save:
-            typer.echo(f"wrote {_save(experiment, pipeline, result)}")
+        if save or add:
+            typer.echo(f"wrote {_save(experiment, pipeline, result, add)}")
         _show(experiment, result, target)
 
 
@@ -180,13 +186,14 @@ def _open(
     count: int | None,
     seeds: str | None,
     n: int | None,
+    cells: list[str] | None,
 ) -> tuple[Experiment, Pipeline, Choice]:
     from . import Lab
     from .experiments.graph import Choice
     from .experiments.questions import open_experiment
     from .pipeline import Pipeline
 
-    chosen = Choice(people(subject), count, parse_seeds(seeds), n)
+    chosen = Choice(people(subject), count, parse_seeds(seeds), n, tuple(cells or ()) or None)
     lab = Lab(profile)
     return open_experiment(name, lab.profile), Pipeline(lab), chosen
 
@@ -195,7 +202,7 @@ def _show_plan(experiment: Experiment, pipeline: Pipeline, choice: Choice, worke
     from .experiments.run import plan
 
     table = plan(experiment, pipeline, choice, workers)
-    cells = len(experiment.all_cells())
+    cells = len(choice.of(experiment))
     typer.echo(f"{experiment.name}: {experiment.question}")
     typer.echo(f"{cells} cells; outputs by stage (estimates with {workers} at a time):")
     for row in table.to_dict("records"):
@@ -246,18 +253,28 @@ def _add_memory(experiment: Experiment, result: Result, profile: str, runs: int)
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 
-def _save(experiment: Experiment, pipeline: Pipeline, result: Result) -> Path:
-    """Keep the means and the predictions as the profile's result of the experiment's name."""
-    from .experiments.measured import Measurement
+def _save(experiment: Experiment, pipeline: Pipeline, result: Result, add: bool) -> Path:
+    """Keep the means and the predictions as the profile's result of the experiment's name.
 
+    Args:
+        add: beside those of an earlier result, if there is one.
+    """
+    from .experiments.joining import joined
+    from .experiments.measured import Measurement
+    from .results import available
+
+    profile = pipeline.lab.profile.name
     measured = Measurement.of(
         experiment.name,
         result.frame,
         contrasts=tuple(experiment.contrasts),
         question=experiment.question,
-        profile=pipeline.lab.profile.name,
+        profile=profile,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
+        weights=pipeline.lab.digests(),
     )
+    if add and experiment.name in available(profile):
+        measured = joined(Measurement.read(experiment.name, profile), measured)
     return measured.write()
 
 

@@ -246,6 +246,10 @@ class Models:
         ]
         return " ".join(f"{role}={self._digest(role)}" for role in sorted(wanted))
 
+    def digests(self) -> dict[str, str]:
+        """The first 16 digits of each model's digest that a key was made of so far, by role."""
+        return {role: digest[:16] for role, digest in sorted(self._digests.items())}
+
     def _digest(self, role: str) -> str:
         if role not in self._digests:
             self._digests[role] = (

@@ -76,6 +76,24 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     assert "0 to make" in again.output and "4 to make" not in again.output
 
 
+def test_what_an_earlier_result_lacks_is_added_to_it(place):
+    (place / "sittings.yaml").write_text(yaml.safe_dump(QUESTION))
+    first = bench(place, place / "sittings.yaml", "--subjects", 1, "--cells", "non*", "--save")
+    assert first.exit_code == 0, first.output
+    path = place / "results" / "tiny" / "sittings.json"
+    kept = Measurement.read("sittings", "tiny", path.parent)
+    assert len(kept.frame) == 1 and "diffusion" in kept.weights
+    assert list(kept.verdicts()["verdict"]) == ["not measured"]
+    assert bench(place, place / "sittings.yaml", "--subjects", 1, "--save").exit_code == 2
+    second = bench(place, place / "sittings.yaml", "--add")
+    assert second.exit_code == 0, second.output
+    whole = Measurement.read("sittings", "tiny", path.parent)
+    assert len(whole.frame) == 4 and list(whole.verdicts()["n"]) == [2]
+    before = path.read_bytes()
+    fewer = bench(place, place / "sittings.yaml", "--add", "--n", 1)
+    assert fewer.exit_code == 2 and "--n 2" in fewer.stderr and path.read_bytes() == before
+
+
 def test_a_run_whose_time_is_over_says_so_and_saves_nothing(place):
     words = [place / "noise.yaml", "--seeds", "7,8", "--minutes", "0", "--save", "--force"]
     saved = place / "results" / "tiny" / "noise.json"
@@ -128,6 +146,7 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--out", ""], "--out"),
         (["benchmark", "--keep-trained", "much"], "a size reads"),
         (["old.yaml", "--save"], "--force"),
+        (["old.yaml", "--cells", "nois"], "noise"),
     ],
 )
 def test_what_is_wrong_is_one_line(place, words, text):

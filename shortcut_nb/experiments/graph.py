@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
 
 from ..cells import Cell, Sheet
+from ..errors import UserError
 from ..pipeline import Node, Pipeline
+from ..registry import nearest
 from ..store import Entry, Store
 from ..subjects import Subject
 from .experiment import Experiment
@@ -18,12 +21,37 @@ from .experiment import Experiment
 
 @dataclass(frozen=True)
 class Choice:
-    """On whom, with which seeds, and how many samples; None is the experiment's own."""
+    """On whom, with which seeds, how many samples and which cells; None is the experiment's own.
+
+    Args:
+        cells: patterns of their names, such as "clean*"; a star stands for any text.
+    """
 
     subjects: tuple[str, ...] | None = None
     count: int | None = None
     seeds: tuple[int, ...] | None = None
     n: int | None = None
+    cells: tuple[str, ...] | None = None
+
+    def of(self, experiment: Experiment) -> dict[str, tuple[Cell, dict[str, str]]]:
+        """The cells of an experiment that are chosen, as :meth:`Experiment.all_cells` has them.
+
+        Raises:
+            UserError: a pattern that fits none; the nearest are listed.
+        """
+        every = experiment.all_cells()
+        for pattern in self.cells or ():
+            if not any(fnmatchcase(name, pattern) for name in every):
+                raise UserError(
+                    f"no cell of {experiment.name} fits {pattern!r}; the nearest are "
+                    f"{nearest(pattern, list(every))}"
+                )
+        patterns = self.cells or ("*",)
+        return {
+            name: cell
+            for name, cell in every.items()
+            if any(fnmatchcase(name, pattern) for pattern in patterns)
+        }
 
 
 WHOLE = Choice()
@@ -92,7 +120,7 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE)
     people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
     stages = ("probe", "compare", *experiment.probes)
     n, graph = choice.n or experiment.n, Graph()
-    cells = experiment.all_cells()
+    cells = choice.of(experiment)
     for seed in choice.seeds or experiment.seeds:
         for name in people:
             subject = subject_of(pipeline, name)

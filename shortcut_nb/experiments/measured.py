@@ -6,7 +6,7 @@ Pictures of a row are averaged, which is all that contrasts, tables and plots as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Measurement:
         samples: pictures behind a row.
         failures: what could not be measured, a line each.
         seeds: over which rows are means already; most often none, and each row has its own.
+        weights: digests of the models that it was measured with, by role.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Measurement:
     samples: int = 0
     failures: tuple[str, ...] = field(default=(), repr=False)
     seeds: tuple[int, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, name: str, pictures: pd.DataFrame, **about: Any) -> Measurement:
@@ -163,6 +165,7 @@ class Measurement:
             "axes": list(self.axes),
             "contrasts": [contrast.to_dict() for contrast in self.contrasts],
             "failures": list(self.failures),
+            "weights": dict(self.weights),
             "frame": columns,
         }
         return write_result(self.name, content, self.profile, folder)
@@ -194,6 +197,7 @@ class Measurement:
             content["samples"],
             tuple(content["failures"]),
             tuple(content.get("seeds", ())),
+            content.get("weights", {}),
         )
 
 

@@ -1,0 +1,64 @@
+"""Measured in sittings: rows are added, none is changed, other weights are refused."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.joining import joined
+from shortcut_nb.experiments.measured import Measurement
+
+
+def measured(people, conditions=("clean", "aspl"), shift=0.0, **about):
+    rows = [
+        {"condition": name, "subject": f"p{who}", "seed": 0, "sheet": "instance", "image": image,
+         "quality": who + len(name) + image + shift}
+        for who in people for name in conditions for image in range(2)
+    ]  # fmt: skip
+    return Measurement.of("question", pd.DataFrame(rows), **about)
+
+
+def rows_of(one):
+    return one.frame.set_index(["condition", "subject"])["quality"].to_dict()
+
+
+def test_people_and_cells_are_added_and_what_was_there_stays():
+    earlier, new = measured([0, 1]), measured([1, 2], ("aspl", "noise"), shift=100.0)
+    both = joined(earlier, new)
+    assert rows_of(both) == rows_of(new) | rows_of(earlier)
+    assert list(both.frame["quality"].isna()) == [False] * len(both.frame)
+    assert both.whom["subjects"] == ["p0", "p1", "p2"]
+
+
+def test_a_new_measure_fills_the_rows_that_were_there():
+    earlier = measured([0])
+    new = measured([0, 1])
+    new = replace(new, frame=new.frame.assign(texture=[1.0, 2.0, 3.0, 4.0]))
+    both = joined(earlier, new).frame.set_index(["condition", "subject"])
+    assert (
+        both["texture"].to_dict()
+        == new.frame.set_index(["condition", "subject"])["texture"].to_dict()
+    )
+
+
+def test_an_axis_that_is_new_reads_none_before():
+    new = measured([1])
+    new = replace(new, axes=("condition", "purifier"), frame=new.frame.assign(purifier="jpeg"))
+    both = joined(measured([0]), new)
+    assert set(zip(both.frame["subject"], both.frame["purifier"])) == {
+        ("p0", "none"),
+        ("p1", "jpeg"),
+    }
+
+
+def test_other_weights_and_other_sample_counts_are_refused():
+    earlier = measured([0], weights={"diffusion": "aa", "clip": "cc"})
+    with pytest.raises(UserError, match="diffusion"):
+        joined(earlier, measured([1], weights={"diffusion": "bb"}))
+    with pytest.raises(UserError, match="--n 2"):
+        joined(earlier, measured([1], samples=3))
+    with pytest.raises(UserError, match="means over seeds"):
+        joined(replace(earlier, seeds=(0, 1)), measured([1]))
+    both = joined(earlier, measured([1], weights={"diffusion": "aa", "identity": "ii"}))
+    assert both.weights == {"diffusion": "aa", "clip": "cc", "identity": "ii"}
