@@ -351,7 +351,7 @@ class Pipeline:
 
         params = {"probe": "score", "metrics": self._metrics, "concepts": [concept, noise]}
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
-        inputs |= self._weights("clip", "detector", "faces", "identity", "measure:")
+        inputs |= self._weights("clip", "detector", "faces", "identity", *self._measures)
         recipe = self._recipe("probe", params, inputs)
         return Node(recipe, (drawn,), write, f"probe{drawn.about[6:]}")
 
@@ -464,6 +464,12 @@ class Pipeline:
     def _metrics(self) -> list[str]:
         """The metrics of pictures that can be had here."""
         return sorted(name for name, each in METRICS.items() if is_available(each, self.lab))
+
+    @property
+    def _measures(self) -> list[str]:
+        """The roles of the measures that those metrics open; "measure:" stands for all."""
+        opened = [getattr(METRICS[name], "measures", ("",)) for name in self._metrics]
+        return sorted({f"measure:{name}" for names in opened for name in names})
 
     def _has(self, role: str) -> bool:
         return role in self.lab.profile.models()

@@ -28,6 +28,7 @@ def test_people_and_cells_are_added_and_what_was_there_stays():
     both = joined(earlier, new)
     assert rows_of(both) == rows_of(new) | rows_of(earlier)
     assert list(both.frame["quality"].isna()) == [False] * len(both.frame)
+    assert list(both.frame["subject"]) == ["p0", "p0", "p1", "p1", "p1", "p2", "p2"]
     assert both.whom["subjects"] == ["p0", "p1", "p2"]
 
 

@@ -38,12 +38,12 @@ def joined(earlier: Measurement, new: Measurement) -> Measurement:
         )
     axes = tuple(dict.fromkeys((*earlier.axes, *new.axes)))
     before, after = (
-        one.frame.assign(**{axis: "none" for axis in axes if axis not in one.axes})
-        .set_index([*axes, *UNITS])
-        .sort_index()
+        one.frame.assign(**{axis: "none" for axis in axes if axis not in one.axes}).set_index(
+            [*axes, *UNITS]
+        )
         for one in (earlier, new)
     )
-    frame = before.combine_first(after)
+    frame = before.combine_first(after).reindex(before.index.append(after.index).unique())
     own = list(dict.fromkeys((*earlier.metrics, *new.metrics)))
     return replace(
         new,

@@ -38,8 +38,10 @@ class Metric(Protocol):
     """A metric of single pictures.
 
     ``needs`` says what ``references`` must be: nothing; clean pictures of the subject, any
-    number; or the originals, one for each picture and in the same order. ``columns`` describes what
-    it returns; labels, units and directions of every table and figure come from there.
+    number; or the originals, one for each picture and in the same order. ``columns`` describes
+    what it returns; labels, units and directions of every table and figure come from there.
+    ``measures``, which may be left out, names the profile's measures that it opens: scores are
+    kept under the digests of those, and of every measure if it does not say.
     """
 
     name: ClassVar[str]

@@ -58,6 +58,7 @@ class IdentityMatch:
 
     name: ClassVar[str] = "identity"
     needs: ClassVar[Needs] = "subject"
+    measures: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "ims": Column("identity match where there is a face", better="higher"),
         "ims_missing": Column("identity match, −1 without a face", better="higher"),

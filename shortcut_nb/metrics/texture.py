@@ -28,6 +28,7 @@ class Texture:
 
     name: ClassVar[str] = "texture"
     needs: ClassVar[Needs] = "nothing"
+    measures: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {"texture": Column("texture", "grey levels", "lower")}
 
     @classmethod
@@ -57,6 +58,7 @@ class CoarseTexture:
 
     name: ClassVar[str] = "coarse_texture"
     needs: ClassVar[Needs] = "nothing"
+    measures: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "coarse_texture": Column("coarse texture", "grey levels", "lower")
     }
