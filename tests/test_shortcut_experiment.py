@@ -17,7 +17,7 @@ from shortcut_nb.experiments.predictions import (
     lead,
     predicted,
 )
-from shortcut_nb.experiments.questions import mismatch, open_experiment
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import WORDS, cells
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import load_profile
@@ -78,7 +78,8 @@ def test_every_condition_of_a_prediction_exists():
     assert [(c.name, c.metric) for c in contrasts() if c.primary] == [
         (f"{BASE} (texture)", "texture")
     ]
-    h1 = {contrast.name.rpartition(", ")[0] for contrast in mismatch.contrasts("16/255")}
+    asked = open_experiment("intervention", load_profile("mini")).contrasts
+    h1 = {contrast.name for contrast in asked}
     elsewhere = {"purification removes the texture", SPARED}
     mine = {claim for *_, claim, _ in causes.ARROWS} - elsewhere
     assert mine <= set(claims) | h1 and mine & h1
@@ -175,21 +176,17 @@ def test_the_shipped_curves_are_over_shares_of_the_training():
 
 
 def of_h1():
-    """A measurement of the mismatch in which ASPL shifts CLIP most, and nothing harms."""
-    draw, cells = np.random.default_rng(0), {"noise": 0.1, "aspl": 0.4, "clip-shift": 0.3}
+    """The intervention, in which ASPL moves what the model sees, and nothing harms."""
+    draw, cells = np.random.default_rng(0), {"noise": 0.1, "aspl": 0.4, "decoded-shift": 0.6}
+    question = open_experiment("intervention", load_profile("mini"))
+    harms = {contrast.metric for contrast in question.contrasts}
     rows = [
-        {"condition": mismatch.at(name, "16/255"), "eps": "16/255", "subject": f"s{i}",
-         "clip_towards": shift + 0.01 * draw.normal()}
-        | {metric: draw.normal() for metric in mismatch.HARMS}
+        {"condition": name, "eps": "16/255", "subject": f"s{i}"}
+        | {metric: draw.normal() for metric in harms}
+        | {"decoded_towards": shift + 0.01 * draw.normal()}
         for name, shift in cells.items() for i in range(6)
     ]  # fmt: skip
-    there = {row["condition"] for row in rows}
-    wanted = [
-        contrast
-        for contrast in mismatch.contrasts("16/255")
-        if contrast.metric in rows[0] and set(contrast.weights) <= there
-    ]
-    return Measurement.of("mismatch", pd.DataFrame(rows), contrasts=tuple(wanted))
+    return Measurement.of("intervention", pd.DataFrame(rows), contrasts=question.contrasts)
 
 
 def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
@@ -207,7 +204,7 @@ def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
     causes.draw_graph(causes.edges([*rows, *beside]), "16/255", tmp_path)
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(causes.ARROWS)
-    assert len(causes.edges(rows)) == len(causes.ARROWS) - 2 - 5  # without the files beside
+    assert len(causes.edges(rows)) == len(causes.ARROWS) - 2 - 4  # without the files beside
     shifted = drawn[drawn["cause"] == causes.SHIFTED]
     assert set(shifted["effect"]) == {causes.BOUND}
 

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.predictions import BASE
+from ..experiments.questions import intervention
+from ..experiments.questions.intervention import MOVED, SEEN, harms
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from ..plots.causal_graph import SCORED
 from . import identifier
@@ -19,17 +21,16 @@ from .summary import summary
 NOISE = "perturbation"
 TRAINED = "words and prior\nin training"
 BOUND = "V* carries\nthe noise"
-SHIFTED = "CLIP sees\nnoise"
+SHIFTED = "the model\nsees noise"
 PURIFIED = "purification"
 COLORS = {NOISE: "protected", PURIFIED: "purified"}
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     (PURIFIED, NOISE, "purification removes the texture", "texture"),
-    (NOISE, SHIFTED, "ASPL moves CLIP towards noise", "clip_towards"),
-    (NOISE, SHIFTED, "ASPL moves CLIP more than random signs", "clip_towards"),
-    (SHIFTED, BOUND, "intervention: texture rises more than by random signs", "texture"),
-    (SHIFTED, BOUND, "intervention: quality falls more than by random signs", "quality"),
-    (SHIFTED, BOUND, "intervention: identity falls more than by random signs", "ims_missing"),
+    (NOISE, SHIFTED, MOVED, "decoded_towards"),
+    (SHIFTED, BOUND, harms(SEEN, "texture"), "texture"),
+    (SHIFTED, BOUND, harms(SEEN, "quality"), "quality"),
+    (SHIFTED, BOUND, harms(SEEN, "ims_missing"), "ims_missing"),
     (NOISE, BOUND, "more perturbed pictures, more of it", "texture"),
     (NOISE, BOUND, "a shuffled perturbation works too", "texture"),
     (NOISE, BOUND, "another person's perturbation works too", "texture"),
@@ -59,15 +60,16 @@ def edges(claims: Sequence[dict[str, Any]]) -> list[Edge]:
 
 
 def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
-    """Claims at a budget from ``story``, ``mismatch`` and ``identifier``, where they are.
+    """Claims at a budget from ``story``, ``intervention`` and ``identifier``, where they are.
 
     Args:
         folder: where to look; see :func:`.shipped.shipped`.
     """
     rows: list[dict[str, Any]] = []
-    for name in ("story", "mismatch"):
-        with suppress(FileNotFoundError):
-            rows += claims_of(summary(name, folder=folder).verdicts)
+    with suppress(FileNotFoundError):
+        rows += claims_of(summary("story", folder=folder).verdicts)
+    with suppress(FileNotFoundError):
+        rows += claims_of(summary("intervention", folder=folder).verdicts, intervention.EPS)
     with suppress(FileNotFoundError):
         rows += [
             row | {"claim": identifier.SPARED}
@@ -77,11 +79,16 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
     return [row for row in rows if row["eps"] == eps]
 
 
-def claims_of(judged: pd.DataFrame) -> list[dict[str, Any]]:
-    """Judged contrasts whose names end with the budget, as claims; those not measured left out."""
+def claims_of(judged: pd.DataFrame, eps: str | None = None) -> list[dict[str, Any]]:
+    """Judged contrasts as claims; those not measured left out.
+
+    Args:
+        eps: the budget of all; None says that their names end with it.
+    """
     own = judged[judged["verdict"] != "not measured"]
     split = own["contrast"].str.rpartition(", ")
-    named = {"claim": split[0], "eps": split[2], "score": own["metric"], "difference": own["mean"]}
+    claim, budget = (split[0], split[2]) if eps is None else (own["contrast"], eps)
+    named = {"claim": claim, "eps": budget, "score": own["metric"], "difference": own["mean"]}
     return own.assign(**named).to_dict("records")
 
 

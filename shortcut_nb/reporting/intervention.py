@@ -22,9 +22,12 @@ TITLES = {
     SHIFTER: "clip-shift",
     SEEN: "decoded-shift",
 }
+BASE = {"attack": "none"}
+TOWARDS = "decoded_towards"
+PLAIN = "the photos', to a CLIP that knows no noise"
 PANELS = {
     "clip_towards": "shift of the photos",
-    "decoded_towards": "shift the model sees",
+    TOWARDS: "shift the model sees",
     "fall": "fall of quality",
 }
 """Shifts towards noise in CLIP's space, of the photos and of decode(encode(photos)); the harm."""
@@ -38,18 +41,21 @@ def kept() -> Measurement:
 
 def table() -> pd.DataFrame:
     """One row per attack and panel: ``name, group, panel, mean, low, high``."""
-    measured, base = kept(), {"attack": "none"}
-    rises = {
-        "clip_towards": measured.against("clip_towards", base, []),
-        "decoded_towards": measured.against("decoded_towards", base, []),
-        "fall": _turned(measured.against("quality", base, [])),
-    }
-    parts = []
-    for column, rise in rises.items():
-        own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
-        names = {"name": list(TITLES.values()), "group": [FAMILY_OF[name] for name in TITLES]}
-        parts.append(own.assign(panel=PANELS[column], **names))
-    return pd.concat(parts)
+    measured = kept()
+    rises = {column: measured.against(column, BASE, []) for column in ("clip_towards", TOWARDS)}
+    rises["fall"] = _turned(measured.against("quality", BASE, []))
+    return pd.concat([_named(rise, PANELS[column]) for column, rise in rises.items()])
+
+
+def plain() -> pd.DataFrame:
+    """The shift of the photos to the CLIP that never heard of noise, in the form of a panel."""
+    return _named(kept().against("plain_towards", BASE, []), PLAIN)
+
+
+def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
+    own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
+    names = {"name": list(TITLES.values()), "group": [FAMILY_OF[name] for name in TITLES]}
+    return own.assign(panel=panel, **names)
 
 
 def _turned(rise: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +79,7 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
-    broken = -kept().against("intact", {"attack": "none"}, []).set_index("attack")["mean"]
+    broken = -kept().against("intact", BASE, []).set_index("attack")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),

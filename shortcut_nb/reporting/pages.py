@@ -125,8 +125,10 @@ def story() -> str:
 
 
 def intervention() -> str:
-    frame = widened(shift.table(), ["name"], list(shift.PANELS.values()), "panel")
-    columns = {"name": "trained on"} | {title: title for title in shift.PANELS.values()}
+    first, *rest = shift.PANELS.values()
+    titles = [first, shift.PLAIN, *rest]
+    frame = widened(pd.concat([shift.table(), shift.plain()]), ["name"], titles, "panel")
+    columns = {"name": "trained on"} | {title: title for title in titles}
     return markdown(frame, columns, "+.2f")
 
 

@@ -15,11 +15,12 @@ from .argument import measures, probes
 
 EPS = "16/255"
 NOISE, MAIN, SHIFTER, SEEN = "noise", "aspl", "clip-shift", "decoded-shift"
+MOVED = "ASPL moves what the model sees more than random noise"
 FURTHER = "decoded-shift moves what the model sees more than ASPL"
 # Which shift is larger where: a column of the look "shifts", and two cells.
 MOVES = {
     "ASPL moves CLIP more than random noise": ("clip_towards", MAIN, NOISE),
-    "ASPL moves what the model sees more than random noise": ("decoded_towards", MAIN, NOISE),
+    MOVED: ("decoded_towards", MAIN, NOISE),
     "clip-shift moves CLIP more than ASPL": ("clip_towards", SHIFTER, MAIN),
     FURTHER: ("decoded_towards", SEEN, MAIN),
 }
