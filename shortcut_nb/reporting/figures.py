@@ -22,7 +22,7 @@ from ..plots.page import SMALLEST, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, intervention, numbers, rates
+from . import argument, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
 
@@ -78,8 +78,8 @@ def by_word(score: str) -> pd.DataFrame:
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
-    """Curves over the budget, a panel for each attacker, under one legend."""
-    figure = curve_plot(table, "pixels", "defence", "attacker", ylabel=QUALITY, sharey=True)
+    """Curves over the budget, a panel for each score and attacker, under one legend."""
+    figure = curve_plot(table, "pixels", "defence", "panel", ylabel="samples of V*", sharey=True)
     for ax in figure.axes:
         ax.set_xlabel("")
     figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
@@ -229,9 +229,10 @@ FIGURES: dict[str, PageFigure] = {
     "results_budgets": PageFigure(
         "adaptive",
         "Budgets at which defences break",
-        "Quality of samples against the budget, for no defence, the purifier, and the purifier "
-        "with CDL and its words held; attackers who know nothing and everything side by side.",
-        numbers.budgets,
+        "Quality of V* samples against the budget, for no defence, the purifier, and the purifier "
+        "with CDL and its words held, under attackers who know nothing and everything; and the "
+        "identity match under the latter.",
+        withstanding.budgets,
         budget_curves,
     ),
 }

@@ -7,7 +7,7 @@ the numbers in them are worked out here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ..results import whose
-from . import argument, intervention, numbers
+from . import argument, intervention, withstanding
 from .argument import Values, Verdict
 from .figures import FIGURES
 from .shipped import shipped
@@ -27,12 +27,6 @@ SAYS: dict[Verdict, str] = {
     "open": "Open in the miniature.",
     "no": "Not as the paper says.",
 }
-PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
-LOSSES = {
-    "ims_missing": "likeness to the person falls by {:.2f}",
-    "coarse_texture": "samples show blotches, {:.1f} grey levels of coarse texture",
-}
-"""What an attacker may take that is no quality, by score."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +50,6 @@ class Finding:
     anchor: str
 
 
-def withstanding() -> tuple[Verdict, Values]:
-    table = numbers.budgets().set_index(["attacker", "defence", "pixels"])
-    who, (bare, _, whole) = numbers.ATTACKERS["everything"], numbers.DEFENCES.values()
-    most = int(table.index.get_level_values("pixels").max())
-    lost, kept = table.loc[who, bare, most], table.loc[who, whole, most]
-    broken = kept["verdict"] == "confirmed"
-    losses = " and ".join(_losses(who, whole, most))
-    return "no" if broken else "partly" if losses else "yes", {
-        "pixels": most,
-        "plain_to_see": ", which anyone can see," if most >= PLAIN else "",
-        "lost": -lost["harm"],
-        "kept": max(0.0, -kept["harm"]),
-        "taken": f"{-kept['harm']:.2f}" if broken else "none",
-        "losses": f"; but {losses}" if losses else "",
-    }
-
-
-def _losses(who: str, defence: str, pixels: int) -> Iterator[str]:
-    """What an attacker takes that is no quality, as the ends of a sentence."""
-    for score, text in LOSSES.items():
-        table = numbers.budgets(score).set_index(["attacker", "defence", "pixels"])
-        row = table.loc[who, defence, pixels]
-        if row["verdict"] == "confirmed":
-            yield text.format(abs(row["harm"]))
-
-
 NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
     each.__name__: each
     for each in (
@@ -90,7 +58,7 @@ NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
         argument.shortcut,
         argument.purification,
         argument.decoupling,
-        withstanding,
+        withstanding.withstanding,
     )
 }
 """What works out each finding's verdict and numbers, in the order of the argument."""

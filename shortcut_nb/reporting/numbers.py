@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pandas as pd
 
-from ..budget import Budget
 from ..experiments.experiment import JOIN
-from ..experiments.questions import adaptive, decoupling, strength, words
+from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
 from . import purification
 from .shipped import shipped
@@ -25,12 +23,6 @@ TREATMENTS = {
     "purified": "protected, purified",
     "purified + cdl": "protected, both",
 }
-DEFENCES = {
-    "none": "no defence",
-    "purifier": "purified",
-    "both, held": "purified + CDL, words held",
-}
-ATTACKERS = {"nothing": "attacker knows nothing", "everything": "attacker knows everything"}
 
 
 def attacks() -> pd.DataFrame:
@@ -126,35 +118,6 @@ def variants() -> pd.DataFrame:
     own = wide.assign(name=wide["condition"].map(names), group="protected photos")
     own = own.dropna(subset=["name"]).sort_values("mean", ascending=False, ignore_index=True)
     return own[["name", "group", *ENDS]]
-
-
-def budgets(score: str = "quality") -> pd.DataFrame:
-    """A score against the budget, by attacker and defence.
-
-    Returns:
-        ``attacker, defence, pixels, mean, low, high``, ``harm`` (against clean pictures under the
-        same defence) and its ``verdict``; at 0 grey levels the clean pictures, for each attacker.
-    """
-    kept = summary("adaptive")
-    wide = means_of(kept.wide([score], "instance"), score).set_index("condition")[ENDS]
-    judged = kept.verdicts.set_index("contrast")[["mean", "verdict"]].set_axis(
-        ["harm", "verdict"], axis=1
-    )
-    places = [
-        (who, key, budget)
-        for who in ATTACKERS
-        for budget in ("0/255", *adaptive.BUDGETS)
-        for key in DEFENCES
-    ]
-    rows: list[dict[str, Any]] = []
-    for who, key, budget in places:
-        cell = adaptive.name(("clean" if budget == "0/255" else who, key, budget))
-        harm = adaptive.harm(who, key, adaptive.HARMS[score][0], budget)
-        if cell in wide.index:
-            row = {"attacker": ATTACKERS[who], "defence": DEFENCES[key]}
-            row |= {"pixels": Budget.parse(budget).pixels} | wide.loc[cell].to_dict()
-            rows.append(row | (judged.loc[harm].to_dict() if harm in judged.index else {}))
-    return pd.DataFrame(rows)
 
 
 def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -1,0 +1,112 @@
+"""The question ``adaptive`` for readers: curves over the budget, and what the finding says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ..budget import Budget
+from ..experiments.questions import adaptive
+from .argument import Values, Verdict
+from .summary import Summary, summary
+
+BLIND, KNOWING = adaptive.SWEPT
+BARE, PURIFIED, WHOLE = adaptive.SWEPT_AGAINST
+DEFENCES = {
+    BARE: "no defence",
+    PURIFIED: "purified",
+    WHOLE: "purified + CDL, words held",
+}
+# A score and the attacker, and the panel that shows them.
+PANELS = {
+    ("quality", BLIND): "quality,\nattacker knows nothing",
+    ("quality", KNOWING): "quality,\nattacker knows everything",
+    ("ims_missing", KNOWING): "identity match,\nattacker knows everything",
+}
+CLEAN = "0/255"
+PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
+LOSSES = {
+    "quality": "quality falls by {:.2f}",
+    "ims_missing": "the identity match falls by {:.2f}",
+    "coarse_texture": "samples show blotches, {:.1f} grey levels of coarse texture",
+}
+"""What an attacker may take, by score, as the end of a sentence."""
+
+
+def kept() -> Summary:
+    """The shipped measurement."""
+    return summary("adaptive")
+
+
+def budgets() -> pd.DataFrame:
+    """A score against the budget: ``panel, defence, pixels, mean, low, high``; clean at 0."""
+    measured = kept()
+    rows = []
+    for (score, who), panel in PANELS.items():
+        means = measured.wide([score], "instance").set_index("condition")
+        for budget in (CLEAN, *adaptive.BUDGETS):
+            for defence, named in DEFENCES.items():
+                cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
+                if cell in means.index:
+                    own = means.loc[cell]
+                    ends = {"mean": own[score], "low": own[f"{score}_low"]}
+                    ends |= {"high": own[f"{score}_high"]}
+                    place = {"panel": panel, "defence": named}
+                    rows.append(place | {"pixels": Budget.parse(budget).pixels} | ends)
+    return pd.DataFrame(rows)
+
+
+def harm(score: str, defence: str, budget: str, who: str = KNOWING) -> pd.Series:
+    """The change against clean training under the same defence, judged."""
+    word, _ = (adaptive.HARMS | adaptive.INTACT)[score]
+    named = adaptive.harm(who, defence, word, budget)
+    return kept().verdicts.set_index("contrast").loc[named]
+
+
+def withstanding() -> tuple[Verdict, Values]:
+    """Does the whole defence withstand an attacker who knows it?
+
+    "no" if it loses quality at the usual budget, "partly" if it loses anything of :data:`LOSSES`
+    there or at the largest that was measured, "yes" if nothing shows.
+    """
+    usual, most = adaptive.EPS, largest()
+    fall = {
+        (defence, budget): max(0.0, -harm("quality", defence, budget)["mean"])
+        for defence in DEFENCES
+        for budget in (usual, most)
+    }
+    broken = harm("quality", WHOLE, usual)["verdict"] == "confirmed"
+    here, there = (" and ".join(losses(WHOLE, budget)) for budget in (usual, most))
+    alike = kept().wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
+    pixels = int(Budget.parse(most).pixels)
+    return "no" if broken else "partly" if here or there else "yes", {
+        "bare": fall[BARE, usual],
+        "purified": fall[PURIFIED, usual],
+        "whole": fall[WHOLE, usual],
+        "blind": max(0.0, -harm("quality", PURIFIED, usual, BLIND)["mean"]),
+        "purified_most": fall[PURIFIED, most],
+        "whole_most": fall[WHOLE, most],
+        "pixels": pixels,
+        "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
+        "here": here,
+        "there": there,
+        "alike": alike[adaptive.name(("clean", BARE, CLEAN))],
+        "alike_whole": alike[adaptive.name(("clean", WHOLE, CLEAN))],
+    }
+
+
+def largest() -> str:
+    """The largest budget that was measured."""
+    conditions = kept().means["condition"].unique()
+    return max(
+        (name.split(" | ")[2] for name in conditions), key=lambda eps: Budget.parse(eps).pixels
+    )
+
+
+def losses(defence: str, budget: str) -> Iterator[str]:
+    """What the knowing attacker takes from a defence, beyond chance, as ends of a sentence."""
+    for score, text in LOSSES.items():
+        row = harm(score, defence, budget)
+        if row["verdict"] == "confirmed":
+            yield text.format(abs(row["mean"]))
