@@ -8,10 +8,8 @@ from scipy.stats import spearmanr
 from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.questions.identifier import NO_PRIOR, UNPRESERVED
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import identifier
-from shortcut_nb.reporting.causes import claims_beside
 from shortcut_nb.reporting.shipped import shipped
 
 # condition: (texture of V*, of the class, shift of CLIP): "noise" harms neither.
@@ -101,49 +99,16 @@ def test_what_bench_keeps_gives_the_same_tables(tmp_path):
     scored, moved = frames()
     scored = scored.merge(moved, on=[*KEYS, "seed"])
     bare = scored[scored["condition"].isin(["clean", "aspl"])]
-    both = pd.concat([scored, bare.assign(condition=bare["condition"] + NO_PRIOR)])
+    both = pd.concat([scored, bare.assign(condition=bare["condition"] + ", no prior")])
     Measurement.of("identifier", both).write(tmp_path)
     content = shipped("identifier", folder=tmp_path)
     assert len(content["rows"]) == 5 * 3 * 3 and content["eps"] == "16/255"
     assert len(content["goes_with"]) == 12
-    assert [row["difference"] for row in content["without_prior"]] == pytest.approx([0] * 9)
-    claims = claims_beside("16/255", tmp_path)
-    assert [row["score"] for row in claims] == list(identifier.HARMS)
-    assert {row["claim"] for row in claims} == {identifier.SPARED}
-    level = pd.DataFrame(content["levels"]).set_index(["prior", "attack", "whose", "score"])["mean"]
-    means = scored.groupby(["condition", "sheet"])["texture"].mean()
-    for prior in ("with", "without"):
-        for condition in ("clean", "aspl"):
-            mean = level[prior, condition, "class", "texture"]
-            assert mean == pytest.approx(means[condition, "class"], rel=1e-4)
-    assert "advdm" not in level.index.get_level_values("attack")
-
-
-def test_without_prior_preservation_the_class_is_harmed_more():
-    """Planted: without it the class has ASPL's texture as V* has it; PID is as before."""
-    scored, _ = frames()
-    own = scored["condition"].isin(["clean", "aspl", "pid"])
-    bare = scored[own].copy()
-    spoilt = (bare["condition"] == "aspl") & (bare["sheet"] == "class")
-    bare.loc[spoilt, "texture"] += 1.5
-    bare["condition"] += NO_PRIOR
-    found = identifier.compare_priors(pd.concat([scored, bare]), ["aspl", "pid"])
-    assert set(found["attack"]) == {"aspl", "pid"}
-    texture = found[found["score"] == "texture"].set_index(["attack", "whose"])
-    assert texture.loc[("aspl", "class"), "difference"] == pytest.approx(1.5)
-    assert texture.loc[("aspl", identifier.GAP), "difference"] == pytest.approx(-1.5)
-    assert texture.loc[("aspl", identifier.GAP), "without"] == pytest.approx(0, abs=0.1)
-    says = texture["verdict"].to_dict()
-    assert says["aspl", "class"] == says["aspl", identifier.GAP] == "confirmed"
-    assert says["pid", "class"] == "undecided" and says["aspl", "V*"] == ""
 
 
 def test_the_question_has_the_cells_of_its_contrasts():
     question = open_experiment("identifier", load_profile("mini"))
     every = question.all_cells()
-    for name in ("clean", *UNPRESERVED):
-        bare = every[name + NO_PRIOR][0]
-        assert bare == every[name][0].model_copy(update={"training": {"prior_weight": 0.0}})
     rows = [
         labels | {"condition": name, "subject": who, "sheet": sheet, "quality": 0.0, "texture": 0.0}
         for name, (_, labels) in every.items()

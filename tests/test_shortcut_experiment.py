@@ -22,14 +22,13 @@ from shortcut_nb.experiments.questions.shortcut import WORDS, cells
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
-from shortcut_nb.reporting.identifier import SPARED
 from shortcut_nb.reporting.shipped import Shipped, shipped
 
 SHARES = (0, 0.33, 1)
 # How much of the shortcut each condition shows, as a share of the protected one's.
 AMOUNT = {"clean": 0.0, "1/4 protected": 0.25, "1/2 protected": 0.5, "3/4 protected": 0.75,
           "protected": 1.0, "shuffled": 0.6, "another's": 0.5, "random noise": 0.2,
-          "caption": 0.3, "traits": 1.5, "noise named": 0.4}  # fmt: skip
+          "caption": 0.3, "traits": 1.5, "noise named": 0.4, "no prior": 0.1}  # fmt: skip
 SHEETS = {"own": 1.0, "bare": 0.8, "swapped": 0.3, "class": 0.0, "trained": 1.2}
 
 
@@ -58,7 +57,8 @@ def frame(subjects=6, amount=None):
     found = pd.DataFrame(rows)
     last = found[(found["condition"] == "clean") & ~found["sheet"].str.contains(" at ")]
     controls = [
-        last.assign(condition=f"{name}, clean") for name in ("caption", "traits", "noise named")
+        last.assign(condition=f"{name}, clean")
+        for name in ("caption", "traits", "noise named", "no prior")
     ]
     return pd.concat([found, *controls], ignore_index=True)
 
@@ -69,7 +69,7 @@ def texture(rows):
 
 def test_every_condition_of_a_prediction_exists():
     claims = list(predicted())
-    assert len(claims) == 14
+    assert len(claims) == 15
     for row in predicted().values():
         assert set(row) == {"claim", "why", "more", "sum"} and row["more"] in (True, False)
         assert set(row["sum"]) <= set(cells()) and row["why"]
@@ -80,7 +80,7 @@ def test_every_condition_of_a_prediction_exists():
     ]
     asked = open_experiment("intervention", load_profile("mini")).contrasts
     h1 = {contrast.name for contrast in asked}
-    elsewhere = {"purification removes the texture", SPARED}
+    elsewhere = {"purification removes the texture"}
     mine = {claim for *_, claim, _ in causes.ARROWS} - elsewhere
     assert mine <= set(claims) | h1 and mine & h1
 
@@ -196,15 +196,12 @@ def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
              "means": [], "subjects": ["mini:held-out/0"], "seeds": [0], "samples": 8}  # fmt: skip
     (tmp_path / "story.json").write_text(json.dumps(story))
     of_h1().write(tmp_path)
-    spared = {"attack": "aspl", "whose": "V* − class", "eps": "16/255", "score": "texture",
-              "difference": -1.6, "low": -1.9, "high": -1.3, "verdict": "confirmed"}  # fmt: skip
-    (tmp_path / "identifier.json").write_text(json.dumps({"without_prior": [spared]}))
     rows = judged(frame())
     beside = causes.claims_beside("16/255", tmp_path)
     causes.draw_graph(causes.edges([*rows, *beside]), "16/255", tmp_path)
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(causes.ARROWS)
-    assert len(causes.edges(rows)) == len(causes.ARROWS) - 2 - 4  # without the files beside
+    assert len(causes.edges(rows)) == len(causes.ARROWS) - 1 - 4  # without the files beside
     shifted = drawn[drawn["cause"] == causes.SHIFTED]
     assert set(shifted["effect"]) == {causes.BOUND}
 

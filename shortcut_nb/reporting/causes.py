@@ -14,8 +14,6 @@ from ..experiments.questions import intervention
 from ..experiments.questions.intervention import MOVED, SEEN, harms
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from ..plots.causal_graph import SCORED
-from . import identifier
-from .shipped import shipped
 from .summary import summary
 
 NOISE = "perturbation"
@@ -38,7 +36,7 @@ ARROWS = (
     (TRAINED, BOUND, "a telling caption binds less than V*", "texture"),
     (TRAINED, BOUND, "naming the person leaves the noise to V*", "texture"),
     (TRAINED, BOUND, "naming the noise relieves V*", "texture"),
-    (TRAINED, BOUND, identifier.SPARED, "texture"),
+    (TRAINED, BOUND, "without prior preservation V* is set apart less", "texture"),
     (BOUND, "texture", BASE, "texture"),
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
@@ -60,7 +58,7 @@ def edges(claims: Sequence[dict[str, Any]]) -> list[Edge]:
 
 
 def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
-    """Claims at a budget from ``story``, ``intervention`` and ``identifier``, where they are.
+    """Claims at a budget from ``story`` and ``intervention``, where they are.
 
     Args:
         folder: where to look; see :func:`.shipped.shipped`.
@@ -70,12 +68,6 @@ def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
         rows += claims_of(summary("story", folder=folder).verdicts)
     with suppress(FileNotFoundError):
         rows += claims_of(summary("intervention", folder=folder).verdicts, intervention.EPS)
-    with suppress(FileNotFoundError):
-        rows += [
-            row | {"claim": identifier.SPARED}
-            for row in shipped("identifier", folder=folder)["without_prior"]
-            if (row["attack"], row["whose"]) == ("aspl", identifier.GAP)
-        ]
     return [row for row in rows if row["eps"] == eps]
 
 

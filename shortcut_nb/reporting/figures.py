@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
-from ..plots.page import SMALLEST, say_people
+from ..plots.page import PAGE_WIDTH, SMALLEST, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
@@ -79,7 +79,10 @@ def by_word(score: str) -> pd.DataFrame:
 
 def budget_curves(table: pd.DataFrame) -> Figure:
     """Curves over the budget, a panel for each score and attacker, under one legend."""
-    figure = curve_plot(table, "pixels", "defence", "panel", ylabel="samples of V*", sharey=True)
+    figure = curve_plot(
+        table, "pixels", "defence", "panel", ylabel="samples of V* (0 to 1)", sharey=True
+    )
+    figure.set_size_inches(PAGE_WIDTH, 3.9)
     for ax in figure.axes:
         ax.set_xlabel("")
     figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)

@@ -27,7 +27,6 @@ from . import intervention as shift
 from . import numbers, rates
 from . import purification as purifiers
 from .findings import readme
-from .identifier import AXES, ENDS, GAP
 from .shipped import shipped
 from .summary import summary
 from .tables import number, table_of
@@ -156,38 +155,6 @@ def strength() -> str:
     return markdown(frame, columns, dict.fromkeys(columns, "+.2f") | digits)
 
 
-def identifier() -> str:
-    content = shipped("identifier")
-    keys = ["attack", "score", "whose"]
-    usual = pd.DataFrame(content["rows"]).set_index(keys)[ENDS]
-    usual = usual.set_axis(["usual", "usual_low", "usual_high"], axis=1)
-    frame = pd.DataFrame(content["without_prior"]).join(usual, on=keys)
-    frame = frame.rename(columns={"low": "difference_low", "high": "difference_high"})
-    frame = frame.assign(
-        attack=code(frame["attack"]),
-        score=frame["score"].map(AXES),
-        whose=frame["whose"].replace(GAP, "gap"),
-    )
-    columns = {
-        "attack": "attack",
-        "score": "harm",
-        "whose": "to",
-        "usual": "with prior preservation",
-        "without": "without",
-        "difference": "difference",
-        "verdict": "prediction",
-    }
-    return markdown(frame, columns, "+.2f")
-
-
-def levels() -> str:
-    keys, kinds = ["prior", "attack", "whose"], ["quality", "texture"]
-    frame = widened(pd.DataFrame(shipped("identifier")["levels"]), keys, kinds, "score")
-    frame["attack"] = code(frame["attack"])
-    headings = ("prior preservation", "trained on", "samples of", *kinds)
-    return markdown(frame, dict(zip([*keys, *kinds], headings, strict=True)), ".2f")
-
-
 def shortcut() -> str:
     frame = pd.DataFrame(shipped("shortcut")["predictions"])
     frame = frame[~frame["score"].isin(["quality", "ims_missing"])]
@@ -277,8 +244,6 @@ TABLES: Parts = {
         story,
         intervention,
         strength,
-        identifier,
-        levels,
         shortcut,
         purification,
         words,
@@ -287,7 +252,7 @@ TABLES: Parts = {
     )
 }
 """Every table of the page of results, by the name in its marks."""
-OF = {"levels": "identifier", "traits": "argument", "predictions": "argument"}
+OF = {"traits": "argument", "predictions": "argument"}
 """Which question a table is of, where it is not that of its own name."""
 PAGES: dict[Path, Parts] = {
     PAGE: TABLES,

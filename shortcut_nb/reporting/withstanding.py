@@ -20,9 +20,9 @@ DEFENCES = {
 }
 # A score and the attacker, and the panel that shows them.
 PANELS = {
-    ("quality", BLIND): "quality,\nattacker knows nothing",
-    ("quality", KNOWING): "quality,\nattacker knows everything",
-    ("ims_missing", KNOWING): "identity match,\nattacker knows everything",
+    ("quality", BLIND): "quality, attacker\nknows nothing",
+    ("quality", KNOWING): "quality, attacker\nknows everything",
+    ("ims_missing", KNOWING): "identity match, attacker\nknows everything",
 }
 CLEAN = "0/255"
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
@@ -39,9 +39,13 @@ def kept() -> Summary:
     return summary("adaptive")
 
 
-def budgets() -> pd.DataFrame:
-    """A score against the budget: ``panel, defence, pixels, mean, low, high``; clean at 0."""
-    measured = kept()
+def budgets(measured: Summary | None = None) -> pd.DataFrame:
+    """A score against the budget: ``panel, defence, pixels, mean, low, high``; clean at 0.
+
+    Args:
+        measured: None is the shipped one of the miniature.
+    """
+    measured = measured or kept()
     rows = []
     for (score, who), panel in PANELS.items():
         means = measured.wide([score], "instance").set_index("condition")
@@ -96,9 +100,9 @@ def withstanding() -> tuple[Verdict, Values]:
     }
 
 
-def largest() -> str:
+def largest(measured: Summary | None = None) -> str:
     """The largest budget that was measured."""
-    conditions = kept().means["condition"].unique()
+    conditions = (measured or kept()).means["condition"].unique()
     return max(
         (name.split(" | ")[2] for name in conditions), key=lambda eps: Budget.parse(eps).pixels
     )

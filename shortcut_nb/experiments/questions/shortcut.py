@@ -48,6 +48,7 @@ def cells(attack: str = "aspl", purifier: str = "none", eps: str = EPS) -> dict[
         "caption": {"instance": CAPTION, "sheets": trained},
         "traits": {"instance": TRAITS, "sheets": trained},
         "noise named": {"prompts": "cdl", "sheets": named},
+        "no prior": {"training": {"prior_weight": 0.0}},
     }
     return {
         "clean": Cell(**clean, sheets=watched()),
@@ -64,7 +65,7 @@ def cells(attack: str = "aspl", purifier: str = "none", eps: str = EPS) -> dict[
 
 
 def experiment(profile: Profile) -> Experiment:
-    """Fourteen trainings of each person; two of them watched."""
+    """Sixteen trainings of each person; two of them watched."""
     return Experiment(
         name="shortcut",
         question="Does the identifier V* carry the noise, and what decides whether it does?",

@@ -1,0 +1,78 @@
+"""The finding on attackers who know the defence says what the numbers say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import adaptive
+from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import withstanding
+from shortcut_nb.reporting.summary import of_measurement
+
+USUAL, MOST = "16/255", "32/255"
+# The quality and the identity match that are left, by attacker, defence and budget.
+LEFT = {
+    ("clean", "none", "0/255"): (0.98, 0.8),
+    ("clean", "purifier", "0/255"): (0.98, 0.8),
+    ("clean", "both, held", "0/255"): (0.99, 0.6),
+    ("nothing", "purifier", USUAL): (0.97, 0.8),
+    ("everything", "none", USUAL): (0.5, 0.8),
+    ("everything", "none", MOST): (0.2, 0.3),
+    ("everything", "purifier", USUAL): (0.8, 0.8),
+    ("everything", "purifier", MOST): (0.4, 0.3),
+    ("everything", "both, held", USUAL): (0.99, 0.6),
+    ("everything", "both, held", MOST): (0.99, 0.6),
+}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Write the finding from these numbers, some of them changed."""
+
+    def tell(changed=()):
+        draw, rows = np.random.default_rng(0), []
+        for cell, (quality, alike) in (LEFT | dict(changed)).items():
+            for person in range(6):
+                scores = {"quality": quality, "ims_missing": alike, "texture": 1.0}
+                scores |= {"coarse_texture": 2.0, "apart": 1.0, "intact": 0.9, "loss": 0.1}
+                rows.append(
+                    {"condition": adaptive.name(cell), "subject": f"s{person}", "seed": 0,
+                     "sheet": "instance"}
+                    | {name: value + 0.01 * draw.normal() for name, value in scores.items()}
+                )  # fmt: skip
+        asked = adaptive.contrasts(load_profile("mini"))
+        measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
+        monkeypatch.setattr(withstanding, "kept", lambda: of_measurement(measured))
+        return withstanding.withstanding()
+
+    return tell
+
+
+def test_a_defence_that_loses_nothing_withstands(told):
+    verdict, values = told()
+    assert verdict == "yes" and not values["here"] and not values["there"]
+    assert values["purified"] == pytest.approx(0.18, abs=0.02)
+    assert values["blind"] < 0.03 and values["whole"] < 0.02
+    assert values["alike"] - values["alike_whole"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_likeness_lost_at_the_largest_budget_is_said(told):
+    verdict, values = told({("everything", "both, held", MOST): (0.99, 0.2)})
+    assert verdict == "partly" and "identity match falls by 0.4" in values["there"]
+    assert not values["here"] and values["pixels"] == 32
+
+
+def test_quality_lost_at_the_usual_budget_breaks_it(told):
+    verdict, values = told({("everything", "both, held", USUAL): (0.7, 0.6)})
+    assert verdict == "no" and "quality falls by 0.29" in values["here"]
+
+
+def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
+    told()
+    table = withstanding.budgets()
+    assert set(table["panel"]) == set(withstanding.PANELS.values())
+    whole = table[table["defence"] == withstanding.DEFENCES[withstanding.WHOLE]]
+    knowing = whole[whole["panel"] == withstanding.PANELS["ims_missing", "everything"]]
+    assert list(knowing["pixels"]) == [0, 16, 32]
+    assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)
