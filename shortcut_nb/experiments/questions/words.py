@@ -46,20 +46,22 @@ SHARES = {"1/100": 0.01, "1/10": 0.1}
 # A way of training and of sampling, and what tables call it.
 ROWS = {
     "DreamBooth": ("plain", "plain"),
-    "DreamBooth, CDL's words when sampling": ("plain", "without"),
-    "CDL": ("cdl", "without"),
-    "DreamBooth, frozen text encoder": ("plain, frozen", "plain"),
-    "+ CDL's words when sampling": ("plain, frozen", "without"),
-    "+ CDL's words when training": ("cdl, frozen", "without"),
-    "+ noise prior": ("noise prior, frozen", "without"),
+    "+ CDL's words when sampling only": ("plain", "without"),
+    "+ CDL's words when training only": ("cdl", "plain"),
+    "CDL: both": ("cdl", "without"),
+    "DreamBooth, text encoder frozen": ("plain, frozen", "plain"),
+    "CDL, text encoder frozen": ("cdl, frozen", "without"),
+    "CDL, frozen, with a noise prior": ("noise prior, frozen", "without"),
 }
-_DREAMBOOTH, _SAID, _CDL, _FROZEN, _SAMPLED, _TRAINED, _PRIOR = ROWS.values()
-# What is compared: the training and sheet that is to do better, and the other. The second and third
-# were added after a look at the second miniature's first people.
+_DREAMBOOTH, _SAID, _TAUGHT, _CDL, _FROZEN, _TRAINED, _PRIOR = ROWS.values()
+_SAMPLED = ("plain, frozen", "without")
+# What is compared: the training and sheet that is to do better, and the other. Those with the text
+# encoder trained, but for CDL itself, were added after a look at the second miniature's results.
 PIECES = {
     "CDL": (_CDL, _DREAMBOOTH),
     "CDL's words when sampling, text trained": (_SAID, _DREAMBOOTH),
-    "CDL's words when training, text trained": (_CDL, _SAID),
+    "CDL's words when training, text trained": (_TAUGHT, _DREAMBOOTH),
+    "CDL's words when sampling, over those of training": (_CDL, _TAUGHT),
     "freezing the text encoder": (_FROZEN, _DREAMBOOTH),
     "CDL's words when sampling": (_SAMPLED, _FROZEN),
     "CDL's words when training": (_TRAINED, _SAMPLED),
