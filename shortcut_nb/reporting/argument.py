@@ -12,6 +12,7 @@ from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
+from . import numbers
 
 Verdict = Literal["yes", "partly", "open", "no"]
 """Whether a claim of the paper holds here."""
@@ -207,7 +208,10 @@ def decoupling() -> tuple[Verdict, Values]:
     raised = confirmed("quality", CDL, TREATED, "+")
     short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
     verdict: Verdict = "partly" if any(short) else "yes"
+    own = numbers.pieces().set_index(["name", "group"])["mean"].unstack()["protected photos"]
     return verdict if raised else "open", {
+        "said": own["+ CDL's words when sampling only"],
+        "taught": own["+ CDL's words when training only"],
         "plain": quality[TREATED],
         "cdl": quality[CDL],
         "short": any(short),
