@@ -34,7 +34,8 @@ class Shipped(dict[str, Any]):
     @property
     def heading(self) -> str:
         """What stands above its numbers, "measured on mini: 6 subjects, 2 seeds, 16/255"."""
-        parts = [f"{len(self[key])} {key}" for key in ("subjects", "seeds") if key in self]
+        counts = [(len(self[key]), key) for key in ("subjects", "seeds") if key in self]
+        parts = [f"{n} {key.removesuffix('s') if n == 1 else key}" for n, key in counts]
         eps = str(self.get("eps", NO_BUDGET))
         if eps != NO_BUDGET:
             parts.append(eps)
