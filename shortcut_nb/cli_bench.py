@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .experiments.executors import Executor
     from .experiments.experiment import Experiment
     from .experiments.graph import Choice
+    from .experiments.measured import Measurement
     from .experiments.run import Result
     from .pipeline import Pipeline
 
@@ -122,6 +123,7 @@ def bench(
             return
         room = parse_size(keep_trained)
         target = _check(experiment, pipeline, out, save and not add, force)
+        earlier = _earlier(experiment, pipeline, choice) if add else None
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         seconds = math.inf if minutes is None else 60 * minutes
@@ -129,10 +131,11 @@ def bench(
         if result.unfinished:
             _say_unfinished(result)
         if memory:
-            _add_memory(experiment, result, profile, memory)
+            _add_memory(choice.of(experiment), result, profile, memory)
+        _write(result, target)
         if save or add:
-            typer.echo(f"wrote {_save(experiment, pipeline, result, add)}")
-        _show(experiment, result, target)
+            typer.echo(f"wrote {_save(experiment, pipeline, result, earlier)}")
+        _show(experiment, result)
 
 
 def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
@@ -241,48 +244,66 @@ def _check_save(name: str, profile: str, force: bool) -> None:
     check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
 
-def _add_memory(experiment: Experiment, result: Result, profile: str, runs: int) -> None:
+def _add_memory(chosen: dict[str, Any], result: Result, profile: str, runs: int) -> None:
     """A column of the peak memory of each cell's purifier or attack, in MiB."""
     from .experiments.memory import MEMORY
     from .experiments.peaks import peaks
     from .progress import StepInfo, progress
 
-    cells = {name: cell for name, (cell, _) in experiment.all_cells().items()}
+    cells = {name: cell for name, (cell, _) in chosen.items()}
     bar = progress("memory")
     taken = peaks(cells, profile, runs, lambda done, total: bar(StepInfo(done, total)))
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 
-def _save(experiment: Experiment, pipeline: Pipeline, result: Result, add: bool) -> Path:
-    """Keep the means and the predictions as the profile's result of the experiment's name.
-
-    Args:
-        add: beside those of an earlier result, if there is one.
-    """
-    from .experiments.joining import joined
+def _earlier(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Measurement | None:
+    """The result that is to be added to, if there is one; refused now if it cannot be."""
+    from .experiments.graph import graph_of
+    from .experiments.joining import check_joins, made_with
     from .experiments.measured import Measurement
     from .results import available
 
     profile = pipeline.lab.profile.name
+    if experiment.name not in available(profile):
+        return None
+    earlier = Measurement.read(experiment.name, profile)
+    graph_of(experiment, pipeline, choice)  # asks for the models that count
+    check_joins(earlier, choice.n or experiment.n, made_with(pipeline.lab))
+    return earlier
+
+
+def _save(
+    experiment: Experiment, pipeline: Pipeline, result: Result, earlier: Measurement | None
+) -> Path:
+    """Keep the means and the predictions as the profile's result of the experiment's name.
+
+    Args:
+        earlier: the result beside which they are kept.
+    """
+    from .experiments.joining import joined, made_with
+    from .experiments.measured import Measurement
+
     measured = Measurement.of(
         experiment.name,
         result.frame,
         contrasts=tuple(experiment.contrasts),
         question=experiment.question,
-        profile=profile,
+        profile=pipeline.lab.profile.name,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-        weights=pipeline.lab.digests(),
+        made_with=made_with(pipeline.lab),
     )
-    if add and experiment.name in available(profile):
-        measured = joined(Measurement.read(experiment.name, profile), measured)
-    return measured.write()
+    return (joined(earlier, measured) if earlier else measured).write()
 
 
-def _show(experiment: Experiment, result: Result, out: Path | None) -> None:
-    """Print the verdicts, write the frame, and exit with 1 when something failed."""
+def _write(result: Result, out: Path | None) -> None:
+    """Write every sample's row to a CSV file."""
     if out is not None:
         write_text(out, result.frame.to_csv(index=False))
         typer.echo(f"wrote {len(result.frame)} rows to {out}")
+
+
+def _show(experiment: Experiment, result: Result) -> None:
+    """Print the verdicts, and exit with 1 when something failed."""
     if experiment.contrasts and len(result.frame):
         typer.echo(verdicts(experiment, result.frame).to_string(index=False))
     _say_failures(result)

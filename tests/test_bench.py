@@ -82,7 +82,7 @@ def test_what_an_earlier_result_lacks_is_added_to_it(place):
     assert first.exit_code == 0, first.output
     path = place / "results" / "tiny" / "sittings.json"
     kept = Measurement.read("sittings", "tiny", path.parent)
-    assert len(kept.frame) == 1 and "diffusion" in kept.weights
+    assert len(kept.frame) == 1 and {"diffusion", "settings"} <= set(kept.made_with)
     assert list(kept.verdicts()["verdict"]) == ["not measured"]
     assert bench(place, place / "sittings.yaml", "--subjects", 1, "--save").exit_code == 2
     second = bench(place, place / "sittings.yaml", "--add")

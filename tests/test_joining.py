@@ -16,6 +16,7 @@ def measured(people, conditions=("clean", "aspl"), shift=0.0, **about):
          "quality": who + len(name) + image + shift}
         for who in people for name in conditions for image in range(2)
     ]  # fmt: skip
+    about = {"made_with": {"diffusion": "aa"}} | about
     return Measurement.of("question", pd.DataFrame(rows), **about)
 
 
@@ -54,12 +55,14 @@ def test_an_axis_that_is_new_reads_none_before():
 
 
 def test_other_weights_and_other_sample_counts_are_refused():
-    earlier = measured([0], weights={"diffusion": "aa", "clip": "cc"})
+    earlier = measured([0], made_with={"diffusion": "aa", "clip": "cc"})
     with pytest.raises(UserError, match="diffusion"):
-        joined(earlier, measured([1], weights={"diffusion": "bb"}))
+        joined(earlier, measured([1], made_with={"diffusion": "bb"}))
     with pytest.raises(UserError, match="--n 2"):
         joined(earlier, measured([1], samples=3))
+    with pytest.raises(UserError, match="does not say"):
+        joined(measured([0], made_with={}), measured([1]))
     with pytest.raises(UserError, match="means over seeds"):
         joined(replace(earlier, seeds=(0, 1)), measured([1]))
-    both = joined(earlier, measured([1], weights={"diffusion": "aa", "identity": "ii"}))
-    assert both.weights == {"diffusion": "aa", "clip": "cc", "identity": "ii"}
+    both = joined(earlier, measured([1], made_with={"diffusion": "aa", "identity": "ii"}))
+    assert both.made_with == {"diffusion": "aa", "clip": "cc", "identity": "ii"}

@@ -203,7 +203,7 @@ def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
     assert len(drawn) == len(causes.ARROWS)
     assert len(causes.edges(rows)) == len(causes.ARROWS) - 1 - 4  # without the files beside
     shifted = drawn[drawn["cause"] == causes.SHIFTED]
-    assert set(shifted["effect"]) == {causes.BOUND}
+    assert set(shifted["effect"]) == {causes.BOUND, "quality", "identity"}
 
 
 def newcomer(amount):

@@ -38,7 +38,7 @@ class Measurement:
         samples: pictures behind a row.
         failures: what could not be measured, a line each.
         seeds: over which rows are means already; most often none, and each row has its own.
-        weights: digests of the models that it was measured with, by role.
+        made_with: digests of the models that it was measured with, by role, and of the settings.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Measurement:
     samples: int = 0
     failures: tuple[str, ...] = field(default=(), repr=False)
     seeds: tuple[int, ...] = ()
-    weights: Mapping[str, str] = field(default_factory=dict, repr=False)
+    made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, name: str, pictures: pd.DataFrame, **about: Any) -> Measurement:
@@ -165,7 +165,7 @@ class Measurement:
             "axes": list(self.axes),
             "contrasts": [contrast.to_dict() for contrast in self.contrasts],
             "failures": list(self.failures),
-            "weights": dict(self.weights),
+            "made_with": dict(self.made_with),
             "frame": columns,
         }
         return write_result(self.name, content, self.profile, folder)
@@ -197,7 +197,7 @@ class Measurement:
             content["samples"],
             tuple(content["failures"]),
             tuple(content.get("seeds", ())),
-            content.get("weights", {}),
+            content.get("made_with", {}),
         )
 
 

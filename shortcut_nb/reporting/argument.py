@@ -210,6 +210,7 @@ def decoupling() -> tuple[Verdict, Values]:
     verdict: Verdict = "partly" if any(short) else "yes"
     own = numbers.pieces().set_index(["name", "group"])["mean"].unstack()["protected photos"]
     return verdict if raised else "open", {
+        "bare": own["DreamBooth"],
         "said": own["+ CDL's words when sampling only"],
         "taught": own["+ CDL's words when training only"],
         "plain": quality[TREATED],

@@ -26,6 +26,7 @@ PANELS = {
 }
 CLEAN = "0/255"
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
+DEAR = 0.05  # of the identity match: a price worth saying
 LOSSES = {
     "quality": "quality falls by {:.2f}",
     "ims_missing": "the identity match falls by {:.2f}",
@@ -72,40 +73,43 @@ def withstanding() -> tuple[Verdict, Values]:
     """Does the whole defence withstand an attacker who knows it?
 
     "no" if it loses quality at the usual budget, "partly" if it loses anything of :data:`LOSSES`
-    there or at the largest that was measured, "yes" if nothing shows.
+    there or at the largest that was measured, "yes" if nothing shows; "open" if an attacker of
+    these was not measured.
     """
     usual, most = adaptive.EPS, largest()
-    fall = {
-        (defence, budget): max(0.0, -harm("quality", defence, budget)["mean"])
-        for defence in DEFENCES
-        for budget in (usual, most)
-    }
-    broken = harm("quality", WHOLE, usual)["verdict"] == "confirmed"
-    here, there = (" and ".join(losses(WHOLE, budget)) for budget in (usual, most))
+    asked = [(PURIFIED, most, BLIND), (PURIFIED, most, KNOWING), (WHOLE, most, KNOWING)]
+    rows = [harm("quality", *one) for one in [*asked, (WHOLE, usual, KNOWING)]]
+    unmeasured = any(row["verdict"] == "not measured" for row in rows)
+    blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
+    here = " and ".join(losses(WHOLE, usual))
+    there = " and ".join(losses(WHOLE, most)) if most != usual else ""
     alike = kept().wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
+    price = [alike[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)]
+    verdict: Verdict = "partly" if here or there else "yes"
+    if unmeasured or rows[-1]["verdict"] == "confirmed":
+        verdict = "open" if unmeasured else "no"
     pixels = int(Budget.parse(most).pixels)
-    return "no" if broken else "partly" if here or there else "yes", {
-        "bare": fall[BARE, usual],
-        "purified": fall[PURIFIED, usual],
-        "whole": fall[WHOLE, usual],
-        "blind": max(0.0, -harm("quality", PURIFIED, usual, BLIND)["mean"]),
-        "purified_most": fall[PURIFIED, most],
-        "whole_most": fall[WHOLE, most],
+    return verdict, {
+        "blind": blind,
+        "purified": purified,
+        "whole": whole,
         "pixels": pixels,
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
         "here": here,
         "there": there,
-        "alike": alike[adaptive.name(("clean", BARE, CLEAN))],
-        "alike_whole": alike[adaptive.name(("clean", WHOLE, CLEAN))],
+        "dear": price[1] < price[0] - DEAR,
+        "alike": price[0],
+        "alike_whole": price[1],
     }
 
 
 def largest(measured: Summary | None = None) -> str:
-    """The largest budget that was measured."""
+    """The largest budget at which the whole defence met the knowing attacker."""
+    start = f"{KNOWING} | {WHOLE} | "
     conditions = (measured or kept()).means["condition"].unique()
-    return max(
-        (name.split(" | ")[2] for name in conditions), key=lambda eps: Budget.parse(eps).pixels
-    )
+    met = [name.removeprefix(start) for name in conditions if name.startswith(start)]
+    whole = [budget for budget in met if " | " not in budget]
+    return max(whole, key=lambda eps: Budget.parse(eps).pixels, default=adaptive.EPS)
 
 
 def losses(defence: str, budget: str) -> Iterator[str]:
