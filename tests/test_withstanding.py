@@ -32,7 +32,7 @@ def told(monkeypatch):
     """Write the finding from these numbers, some of them changed."""
 
     def tell(changed=(), without=()):
-        draw, rows = np.random.default_rng(0), []
+        draw, rows = np.random.default_rng(2), []
         left = {cell: own for cell, own in (LEFT | dict(changed)).items() if cell not in without}
         for cell, (quality, alike) in left.items():
             for person in range(6):

@@ -21,9 +21,8 @@ WHY: dict[str, str] = {
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
     "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve people; "
     "then nine under four attacks, on six. The wider question is still to be measured anew.",
-    "withstanding": "Now asked at the largest budget, with likeness beside quality. The better models "
-    "lose more to the attacker who knows the purifier, and CDL's words need no holding. Of six "
-    "people, one training each.",
+    "withstanding": "Now it also asks the purifier by itself, and likeness. The better models lose "
+    "more to an attacker who knows the purifier. Of six people, one training each.",
     "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "
     "24 times, and its words keep their meaning without being held. Models and rates changed, too.",
 }
