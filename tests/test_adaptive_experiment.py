@@ -87,7 +87,7 @@ def test_what_is_climbed_is_looked_at_before_any_training(question):
         name for name, (cell, _) in question.all_cells().items() if cell.looks
     }
     found = summary("adaptive").verdict(gain("everything", "purifier", CLIMBED, "16/255"))
-    assert found["verdict"] == "confirmed" and 0 < found["mean"] < 0.02
+    assert found["verdict"] == "confirmed" and 0.05 < found["mean"] < 0.15
 
 
 def test_the_question_has_the_cells_of_its_contrasts(question):

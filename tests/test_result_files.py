@@ -35,16 +35,16 @@ def test_the_package_has_results_of_the_miniature():
 
 def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    assert holder_of("words") == "first" and holder_of("words", "sd21") == "sd21"
-    assert read_result("words") == read_result("words", folder=PACKAGE / "first")
-    assert whose("words") == "Measured on the first miniature." and whose("argument") == ""
-    beside = shipped("words")
+    assert holder_of("decoupling") == "first" and holder_of("decoupling", "sd21") == "sd21"
+    assert read_result("decoupling") == read_result("decoupling", folder=PACKAGE / "first")
+    assert whose("decoupling") == "Measured on the first miniature." and whose("argument") == ""
+    beside = shipped("decoupling")
     assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
-    write_result("words", {"subjects": ["mini:held-out/0"], "seeds": [0]})
-    assert holder_of("words") == "mini" and read_result("words")["seeds"] == [0]
-    assert shipped("words").same and shipped("words").heading.startswith("measured on mini: 1")
-    with pytest.raises(FileNotFoundError, match="no result 'words'"):
-        read_result("words", folder=tmp_path / "elsewhere")
+    write_result("decoupling", {"subjects": ["mini:held-out/0"], "seeds": [0]})
+    assert holder_of("decoupling") == "mini" and read_result("decoupling")["seeds"] == [0]
+    assert shipped("decoupling").same and shipped("decoupling").heading.startswith("measured on mini: 1")
+    with pytest.raises(FileNotFoundError, match="no result 'decoupling'"):
+        read_result("decoupling", folder=tmp_path / "elsewhere")
 
 
 def test_what_is_not_there_or_damaged_is_said_in_one_line(tmp_path):
@@ -65,7 +65,7 @@ def test_a_wheel_has_the_results(tmp_path):
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
         names = set(wheel.namelist())
-        words = json.loads(wheel.read("shortcut_nb/results/first/words.json"))
+        words = json.loads(wheel.read("shortcut_nb/results/mini/words.json"))
     ours = {str(path.relative_to(PACKAGE.parent.parent)) for path in PACKAGE.rglob("*.json")}
     assert ours and ours <= names
     assert "shortcut_nb/notebooks/00_quickstart.ipynb" in names
