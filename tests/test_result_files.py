@@ -42,7 +42,9 @@ def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path,
     assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
     write_result("decoupling", {"subjects": ["mini:held-out/0"], "seeds": [0]})
     assert holder_of("decoupling") == "mini" and read_result("decoupling")["seeds"] == [0]
-    assert shipped("decoupling").same and shipped("decoupling").heading.startswith("measured on mini: 1")
+    assert shipped("decoupling").same and shipped("decoupling").heading.startswith(
+        "measured on mini: 1"
+    )
     with pytest.raises(FileNotFoundError, match="no result 'decoupling'"):
         read_result("decoupling", folder=tmp_path / "elsewhere")
 
