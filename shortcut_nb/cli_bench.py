@@ -123,7 +123,7 @@ def bench(
             return
         room = parse_size(keep_trained)
         target = _check(experiment, pipeline, out, save and not add, force)
-        earlier = _earlier(experiment, pipeline, choice) if add else None
+        earlier = _earlier(experiment, pipeline, n) if add else None
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         seconds = math.inf if minutes is None else 60 * minutes
@@ -256,19 +256,18 @@ def _add_memory(chosen: dict[str, Any], result: Result, profile: str, runs: int)
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 
-def _earlier(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Measurement | None:
+def _earlier(experiment: Experiment, pipeline: Pipeline, n: int | None) -> Measurement | None:
     """The result that is to be added to, if there is one; refused now if it cannot be."""
-    from .experiments.graph import graph_of
     from .experiments.joining import check_joins, made_with
     from .experiments.measured import Measurement
     from .results import available
 
-    profile = pipeline.lab.profile.name
-    if experiment.name not in available(profile):
+    lab = pipeline.lab
+    if experiment.name not in available(lab.profile.name):
         return None
-    earlier = Measurement.read(experiment.name, profile)
-    graph_of(experiment, pipeline, choice)  # asks for the models that count
-    check_joins(earlier, choice.n or experiment.n, made_with(pipeline.lab))
+    earlier = Measurement.read(experiment.name, lab.profile.name)
+    lab.digest(*earlier.made_with)  # looks at the models that it was measured with
+    check_joins(earlier, n or experiment.n, made_with(lab))
     return earlier
 
 

@@ -13,6 +13,7 @@ from ..experiments.measured import Measurement
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
 from . import numbers
+from .summary import summary
 
 Verdict = Literal["yes", "partly", "open", "no"]
 """Whether a claim of the paper holds here."""
@@ -210,6 +211,7 @@ def decoupling() -> tuple[Verdict, Values]:
     verdict: Verdict = "partly" if any(short) else "yes"
     own = numbers.pieces().set_index(["name", "group"])["mean"].unstack()["protected photos"]
     return verdict if raised else "open", {
+        "few": len(summary("words").subjects),
         "bare": own["DreamBooth"],
         "said": own["+ CDL's words when sampling only"],
         "taught": own["+ CDL's words when training only"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
 from ..budget import Budget
 from ..experiments.questions import adaptive
 from .argument import Values, Verdict
+from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
 BLIND, KNOWING = adaptive.SWEPT
@@ -49,24 +51,22 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
     measured = measured or kept()
     rows = []
     for (score, who), panel in PANELS.items():
-        means = measured.wide([score], "instance").set_index("condition")
+        means = means_of(measured.wide([score], "instance"), score).set_index("condition")[ENDS]
         for budget in (CLEAN, *adaptive.BUDGETS):
             for defence, named in DEFENCES.items():
                 cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
                 if cell in means.index:
-                    own = means.loc[cell]
-                    ends = {"mean": own[score], "low": own[f"{score}_low"]}
-                    ends |= {"high": own[f"{score}_high"]}
-                    place = {"panel": panel, "defence": named}
-                    rows.append(place | {"pixels": Budget.parse(budget).pixels} | ends)
-    return pd.DataFrame(rows)
+                    place = (panel, named, Budget.parse(budget).pixels)
+                    rows.append((*place, *means.loc[cell]))
+    return pd.DataFrame(rows, columns=["panel", "defence", "pixels", *ENDS])
 
 
-def harm(score: str, defence: str, budget: str, who: str = KNOWING) -> pd.Series:
+def harm(
+    measured: Summary, score: str, defence: str, budget: str, who: str = KNOWING
+) -> dict[str, Any]:
     """The change against clean training under the same defence, judged."""
-    word, _ = (adaptive.HARMS | adaptive.INTACT)[score]
-    named = adaptive.harm(who, defence, word, budget)
-    return kept().verdicts.set_index("contrast").loc[named]
+    word, _ = adaptive.HARMS[score]
+    return measured.verdict(adaptive.harm(who, defence, word, budget))
 
 
 def withstanding() -> tuple[Verdict, Values]:
@@ -76,45 +76,50 @@ def withstanding() -> tuple[Verdict, Values]:
     there or at the largest that was measured, "yes" if nothing shows; "open" if an attacker of
     these was not measured.
     """
-    usual, most = adaptive.EPS, largest()
+    measured = kept()
+    usual, most = adaptive.EPS, largest(measured)
     asked = [(PURIFIED, most, BLIND), (PURIFIED, most, KNOWING), (WHOLE, most, KNOWING)]
-    rows = [harm("quality", *one) for one in [*asked, (WHOLE, usual, KNOWING)]]
-    unmeasured = any(row["verdict"] == "not measured" for row in rows)
+    rows = [harm(measured, "quality", *one) for one in [*asked, (WHOLE, usual, KNOWING)]]
     blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
-    here = " and ".join(losses(WHOLE, usual))
-    there = " and ".join(losses(WHOLE, most)) if most != usual else ""
-    alike = kept().wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
-    price = [alike[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)]
-    verdict: Verdict = "partly" if here or there else "yes"
-    if unmeasured or rows[-1]["verdict"] == "confirmed":
-        verdict = "open" if unmeasured else "no"
+    here = " and ".join(losses(measured, WHOLE, usual))
+    there = " and ".join(losses(measured, WHOLE, most)) if most != usual else ""
+    means = measured.wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
+    alike, alike_whole = (
+        means[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)
+    )
+    verdict: Verdict = "yes"
+    if any(row["verdict"] == "not measured" for row in rows):
+        verdict = "open"
+    elif rows[-1]["verdict"] == "confirmed":
+        verdict = "no"
+    elif here or there:
+        verdict = "partly"
     pixels = int(Budget.parse(most).pixels)
     return verdict, {
         "blind": blind,
         "purified": purified,
         "whole": whole,
         "pixels": pixels,
+        "usual": int(Budget.parse(usual).pixels),
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
         "here": here,
         "there": there,
-        "dear": price[1] < price[0] - DEAR,
-        "alike": price[0],
-        "alike_whole": price[1],
+        "dear": alike_whole < alike - DEAR,
+        "alike": alike,
+        "alike_whole": alike_whole,
     }
 
 
-def largest(measured: Summary | None = None) -> str:
+def largest(measured: Summary) -> str:
     """The largest budget at which the whole defence met the knowing attacker."""
-    start = f"{KNOWING} | {WHOLE} | "
-    conditions = (measured or kept()).means["condition"].unique()
-    met = [name.removeprefix(start) for name in conditions if name.startswith(start)]
-    whole = [budget for budget in met if " | " not in budget]
-    return max(whole, key=lambda eps: Budget.parse(eps).pixels, default=adaptive.EPS)
+    conditions = set(measured.means["condition"])
+    met = [eps for eps in adaptive.BUDGETS if adaptive.name((KNOWING, WHOLE, eps)) in conditions]
+    return met[-1] if met else adaptive.EPS
 
 
-def losses(defence: str, budget: str) -> Iterator[str]:
+def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
     """What the knowing attacker takes from a defence, beyond chance, as ends of a sentence."""
     for score, text in LOSSES.items():
-        row = harm(score, defence, budget)
+        row = harm(measured, score, defence, budget)
         if row["verdict"] == "confirmed":
             yield text.format(abs(row["mean"]))
