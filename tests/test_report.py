@@ -263,7 +263,7 @@ def test_an_unknown_name_says_what_there_is():
     done = CliRunner().invoke(app, ["report", "storry"])
     assert done.exit_code == 2 and "there is no result 'storry'" in done.output.replace("\n", " ")
     with pytest.raises(CannotRead, match="no frame of measurements"):
-        Measurement.read("words")
+        Measurement.read("decoupling")
     with pytest.raises(UserError, match="ending in .csv or .parquet"):
         read_table(__file__)
 

@@ -8,7 +8,7 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.reporting.summary import summary
-from shortcut_nb.results import read_result, write_result
+from shortcut_nb.results import PACKAGE, read_result, write_result
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
@@ -53,7 +53,7 @@ def test_marks_and_tables_must_match():
 
 def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world(tmp_path, monkeypatch):
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    write_result("adaptive", read_result("adaptive"))
+    write_result("adaptive", read_result("adaptive", folder=PACKAGE / "first"))
     mini = load_profile("mini")
     own = shipped("adaptive", mini, eps="16/255", subject="mini:held-out/7")
     assert own.same and own.profile == "mini"
@@ -72,5 +72,5 @@ def test_a_profile_with_a_result_of_its_own_is_shown_that(tmp_path, monkeypatch)
     content = {"eps": "11/255", "subjects": ["photos/anna"], "rows": []}
     write_result("adaptive", content, "sd21")
     found = shipped("adaptive", load_profile("sd21"), eps="11/255", subject="photos/bob")
-    assert found.same and found.heading == "measured on sd21: 1 subjects, 11/255"
+    assert found.same and found.heading == "measured on sd21: 1 subject, 11/255"
     assert not shipped("adaptive", load_profile("sd21"), subject="mini:held-out/0").same

@@ -96,7 +96,7 @@ class Measurement:
         rest = [a for a in self.axes if a != NAMED and self.frame[a].nunique() > 1]
         whole = self.frame[NAMED].nunique()
         apart = self.frame[rest].drop_duplicates().shape[0] if rest else 1
-        return rest if apart == whole else [NAMED]
+        return rest if rest and apart == whole else [NAMED]
 
     @property
     def own(self) -> str:
