@@ -16,7 +16,6 @@ from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.inside import INSIDE
 from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
-from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
 
@@ -112,4 +111,6 @@ def test_verdicts_follow_the_measures():
 
 
 def test_the_shipped_result_has_a_verdict_for_every_prediction():
-    assert {row["claim"] for row in shipped("traces")["predictions"]} == set(PREDICTIONS)
+    verdicts = Measurement.read("traces").verdicts()
+    assert set(verdicts["contrast"]) == set(PREDICTIONS)
+    assert set(verdicts["verdict"]) <= {"confirmed", "refuted", "undecided"}

@@ -4,12 +4,13 @@ Each module measures one kind of model and returns plain numbers; :func:`evaluat
 and sets them against bars.
 """
 
-from .card import BARS, CARD, MEASURES, evaluate, in_folder, write_card
+from .card import BARS, CARD, FURTHER, MEASURES, evaluate, in_folder, write_card
 from .pictures import held_out, noisy, patterns
 
 __all__ = [
     "BARS",
     "CARD",
+    "FURTHER",
     "MEASURES",
     "evaluate",
     "held_out",
