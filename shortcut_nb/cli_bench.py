@@ -71,6 +71,16 @@ def _listed(path: Path) -> list[str]:
     return [str(place) if place.is_dir() else name for name, place in zip(names, beside)]
 
 
+_PROFILE = typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")
+_SUBJECT = typer.Option(help="A name, a folder of photos, or a text file of them; repeatable.")
+_CELLS = typer.Option(help="Only cells of these names: 'clean*'; repeatable.")
+_MINUTES = typer.Option(min=0, help="Begin nothing new after so many.")
+_KEEP_TRAINED = typer.Option(help="Trained weights in the store: the oldest go beyond this size.")
+_SAVE = typer.Option("--save", help="Keep it as the profile's result, for `report`.")
+_ADD = typer.Option("--add", help="Save what the earlier result lacks beside it.")
+_FORCE = typer.Option("--force", help="Replace the file of --out, and an earlier result.")
+
+
 def bench(
     name: Annotated[str, typer.Argument(help="A question, or a YAML file of an experiment.")],
     plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing.")] = False,
@@ -79,36 +89,19 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="Ray: GPUs of each, e.g. 0.25.")] = 0.0,
     address: Annotated[str | None, typer.Option(help="Ray: a running cluster, e.g. auto.")] = None,
-    profile: Annotated[
-        str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")
-    ] = "mini",
-    subject: Annotated[
-        list[str] | None,
-        typer.Option(help="A name, a folder of photos, or a text file of them; repeatable."),
-    ] = None,
+    profile: Annotated[str, _PROFILE] = "mini",
+    subject: Annotated[list[str] | None, _SUBJECT] = None,
     subjects: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
-    cells: Annotated[
-        list[str] | None, typer.Option(help="Only cells of these names: 'clean*'; repeatable.")
-    ] = None,
+    cells: Annotated[list[str] | None, _CELLS] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
     memory: Annotated[int, typer.Option(min=0, help="Runs for each peak memory; 0: none.")] = 0,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="Begin nothing new after so many.")
-    ] = None,
-    keep_trained: Annotated[
-        str, typer.Option(help="Trained weights in the store: the oldest go beyond this size.")
-    ] = "20GB",
-    save: Annotated[
-        bool, typer.Option("--save", help="Keep it as the profile's result, for `report`.")
-    ] = False,
-    add: Annotated[
-        bool, typer.Option("--add", help="Save what the earlier result lacks beside it.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the file of --out, and an earlier result.")
-    ] = False,
+    minutes: Annotated[float | None, _MINUTES] = None,
+    keep_trained: Annotated[str, _KEEP_TRAINED] = "20GB",
+    save: Annotated[bool, _SAVE] = False,
+    add: Annotated[bool, _ADD] = False,
+    force: Annotated[bool, _FORCE] = False,
 ) -> None:
     """Measure an experiment: what is kept is not made again, and a killed run goes on.
 
@@ -126,15 +119,12 @@ def bench(
         earlier = _earlier(experiment, pipeline, n) if add else None
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
-        seconds = math.inf if minutes is None else 60 * minutes
-        result = _measure(experiment, pipeline, choice, room, runs, seconds)
-        if result.unfinished:
-            _say_unfinished(result)
+        result = _measure(experiment, pipeline, choice, room, runs, minutes)
         if memory:
             _add_memory(choice.of(experiment), result, profile, memory)
         _write(result, target)
         if save or add:
-            typer.echo(f"wrote {_save(experiment, pipeline, result, earlier)}")
+            _save(experiment, pipeline, result, earlier)
         _show(experiment, result)
 
 
@@ -162,13 +152,14 @@ def _measure(
     choice: Choice,
     room: int,
     executor: Executor,
-    seconds: float,
+    minutes: float | None,
 ) -> Result:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from .experiments.run import run
     from .progress import StepInfo, progress
 
     bar = progress(experiment.name)
+    seconds = math.inf if minutes is None else 60 * minutes
 
     def on_done(done: int, total: int, about: str) -> None:
         bar(StepInfo(done, total))
@@ -176,10 +167,13 @@ def _measure(
             pipeline.store.prune(keep=room, stage="train")
 
     try:
-        return run(experiment, pipeline, executor, choice, on_done, seconds)
+        result = run(experiment, pipeline, executor, choice, on_done, seconds)
     finally:
         executor.close()
         pipeline.store.prune(keep=room, stage="train")
+    if result.unfinished:
+        _say_unfinished(result)
+    return result
 
 
 def _open(
@@ -273,7 +267,7 @@ def _earlier(experiment: Experiment, pipeline: Pipeline, n: int | None) -> Measu
 
 def _save(
     experiment: Experiment, pipeline: Pipeline, result: Result, earlier: Measurement | None
-) -> Path:
+) -> None:
     """Keep the means and the predictions as the profile's result of the experiment's name.
 
     Args:
@@ -291,7 +285,8 @@ def _save(
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
         made_with=made_with(pipeline.lab),
     )
-    return (joined(earlier, measured) if earlier else measured).write()
+    path = (joined(earlier, measured) if earlier else measured).write()
+    typer.echo(f"wrote {path}")
 
 
 def _write(result: Result, out: Path | None) -> None:

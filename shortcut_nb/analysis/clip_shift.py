@@ -67,14 +67,7 @@ def clip_shift(
         "orthogonal": across,
     }
     if reference is not None:
-        if paired and len(reference) != len(images):
-            raise ValueError(
-                f"expected one reference for each of {len(images)} pictures, got "
-                f"{len(reference)}: match them, or pass paired=False"
-            )
-        before = clip.image(reference)
-        before = before if paired else before.mean(dim=0, keepdim=True)
-        shift = embedded - before
+        shift = embedded - _before(clip, reference, len(images) if paired else None)
         along, across = along_and_across(shift, axis)
         change = shift @ words.T
         columns |= {
@@ -85,6 +78,18 @@ def clip_shift(
             "shift_orthogonal": across,
         }
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+
+
+def _before(clip: Clip, reference: Tensor, count: int | None) -> Tensor:
+    """Embeddings of so many references, one for each picture; None is the mean of any number."""
+    if count is None:
+        return clip.image(reference).mean(dim=0, keepdim=True)
+    if len(reference) != count:
+        raise ValueError(
+            f"expected one reference for each of {count} pictures, got {len(reference)}: match "
+            "them, or pass paired=False"
+        )
+    return clip.image(reference)
 
 
 def along_and_across(vectors: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:

@@ -159,9 +159,7 @@ class Attack(Settings):
         run.path = path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""
         bases = self.bases(models)
-        for model in bases.values():
-            check_size(model, subject.images)
-            check_lengths(model, self.texts(run), self.vital(run))
+        self._check(run, bases)
         with self._borrowed(bases), self.spare(run):
             if path and path.exists():
                 run.restore(path, mark, self.fresh)
@@ -185,6 +183,12 @@ class Attack(Settings):
             run.seeds,
             time.monotonic() - start,
         )
+
+    def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
+        """Whether every base model can take the pictures and the prompts."""
+        for model in bases.values():
+            check_size(model, run.subject.images)
+            check_lengths(model, self.texts(run), self.vital(run))
 
     @contextmanager
     def _borrowed(self, bases: dict[str, Diffusion]) -> Iterator[None]:

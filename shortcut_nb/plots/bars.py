@@ -13,6 +13,7 @@ from ..metrics.stats import bootstrap_mean
 from .palette import looks
 from .style import theme
 
+BETWEEN = 0.7  # rows that stay free between two groups
 LONG = 28  # letters of a row's name for which a figure is not widened
 
 
@@ -69,9 +70,9 @@ def interval_plot(
         among: all conditions of the figures that this one stands beside, which then have the same
             looks in each; None looks at this table alone.
     """
-    groups = list(dict.fromkeys(table[group])) if group else [None]
+    groups = table[group].nunique() if group else 0
     style = looks(table[by].tolist() if among is None else among)
-    lines = len(table) + len(groups) * (group is not None)
+    lines = len(table) + groups
     with theme():
         longest = max(len(str(name)) for name in table[by if group is None else group])
         width = 6.5 + 0.1 * max(0, longest - LONG)
@@ -79,29 +80,37 @@ def interval_plot(
         ax = fig.subplots()
         if reference is not None:
             ax.axvline(reference, color="0.4", linewidth=1, linestyle="--", zorder=1)
-        ticks, names, y, labelled = [], [], 0.0, set()
-        for here in groups:
-            part = table if group is None else table[table[group] == here]
-            start = y
-            for row in part.to_dict("records"):
-                look, name = style[row[by]], row[by]
-                ax.plot([row["low"], row["high"]], [y, y], color=look.color, linewidth=2)
-                label = None if name in labelled else name
-                ax.plot(row["mean"], y, look.marker, color=look.color, markersize=8, label=label)
-                labelled.add(name)
-                if group is None:
-                    ticks.append(y)
-                    names.append(f"{name} (n={row['n']})")
-                y += 1
-            if group is not None:
-                ticks.append((start + y - 1) / 2)
-                names.append(str(here))
-                y += 0.7
-        ax.set_yticks(ticks, names)
-        ax.set(xlabel=xlabel, ylim=(y - 0.3, -0.7))
+        placed, ticks = _placed(table, by, group)
+        for row in placed.to_dict("records"):
+            look, y = style[row[by]], row["y"]
+            ax.plot([row["low"], row["high"]], [y, y], color=look.color, linewidth=2)
+            label = row[by] if row["first"] else None
+            ax.plot(row["mean"], y, look.marker, color=look.color, markersize=8, label=label)
+        ax.set_yticks(list(ticks), list(ticks.values()))
+        ax.set(xlabel=xlabel, ylim=(placed["y"].max() + 0.7, -0.7))
         ax.grid(axis="y", visible=False)
         if title:
             ax.set_title(title)
         if group is not None:
             ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
+
+
+def _placed(
+    table: pd.DataFrame, by: str, group: str | None
+) -> tuple[pd.DataFrame, dict[float, str]]:
+    """The rows with their heights ``y`` and whether each is the ``first`` of its condition.
+
+    Also what is written at which height: a row's name, or its group's in the middle of its rows.
+    """
+    if group is None:
+        rows = table.assign(y=np.arange(len(table), dtype=np.float64))
+        ticks = {row["y"]: f"{row[by]} (n={row['n']})" for row in rows.to_dict("records")}
+    else:
+        order = list(dict.fromkeys(table[group]))
+        places = table[group].map(order.index).to_numpy()
+        rows = table.iloc[np.argsort(places, kind="stable")]
+        rows = rows.assign(y=np.arange(len(rows)) + BETWEEN * np.sort(places))
+        ends = rows.groupby(group, sort=False)["y"].agg(["min", "max"]).mean(axis=1)
+        ticks = {y: str(name) for name, y in ends.items()}
+    return rows.assign(first=~rows[by].duplicated()), ticks

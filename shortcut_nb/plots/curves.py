@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
 from .page import legend_of
-from .palette import looks
+from .palette import Look, looks
 from .style import theme
 
 
@@ -46,19 +47,7 @@ def curve_plot(
         for ax, here in zip(axes, panels, strict=True):
             rows = table if here is None else table[table[panel] == here]
             for name, part in rows.groupby(by, sort=False):
-                part, look = part.sort_values(x), style[name]
-                ax.plot(
-                    part[x],
-                    part["mean"],
-                    color=look.color,
-                    linestyle=look.dash,
-                    marker=look.marker,
-                    markersize=5,
-                    label=name,
-                )
-                ax.fill_between(
-                    part[x], part["low"], part["high"], color=look.color, alpha=0.15, linewidth=0
-                )
+                _line(ax, part.sort_values(x), x, name, style[name])
             ax.set(xlabel=xlabel or x)
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
@@ -66,3 +55,17 @@ def curve_plot(
         handles = legend_of(axes)
         axes[-1].legend(handles.values(), handles, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
+
+
+def _line(ax: Axes, rows: pd.DataFrame, x: str, name: str, look: Look) -> None:
+    """One condition: a line through the means, and the intervals shaded."""
+    ax.plot(
+        rows[x],
+        rows["mean"],
+        color=look.color,
+        linestyle=look.dash,
+        marker=look.marker,
+        markersize=5,
+        label=name,
+    )
+    ax.fill_between(rows[x], rows["low"], rows["high"], color=look.color, alpha=0.15, linewidth=0)

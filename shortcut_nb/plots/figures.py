@@ -58,17 +58,9 @@ def save_figure(
     Raises:
         ValueError: a bad id, or an alt text that is too short, too long or just the title.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", id):
-        raise ValueError(f'id must be lower-case letters, digits, "-" and "_", got {id!r}')
     alt = " ".join(alt.split())
-    if not SHORTEST <= len(alt) <= LONGEST:
-        raise ValueError(
-            f"alt text of {id} must have {SHORTEST} to {LONGEST} characters, got {len(alt)}: "
-            "say what a reader should see"
-        )
     titles = [title for title in _titles(fig) if title]
-    if alt in titles:
-        raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
+    _check_words(id, alt, titles)
     folder = Path(folder or _figures_folder())
     folder.mkdir(parents=True, exist_ok=True)
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
@@ -92,6 +84,19 @@ def save_figure(
     )
     _atomic(sidecar, lambda to: to.write_text(text + "\n", encoding="utf-8"))
     return SavedFigure(png, sidecar, None if data is None else csv, alt)
+
+
+def _check_words(id: str, alt: str, titles: list[str]) -> None:
+    """Whether a figure's name and alternative text will do."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", id):
+        raise ValueError(f'id must be lower-case letters, digits, "-" and "_", got {id!r}')
+    if not SHORTEST <= len(alt) <= LONGEST:
+        raise ValueError(
+            f"alt text of {id} must have {SHORTEST} to {LONGEST} characters, got {len(alt)}: "
+            "say what a reader should see"
+        )
+    if alt in titles:
+        raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
 
 
 def opaque_png(content: bytes) -> bytes:

@@ -12,7 +12,7 @@ from matplotlib.transforms import BboxBase
 from numpy.typing import ArrayLike
 
 from ..columns import check_columns
-from .palette import looks
+from .palette import Look, looks
 from .style import theme
 
 
@@ -52,16 +52,7 @@ def scatter_plot(
                 look = style[str(kind)]
                 means = part.groupby(label, sort=False)[[x, column]].mean()
                 ax.scatter(part[x], part[column], c=look.color, s=9, alpha=0.3, linewidths=0)
-                ax.scatter(
-                    *means.to_numpy().T,
-                    c=look.color,
-                    marker=look.marker,
-                    label=str(kind),
-                    s=46,
-                    edgecolors="white",
-                    linewidths=0.5,
-                    zorder=3,
-                )
+                _points(ax, means.to_numpy(), look, 46, str(kind), zorder=3)
                 _names(ax, means)
             ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             ax.set(xlabel=xlabel or x, ylabel=named)
@@ -96,21 +87,31 @@ def planes_plot(
                 raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
             for condition, look in style.items():
                 own = points[names == condition]
-                ax.scatter(
-                    *own.T,
-                    c=look.color,
-                    marker=look.marker,
-                    s=40,
-                    edgecolors="white",
-                    linewidths=0.5,
-                    label=f"{condition} (n={len(own)})",
-                )
+                _points(ax, own, look, 40, f"{condition} (n={len(own)})")
             ax.set(xticks=[], yticks=[])
             ax.set_title(named)
         axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
         if title:
             fig.suptitle(title, fontsize=11)
     return fig
+
+
+def _points(
+    ax: Axes, points: np.ndarray, look: Look, size: float, label: str, zorder: float = 1
+) -> None:
+    """Points (n, 2) of one look, with a white rim."""
+    across, up = points.T
+    ax.scatter(
+        across,
+        up,
+        c=look.color,
+        marker=look.marker,
+        s=size,
+        label=label,
+        edgecolors="white",
+        linewidths=0.5,
+        zorder=zorder,
+    )
 
 
 def _names(ax: Axes, means: pd.DataFrame) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -68,6 +70,21 @@ def example(unet: UNet2DConditionModel, batch_size: int, device: str) -> tuple[t
     )
 
 
+def draw_batch(
+    pool: Pool,
+    latents: Latents,
+    shares: Shares,
+    tokenizer: CLIPTokenizer,
+    size: int,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Posteriors of pictures, each kind with its share, and captions, a tenth of them empty."""
+    rows = shares.draw(size, rng)
+    empty = rng.random(size) < EMPTY_SHARE
+    texts = ["" if none else caption(pool, latents, i, rng) for i, none in zip(rows, empty)]
+    return latents.arrays(rows) | {"ids": encode(tokenizer, texts)}
+
+
 def fit(
     pool: Pool,
     latents: Latents,
@@ -91,16 +108,10 @@ def fit(
     torch.manual_seed(seed)
     machine = course.machine
     unet = start or build_unet(widths)
-    schedule, shares = scheduler(), Shares(pool, latents)
+    schedule = scheduler()
     scale = vae.config.scaling_factor
     text = text.to(machine.device)
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(machine.device)
-
-    def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        rows = shares.draw(batch_size, rng)
-        empty = rng.random(batch_size) < EMPTY_SHARE
-        texts = ["" if none else caption(pool, latents, i, rng) for i, none in zip(rows, empty)]
-        return latents.arrays(rows) | {"ids": encode(tokenizer, texts)}
 
     def loss_of(model: Denoiser, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
@@ -111,16 +122,11 @@ def fit(
         guess = model(schedule.add_noise(z, noise, t), t, words)
         return min_snr_loss(schedule, guess, noise, t)
 
+    draw = partial(draw_batch, pool, latents, Shares(pool, latents), tokenizer, batch_size)
+    inputs = partial(example, unet, batch_size, machine.device)
     with frozen(text):
         trained = train(
-            name,
-            Denoiser(unet),
-            draw,
-            loss_of,
-            course,
-            seed=seed,
-            lr=lr,
-            example=lambda: example(unet, batch_size, machine.device),
+            name, Denoiser(unet), draw, loss_of, course, seed=seed, lr=lr, example=inputs
         )
     return assembled(vae, text.cpu(), tokenizer, trained.unet.cpu())
 

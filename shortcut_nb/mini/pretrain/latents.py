@@ -76,39 +76,53 @@ def encode(
     degraded = len(pool.pictures) // 5 if degraded is None else degraded
     abstract = len(pool.pictures) // 20 if abstract is None else abstract
     if not path.exists():
-        vae = vae.to(device)
         rng = np.random.default_rng(5)
-        rows, kinds = list(range(len(pool.pictures))), [""] * len(pool.pictures)
-        rows += rng.integers(len(pool.pictures), size=degraded).tolist()
-        kinds += [str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15))) for _ in range(degraded)]
-        rows += [-1] * abstract
-        kinds += [
-            f"pattern:{rng.choice(PATTERNS, p=(0.4, 0.15, 0.15, 0.2, 0.1))}"
-            for _ in range(abstract)
-        ]
-        means, stds = [], []
-        for start in range(0, len(rows), 64):
-            part = [
-                _picture(pool, row, kind, rng)
-                for row, kind in zip(rows[start : start + 64], kinds[start : start + 64])
-            ]
-            pixels = to_tensor(torch.from_numpy(np.stack(part)))
-            with torch.inference_mode():
-                posterior = vae.encode(pixels.to(device)).latent_dist
-            means.append(posterior.mean.half().cpu().numpy())
-            stds.append(posterior.std.half().cpu().numpy())
-        vae.cpu()
+        rows, kinds = _listed(len(pool.pictures), degraded, abstract, rng)
+        mean, std = _posteriors(pool, vae, rows, kinds, rng, device)
         fresh = path.with_suffix(".tmp.npz")
-        np.savez(
-            fresh,
-            mean=np.concatenate(means),
-            std=np.concatenate(stds),
-            row=np.array(rows),
-            kind=np.array(kinds),
-        )
+        np.savez(fresh, mean=mean, std=std, row=np.array(rows), kind=np.array(kinds))
         fresh.replace(path)
     with np.load(path) as arrays:
         return Latents(**{key: arrays[key] for key in ("mean", "std", "row", "kind")})
+
+
+def _listed(
+    clean: int, degraded: int, abstract: int, rng: np.random.Generator
+) -> tuple[list[int], list[str]]:
+    """What is encoded: the whole pool, degraded copies, patterns; see :class:`Latents`."""
+    rows, kinds = list(range(clean)), [""] * clean
+    rows += rng.integers(clean, size=degraded).tolist()
+    kinds += [str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15))) for _ in range(degraded)]
+    rows += [-1] * abstract
+    kinds += [
+        f"pattern:{rng.choice(PATTERNS, p=(0.4, 0.15, 0.15, 0.2, 0.1))}" for _ in range(abstract)
+    ]
+    return rows, kinds
+
+
+def _posteriors(
+    pool: Pool,
+    vae: AutoencoderKL,
+    rows: list[int],
+    kinds: list[str],
+    rng: np.random.Generator,
+    device: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means and stds of the listed pictures, float16 (n, 8, 16, 16)."""
+    vae = vae.to(device)
+    means, stds = [], []
+    for start in range(0, len(rows), 64):
+        part = [
+            _picture(pool, row, kind, rng)
+            for row, kind in zip(rows[start : start + 64], kinds[start : start + 64])
+        ]
+        pixels = to_tensor(torch.from_numpy(np.stack(part)))
+        with torch.inference_mode():
+            posterior = vae.encode(pixels.to(device)).latent_dist
+        means.append(posterior.mean.half().cpu().numpy())
+        stds.append(posterior.std.half().cpu().numpy())
+    vae.cpu()
+    return np.concatenate(means), np.concatenate(stds)
 
 
 def _picture(pool: Pool, row: int, kind: str, rng: np.random.Generator) -> np.ndarray:

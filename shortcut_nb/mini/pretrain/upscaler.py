@@ -130,6 +130,15 @@ def shrunk(pictures: torch.Tensor) -> torch.Tensor:
     return interpolate(to_tensor(pictures), (side, side), mode="bicubic", antialias=True)
 
 
+def noised(
+    small: torch.Tensor, schedule: DDPMScheduler, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Small pictures with noise of a level each below ``MAX_NOISE_LEVEL``, and the levels (n,)."""
+    like: dict[str, Any] = {"generator": generator, "device": small.device}
+    level = torch.randint(0, MAX_NOISE_LEVEL, (len(small),), **like)
+    return schedule.add_noise(small, torch.randn(small.shape, **like), level), level
+
+
 def fit(
     pool: Pool,
     vae: AutoencoderKL,
@@ -164,9 +173,7 @@ def fit(
             posterior = vae.encode(to_tensor(batch["pictures"])).latent_dist
             mean, std = posterior.mean.float(), posterior.std.float()
         z = (mean + std * torch.randn(mean.shape, **like)) * scale
-        small = shrunk(batch["inputs"])
-        level = torch.randint(0, MAX_NOISE_LEVEL, (len(z),), **like)
-        small = low_schedule.add_noise(small, torch.randn(small.shape, **like), level)
+        small, level = noised(shrunk(batch["inputs"]), low_schedule, generator)
         noise = torch.randn(z.shape, **like)
         t = torch.randint(0, 1000, (len(z),), **like)
         noisy = torch.cat([schedule.add_noise(z, noise, t), small], 1)
@@ -174,16 +181,10 @@ def fit(
         return min_snr_loss(schedule, model(noisy, t, words, level), target, t)
 
     draw = partial(draw_batch, pool, tokenizer, batch_size)
+    inputs = partial(example, unet, batch_size, device)
     with frozen(text, vae):
         trained = train(
-            "upscaler",
-            Upscaling(unet),
-            draw,
-            loss_of,
-            course,
-            seed=seed,
-            lr=lr,
-            example=lambda: example(unet, batch_size, device),
+            "upscaler", Upscaling(unet), draw, loss_of, course, seed=seed, lr=lr, example=inputs
         )
     return assembled(vae.cpu(), text.cpu(), tokenizer, trained.unet.cpu())
 
