@@ -110,3 +110,14 @@ def test_the_shipped_measurement_is_read():
     blind = found.verdict(harm("nothing", "none", "quality", "16/255"))
     assert blind["verdict"] == "confirmed" and blind["mean"] < -0.2
     assert found.primary()["contrast"] == gain("everything", "both, held", "quality", "16/255")
+
+
+def test_who_knows_a_defence_knows_it_as_it_is(question):
+    made = {name: cell for name, (cell, _) in question.all_cells().items()}
+    assert adaptive.swept("both") == ("nothing", "purifier + prompts")
+    assert adaptive.swept("both, held") == ("nothing", "everything") and not adaptive.swept("cdl")
+    own = made["purifier + prompts | both | 32/255"].settings
+    assert own == {"purifier": "restorer", "gradient": "full", "prompts": "cdl"}
+    assert (
+        "everything | both | 32/255" not in made and "purifier + prompts | none | 2/255" not in made
+    )

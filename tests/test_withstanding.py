@@ -14,15 +14,15 @@ USUAL, MOST = "16/255", "32/255"
 LEFT = {
     ("clean", "none", "0/255"): (0.98, 0.8),
     ("clean", "purifier", "0/255"): (0.98, 0.8),
-    ("clean", "both, held", "0/255"): (0.99, 0.6),
+    ("clean", "both", "0/255"): (0.99, 0.6),
     ("nothing", "purifier", USUAL): (0.97, 0.8),
     ("nothing", "purifier", MOST): (0.97, 0.8),
     ("everything", "none", USUAL): (0.5, 0.8),
     ("everything", "none", MOST): (0.2, 0.3),
     ("everything", "purifier", USUAL): (0.8, 0.8),
     ("everything", "purifier", MOST): (0.4, 0.3),
-    ("everything", "both, held", USUAL): (0.99, 0.6),
-    ("everything", "both, held", MOST): (0.99, 0.6),
+    ("purifier + prompts", "both", USUAL): (0.99, 0.6),
+    ("purifier + prompts", "both", MOST): (0.99, 0.6),
 }
 
 
@@ -61,20 +61,20 @@ def test_a_defence_that_loses_nothing_withstands(told):
 
 
 def test_likeness_lost_at_the_largest_budget_is_said(told):
-    verdict, values = told({("everything", "both, held", MOST): (0.99, 0.2)})
+    verdict, values = told({("purifier + prompts", "both", MOST): (0.99, 0.2)})
     assert verdict == "partly" and "identity match falls by 0.4" in values["there"]
     assert not values["here"] and values["pixels"] == 32
 
 
 def test_quality_lost_at_the_usual_budget_breaks_it(told):
-    verdict, values = told({("everything", "both, held", USUAL): (0.7, 0.6)})
+    verdict, values = told({("purifier + prompts", "both", USUAL): (0.7, 0.6)})
     assert verdict == "no" and "quality falls by 0.29" in values["here"]
 
 
 def test_what_was_not_measured_is_open(told):
-    for cell in (("everything", "both, held", USUAL), ("nothing", "purifier", MOST)):
+    for cell in (("purifier + prompts", "both", USUAL), ("nothing", "purifier", MOST)):
         assert told(without=[cell])[0] == "open"
-    verdict, values = told(without=[("everything", "both, held", MOST)])
+    verdict, values = told(without=[("purifier + prompts", "both", MOST)])
     assert verdict == "yes" and values["pixels"] == 16 and not values["there"]
 
 
@@ -83,6 +83,6 @@ def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
     table = withstanding.budgets()
     assert set(table["panel"]) == set(withstanding.PANELS.values())
     whole = table[table["defence"] == withstanding.DEFENCES[withstanding.WHOLE]]
-    knowing = whole[whole["panel"] == withstanding.PANELS["ims_missing", "everything"]]
+    knowing = whole[whole["panel"] == withstanding.PANELS["ims_missing", True]]
     assert list(knowing["pixels"]) == [0, 16, 32]
     assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)

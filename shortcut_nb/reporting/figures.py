@@ -233,8 +233,8 @@ FIGURES: dict[str, PageFigure] = {
         "adaptive",
         "Budgets at which defences break",
         "Quality of V* samples against the budget, for no defence, the purifier, and the purifier "
-        "with CDL and its words held, under attackers who know nothing and everything; and the "
-        "identity match under the latter.",
+        "with CDL, under attackers who know nothing and who know the defence; and the identity "
+        "match under the latter.",
         withstanding.budgets,
         budget_curves,
     ),

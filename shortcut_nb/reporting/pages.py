@@ -38,6 +38,19 @@ REGIME = ROOT / "docs" / "regime.md"
 OTHERS = {"badges"}  # marks that another command fills
 SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
 YES = {True: "yes", False: "**no**"}
+PURIFIED = {
+    "perceptual": "perceptual distance",
+    "likeness": "likeness",
+    "realigned": "shift undone",
+    "purify_seconds": "s a picture",
+    "memory_mib": "MiB",
+}
+"""What a purifier makes of the pictures, by column."""
+BACK = {
+    "quality_restored": "quality restored",
+    "ims_missing_left": "identity against clean training",
+}
+"""What comes back after training on them, by column."""
 DEFENCES = {
     "none": "none",
     "purifier": "purifier",
@@ -146,6 +159,7 @@ def strength() -> str:
         "memory_mib": "MiB",
         "beats": "beats noise",
     }
+    columns = {name: title for name, title in columns.items() if name in frame}
     digits = {
         "psnr": ".1f",
         "shift_projection": ".2f",
@@ -171,25 +185,18 @@ def shortcut() -> str:
 def purification() -> str:
     frame = purifiers.table(summary("purification"))
     attacks = list(dict.fromkeys(frame["attack"]))
-    columns = {
-        "purifier": "purifier",
-        "perceptual": "perceptual distance",
-        "likeness": "likeness",
-        "realigned": "shift undone",
-        **{attack: f"quality restored, `{attack}`" for attack in attacks},
-        "texture": "texture",
-        "purify_seconds": "s a picture",
-        "memory_mib": "MiB",
-    }
-    over_attacks = [column for column in columns if column in frame and column != "purifier"]
-    means = frame.groupby("purifier")[over_attacks].mean().sort_values("perceptual")
-    restored = numbers.means_of(frame, "quality_restored")
-    wide = widened(restored, ["purifier"], attacks, "attack").set_index("purifier")
-    table = means.join(wide).reset_index()
-    table["purifier"] = code(table["purifier"])
-    digits = dict.fromkeys(columns, "+.2f") | {"texture": ".1f", "memory_mib": ".0f"}
-    digits |= dict.fromkeys(("perceptual", "likeness", "purify_seconds"), ".2f")
-    return markdown(table, columns, digits)
+    table = frame[frame["attack"] == attacks[0]].set_index("purifier")
+    table = table[[name for name in PURIFIED if name in table]].sort_values("perceptual")
+    columns = {name: title for name, title in PURIFIED.items() if name in table}
+    digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
+    for column, title in BACK.items():
+        rows = numbers.means_of(frame, column).assign(title=frame["attack"] + ": " + title)
+        titles = list(dict.fromkeys(rows["title"]))
+        table = table.join(widened(rows, ["purifier"], titles, "title").set_index("purifier"))
+        columns |= {title: title for title in titles}
+        digits |= dict.fromkeys(titles, "+.2f")
+    table = table.reset_index().assign(name=lambda table: code(table["purifier"]))
+    return markdown(table, {"name": "purifier"} | columns, digits)
 
 
 def words() -> str:

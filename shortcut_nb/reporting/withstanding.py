@@ -13,18 +13,18 @@ from .argument import Values, Verdict
 from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
-BLIND, KNOWING = adaptive.SWEPT
-BARE, PURIFIED, WHOLE = adaptive.SWEPT_AGAINST
+BLIND = "nothing"
+BARE, PURIFIED, WHOLE = "none", "purifier", "both"
 DEFENCES = {
     BARE: "no defence",
     PURIFIED: "purified",
-    WHOLE: "purified + CDL, words held",
+    WHOLE: "purified + CDL",
 }
-# A score and the attacker, and the panel that shows them.
+# A score and whether the attacker knows the defence, and the panel that shows them.
 PANELS = {
-    ("quality", BLIND): "quality, attacker\nknows nothing",
-    ("quality", KNOWING): "quality, attacker\nknows everything",
-    ("ims_missing", KNOWING): "identity match, attacker\nknows everything",
+    ("quality", False): "quality, attacker\nknows nothing",
+    ("quality", True): "quality, attacker\nknows the defence",
+    ("ims_missing", True): "identity match, attacker\nknows the defence",
 }
 CLEAN = "0/255"
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
@@ -50,10 +50,11 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
     """
     measured = measured or kept()
     rows = []
-    for (score, who), panel in PANELS.items():
+    for (score, knows), panel in PANELS.items():
         means = means_of(measured.wide([score], "instance"), score).set_index("condition")[ENDS]
         for budget in (CLEAN, *adaptive.BUDGETS):
             for defence, named in DEFENCES.items():
+                who = adaptive.informed(defence) if knows else BLIND
                 cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
                 if cell in means.index:
                     place = (panel, named, Budget.parse(budget).pixels)
@@ -62,11 +63,15 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
 
 
 def harm(
-    measured: Summary, score: str, defence: str, budget: str, who: str = KNOWING
+    measured: Summary, score: str, defence: str, budget: str, who: str | None = None
 ) -> dict[str, Any]:
-    """The change against clean training under the same defence, judged."""
+    """The change against clean training under the same defence, judged.
+
+    Args:
+        who: the attacker; None is the one who knows the defence.
+    """
     word, _ = adaptive.HARMS[score]
-    return measured.verdict(adaptive.harm(who, defence, word, budget))
+    return measured.verdict(adaptive.harm(who or adaptive.informed(defence), defence, word, budget))
 
 
 def withstanding() -> tuple[Verdict, Values]:
@@ -78,8 +83,8 @@ def withstanding() -> tuple[Verdict, Values]:
     """
     measured = kept()
     usual, most = adaptive.EPS, largest(measured)
-    asked = [(PURIFIED, most, BLIND), (PURIFIED, most, KNOWING), (WHOLE, most, KNOWING)]
-    rows = [harm(measured, "quality", *one) for one in [*asked, (WHOLE, usual, KNOWING)]]
+    asked = [(PURIFIED, most, BLIND), (PURIFIED, most), (WHOLE, most), (WHOLE, usual)]
+    rows = [harm(measured, "quality", *one) for one in asked]
     blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
     here = " and ".join(losses(measured, WHOLE, usual))
     there = " and ".join(losses(measured, WHOLE, most)) if most != usual else ""
@@ -113,7 +118,8 @@ def withstanding() -> tuple[Verdict, Values]:
 def largest(measured: Summary) -> str:
     """The largest budget at which the whole defence met the knowing attacker."""
     conditions = set(measured.means["condition"])
-    met = [eps for eps in adaptive.BUDGETS if adaptive.name((KNOWING, WHOLE, eps)) in conditions]
+    knowing = adaptive.informed(WHOLE)
+    met = [eps for eps in adaptive.BUDGETS if adaptive.name((knowing, WHOLE, eps)) in conditions]
     return met[-1] if met else adaptive.EPS
 
 

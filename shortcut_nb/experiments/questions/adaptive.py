@@ -19,9 +19,10 @@ EPS = "16/255"
 BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
 SHARES = (0.25, 0.5, 0.75)  # of the set that stays clean
 DRAWS = 4  # of a random purifier, averaged in each step (EOT)
-# Who is tried at every budget and on mixed sets, and against whom.
-SWEPT = ("nothing", "everything")
-SWEPT_AGAINST = ("none", "purifier", "both, held")
+# Who is tried at every budget and on mixed sets beside one who knows nothing, and against whom.
+EVERYTHING = "everything"
+INFORMED = {"both": "purifier + prompts"}  # the defence is known as it is; of others, everything
+SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
 # Defences by another purifier alone: a random one, and one without a gradient.
 OTHERS = ("ddspure", "jpeg")
@@ -40,20 +41,33 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
 
     The full gradient is there for a purifier that has one of its own. "everything" takes it where
     it is, and its surrogates are trained with CDL's prompts and the text encoder frozen, as those
-    of the defender "both, held" are, but for the noise prior.
+    of the defender "both, held" are, but for the noise prior. "purifier + prompts" trains the text
+    encoder, as the defender "both" does; it was added when that defender had met "everything".
     """
     through: dict[str, Any] = {"purifier": purifier}
     full = through | {"gradient": "full"} if hasattr(build(purifier), "differentiable") else through
-    everything = full | {"prompts": "cdl", "surrogate_text_lr": 0.0}
+    named = full | {"prompts": "cdl"}
+    everything = named | {"surrogate_text_lr": 0.0}
     known = {
         "nothing": {},
         "purifier (BPDA)": through,
         "purifier (full gradient)": full,
         "prompts": {"prompts": "cdl"},
-        "everything": everything,
+        "purifier + prompts": named,
+        EVERYTHING: everything,
         "everything, targeted": everything | {"targeted": True},
     }
     return {name: own for name, own in known.items() if "full" not in name or full != through}
+
+
+def informed(defence: str) -> str:
+    """The attacker who knows a defence as it is."""
+    return INFORMED.get(defence, EVERYTHING)
+
+
+def swept(defence: str) -> tuple[str, ...]:
+    """Who is tried against a defence at every budget."""
+    return ("nothing", informed(defence)) if defence in SWEPT_AGAINST else ()
 
 
 def defences() -> dict[str, dict[str, Any]]:
@@ -97,11 +111,11 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
         looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
         named[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
         for who, settings in known.items():
-            swept = who in SWEPT and defence in SWEPT_AGAINST
-            for budget in dict.fromkeys([eps, *(budgets if swept else ())]):
+            wanted = who in swept(defence)
+            for budget in dict.fromkeys([eps, *(budgets if wanted else ())]):
                 fields = own | attacker(budget, settings)
                 named[name((who, defence, budget))] = Cell(**fields, looks=looks)
-            for share in SHARES if who in SWEPT and defence in MIXED_AGAINST else ():
+            for share in SHARES if wanted and defence in MIXED_AGAINST else ():
                 mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
                 named[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
     for purifier, attackers in others(profile).items():
@@ -128,7 +142,7 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         blind = name(("nothing", defence, budget, *mixed))
         climbed = CLIMBED if defence in CLIMBED_AGAINST and not mixed else {}
         knows = (who, defence, "{word}", budget, *mixed)
-        decides = (who, defence, budget, *mixed) == ("everything", "both, held", eps)
+        decides = (who, defence, budget, *mixed) == (EVERYTHING, "both, held", eps)
         for metric, score in (scores | climbed).items():
             one = {metric: score}
             predictions += against(harm(*knows), cell, clean, one)
