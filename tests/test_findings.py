@@ -62,7 +62,7 @@ def test_a_finding_says_what_the_numbers_say(kept):
 
 
 def test_whose_numbers_are_not_the_present_models_is_said():
-    assert whose("strength") == "Measured on the first miniature."
+    assert whose("decoupling") == "Measured on the first miniature."
     assert not whose("argument") and "first miniature" not in findings.finding("protection").text
 
 

@@ -15,7 +15,8 @@ from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.purification import available, left, restored
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import purification
+from shortcut_nb.reporting import numbers, purification
+from shortcut_nb.reporting.figures import left_after
 from shortcut_nb.reporting.summary import of_measurement, summary
 from shortcut_nb.store import Store
 
@@ -73,7 +74,7 @@ def test_the_shipped_measurement_is_read():
     rows = table.set_index(["attack", "purifier"])
     restorer = rows.loc[("aspl", "restorer")]
     assert 0 < restorer["quality_restored_low"] < restorer["quality_restored"]
-    assert rows.loc[("photoguard", "none"), "realigned"] == 0 and rows["perceptual"].notna().all()
+    assert rows.loc[("aspl", "none"), "realigned"] == 0 and rows["perceptual"].notna().all()
 
 
 def test_available_are_those_with_weights(lab):
@@ -96,27 +97,14 @@ def test_memory_is_measured_in_a_process_of_its_own():
         peak_memory("lab.purifier('nope')")
 
 
-def measured(**changed):
-    """Two attacks; vae is far and strong, jpeg near and weak, codesr between them."""
-    gains = {"none": None, "jpeg": 0.1, "codesr": 0.3, "vae": 0.4, "median": 0.05} | changed
-    distances = {"none": 0.05, "jpeg": 0.1, "codesr": 0.2, "vae": 0.4, "median": 0.5}
-    rows = []
-    for attack in ("aspl", "advdm"):
-        for name, gain in gains.items():
-            row = {"attack": attack, "purifier": name, "perceptual": distances[name]}
-            if gain is not None:
-                row |= {"quality_restored": gain, "quality_restored_low": gain - 0.04,
-                        "quality_restored_high": gain + 0.04}  # fmt: skip
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def test_the_front():
-    rows = purification.fronts(measured())
-    front = rows[rows["front"]].groupby("attack")["purifier"].agg(list)
-    assert front.to_dict() == dict.fromkeys(("aspl", "advdm"), ["none", "jpeg", "codesr", "vae"])
-    near = purification.fronts(measured(codesr=0.08))  # behind a rival that is nearer to clean
-    assert not near.loc[near["purifier"] == "codesr", "front"].any()
+def test_what_is_missing_is_told_by_score_the_best_first(found):
+    table = numbers.purifiers(found)
+    assert list(table["name"].unique()) == ["vae", "none", "jpeg"]
+    own = table.set_index(["score", "name"])["mean"]
+    assert own["quality", "vae"] == pytest.approx(-0.2, abs=0.01)
+    assert own["identity match", "jpeg"] == pytest.approx(-0.7, abs=0.01)
+    drawn = left_after(found)
+    assert set(drawn["panel"]) == {"quality, aspl", "identity match, aspl"}
 
 
 def test_families():

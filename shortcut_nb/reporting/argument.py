@@ -13,6 +13,7 @@ from ..experiments.measured import Measurement
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
 from . import numbers
+from . import purification as purifiers
 from .summary import summary
 
 Verdict = Literal["yes", "partly", "open", "no"]
@@ -200,6 +201,7 @@ def purification() -> tuple[Verdict, Values]:
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],
         "clean_traits": traits[CLEAN],
+        **purifiers.others(),
     }
 
 

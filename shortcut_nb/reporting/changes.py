@@ -19,8 +19,8 @@ WHY: dict[str, str] = {
     "Of twelve people, one training each.",
     "shortcut": "The first miniature's optimiser started cold and spoilt the class's quality as "
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
-    "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve people; "
-    "then nine under four attacks, on six. The wider question is still to be measured anew.",
+    "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve "
+    "people, and seventeen on six. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
     "withstanding": "Now it also asks the purifier by itself, and likeness. The better models lose "
     "more to an attacker who knows the purifier. Of six people, one training each.",
     "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "

@@ -25,6 +25,7 @@ from ..weights import PACKAGE
 from . import argument, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
+from .summary import Summary
 
 FOLDER = PACKAGE.parent / "figures"
 QUALITY = "quality of samples (0 to 1)"
@@ -43,6 +44,13 @@ WORDS = style({"V*": "protected", "class": "prior"})
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
 against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
+left_plot = partial(
+    ranked_plot,
+    style=style({"purifier": "purified"}),
+    panel="panel",
+    legend=False,
+    xlabel="V* samples against training on clean photos (0: nothing missing)",
+)
 argued = partial(
     ranked_plot,
     style=style({kind: kind for kind in argument.KINDS.values()}),
@@ -75,6 +83,12 @@ def by_word(score: str) -> pd.DataFrame:
     """What each attack does to the identifier and to its class."""
     table = numbers.harms_by_word(score)
     return table[table["group"].isin(list(WORDS))]
+
+
+def left_after(kept: Summary | None = None) -> pd.DataFrame:
+    """What is missing after each purifier, a panel for each attack and score."""
+    table = numbers.purifiers(kept).assign(group="purifier")
+    return table.assign(panel=table["score"] + ", " + table["attack"])
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
@@ -203,15 +217,10 @@ FIGURES: dict[str, PageFigure] = {
     "results_purification": PageFigure(
         "purification",
         "What purifiers give back",
-        "Quality that is missing after each purifier under four attacks, the best purifier on top, "
-        "with intervals over people; zero is as good as after training on clean pictures.",
-        lambda: numbers.purifiers().assign(group="purifier"),
-        partial(
-            ranked_plot,
-            style=style({"purifier": "purified"}),
-            panel="attack",
-            xlabel="quality against training on clean photos (0: nothing missing)",
-        ),
+        "Quality and identity match that are missing after each purifier, the best on top, with "
+        "intervals over people; zero is as good as after training on clean pictures.",
+        left_after,
+        left_plot,
     ),
     "results_decoupling": PageFigure(
         "words",

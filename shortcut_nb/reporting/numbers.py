@@ -11,7 +11,7 @@ from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
 from . import purification
 from .shipped import shipped
-from .summary import summary
+from .summary import Summary, summary
 
 ENDS = ["mean", "low", "high"]
 ATTACK, CONTROL = "attack", "random noise"
@@ -77,17 +77,24 @@ def harms_by_word(score: str = "texture") -> pd.DataFrame:
     return in_order(own, first, falling=True)[["name", "group", *ENDS, "verdict"]]
 
 
-def purifiers() -> pd.DataFrame:
-    """Quality that is still missing after each purifier, the best first.
+def purifiers(kept: Summary | None = None) -> pd.DataFrame:
+    """What is still missing of quality and identity after each purifier, the best first.
+
+    Args:
+        kept: None is the shipped measurement of the miniature.
 
     Returns:
-        ``name, attack``, ``mean, low, high`` (quality against training on clean pictures; 0 is
-        nothing missing), ``restored``, ``likeness`` (cosine of the purified pictures to the clean).
+        ``name, attack, score`` ("quality" or "identity match"), ``mean, low, high`` (against
+        training on clean pictures; 0 is nothing missing), ``likeness`` (cosine of the purified
+        pictures to the clean).
     """
-    frame = means_of(purification.table(summary("purification")), "quality_left")
-    frame = frame.rename(columns={"purifier": "name", "quality_restored": "restored"})
-    frame = in_order(frame, frame.groupby("name")["mean"].mean(), falling=True)
-    return frame[["name", "attack", *ENDS, "restored", "likeness"]]
+    frame = purification.table(kept or summary("purification")).rename(columns={"purifier": "name"})
+    scores = {"quality_left": "quality", "ims_missing_left": "identity match"}
+    parts = [means_of(frame, column).assign(score=score) for column, score in scores.items()]
+    table = pd.concat(parts)
+    quality = table[table["score"] == "quality"].groupby("name")["mean"].mean()
+    table = in_order(table, quality, falling=True)
+    return table[["name", "attack", "score", *ENDS, "likeness"]]
 
 
 def pieces(score: str = "quality") -> pd.DataFrame:

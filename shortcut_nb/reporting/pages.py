@@ -186,8 +186,8 @@ def purification() -> str:
     frame = purifiers.table(summary("purification"))
     attacks = list(dict.fromkeys(frame["attack"]))
     table = frame[frame["attack"] == attacks[0]].set_index("purifier")
-    table = table[[name for name in PURIFIED if name in table]].sort_values("perceptual")
-    columns = {name: title for name, title in PURIFIED.items() if name in table}
+    columns = {name: title for name, title in PURIFIED.items() if table[name].notna().any()}
+    table = table[list(columns)].sort_values("perceptual")
     digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
     for column, title in BACK.items():
         rows = numbers.means_of(frame, column).assign(title=frame["attack"] + ": " + title)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from ..analysis.pareto import pareto
 from ..cells import Cell
 from ..experiments.experiment import JOIN
-from ..experiments.questions.purification import SCORES, left, restored
+from ..experiments.questions.purification import PROTECTIONS, SCORES, left, restored
 from ..pipeline import Pipeline
 from ..purify import build, roles
 from ..subjects import Subject
-from .summary import Summary
+from .summary import Summary, summary
 
+FILTER, LATENT = "jpeg", "ldiffpure"
 KEPT = ("perceptual", "psnr", "ssim", "likeness", "shift", "purify_seconds", "memory_mib")
 
 
@@ -41,6 +41,28 @@ def table(kept: Summary) -> pd.DataFrame:
             names = [named(purifier, word, attack) for purifier, attack in pairs]
             wide = kept.beside(wide, f"{score}_{label}", names)
     return wide
+
+
+def others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
+    """How the purifiers beside the restorer and CodeSR did, for a sentence.
+
+    Args:
+        kept: None is the shipped measurement of the miniature.
+
+    Returns:
+        ``few``: people; ``filter`` and ``latent``: the quality that JPEG and diffusion of the
+        latents give back; ``stranger``: what the latter takes of the identity match;
+        ``draws_another``: whether that is beyond chance.
+    """
+    kept = kept or summary("purification")
+    taken = kept.verdict(left(LATENT, "identity", attack))
+    return {
+        "few": len(kept.subjects),
+        "filter": max(0.0, kept.verdict(restored(FILTER, "quality", attack))["mean"]),
+        "latent": max(0.0, kept.verdict(restored(LATENT, "quality", attack))["mean"]),
+        "stranger": -taken["mean"],
+        "draws_another": taken["high"] < 0,
+    }
 
 
 def family(purifier: str) -> str:
@@ -75,19 +97,3 @@ def live(
     if attack:
         result["realigned"] = 1 - result["shift"] / result["shift"][0]
     return result
-
-
-def fronts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Which purifiers no other beats in both faithfulness and recovered quality, by attack.
-
-    Args:
-        rows: what :func:`table` returned; "none" has restored nothing.
-
-    Returns:
-        ``rows`` with ``front``: whether it is on the front of the means.
-    """
-    gain = [f"quality_restored{end}" for end in ("", "_low", "_high")]
-    rows = rows.copy()
-    rows.loc[rows["purifier"] == "none", gain] = 0.0
-    parts = [pareto(part, gain[:1], ["perceptual"]) for _, part in rows.groupby("attack")]
-    return rows.assign(front=pd.concat(parts))
