@@ -21,8 +21,9 @@ WHY: dict[str, str] = {
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
     "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve "
     "people, and seventeen on six. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
-    "withstanding": "Now it also asks the purifier by itself, and likeness. The better models lose "
-    "more to an attacker who knows the purifier. Of six people, one training each.",
+    "withstanding": "Now of CDL as the paper has it, of the purifier by itself, and of likeness. "
+    "The better models lose more to an attacker who knows the purifier. Of six people, one "
+    "training each.",
     "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "
     "24 times, and its words keep their meaning without being held. Models and rates changed, too.",
 }
