@@ -198,6 +198,18 @@ FIGURES: dict[str, PageFigure] = {
             xlabel="how far CLIP's reading moves from the person towards noise",
         ),
     ),
+    "results_mismatch_seen": PageFigure(
+        "mismatch",
+        "Shift behind the autoencoder against harm",
+        "Fall of quality against the shift in CLIP space behind the autoencoder for every attack "
+        "and both noises: the further to the right, the more is lost; decoded-shift is furthest.",
+        numbers.behind,
+        partial(
+            against_harm,
+            x="seen",
+            xlabel="how far CLIP's reading of what the model sees moves towards noise",
+        ),
+    ),
     "results_shortcut": PageFigure(
         "identifier",
         "The identifier and its class",

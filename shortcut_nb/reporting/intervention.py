@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..experiments.measured import Measurement
+from ..experiments.questions import mismatch as every
 from ..experiments.questions.intervention import (
     FURTHER,
     MAIN,
@@ -14,6 +15,7 @@ from ..experiments.questions.intervention import (
     harms,
 )
 from ..plots.palette import FAMILY_OF
+from ..probes.shifts import SHIFTS
 from .argument import Values, Verdict
 
 TITLES = {
@@ -63,6 +65,19 @@ def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
+def over_attacks() -> tuple[int, bool]:
+    """How many attacks were compared, and whether the shift that the model sees goes with the fall
+    of quality more closely than every other shift, at equal PSNR."""
+    rows = every.points(Measurement.read("mismatch").frame)
+    rows = rows[rows["eps"] == every.EPS]
+    values = {
+        name: every.correlation(rows, name, "quality", resamples=0)["value"]
+        for name in (TOWARDS, *SHIFTS)
+    }
+    attacks = set(rows["condition"]) - {*every.NOISE, every.PURIFIED}
+    return len(attacks), max(values, key=lambda name: values[name]) == TOWARDS
+
+
 def mismatch() -> tuple[Verdict, Values]:
     """Does the shift in meaning do the harm?
 
@@ -79,6 +94,7 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
+    tried, closest = over_attacks()
     broken = -kept().against("intact", BASE, []).set_index("attack")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
@@ -91,4 +107,6 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": verdict in ("yes", "partly"),
+        "tried": tried,
+        "closest": closest,
     }

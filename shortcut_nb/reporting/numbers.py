@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.questions import decoupling, strength, words
+from ..experiments.measured import Measurement
+from ..experiments.questions import decoupling, mismatch, strength, words
 from ..plots.palette import FAMILY_OF
 from . import purification
 from .shipped import shipped
@@ -53,6 +54,13 @@ def attacks() -> pd.DataFrame:
         }
     )
     return table.sort_values("fall", ascending=False, ignore_index=True)
+
+
+def behind() -> pd.DataFrame:
+    """:func:`attacks` with ``seen``: the shift towards noise that the model sees of each."""
+    rows = mismatch.points(Measurement.read("mismatch").frame)
+    strong = rows[rows["eps"] == mismatch.EPS].groupby("condition")["decoded_towards"].mean()
+    return attacks().assign(seen=lambda table: table["name"].map(strong))
 
 
 def treatments() -> pd.DataFrame:

@@ -96,6 +96,13 @@ PLAIN_MOVES = (
         "noise",
     ),
 )
+# Which way the harm may go, and its measure: the shift of the photos, the one behind the
+# autoencoder, which is all that training sees of it, and the loss that most attacks climb.
+PATHS = {
+    "CLIP shift of the photos": "clip_towards",
+    "CLIP shift that the model sees": "decoded_towards",
+    "diffusion loss": "loss",
+}
 INTERVENTIONS = {
     "clip-shift": "intervention",
     "decoded-shift": "intervention after the autoencoder",
