@@ -202,7 +202,7 @@ FIGURES: dict[str, PageFigure] = {
         "mismatch",
         "Shift behind the autoencoder against harm",
         "Fall of quality against the shift in CLIP space behind the autoencoder for every attack "
-        "and both noises: the further to the right, the more is lost; decoded-shift is furthest.",
+        "and both noises: more shift goes with more loss, but for decoded-shift, furthest right.",
         numbers.behind,
         partial(
             against_harm,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from ..errors import CannotRead
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.measured import FORMAT, Measurement, widened
 from ..profile import Profile
-from ..results import title_of
+from ..results import path_of, title_of
 from .shipped import shipped
 
 ENOUGH = 6  # people of the larger measurement
@@ -103,7 +104,8 @@ def summary(
     """
     content = shipped(name, profile, folder, eps=eps, subject=subject)
     if content.get("format") == FORMAT:
-        kept = of_measurement(Measurement.read(name, content.profile, folder))
+        path = path_of(name, content.profile, folder)
+        kept = _judged(name, path.parent, path.stat().st_mtime_ns)
     elif {"verdicts", "means"} <= set(content):
         verdicts, means = pd.DataFrame(content["verdicts"]), pd.DataFrame(content["means"])
         people, seeds = tuple(content["subjects"]), tuple(content["seeds"])
@@ -114,6 +116,16 @@ def summary(
             f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
         )
     return replace(kept, profile=content.profile, same=content.same, heading=content.heading)
+
+
+@lru_cache(maxsize=16)
+def _judged(name: str, folder: Path, changed: int) -> Summary:
+    """What a file of a frame says; hundreds of contrasts are judged once for each version of it.
+
+    Args:
+        changed: when it was; part of the key alone.
+    """
+    return of_measurement(Measurement.read(name, folder=folder))
 
 
 def of_measurement(measured: Measurement) -> Summary:

@@ -63,6 +63,13 @@ def available(profile: str = "mini", folder: str | Path | None = None) -> list[s
     return sorted(path.stem for path in place.glob("*.json"))
 
 
+def path_of(name: str, profile: str = "mini", folder: str | Path | None = None) -> Path:
+    """The file of a result; see :func:`holder_of` for whose it is."""
+    holder = holder_of(name, profile, folder)
+    place = folder_of(holder) if folder is None else Path(folder)
+    return place / f"{name}.json"
+
+
 def read_result(
     name: str, profile: str = "mini", folder: str | Path | None = None
 ) -> dict[str, Any]:
@@ -75,16 +82,14 @@ def read_result(
         MissingFile: there is no such result; says which there are and what makes one.
         CannotRead: the file is no JSON.
     """
-    holder = holder_of(name, profile, folder)
-    place = folder_of(holder) if folder is None else Path(folder)
-    path = place / f"{name}.json"
+    path = path_of(name, profile, folder)
     if not path.is_file():
         names = {*available(profile, folder)}
         if folder is None and profile in EARLIER:
             names |= {*available(EARLIER[profile])}
         there = ", ".join(sorted(names)) or "none"
         raise MissingFile(
-            f"there is no result {name!r} in {place} (there are: {there}): "
+            f"there is no result {name!r} in {path.parent} (there are: {there}): "
             f"`shortcut-nb bench {name} --profile {profile}` measures it (hours; it can be resumed)"
         )
     try:

@@ -104,7 +104,8 @@ def harms(measured: Measurement) -> pd.DataFrame:
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
-    for name, part in measured.frame.groupby("condition", sort=False):
+    own = measured.frame[measured.frame["sheet"] == measured.own]
+    for name, part in own.groupby("condition", sort=False):
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
         for metric in HARMS if name != "clean" else ():
             change = judged.loc[words(str(name), metric, "clean")]
@@ -113,7 +114,8 @@ def harms(measured: Measurement) -> pd.DataFrame:
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("quality", ignore_index=True)
+    table = pd.DataFrame(rows).sort_values("quality", ignore_index=True)
+    return table.sort_values("quality_harm", kind="stable", ignore_index=True)
 
 
 def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:
