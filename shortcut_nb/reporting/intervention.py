@@ -65,9 +65,10 @@ def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
-def over_attacks() -> tuple[int, bool]:
-    """How many attacks were compared, and whether the shift that the model sees goes with the fall
-    of quality more closely than every other shift, at equal PSNR."""
+def over_attacks() -> Values:
+    """``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift
+    that the model sees goes with the fall of quality more closely than every other, at equal PSNR.
+    """
     rows = every.points(Measurement.read("mismatch").frame)
     rows = rows[rows["eps"] == every.EPS]
     values = {
@@ -75,7 +76,11 @@ def over_attacks() -> tuple[int, bool]:
         for name in (TOWARDS, *SHIFTS)
     }
     attacks = set(rows["condition"]) - {*every.NOISE, every.PURIFIED}
-    return len(attacks), max(values, key=lambda name: values[name]) == TOWARDS
+    return {
+        "tried": len(attacks),
+        "few": rows["subject"].nunique(),
+        "closest": max(values, key=lambda name: values[name]) == TOWARDS,
+    }
 
 
 def mismatch() -> tuple[Verdict, Values]:
@@ -94,7 +99,6 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
-    tried, closest = over_attacks()
     broken = -kept().against("intact", BASE, []).set_index("attack")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
@@ -107,6 +111,5 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": verdict in ("yes", "partly"),
-        "tried": tried,
-        "closest": closest,
+        **over_attacks(),
     }
