@@ -10,8 +10,6 @@ import pandas as pd
 from .correlation import rank_correlation
 from .mediation import Mediation, mediation
 
-MEDIATORS = {"CLIP shift": "clip_towards", "diffusion loss": "loss"}
-
 
 def correlation(
     rows: pd.DataFrame, measure: str, harm: str, given: str | None = "psnr", resamples: int = 4000
@@ -41,7 +39,7 @@ def correlation(
 
 
 def mediate(
-    rows: pd.DataFrame, harm: str, through: Mapping[str, str] = MEDIATORS, resamples: int = 2000
+    rows: pd.DataFrame, harm: str, through: Mapping[str, str], resamples: int = 2000
 ) -> Mediation:
     """How much of what attacks do beyond random noise goes through each shift.
 

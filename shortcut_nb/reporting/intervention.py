@@ -17,6 +17,7 @@ from ..experiments.questions.intervention import (
 from ..plots.palette import FAMILY_OF
 from ..probes.shifts import SHIFTS
 from .argument import Values, Verdict
+from .numbers import shifts_and_harms
 
 TITLES = {
     NOISE: "random noise",
@@ -69,8 +70,7 @@ def over_attacks() -> Values:
     """``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift
     that the model sees goes with the fall of quality more closely than every other, at equal PSNR.
     """
-    rows = every.points(Measurement.read("mismatch").frame)
-    rows = rows[rows["eps"] == every.EPS]
+    rows = shifts_and_harms()
     values = {
         name: every.correlation(rows, name, "quality", resamples=0)["value"]
         for name in (TOWARDS, *SHIFTS)

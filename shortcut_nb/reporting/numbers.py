@@ -56,11 +56,17 @@ def attacks() -> pd.DataFrame:
     return table.sort_values("fall", ascending=False, ignore_index=True)
 
 
+def shifts_and_harms() -> pd.DataFrame:
+    """Every attack's shifts beside its harms, person by person, at the common budget; see
+    :func:`.mismatch.points`."""
+    rows = mismatch.points(Measurement.read("mismatch").frame)
+    return rows[rows["eps"] == mismatch.EPS]
+
+
 def behind() -> pd.DataFrame:
     """:func:`attacks` with ``seen``: the shift towards noise that the model sees of each."""
-    rows = mismatch.points(Measurement.read("mismatch").frame)
-    strong = rows[rows["eps"] == mismatch.EPS].groupby("condition")["decoded_towards"].mean()
-    return attacks().assign(seen=lambda table: table["name"].map(strong))
+    seen = shifts_and_harms().groupby("condition")["decoded_towards"].mean()
+    return attacks().assign(seen=lambda table: table["name"].map(seen))
 
 
 def treatments() -> pd.DataFrame:

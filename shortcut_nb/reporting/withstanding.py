@@ -13,7 +13,7 @@ from .argument import Values, Verdict
 from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
-BLIND = "nothing"
+BLIND = adaptive.NOTHING
 BARE, PURIFIED, WHOLE = "none", "purifier", "both"
 DEFENCES = {
     BARE: "no defence",

@@ -20,7 +20,7 @@ BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
 SHARES = (0.25, 0.5, 0.75)  # of the set that stays clean
 DRAWS = 4  # of a random purifier, averaged in each step (EOT)
 # Who is tried at every budget and on mixed sets beside one who knows nothing, and against whom.
-EVERYTHING = "everything"
+NOTHING, EVERYTHING = "nothing", "everything"
 INFORMED = {"both": "purifier + prompts"}  # the defence is known as it is; of others, everything
 SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
@@ -49,7 +49,7 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
     named = full | {"prompts": "cdl"}
     everything = named | {"surrogate_text_lr": 0.0}
     known = {
-        "nothing": {},
+        NOTHING: {},
         "purifier (BPDA)": through,
         "purifier (full gradient)": full,
         "prompts": {"prompts": "cdl"},
@@ -67,7 +67,7 @@ def informed(defence: str) -> str:
 
 def swept(defence: str) -> tuple[str, ...]:
     """Who is tried against a defence at every budget."""
-    return ("nothing", informed(defence)) if defence in SWEPT_AGAINST else ()
+    return (NOTHING, informed(defence)) if defence in SWEPT_AGAINST else ()
 
 
 def defences() -> dict[str, dict[str, Any]]:
@@ -94,7 +94,7 @@ def others(profile: Profile) -> dict[str, dict[str, dict[str, Any]]]:
     have = set(profile.models())
     return {
         name: {
-            "nothing": {},
+            NOTHING: {},
             "purifier (BPDA)": {"purifier": name},
             **({"purifier (BPDA, EOT)": {"purifier": name, "repeats": DRAWS}} if drawn else {}),
         }
@@ -139,14 +139,14 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         if who == "clean":
             continue
         clean = name(("clean", defence, "0/255"))
-        blind = name(("nothing", defence, budget, *mixed))
+        blind = name((NOTHING, defence, budget, *mixed))
         climbed = CLIMBED if defence in CLIMBED_AGAINST and not mixed else {}
         knows = (who, defence, "{word}", budget, *mixed)
         decides = (who, defence, budget, *mixed) == (EVERYTHING, "both, held", eps)
         for metric, score in (scores | climbed).items():
             one = {metric: score}
             predictions += against(harm(*knows), cell, clean, one)
-            if who != "nothing":
+            if who != NOTHING:
                 primary = "quality" if decides else None
                 predictions += against(gain(*knows), cell, blind, one, primary)
     return predictions

@@ -114,8 +114,7 @@ def harms(measured: Measurement) -> pd.DataFrame:
         if name not in ("clean", *NOISE):
             row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
         rows.append(row)
-    table = pd.DataFrame(rows).sort_values("quality", ignore_index=True)
-    return table.sort_values("quality_harm", kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values("quality_harm", ignore_index=True)
 
 
 def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:
