@@ -17,7 +17,7 @@ QUESTIONS := regime methods argument story strength mismatch intervention shortc
 
 help:
 	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
-	@echo "make test       lint, then every test"
+	@echo "make test       lint, then every test, in two processes"
 	@echo "make fast       every test that is not marked slow, in two processes: under five minutes"
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make extras     the tests of the optional packages (some for non-commercial use only)"
@@ -52,10 +52,10 @@ lint: $(TOOLS)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fast: $(TOOLS)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 # Lowest versions of what the package needs; its dependencies' own and the tools are pip's choice.
 $(OLDEST)/.installed: pyproject.toml

@@ -16,6 +16,7 @@ from .files import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .cells import Cell
     from .experiments.executors import Executor
     from .experiments.experiment import Experiment
     from .experiments.graph import Choice
@@ -116,15 +117,17 @@ def bench(
             return
         room = parse_size(keep_trained)
         target = _check(experiment, pipeline, out, save and not add, force)
-        earlier = _earlier(experiment, pipeline, n) if add else None
+        chosen = choice.of(experiment)
+        used = [cell for cell, _ in chosen.values()]
+        earlier = _earlier(experiment, pipeline, n, used) if add else None
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         result = _measure(experiment, pipeline, choice, room, runs, minutes)
         if memory:
-            _add_memory(choice.of(experiment), result, profile, memory)
+            _add_memory(chosen, result, profile, memory)
         _write(result, target)
         if save or add:
-            _save(experiment, pipeline, result, earlier)
+            _save(experiment, pipeline, result, used, earlier)
         _show(experiment, result)
 
 
@@ -250,7 +253,9 @@ def _add_memory(chosen: dict[str, Any], result: Result, profile: str, runs: int)
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 
-def _earlier(experiment: Experiment, pipeline: Pipeline, n: int | None) -> Measurement | None:
+def _earlier(
+    experiment: Experiment, pipeline: Pipeline, n: int | None, cells: list[Cell]
+) -> Measurement | None:
     """The result that is to be added to, if there is one; refused now if it cannot be."""
     from .experiments.joining import check_joins, made_with
     from .experiments.measured import Measurement
@@ -261,16 +266,21 @@ def _earlier(experiment: Experiment, pipeline: Pipeline, n: int | None) -> Measu
         return None
     earlier = Measurement.read(experiment.name, lab.profile.name)
     lab.digest(*earlier.made_with)  # looks at the models that it was measured with
-    check_joins(earlier, n or experiment.n, made_with(lab))
+    check_joins(earlier, n or experiment.n, made_with(lab, cells))
     return earlier
 
 
 def _save(
-    experiment: Experiment, pipeline: Pipeline, result: Result, earlier: Measurement | None
+    experiment: Experiment,
+    pipeline: Pipeline,
+    result: Result,
+    cells: list[Cell],
+    earlier: Measurement | None,
 ) -> None:
     """Keep the means and the predictions as the profile's result of the experiment's name.
 
     Args:
+        cells: that were measured.
         earlier: the result beside which they are kept.
     """
     from .experiments.joining import joined, made_with
@@ -283,7 +293,7 @@ def _save(
         question=experiment.question,
         profile=pipeline.lab.profile.name,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-        made_with=made_with(pipeline.lab),
+        made_with=made_with(pipeline.lab, cells),
     )
     path = (joined(earlier, measured) if earlier else measured).write()
     typer.echo(f"wrote {path}")

@@ -14,9 +14,18 @@ import torch  # noqa: E402
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Beside another worker (make fast), a test has one core; alone it has two.
-THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", THREADS)))
+# Beside another worker (make test, make fast), a test has one core, as has what it starts; alone it
+# has two.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+
+def pytest_collection_modifyitems(items):
+    """A file's tests stay together in one worker, which opens the models they share once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.joining import joined
+from shortcut_nb import Lab
+from shortcut_nb.cells import CLEAN, Cell
+from shortcut_nb.experiments.joining import joined, made_with
 from shortcut_nb.experiments.measured import Measurement
 
 
@@ -66,3 +68,16 @@ def test_other_weights_and_other_sample_counts_are_refused():
         joined(replace(earlier, seeds=(0, 1)), measured([1]))
     both = joined(earlier, measured([1], made_with={"diffusion": "aa", "identity": "ii"}))
     assert both.made_with == {"diffusion": "aa", "clip": "cc", "identity": "ii"}
+
+
+def test_only_defaults_that_a_cell_uses_decide_whether_it_may_stand_beside_another(tiny_lab):
+    profile = tiny_lab.profile
+    codesr = [Cell(attack="aspl", purifier="codesr")]
+    used = set(made_with(tiny_lab, codesr))
+    links = {"aspl", "dreambooth", "restorer", "sr"} & set(profile.defaults)
+    assert {f"defaults of {name}" for name in links} <= used and links
+    other = {"dreambooth-lora": {"lr": 0.5}, "aspl": profile.defaults["aspl"] | {"rounds": 7}}
+    changed = Lab(profile.model_copy(update={"defaults": profile.defaults | other}), "cpu")
+    assert made_with(changed, [CLEAN]) == made_with(tiny_lab, [CLEAN])
+    moved = made_with(changed, codesr).items() ^ made_with(tiny_lab, codesr).items()
+    assert {name for name, _ in moved} == {"defaults of aspl"}

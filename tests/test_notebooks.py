@@ -1,9 +1,13 @@
-"""Every notebook runs from top to bottom, live, in a store and a folder of its own."""
+"""Every notebook runs from top to bottom, live, in a store of the notebooks' own."""
+
+import os
 
 import nbformat
 import pytest
 
 from shortcut_nb.runner import all_notebooks, run_notebook
+
+from .each_notebook import each_notebook
 
 # Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
 PARAMETERS: dict[str, dict] = {
@@ -18,15 +22,23 @@ PARAMETERS: dict[str, dict] = {
     "08_adaptive_attacks": {"samples": 2},
     "10_your_photos": {"attack": "advdm", "samples": 2},
 }
-NOTEBOOKS = all_notebooks()
+
+
+@pytest.fixture(autouse=True)
+def _one_store(tmp_path_factory, monkeypatch):
+    """What one notebook trained the others find, in whichever worker they run."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(place / "notebooks"))
 
 
 def test_there_are_notebooks():
-    assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in NOTEBOOKS}
+    assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in all_notebooks()}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", each_notebook("live"))
 def test_notebook_runs(path, tmp_path):
     ran = run_notebook(path, PARAMETERS.get(path.stem), timeout=1800, out=tmp_path / "out")
     assert all(figure.stat().st_size > 1000 for figure in ran.figures)

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
+from ..cells import PROFILE, Cell
 from ..errors import UserError
 from ..lab import Lab
+from ..profile import Profile
+from ..purify import expand
 from ..store import canonical
 from .measured import UNITS, Measurement
 
-SETTINGS = {"defaults", "sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
-"""Of a profile: what decides numbers beside the models."""
+SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
+"""Of a profile: what decides the numbers of any cell beside the models."""
+WORD = re.compile(r"[\w-]+")
 
 
-def made_with(lab: Lab) -> dict[str, str]:
-    """Digests of the models that were asked for so far, and of the profile's settings."""
-    settings = lab.profile.model_dump(mode="json", include=SETTINGS)
-    return lab.digests() | {
-        "settings": hashlib.sha256(canonical(settings).encode()).hexdigest()[:16]
+def made_with(lab: Lab, cells: Iterable[Cell]) -> dict[str, str]:
+    """Digests of what decides the numbers of some cells.
+
+    Returns:
+        By role, of each model that was asked for so far; "settings", of the profile's; "defaults of
+        NAME", of those of each attack, purifier and trainer that the cells name.
+    """
+    profile = lab.profile
+    settings = profile.model_dump(mode="json", include=SETTINGS)
+    named = set().union(*(_named(cell, profile) for cell in cells))
+    defaults = {
+        f"defaults of {name}": digest(values)
+        for name, values in profile.defaults.items()
+        if name in named
     }
+    return lab.digests() | {"settings": digest(settings)} | defaults
+
+
+def digest(values: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of plain values."""
+    return hashlib.sha256(canonical(values).encode()).hexdigest()[:16]
+
+
+def _named(cell: Cell, profile: Profile) -> set[str]:
+    """Every word of a cell, its purifier's chain written out: names of what it uses, and others."""
+    spec = profile.purifier if cell.purifier == PROFILE else cell.purifier
+    words = WORD.findall(cell.model_dump_json())
+    return {*words, *expand(spec, profile.purifiers).split("+")}
 
 
 def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) -> None:
@@ -28,7 +56,7 @@ def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) 
 
     Args:
         samples: a row.
-        digests: see :func:`made_with`.
+        digests: of the cells that are measured now; see :func:`made_with`.
 
     Raises:
         UserError: it may not; says what differs.
