@@ -5,9 +5,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from shortcut_nb.errors import UserError
 from shortcut_nb import Lab
 from shortcut_nb.cells import CLEAN, Cell
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.joining import joined, made_with
 from shortcut_nb.experiments.measured import Measurement
 

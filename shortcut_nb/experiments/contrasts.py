@@ -131,15 +131,38 @@ def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
     Raises:
         ValueError: the frame has no such column.
     """
-    _need_column(frame, contrast.metric, contrast)
-    by = ["subject", "seed"] if "seed" in frame else ["subject"]
-    combined = None
-    for cell, weight in zip(contrast.cells(), contrast.weights.values(), strict=True):
-        rows = frame[_selected(frame, cell, contrast)]
-        part = weight * rows.groupby(by)[contrast.metric].mean().astype(float)
-        combined = part if combined is None else combined + part  # NaN where either is absent
-    each = combined.dropna()
-    return each.groupby(level="subject").mean()
+    return _Cells(frame).combined(contrast)
+
+
+class _Cells:
+    """The cells of a frame, each selected and averaged once, however many contrasts ask for it."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.by = ["subject", "seed"] if "seed" in frame else ["subject"]
+        self._rows: dict[tuple[tuple[str, str], ...], Any] = {}
+        self._means: dict[tuple[Any, str], pd.Series] = {}
+
+    def combined(self, contrast: Contrast) -> pd.Series:
+        """See :func:`per_subject`."""
+        _need_column(self.frame, contrast.metric, contrast)
+        parts = [
+            weight * self._mean(cell, contrast)
+            for cell, weight in zip(contrast.cells(), contrast.weights.values(), strict=True)
+        ]
+        each = sum(parts[1:], parts[0]).dropna()  # NaN where either is absent
+        return each.groupby(level="subject").mean()
+
+    def _mean(self, cell: dict[str, str], contrast: Contrast) -> pd.Series:
+        """Means over a cell's pictures within a person and seed."""
+        place = tuple(sorted(cell.items()))
+        if place not in self._rows:
+            rows = self.frame[_selected(self.frame, cell, contrast)]
+            self._rows[place] = rows.groupby(self.by)
+        if (place, contrast.metric) not in self._means:
+            mean = self._rows[place][contrast.metric].mean().astype(float)
+            self._means[place, contrast.metric] = mean
+        return self._means[place, contrast.metric]
 
 
 def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = True) -> pd.DataFrame:
@@ -165,9 +188,9 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
     Raises:
         ValueError: a column or (strict) a cell that the frame does not have.
     """
-    rows = []
+    rows, cells = [], _Cells(frame)
     for contrast in contrasts:
-        each = per_subject(frame, contrast)
+        each = cells.combined(contrast)
         if strict and each.empty:
             raise ValueError(_nothing(frame, contrast))
         rows.append(_judged(contrast, each.to_numpy()))
