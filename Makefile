@@ -12,7 +12,7 @@ TOOLS  := $(VENV)/.tools
 OLDEST := .venv-oldest
 EXTRAS := .venv-extras
 # How models are to be fine-tuned, then the argument in its order, the paper's matrix last.
-QUESTIONS := regime methods argument story strength mismatch intervention shortcut identifier traces \
+QUESTIONS := regime rates methods argument story strength mismatch intervention shortcut identifier traces \
              purification decoupling words adaptive benchmark
 
 help:

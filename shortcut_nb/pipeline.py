@@ -273,7 +273,7 @@ class Pipeline:
                     "seer": self._weights("clip")["weights"],
                 }
             params = self._training(subject, named, trainer, cell.instance)
-            if cell.pictures is not None:
+            if cell.pictures not in (None, len(subject.b)):  # all of set B is the usual training
                 inputs["more"] = self._digest(subject, "a")
                 params["pictures"] = cell.pictures
             recipe = self._recipe("train", params, inputs)

@@ -16,7 +16,7 @@ from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import argument, changes, figures, findings, rates
 from shortcut_nb.reporting.shipped import shipped
-from shortcut_nb.results import whose, write_result
+from shortcut_nb.results import write_result
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
 LEGIBLE = 9.0  # points, 800 pixels wide
@@ -59,11 +59,6 @@ def test_a_finding_says_what_the_numbers_say(kept):
     assert "likeness, from" in changed.text
     put(kept, "photoguard", "ims_missing", 0.9)
     assert "likeness, from" not in findings.finding("protection").text
-
-
-def test_whose_numbers_are_not_the_present_models_is_said():
-    assert whose("decoupling") == "Measured on the first miniature."
-    assert not whose("argument") and "first miniature" not in findings.finding("protection").text
 
 
 def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):

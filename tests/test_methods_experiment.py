@@ -29,8 +29,9 @@ def pictures(subjects=6):
                 place = {"condition": f"{method} | {share}", "subject": f"s{i}", "image": 0}
                 own = {"ims_missing": level + jitter, "quality": level, "copies": 0.2}
                 of_class = {"ims_missing": 0.1 + drift + jitter, "quality": 0.9 - drift / 10}
-                rows.append(place | own | {"sheet": "instance", "train_seconds": 30.0})
-                rows.append(place | of_class | {"sheet": "class", "train_seconds": 30.0})
+                seconds = {"train_seconds": 30.0 if method == methods.OWN else 20.0}
+                rows.append(place | own | {"sheet": "instance"} | seconds)
+                rows.append(place | of_class | {"sheet": "class"} | seconds)
     return pd.DataFrame(rows)
 
 
@@ -60,8 +61,9 @@ def test_what_bench_kept_gives_curves_and_costs(measured, tmp_path):
     at = doses.set_index(["method", "share", "score"])["mean"]
     assert at["dreambooth", 1, "ims_missing"] == pytest.approx(0.925, abs=0.01)
     assert at[methods.BARE, 2, "quality, class"] == pytest.approx(0.84)
-    costs = methods.costs(folder=tmp_path)
-    assert list(costs.index) == [methods.OWN, methods.BARE] and set(costs["seconds"]) == {30.0}
+    costs = methods.costs(folder=tmp_path)["time"]
+    assert list(costs.index) == [methods.OWN, methods.BARE]
+    assert costs.tolist() == [1.0, pytest.approx(2 / 3)]
 
 
 def test_the_shipped_result_is_read():
@@ -69,7 +71,7 @@ def test_the_shipped_result_is_read():
     assert set(doses["score"]) >= set(methods.TITLES)
     assert set(doses["method"]) == set(methods.METHODS)
     assert set(doses["pictures"].dropna()) == {1, 2, 4, 8}
-    assert methods.costs().loc["textual-inversion", "bytes"] < 10_000
+    assert (methods.costs()["time"].drop(methods.OWN) < 1.1).all(), "nothing takes longer"
     found = summary("methods").verdicts.set_index("contrast")
     assert found.loc["dreambooth learns the person", "verdict"] == "confirmed"
     assert set(found.index) < {contrast.name for contrast in methods.contrasts()}
@@ -117,9 +119,9 @@ def test_every_number_of_pictures_is_another_training(lab, tmp_path):
         pipeline.train(
             subject, methods.cell_of("dreambooth", lab.profile, pictures=n), 0
         ).recipe.key
-        for n in (None, 1, 2, 8)
+        for n in (None, 1, 2, 4, 8)
     }
-    assert len(keys) == 4
+    assert len(keys) == 4, "four are all of set B"
     too_many = methods.cell_of("dreambooth", lab.profile, pictures=99)
     with pytest.raises(UserError, match="ask for fewer"):
         pipeline.model(subject, too_many, 0)

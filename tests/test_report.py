@@ -16,7 +16,7 @@ from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
 from shortcut_nb.reporting.charts import all_charts, defences
 from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
-from shortcut_nb.reporting.sources import old_table, report_of
+from shortcut_nb.reporting.sources import report_of
 from shortcut_nb.reporting.tables import all_tables, digits_for, number, probability, table_of
 from shortcut_nb.results import available
 
@@ -169,49 +169,15 @@ def test_cells_are_shown_safely():
     assert 'class="ends">[0.1, 0.3]' in shown_cell("0.2 [0.1, 0.3]")
 
 
-@pytest.mark.parametrize("name", sorted({*available("mini"), *available("first")}))
+@pytest.mark.parametrize("name", available("mini"))
 def test_every_shipped_result_has_a_report(name, tmp_path):
     page, frame = report_of(name)
     assert page.tables and all(table.rows for table in page.tables)
     for table in page.tables:
         assert len({len(row) for row in table.rows}) == 1 == len({len(table.header)}), table.name
         assert not re.search(r"\bnan\b|None", table.markdown())
-    if frame is None:
-        assert "bootstrap" in page.tables[0].note and "first miniature" in page.tables[0].note
+    assert len(frame)
     assert write_page(page, tmp_path).stat().st_size > 5000
-
-
-def test_old_rows_get_their_intervals():
-    rows = [
-        {
-            "piece": "CDL",
-            "mean": 0.5,
-            "low": 0.4,
-            "high": 0.6,
-            "restored": 0.1,
-            "restored_low": 0.05,
-            "restored_high": 0.15,
-            "restored_holds": True,
-            "n": 6,
-        },
-        {
-            "piece": "none",
-            "mean": 0.4,
-            "low": 0.3,
-            "high": 0.5,
-            "restored": None,
-            "restored_low": None,
-            "restored_high": None,
-            "restored_holds": None,
-            "n": 6,
-        },
-    ]
-    table = old_table("pieces", pd.DataFrame(rows))
-    assert table.header == ("piece", "mean", "restored", "n")
-    assert table.rows == (
-        ("CDL", "0.50 [0.40, 0.60]", "0.10 [0.05, 0.15]", "6"),
-        ("none", "0.40 [0.30, 0.50]", "", "6"),
-    )
 
 
 def test_the_command_reports_a_file_and_a_kept_measurement(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from shortcut_nb.errors import CannotRead
-from shortcut_nb.reporting.shipped import shipped
-from shortcut_nb.results import PACKAGE, available, holder_of, read_result, whose, write_result
+from shortcut_nb.results import PACKAGE, available, read_result, write_result
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,26 +26,10 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
 
 
 def test_the_package_has_results_of_the_miniature():
-    names = {*available("mini"), *available("first")}
-    assert {"story", "strength", "mismatch", "methods"} <= names
+    names = set(available("mini"))
+    assert {"story", "strength", "mismatch", "methods", "decoupling"} <= names
     for name in names:
         assert read_result(name)["seeds"], name
-
-
-def test_a_result_of_former_models_stands_in_until_there_is_an_own_one(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
-    assert holder_of("decoupling") == "first" and holder_of("decoupling", "sd21") == "sd21"
-    assert read_result("decoupling") == read_result("decoupling", folder=PACKAGE / "first")
-    assert whose("decoupling") == "Measured on the first miniature." and whose("argument") == ""
-    beside = shipped("decoupling")
-    assert not beside.same and beside.heading.startswith("measured on the first miniature: 6")
-    write_result("decoupling", {"subjects": ["mini:held-out/0"], "seeds": [0]})
-    assert holder_of("decoupling") == "mini" and read_result("decoupling")["seeds"] == [0]
-    assert shipped("decoupling").same and shipped("decoupling").heading.startswith(
-        "measured on mini: 1"
-    )
-    with pytest.raises(FileNotFoundError, match="no result 'decoupling'"):
-        read_result("decoupling", folder=tmp_path / "elsewhere")
 
 
 def test_what_is_not_there_or_damaged_is_said_in_one_line(tmp_path):

@@ -77,11 +77,6 @@ def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) 
             f"{name} has {earlier.samples} samples a row, these are {samples}: give "
             f"--n {earlier.samples}, or --force without --add to replace it"
         )
-    if earlier.whom["seeds"] != sorted(set(earlier.frame["seed"])):
-        raise UserError(
-            f"{name} holds means over seeds, to which none can be added; --force without --add "
-            "replaces it"
-        )
 
 
 def joined(earlier: Measurement, new: Measurement) -> Measurement:
@@ -109,6 +104,5 @@ def joined(earlier: Measurement, new: Measurement) -> Measurement:
         new,
         frame=frame.reset_index()[[*axes, *UNITS, *own]],
         axes=axes,
-        seeds=(),
         made_with={**earlier.made_with, **new.made_with},
     )

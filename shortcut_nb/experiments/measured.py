@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..errors import CannotRead, UserError
 from ..metrics import METRICS, t_mean
-from ..results import holder_of, read_result, write_result
+from ..results import read_result, write_result
 from .contrasts import NAMED, Contrast, judge, load
 
 FORMAT = 2
@@ -37,7 +37,6 @@ class Measurement:
         profile: whose models were measured.
         samples: pictures behind a row.
         failures: what could not be measured, a line each.
-        seeds: over which rows are means already; most often none, and each row has its own.
         made_with: digests of the models that it was measured with, by role, and of the settings.
     """
 
@@ -49,7 +48,6 @@ class Measurement:
     profile: str = "mini"
     samples: int = 0
     failures: tuple[str, ...] = field(default=(), repr=False)
-    seeds: tuple[int, ...] = ()
     made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -109,7 +107,7 @@ class Measurement:
         """Of whom, and of how many samples a sheet, it is: ``subjects, seeds, samples``."""
         return {
             "subjects": sorted(self.frame["subject"].unique()),
-            "seeds": sorted(self.seeds or {int(seed) for seed in self.frame["seed"]}),
+            "seeds": sorted({int(seed) for seed in self.frame["seed"]}),
             "samples": self.samples,
         }
 
@@ -180,7 +178,6 @@ class Measurement:
             MissingFile: there is no such result.
             CannotRead: it was written by another program, or in another format.
         """
-        profile = holder_of(name, profile, folder)
         content = read_result(name, profile, folder)
         if content.get("format") != FORMAT:
             raise CannotRead(
@@ -196,7 +193,6 @@ class Measurement:
             content["profile"],
             content["samples"],
             tuple(content["failures"]),
-            tuple(content.get("seeds", ())),
             content.get("made_with", {}),
         )
 

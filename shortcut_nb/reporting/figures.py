@@ -242,13 +242,27 @@ FIGURES: dict[str, PageFigure] = {
         numbers.pieces,
         partial(levels, style=PHOTOS),
     ),
+    "results_captions": PageFigure(
+        "decoupling",
+        "Must the name mean noise?",
+        "Quality of V* samples after training on clean and on protected photos whose caption says "
+        "nothing more, adds a name without meaning, names another thing, or names the noise.",
+        numbers.captions,
+        partial(levels, style=PHOTOS),
+    ),
     "results_variants": PageFigure(
         "decoupling",
         "Additions to CDL",
-        "Quality of V* samples after training on protected pictures with CDL, and with each "
-        "addition to it, the best on top, with intervals over people.",
+        "Quality and identity match of V* samples after training on protected pictures with CDL, "
+        "and with each addition to it, with intervals over people.",
         numbers.variants,
-        partial(levels, style=PHOTOS),
+        partial(
+            levels,
+            style=PHOTOS,
+            panel="panel",
+            legend=False,
+            xlabel="samples of V*: mean over people (0 to 1)",
+        ),
     ),
     "results_budgets": PageFigure(
         "adaptive",

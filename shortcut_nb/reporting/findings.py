@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from ..results import whose
 from . import argument, intervention, withstanding
 from .argument import Values, Verdict
 from .figures import FIGURES
@@ -76,10 +75,7 @@ def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
     verdict, values = NUMBERS[name]()
     own = words()[name]
-    parts = [
-        whose(FIGURES[own["figure"]].result),
-        *(_sentence(part, values) for part in own["text"]),
-    ]
+    parts = [_sentence(part, values) for part in own["text"]]
     return Finding(
         own["titles"][verdict].format(**values),
         own["number"].format(**values),

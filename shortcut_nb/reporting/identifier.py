@@ -95,9 +95,7 @@ def content(measured: Measurement) -> dict[str, Any]:
     """The tables and correlations of what ``shortcut-nb bench identifier --save`` kept."""
     frame = measured.frame
     eps = frame["eps"].iloc[0]
-    names = frame["condition"].unique()
-    # The first miniature's file has cells without prior preservation, which ``shortcut`` has now.
-    attacks = [name for name in names if name != "clean" and not name.endswith(", no prior")]
+    attacks = [name for name in frame["condition"].unique() if name != "clean"]
     return {
         "eps": eps,
         "claim": BASE,

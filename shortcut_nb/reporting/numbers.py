@@ -127,18 +127,64 @@ def pieces(score: str = "quality") -> pd.DataFrame:
     return in_order(table, table[table["group"] != "clean photos"].set_index("name")["mean"])
 
 
-def variants() -> pd.DataFrame:
-    """Quality on protected photos after CDL, and after each addition to it, the best first.
+def captions(score: str = "quality") -> pd.DataFrame:
+    """A score of V* samples by what the photos were said to show in training.
 
     Returns:
-        ``name, group, mean, low, high``.
+        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``.
     """
-    names = {f"{decoupling.HARD}{JOIN}{name}": name for name in decoupling.VARIANTS}
-    names[f"{decoupling.HARD}{JOIN}cdl"] = "CDL"
-    wide = means_of(summary("decoupling").wide(["quality"], "suffix-negative"), "quality")
-    own = wide.assign(name=wide["condition"].map(names), group="protected photos")
-    own = own.dropna(subset=["name"]).sort_values("mean", ascending=False, ignore_index=True)
-    return own[["name", "group", *ENDS]]
+    wide = _of_sheet(score, "plain")
+    rows = [
+        {"name": name, "group": f"{kind.partition(' ')[0]} photos"}
+        | wide.loc[f"{kind}{JOIN}{training}", ENDS].to_dict()
+        for name, training in decoupling.SAYS.items()
+        for kind in ("clean", decoupling.HARD)
+    ]
+    return pd.DataFrame(rows)
+
+
+def variants() -> pd.DataFrame:
+    """Quality and identity on protected photos after CDL, and after each addition to it.
+
+    Returns:
+        ``name, group, panel, mean, low, high``; the one that keeps the person best comes first.
+    """
+    names = {"cdl": "CDL", **{name: name for name in decoupling.VARIANTS}}
+    parts = []
+    for score, panel in (("quality", "quality"), ("ims_missing", "identity match")):
+        own = _of_sheet(score, "suffix-negative")
+        own = own.loc[[f"{decoupling.HARD}{JOIN}{name}" for name in names], ENDS]
+        parts.append(own.assign(name=list(names.values()), panel=panel, group="protected photos"))
+    table = pd.concat(parts, ignore_index=True)
+    alike = table[table["panel"] == "identity match"].set_index("name")["mean"]
+    return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS]]
+
+
+def _of_sheet(score: str, sheet: str) -> pd.DataFrame:
+    """A score of a sheet of the question ``decoupling``, by condition."""
+    return means_of(summary("decoupling").wide([score], sheet), score).set_index("condition")
+
+
+def rungs() -> pd.DataFrame:
+    """CDL's pieces, one on top of the other, on clean and on protected photos.
+
+    Returns:
+        ``name``, and ``quality``, ``texture`` and ``ims_missing`` (each ", clean" and
+        ", protected") with intervals.
+    """
+    scores = list(decoupling.SIGNS)
+    wide = summary("decoupling").wide(scores).set_index(["condition", "sheet"])
+    rows = []
+    for name, training, sheet in decoupling.RUNGS:
+        row = {"name": name}
+        for kind in ("clean", decoupling.HARD):
+            own = wide.loc[(f"{kind}{JOIN}{training}", sheet)]
+            for column, value in own.items():
+                score, _, end = str(column).rpartition("_")
+                score, end = (score, f"_{end}") if end in ("low", "high") else (column, "")
+                row[f"{score}, {kind.partition(' ')[0]}{end}"] = value
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from ..errors import UserError
 from ..experiments.measured import Measurement, need_pyarrow
 from ..files import write_bytes, write_text, writing
 from ..plots import image_rows
-from ..results import title_of
 from .charts import all_charts
 from .tables import Table, all_tables
 
@@ -84,7 +83,7 @@ def facts(measured: Measurement) -> tuple[str, ...]:
         _count(len(measured.whom["seeds"]), "seed", "seeds"),
     ]
     return (
-        f"profile {title_of(measured.profile)}",
+        f"profile {measured.profile}",
         *counts,
         f"{measured.samples} samples a prompt",
     )

@@ -19,7 +19,6 @@ from ..experiments.questions import methods as methods_question
 from ..experiments.questions import strength as strength_question
 from ..experiments.questions import words as words_question
 from ..mini.evaluate import CARD
-from ..results import whose
 from ..weights import PACKAGE
 from . import argument as argued
 from . import changes as changed
@@ -92,6 +91,17 @@ def methods() -> str:
     frame["method"] = code(frame["method"])
     columns = {"method": "method"} | scores | {name: name for name in costs}
     return markdown(frame, columns, dict.fromkeys(scores, ".2f") | dict.fromkeys(costs, ",.0f"))
+
+
+def decoupling() -> str:
+    frame = numbers.rungs()
+    words = {"quality": "quality", "texture": "texture", "ims_missing": "identity"}
+    columns = {"name": "training and sampling"} | {
+        f"{score}, {kind}": f"{word}, {kind}"
+        for score, word in words.items()
+        for kind in ("clean", "protected")
+    }
+    return markdown(frame, columns, ".2f")
 
 
 def argument() -> str:
@@ -254,17 +264,21 @@ TABLES: Parts = {
         shortcut,
         purification,
         words,
+        decoupling,
         adaptive,
         changes,
     )
 }
 """Every table of the page of results, by the name in its marks."""
-OF = {"traits": "argument", "predictions": "argument"}
-"""Which question a table is of, where it is not that of its own name."""
 PAGES: dict[Path, Parts] = {
     PAGE: TABLES,
     README: {"findings": readme},
-    REGIME: {"rates": rates.rates_table, "present": rates.present, "regime": rates.regime},
+    REGIME: {
+        "rates": rates.rates_table,
+        "present": rates.present,
+        "others": rates.others,
+        "regime": rates.regime,
+    },
 }
 """What is filled in, by page."""
 
@@ -286,9 +300,7 @@ def filled(page: str, parts: Parts = TABLES) -> str:
         _, end, after = rest.partition(f"\n<!-- /{name} -->")
         if not end:
             raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
-        source = whose(OF.get(name, name))
-        heading = f"*{source}*\n\n" if source else ""
-        page = f"{before}{start}\n{heading}{part()}\n{end}{after}"
+        page = f"{before}{start}\n{part()}\n{end}{after}"
     return page
 
 

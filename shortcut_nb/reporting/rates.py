@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..experiments.measured import Measurement
+from ..experiments.experiment import JOIN
+from ..experiments.measured import Measurement, widened
 from ..experiments.questions.regime import (
     REGIMES,
     TEXT_PRETRAINING_RATE,
@@ -28,6 +29,16 @@ PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
 PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
 OURS = (UNET_PRETRAINING_RATE, TEXT_PRETRAINING_RATE)
 NAME = "regime"
+OTHERS = "rates"  # the question of the other methods
+OTHERS_SAY = {
+    "method": "method",
+    "rate": "rate",
+    "ims_missing": "V*: identity",
+    "quality": "V*: quality",
+    "ims_missing, class": "class: identity",
+    "quality, class": "class: quality",
+    "n": "people",
+}
 COSTS = "pictures_and_costs"  # of pictures that are the same everywhere
 NEAR = 0.05  # a share of the rule's ratios
 NOT_YET = (
@@ -118,6 +129,24 @@ def regime() -> str:
         parts += [f"**{table.title}**\n\n{table.markdown()}" for table in tables]
         parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
     return "\n\n".join(parts) or NOT_YET
+
+
+def others() -> str:
+    """What was measured of the other methods' rates, in Markdown; the profile's own are bold."""
+    kept = Measurement.read(OTHERS)
+    means = kept.means(["ims_missing", "quality"], by=["condition", "sheet"])
+    means["score"] = means["metric"] + means["sheet"].map({"instance": "", "class": ", class"})
+    counts = means.groupby("condition", sort=False)["n"].max().rename("n")
+    scores = [name for name in OTHERS_SAY if name in set(means["score"])]
+    table = widened(means, ["condition"], scores, "score").join(counts, on="condition")
+    split = table["condition"].str.split(JOIN, regex=False, expand=True)
+    table = table.assign(method=split[0], rate=split[1].astype(float))
+    profile = load_profile("mini").defaults
+    own = [
+        rate == float(f"{profile.get(method, {}).get('lr', 0):.2g}")
+        for method, rate in zip(table["method"], table["rate"], strict=True)
+    ]
+    return table_of(table, OTHERS_SAY, marked=own, digits={"rate": ".2g"}).markdown()
 
 
 def charts(one: Measurement) -> list[Chart]:

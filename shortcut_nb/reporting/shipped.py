@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..budget import Budget
-from ..experiments.measured import FORMAT, Measurement
+from ..experiments.measured import Measurement
 from ..profile import Profile, available_presets, available_profiles, load_profile
-from ..results import EARLIER, available, holder_of, read_result, title_of
+from ..results import available, read_result
 from . import identifier, shortcut
 
 NO_BUDGET = "0/255"  # of a question that is about clean pictures alone
@@ -23,8 +23,7 @@ class Shipped(dict[str, Any]):
     Attributes:
         profile: the name of the profile that was measured.
         same: whether the run is of that profile, budget and world of subjects, so that it can be
-            held to what was found; elsewhere, and beside a profile's former models, outcomes are
-            shown and not asserted.
+            held to what was found; elsewhere outcomes are shown and not asserted.
     """
 
     def __init__(self, content: Mapping[str, Any], profile: str, same: bool = True) -> None:
@@ -39,7 +38,7 @@ class Shipped(dict[str, Any]):
         eps = str(self.get("eps", NO_BUDGET))
         if eps != NO_BUDGET:
             parts.append(eps)
-        return f"measured on {title_of(self.profile)}: {', '.join(parts)}"
+        return f"measured on {self.profile}: {', '.join(parts)}"
 
 
 def shipped(
@@ -64,11 +63,10 @@ def shipped(
     named = profile if isinstance(profile, str) else profile.name
     if run is not None and name not in available(named, folder):
         named = "mini"
-    named = holder_of(name, named, folder)
     content = read_result(name, named, folder)
-    if content.get("format") == FORMAT and name in READERS:
+    if name in READERS:
         content |= READERS[name](Measurement.read(name, named, folder))
-    same = named not in EARLIER.values() and (run is None or _is_profile(run, named))
+    same = run is None or _is_profile(run, named)
     return Shipped(content, named, same and _covers(content, eps, subject))
 
 

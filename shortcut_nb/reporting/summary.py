@@ -1,9 +1,4 @@
-"""What a kept measurement says, for notebooks and pages: verdicts, and means with intervals.
-
-A result that `bench` kept has its frame, and both are computed from it. The first measurements of
-the miniature kept no frame: their files hold the verdicts and means themselves, of the same
-contrasts and cells under the same names.
-"""
+"""What a kept measurement says, for notebooks and pages: verdicts, and means with intervals."""
 
 from __future__ import annotations
 
@@ -15,11 +10,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..errors import CannotRead
 from ..experiments.contrasts import Contrast, judge
-from ..experiments.measured import FORMAT, Measurement, widened
+from ..experiments.measured import Measurement, widened
 from ..profile import Profile
-from ..results import path_of, title_of
+from ..results import path_of
 from .shipped import shipped
 
 ENOUGH = 6  # people of the larger measurement
@@ -53,7 +47,7 @@ class Summary:
         people, seeds = len(self.subjects), len(self.seeds)
         seeds_text = f"{seeds} seed{'s' * (seeds != 1)}"
         return (
-            f"{self.name}, measured on {title_of(self.profile)}: {people} people, {seeds_text}, "
+            f"{self.name}, measured on {self.profile}: {people} people, {seeds_text}, "
             f"{self.samples} samples of each"
         )
 
@@ -103,18 +97,8 @@ def summary(
         CannotRead: a file of another kind.
     """
     content = shipped(name, profile, folder, eps=eps, subject=subject)
-    if content.get("format") == FORMAT:
-        path = path_of(name, content.profile, folder)
-        kept = _judged(name, path.parent, path.stat().st_mtime_ns)
-    elif {"verdicts", "means"} <= set(content):
-        verdicts, means = pd.DataFrame(content["verdicts"]), pd.DataFrame(content["means"])
-        people, seeds = tuple(content["subjects"]), tuple(content["seeds"])
-        kept = Summary(name, verdicts, means, people, seeds, content["samples"])
-    else:
-        raise CannotRead(
-            f"the result {name!r} of profile {content.profile} has neither a frame nor verdicts: "
-            f"measure it with `shortcut-nb bench {name} --profile {content.profile} --save`"
-        )
+    path = path_of(name, content.profile, folder)
+    kept = _judged(name, path.parent, path.stat().st_mtime_ns)
     return replace(kept, profile=content.profile, same=content.same, heading=content.heading)
 
 

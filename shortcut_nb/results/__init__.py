@@ -16,45 +16,15 @@ from ..errors import CannotRead, MissingFile
 from ..files import write_json
 
 PACKAGE = Path(__file__).parent
-EARLIER = {"mini": "first"}
-"""Whose results are shown for a profile until its own are measured: those of its former models."""
 OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
 
 
 def folder_of(profile: str = "mini") -> Path:
     """Where a profile's results lie: ``$SHORTCUT_NB_RESULTS``, else the package's own folder.
 
-    Those of a preset ("sd21:smoke") lie in a folder of their own, ``sd21-smoke``; those of a
-    profile's former models are always the package's.
+    Those of a preset ("sd21:smoke") lie in a folder of their own, ``sd21-smoke``.
     """
-    if profile in EARLIER.values():
-        return PACKAGE / profile
     return Path(os.environ.get("SHORTCUT_NB_RESULTS") or PACKAGE) / profile.replace(":", "-")
-
-
-def title_of(profile: str) -> str:
-    """What a profile is called where its numbers are shown."""
-    return "the first miniature" if profile in EARLIER.values() else profile
-
-
-def holder_of(name: str, profile: str = "mini", folder: str | Path | None = None) -> str:
-    """Whose result of this name is read for a profile: its own, else that of its former models.
-
-    Args:
-        folder: where to look; None is :func:`folder_of` the profile. A folder that is named has no
-            former models.
-    """
-    earlier = EARLIER.get(profile)
-    if folder is not None or earlier is None or name in available(profile):
-        return profile
-    own, former = (PACKAGE / each / f"{name}.json" for each in (profile, earlier))
-    return earlier if former.is_file() and not own.is_file() else profile
-
-
-def whose(name: str, profile: str = "mini") -> str:
-    """A sentence where a result is that of a profile's former models; else nothing."""
-    holder = holder_of(name, profile)
-    return f"Measured on {title_of(holder)}." if holder in EARLIER.values() else ""
 
 
 def available(profile: str = "mini", folder: str | Path | None = None) -> list[str]:
@@ -64,16 +34,19 @@ def available(profile: str = "mini", folder: str | Path | None = None) -> list[s
 
 
 def path_of(name: str, profile: str = "mini", folder: str | Path | None = None) -> Path:
-    """The file of a result; see :func:`holder_of` for whose it is."""
-    holder = holder_of(name, profile, folder)
-    place = folder_of(holder) if folder is None else Path(folder)
+    """The file of a result.
+
+    Args:
+        folder: where to look; None is :func:`folder_of` the profile.
+    """
+    place = folder_of(profile) if folder is None else Path(folder)
     return place / f"{name}.json"
 
 
 def read_result(
     name: str, profile: str = "mini", folder: str | Path | None = None
 ) -> dict[str, Any]:
-    """What a measurement found; see :func:`holder_of` for whose it is.
+    """What a measurement found.
 
     Args:
         folder: where to look; None is :func:`folder_of` the profile.
@@ -84,10 +57,7 @@ def read_result(
     """
     path = path_of(name, profile, folder)
     if not path.is_file():
-        names = {*available(profile, folder)}
-        if folder is None and profile in EARLIER:
-            names |= {*available(EARLIER[profile])}
-        there = ", ".join(sorted(names)) or "none"
+        there = ", ".join(available(profile, folder)) or "none"
         raise MissingFile(
             f"there is no result {name!r} in {path.parent} (there are: {there}): "
             f"`shortcut-nb bench {name} --profile {profile}` measures it (hours; it can be resumed)"

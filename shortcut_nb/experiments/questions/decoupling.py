@@ -25,6 +25,19 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "noise token": {"prompts": "noise-token"},
     "cdl": {"prompts": "cdl"},
 }
+# What the pictures are said to show instead of noise; {name} is the noise token's rare word alone.
+# Added after a look at three people, of whom the noise token alone did what all of CDL does.
+CAPTIONS = {
+    "a name without meaning": "{name}",
+    "another thing named": "{name} blue background",
+}
+NAMING = "noise token"
+# A caption's training, by what it says that the pictures show.
+SAYS = {
+    "nothing (DreamBooth)": "plain",
+    **{caption: caption for caption in CAPTIONS},
+    "the noise (V_N*)": NAMING,
+}
 # Further settings of the trainer "cdl-dreambooth".
 VARIANTS: dict[str, dict[str, Any]] = {
     "four noise tokens": {"tokens": 4},
@@ -71,8 +84,10 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
     """How a training is sampled besides its plain prompt; ``usual`` is the profile's guidance."""
     if training in VARIANTS:  # sampled as each was trained to be
         return {"suffix-negative": Sheet()}
-    if training == "noise token":
+    if training == NAMING:
         return NAMED
+    if training in CAPTIONS:  # the words of its own training
+        return {"named": Sheet(negative="")}
     own = PLAIN if training == "plain" else SUFFIX["suffix-negative"]
     scales = {
         # The usual scale is the same sheet under another name, and drawn once.
@@ -85,17 +100,22 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
 
 
 def cells(profile: Profile) -> dict[str, Cell]:
-    """Every training on every kind of pictures; variants on pictures that were not purified."""
+    """Every training on every kind of pictures; captions and variants on none that was purified."""
     usual = profile.sampling.guidance_scale
+    name = profile.prompts.noise_token.partition(" ")[0]
+    captions = {
+        caption: {"instance": f"{{instance}}, with {words.format(name=name)}"}
+        for caption, words in CAPTIONS.items()
+    }
     variants = {
         name: {"trainer": "cdl-dreambooth", "prompts": "cdl", "training": settings}
         for name, settings in VARIANTS.items()
     }
     return {
         f"{kind}{JOIN}{name}": Cell(sheets=sheets(name, usual), **(own | fields))
-        for name, fields in (TRAININGS | variants).items()
+        for name, fields in (TRAININGS | captions | variants).items()
         for kind, own in pictures().items()
-        if not (name in VARIANTS and kind.endswith("purified"))
+        if not (kind.endswith("purified") and name not in TRAININGS)
     }
 
 
@@ -108,7 +128,14 @@ def pairs(kind: str) -> list[tuple[str, str, str]]:
     """What is compared on one kind of pictures: its name, and two cells."""
     plain, cdl = at(kind, *RUNGS[0][1:]), at(kind, *RUNGS[-1][1:])
     end = [(f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
-    for name in VARIANTS if not kind.endswith("purified") else ():
+    purified = kind.endswith("purified")
+    for name in CAPTIONS if not purified else ():
+        own = at(kind, name, "plain")
+        end += [
+            (f"{name}, over DreamBooth", own, plain),
+            (f"the noise token, over {name}", at(kind, NAMING, "plain"), own),
+        ]
+    for name in VARIANTS if not purified else ():
         own = at(kind, name, "suffix-negative")
         end += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
     return [
@@ -160,7 +187,7 @@ def guidance(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def experiment(profile: Profile) -> Experiment:
-    """Three trainings and five variants on clean and protected pictures, sampled in many ways."""
+    """Three trainings, two captions and five variants on clean and protected pictures."""
     return Experiment(
         name="decoupling",
         question="What is each piece of contrastive decoupling worth?",

@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from ...profile import Profile
-from ...results import read_result
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..measured import FORMAT, Measurement
+from ..measured import Measurement
 
 # A method's name here: the trainer and its settings.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,7 +23,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 OWN, BARE = "dreambooth", "dreambooth, no prior"
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the usual steps
-COUNTS = (1, 2, 8)  # pictures, beside the usual four
+COUNTS = (1, 2, 4, 8)  # pictures
 SPOILT = 0.05  # a loss of the class's quality that would matter
 TITLES = {
     "ims_missing": "identity match",
@@ -122,21 +121,18 @@ def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
     """
-    content = read_result("methods", profile, folder)
-    if content.get("format") != FORMAT:
-        return doses(pd.DataFrame(content["means"]))
     measured = Measurement.read("methods", profile, folder)
     return doses(measured.means(measured.metrics, ["condition", "sheet"]))
 
 
 def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
-    """One row per method at its usual steps: ``seconds`` of a training, and what else was kept."""
-    content = read_result("methods", profile, folder)
-    if content.get("format") != FORMAT:
-        rows = pd.DataFrame(content["methods"]).set_index("method")
-        return rows[["steps", "seconds", "bytes"]]
+    """One row per method at its usual steps: ``time`` of a training, as a share of DreamBooth's.
+
+    Raises:
+        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
+    """
     frame = Measurement.read("methods", profile, folder).frame
-    usual = {f"{method}{JOIN}1": method for method in METHODS}
+    usual = {_at(method): method for method in METHODS}
     own = frame[frame["condition"].isin(usual)]
     seconds = own.groupby(own["condition"].map(usual), sort=False)["train_seconds"].median()
-    return seconds.rename("seconds").rename_axis("method").to_frame()
+    return (seconds / seconds[OWN]).rename("time").rename_axis("method").to_frame()

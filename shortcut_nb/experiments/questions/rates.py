@@ -14,7 +14,7 @@ from .regime import MARGIN, PEOPLE
 STEPS = 120
 # Of the UNet and of the text encoder alike, a factor of three apart.
 RATES: dict[str, tuple[float, ...]] = {
-    "dreambooth-lora": (1 / 3e3, 1e-3, 3e-3),
+    "dreambooth-lora": (1 / 3e3, 1e-3, 3e-3, 1e-2),
     "textual-inversion": (1e-3, 1 / 3e2, 1e-2, 3e-2),
     "custom-diffusion": (4 / 3e4, 4e-4, 4 / 3e3, 4e-3, 12e-3),
 }
