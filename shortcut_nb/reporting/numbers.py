@@ -127,13 +127,16 @@ def pieces(score: str = "quality") -> pd.DataFrame:
     return in_order(table, table[table["group"] != "clean photos"].set_index("name")["mean"])
 
 
-def captions(score: str = "quality") -> pd.DataFrame:
+def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFrame:
     """A score of V* samples by what the photos were said to show in training.
+
+    Args:
+        kept: None is the shipped measurement of the miniature.
 
     Returns:
         ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``.
     """
-    wide = _of_sheet(score, "plain")
+    wide = _of_sheet(score, "plain", kept)
     rows = [
         {"name": name, "group": f"{kind.partition(' ')[0]} photos"}
         | wide.loc[f"{kind}{JOIN}{training}", ENDS].to_dict()
@@ -160,9 +163,10 @@ def variants() -> pd.DataFrame:
     return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS]]
 
 
-def _of_sheet(score: str, sheet: str) -> pd.DataFrame:
+def _of_sheet(score: str, sheet: str, kept: Summary | None = None) -> pd.DataFrame:
     """A score of a sheet of the question ``decoupling``, by condition."""
-    return means_of(summary("decoupling").wide([score], sheet), score).set_index("condition")
+    wide = (kept or summary("decoupling")).wide([score], sheet)
+    return means_of(wide, score).set_index("condition")
 
 
 def rungs() -> pd.DataFrame:
