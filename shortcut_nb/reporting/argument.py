@@ -101,15 +101,16 @@ def by_word(metric: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def table() -> pd.DataFrame:
-    """Every treatment with every measure that the question asks for, and the class's quality.
+def table(eps: str = EPS) -> pd.DataFrame:
+    """Every treatment at a budget with every measure that the question asks for, and the class's
+    quality; a treatment that was not measured there is left out.
 
     Returns:
         ``treatment``, and for each measure "x", "x_low" and "x_high".
     """
     metrics = list(dict.fromkeys(contrast.metric for contrast in kept().contrasts))
     places = {metric: (metric, "instance") for metric in metrics}
-    return _beside(places | {"class": ("quality", "class")})
+    return _beside(places | {"class": ("quality", "class")}, eps)
 
 
 def traits() -> pd.DataFrame:
@@ -118,11 +119,12 @@ def traits() -> pd.DataFrame:
     return _beside({metric.removeprefix(TRAIT): (metric, "instance") for metric in metrics})
 
 
-def _beside(places: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+def _beside(places: Mapping[str, tuple[str, str]], eps: str = EPS) -> pd.DataFrame:
     """Measures beside each other, by column: metric and sheet."""
-    wide = pd.DataFrame({"treatment": pd.Series(TITLES)})
+    there = levels("quality", eps=eps).index
+    wide = pd.DataFrame({"treatment": pd.Series(TITLES)[list(there)]})
     for column, (metric, sheet) in places.items():
-        own = levels(metric, sheet)
+        own = levels(metric, sheet, eps)
         ends = {"mean": column, "low": f"{column}_low", "high": f"{column}_high"}
         wide = wide.join(own[list(ends)].rename(columns=ends))
     return wide

@@ -66,7 +66,8 @@ class PageFigure:
     """What a figure shows.
 
     Attributes:
-        result: whose numbers; the figure says of how many people they are.
+        result: whose numbers; the figure says of how many people they are, if the table has no
+            column ``n``.
         alt: what it shows, for those who cannot see it; not what it says, which may change.
         table: the numbers; see :mod:`.numbers`.
         draw: draws them.
@@ -89,6 +90,12 @@ def left_after(kept: Summary | None = None) -> pd.DataFrame:
     """What is missing after each purifier, a panel for each attack and score."""
     table = numbers.purifiers(kept).assign(group="purifier")
     return table.assign(panel=table["score"] + ", " + table["attack"])
+
+
+def by_budget() -> pd.DataFrame:
+    """What each treatment leaves, a panel for each budget, with how many people it is of."""
+    table = numbers.treatments()
+    return table.assign(panel=table["eps"] + " (" + table["n"].astype(str) + " people)")
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
@@ -165,7 +172,7 @@ FIGURES: dict[str, PageFigure] = {
         "The argument in one figure",
         "Quality of samples after training on clean, noisy, protected and purified pictures, with "
         "and without contrastive decoupling, at each budget, with intervals over people.",
-        lambda: numbers.treatments().assign(panel=lambda table: table["eps"]),
+        by_budget,
         partial(levels, style=style({"samples": "clean"}), panel="panel"),
     ),
     "results_protection": PageFigure(
@@ -288,7 +295,8 @@ def chart_of(name: str) -> Chart:
     own = FIGURES[name]
     table = own.table()
     figure = own.draw(table)
-    say_people(figure, len(shipped(own.result)["subjects"]))
+    if "n" not in table:  # else its panels say of how many people they are
+        say_people(figure, len(shipped(own.result)["subjects"]))
     return Chart(name, own.title, figure, table, own.alt)
 
 

@@ -70,13 +70,15 @@ def behind() -> pd.DataFrame:
 
 
 def treatments() -> pd.DataFrame:
-    """Quality of V* samples after each treatment: ``name, condition, eps, mean, low, high``."""
-    table = means_of(summary("story").wide(["quality"], "instance"), "quality")
+    """Quality of V* samples after each treatment: ``name, condition, eps, mean, low, high, n``."""
+    kept = summary("story")
+    counts = kept.means.groupby("condition")["n"].max().rename("n")
+    table = means_of(kept.wide(["quality"], "instance"), "quality").join(counts, on="condition")
     table[["condition", "eps"]] = table["condition"].str.split(JOIN, expand=True, regex=False)
     table = table[table["condition"].isin(TREATMENTS)]
     table = table.assign(name=table["condition"].map(TREATMENTS), group="samples")
     table = in_order(table, list(TREATMENTS.values()).index)
-    return table[["name", "condition", "eps", *ENDS, "group"]]
+    return table[["name", "condition", "eps", *ENDS, "n", "group"]]
 
 
 def harms_by_word(score: str = "texture") -> pd.DataFrame:

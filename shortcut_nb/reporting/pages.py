@@ -18,6 +18,7 @@ from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import methods as methods_question
 from ..experiments.questions import strength as strength_question
 from ..experiments.questions import words as words_question
+from ..experiments.questions.argument import BUDGETS
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from . import argument as argued
@@ -104,13 +105,18 @@ def decoupling() -> str:
     return markdown(frame, columns, ".2f")
 
 
-def argument() -> str:
-    frame = argued.table()
+def argument(eps: str = argued.EPS) -> str:
+    frame = argued.table(eps)
     metrics = [column for column in frame if f"{column}_low" in frame and column != "class"]
     columns = {"treatment": "trained on"} | {metric: argued.label(metric) for metric in metrics}
     columns |= {"class": "class: quality"}
     digits = dict.fromkeys(columns, ".2f") | {"texture": ".1f"}
     return markdown(frame, columns, digits)
+
+
+def halved() -> str:
+    """The argument again, at half the budget."""
+    return argument(BUDGETS[1])
 
 
 def traits() -> str:
@@ -258,6 +264,7 @@ TABLES: Parts = {
         argument,
         traits,
         predictions,
+        halved,
         story,
         intervention,
         strength,
