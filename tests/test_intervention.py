@@ -62,7 +62,12 @@ def test_the_cells_are_those_of_the_argument(asked):
 
 @pytest.mark.parametrize(
     ("quality", "verdict"),
-    [({}, "no"), ({"decoded-shift": 0.8}, "partly"), ({"decoded-shift": 0.3}, "yes")],
+    [
+        ({}, "no"),
+        ({"decoded-shift": 0.8}, "partly"),
+        ({"decoded-shift": 0.3}, "partly"),
+        ({"decoded-shift": 0.3, "clip-shift": 0.3}, "yes"),
+    ],
 )
 def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     frame = frame_of(asked, QUALITY | quality)

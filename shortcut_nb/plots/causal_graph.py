@@ -9,7 +9,7 @@ from math import isfinite
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from .palette import VERDICTS, looks
 from .style import theme
@@ -76,10 +76,11 @@ def causal_graph(
     with theme():
         fig = Figure((max(across) - min(across) + 2.6, max(down) - min(down) + 1.3))
         ax = fig.add_axes((0, 0, 1, 1))
+        boxes = {
+            name: _node(ax, where, name, (colors or {}).get(name)) for name, where in place.items()
+        }
         for (cause, effect), bundle in pairs.items():
-            _arrow(ax, place[cause], place[effect], bundle)
-        for name, where in place.items():
-            _node(ax, where, name, (colors or {}).get(name))
+            _arrow(ax, place[cause], place[effect], bundle, (boxes[cause], boxes[effect]))
         ax.set(
             xlim=(min(across) - 1.3, max(across) + 1.3),
             ylim=(min(down) - 0.6, max(down) + 0.7),
@@ -117,13 +118,21 @@ def layout(edges: Sequence[Edge]) -> dict[str, Place]:
     }
 
 
-def _node(ax: Axes, where: Place, name: str, condition: str | None) -> None:
+def _node(ax: Axes, where: Place, name: str, condition: str | None) -> FancyBboxPatch | None:
+    """A name in its box; returns the box, at which arrows end. It is drawn before them."""
     edge = looks([condition])[condition].color if condition else "0.2"
     box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge, "linewidth": 2.5}
-    ax.text(*where, name, ha="center", va="center", fontsize=TEXT, bbox=box, zorder=3)
+    text = ax.text(*where, name, ha="center", va="center", fontsize=TEXT, bbox=box, zorder=1)
+    return text.get_bbox_patch()
 
 
-def _arrow(ax: Axes, start: Place, end: Place, edges: list[Edge]) -> None:
+def _arrow(
+    ax: Axes,
+    start: Place,
+    end: Place,
+    edges: list[Edge],
+    boxes: tuple[FancyBboxPatch | None, FancyBboxPatch | None],
+) -> None:
     verdicts = [edge.verdict for edge in edges]
     verdict = "refuted" if "refuted" in verdicts else "undecided"
     look = VERDICTS["confirmed" if set(verdicts) == {"confirmed"} else verdict]
@@ -136,18 +145,29 @@ def _arrow(ax: Axes, start: Place, end: Place, edges: list[Edge]) -> None:
             arrowstyle="-|>",
             connectionstyle=f"arc3,rad={bend}",
             mutation_scale=24,
-            shrinkA=30,
-            shrinkB=30,
+            shrinkA=4,
+            shrinkB=4,
+            patchA=boxes[0],
+            patchB=boxes[1],
             color=look.color,
             linestyle=look.dash,
             linewidth=2.5,
-            zorder=1,
+            zorder=2,
         )
     )
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
     count = f"{verdicts.count('confirmed')} of {len(edges)}"
     middle = _middle(start, end, bend)
-    ax.text(*middle, count, ha="center", va="center", fontsize=LABEL, color=look.color, bbox=box)
+    ax.text(
+        *middle,
+        count,
+        ha="center",
+        va="center",
+        fontsize=LABEL,
+        color=look.color,
+        bbox=box,
+        zorder=3,
+    )
 
 
 def _middle(start: Place, end: Place, bend: float) -> Place:

@@ -13,6 +13,8 @@ from .page import legend_of
 from .palette import Look, looks
 from .style import theme
 
+APART = 0.03  # of the axis: two lines whose intervals are bars
+
 
 def curve_plot(
     table: pd.DataFrame,
@@ -23,15 +25,18 @@ def curve_plot(
     ylabel: str = "mean and 95 % interval",
     xlabel: str | None = None,
     sharey: bool = False,
+    shaded: bool = True,
 ) -> Figure:
-    """Lines with shaded 95 % intervals, one panel per value of ``panel``.
+    """Lines with 95 % intervals, one panel per value of ``panel``.
 
     Args:
         table: columns ``x``, ``by``, ``mean``, ``low``, ``high`` and ``panel``; NaN intervals
-            (a single subject) are not shaded.
+            (a single subject) are not drawn.
         titles: what stands above a panel instead of its value.
         xlabel: None is ``x``.
         sharey: one scale for all panels, where they show the same score.
+        shaded: whether intervals are bands; else bars, a little apart, at the few places where
+            something was measured.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
@@ -41,13 +46,22 @@ def curve_plot(
         raise ValueError("expected rows to draw, got an empty table")
     panels = list(dict.fromkeys(table[panel])) if panel else [None]
     style = looks(table[by].tolist())
+    names = list(dict.fromkeys(table[by]))
+    places = sorted(set(table[x]))
+    step = 0.0 if shaded else APART * (places[-1] - places[0])
     with theme():
         fig = Figure((1.6 + 3.2 * len(panels), 3.2), layout="constrained")
         axes = fig.subplots(1, len(panels), sharex=True, sharey=sharey, squeeze=False)[0]
         for ax, here in zip(axes, panels, strict=True):
             rows = table if here is None else table[table[panel] == here]
             for name, part in rows.groupby(by, sort=False):
-                _line(ax, part.sort_values(x), x, name, style[name])
+                part = part.sort_values(x)
+                if shaded:
+                    _line(ax, part, x, name, style[name])
+                else:
+                    aside = step * (names.index(name) - (len(names) - 1) / 2)
+                    _bars(ax, part.assign(**{x: part[x] + aside}), x, name, style[name])
+                    ax.set_xticks(places)
             ax.set(xlabel=xlabel or x)
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
@@ -55,6 +69,22 @@ def curve_plot(
         handles = legend_of(axes)
         axes[-1].legend(handles.values(), handles, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
+
+
+def _bars(ax: Axes, rows: pd.DataFrame, x: str, name: str, look: Look) -> None:
+    """One condition: a line through the means, and the intervals as bars."""
+    ax.errorbar(
+        rows[x],
+        rows["mean"],
+        (rows["mean"] - rows["low"], rows["high"] - rows["mean"]),
+        color=look.color,
+        linestyle=look.dash,
+        marker=look.marker,
+        markersize=6,
+        elinewidth=2,
+        capsize=4,
+        label=name,
+    )
 
 
 def _line(ax: Axes, rows: pd.DataFrame, x: str, name: str, look: Look) -> None:

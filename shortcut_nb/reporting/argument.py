@@ -163,6 +163,9 @@ def protection() -> tuple[Verdict, Values]:
         "quality": quality[TREATED],
         "noise": quality[NOISE],
         "less_alike": confirmed("ims_missing", TREATED, NOISE, "-"),
+        "fewer_traits": confirmed("attributes", TREATED, NOISE, "-"),
+        "traits": _means("attributes")[TREATED],
+        "clean_traits": _means("attributes")[CLEAN],
         "other_less_alike": confirmed("ims_missing", SMOOTH, NOISE, "-"),
         "clean_alike": alike[CLEAN],
         "other_alike": alike[SMOOTH],
@@ -214,6 +217,8 @@ def decoupling() -> tuple[Verdict, Values]:
     short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
     verdict: Verdict = "partly" if any(short) else "yes"
     own = numbers.pieces().set_index(["name", "group"])["mean"].unstack()["protected photos"]
+    further = compared("apart", CDL, TREATED, "-")["verdict"] == "refuted"
+    apart = _means("apart")
     return verdict if raised else "open", {
         "few": len(summary("words").subjects),
         "bare": own["DreamBooth"],
@@ -224,6 +229,9 @@ def decoupling() -> tuple[Verdict, Values]:
         "short": any(short),
         "cdl_traits": traits[CDL],
         "clean_traits": traits[CLEAN],
+        "further": further,
+        "apart": apart[CDL],
+        "plain_apart": apart[TREATED],
         "cdl_alike": alike[CDL],
         "clean_alike": alike[CLEAN],
     }

@@ -89,8 +89,9 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     verdicts = [edge.verdict for edge in arrows]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in SCORED)
     alt = (
-        f"Causal graph at {eps}: purification and perturbation above, then CLIP and training, the "
-        f"shortcut, and texture, quality and identity below; {counts}."
+        f"Causal graph at {eps}: purification acts on the perturbation; the perturbation, what the "
+        "model sees of it, and words and prior in training act on whether V* carries the noise; "
+        f"below it quality, identity and texture; {counts}."
     )
     data = pd.DataFrame(arrows)
     return save_figure(causal_graph(arrows, COLORS), "shortcut_graph", alt, data, out)

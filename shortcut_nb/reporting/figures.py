@@ -99,9 +99,15 @@ def by_budget() -> pd.DataFrame:
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
-    """Curves over the budget, a panel for each score and attacker, under one legend."""
+    """Scores at each budget, a panel for each score and attacker, under one legend."""
     figure = curve_plot(
-        table, "pixels", "defence", "panel", ylabel="samples of V* (0 to 1)", sharey=True
+        table,
+        "pixels",
+        "defence",
+        "panel",
+        ylabel="score of V* samples (1 is best)",
+        sharey=True,
+        shaded=False,
     )
     figure.set_size_inches(PAGE_WIDTH, 3.9)
     for ax in figure.axes:

@@ -86,8 +86,9 @@ def over_attacks() -> Values:
 def mismatch() -> tuple[Verdict, Values]:
     """Does the shift in meaning do the harm?
 
-    "yes" asks for :data:`MOST` of what ASPL takes, "partly" for :data:`LEAST`; "no" that less than
-    that is all that the interval allows, of an attack that moved further than ASPL.
+    "partly" asks that the shift which gets through takes :data:`LEAST` of what ASPL takes, "yes"
+    :data:`MOST`, and the shift of the photos, of which the paper speaks, as much; "no" that less is
+    all that the interval allows, of an attack that moved further than ASPL.
     """
     rows = table().set_index("panel", append=True)["mean"].unstack()
     far, seen, fall = (rows[title] for title in PANELS.values())
@@ -96,7 +97,8 @@ def mismatch() -> tuple[Verdict, Values]:
     moved = judged.loc[FURTHER, "verdict"] == "confirmed"
     verdict: Verdict = "open"
     if harm["high"] < 0 and -harm["mean"] >= LEAST * main:
-        verdict = "yes" if -harm["mean"] >= MOST * main else "partly"
+        most = min(-harm["mean"], fall[SHIFTER]) >= MOST * main
+        verdict = "yes" if most else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
     broken = -kept().against("intact", BASE, []).set_index("attack")["mean"]
