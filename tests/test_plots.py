@@ -110,8 +110,8 @@ def test_rows_refuse_what_does_not_fit():
 def test_perturbation_is_shown_with_its_gain():
     x = torch.full((1, 3, 8, 8), 0.5)
     (label, row), *_ = perturbation_row(x, x + 4 / 255).items()
-    assert "×10" in label
-    assert torch.allclose(row, torch.full_like(row, 0.5 + 40 / 255), atol=1e-5)
+    assert "×4" in label
+    assert torch.allclose(row, torch.full_like(row, 0.5 + 16 / 255), atol=1e-5)
     assert perturbation_row(x, x * 0, 2).popitem()[1].max() == 0
     with pytest.raises(ValueError, match="same shape"):
         perturbation_row(x, torch.rand(2, 3, 8, 8))

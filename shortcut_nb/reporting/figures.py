@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
-from ..plots.page import PAGE_WIDTH, SMALLEST, say_people
+from ..plots.page import PAGE_WIDTH, SMALLEST, legend_of, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
@@ -114,10 +114,11 @@ def budget_curves(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("")
     figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
     (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
-    handles = [handle for handle in legend.legend_handles if handle is not None]
-    texts = [str(text.get_text()) for text in legend.get_texts()]
     legend.remove()
-    figure.legend(handles, texts, loc="outside upper center", ncols=3, fontsize=10)
+    handles = legend_of(figure.axes)
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside upper center", ncols=3, fontsize=10
+    )
     return figure
 
 
