@@ -10,8 +10,10 @@ import pandas as pd
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
+from ..experiments.questions import decoupling as further
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
+from ..profile import load_profile
 from . import numbers
 from . import purification as purifiers
 from .summary import summary
@@ -216,22 +218,47 @@ def decoupling() -> tuple[Verdict, Values]:
     raised = confirmed("quality", CDL, TREATED, "+")
     short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
     verdict: Verdict = "partly" if any(short) else "yes"
-    own = numbers.pieces().set_index(["name", "group"])["mean"].unstack()["protected photos"]
-    further = compared("apart", CDL, TREATED, "-")["verdict"] == "refuted"
+    away = compared("apart", CDL, TREATED, "-")["verdict"] == "refuted"
     apart = _means("apart")
     return verdict if raised else "open", {
-        "few": len(summary("words").subjects),
-        "bare": own["DreamBooth"],
-        "said": own["+ CDL's words when sampling only"],
-        "taught": own["+ CDL's words when training only"],
+        **captions(),
         "plain": quality[TREATED],
         "cdl": quality[CDL],
         "short": any(short),
         "cdl_traits": traits[CDL],
         "clean_traits": traits[CLEAN],
-        "further": further,
+        "further": away,
         "apart": apart[CDL],
         "plain_apart": apart[TREATED],
         "cdl_alike": alike[CDL],
         "clean_alike": alike[CLEAN],
+    }
+
+
+def captions() -> Values:
+    """What the words in the captions do by themselves: quality on protected photos, of ``few``.
+
+    Returns:
+        ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
+        nothing, ``other`` with another thing's; ``meaning``: whether the noise token gives more
+        than the name that means nothing; ``said``: with words when sampling alone.
+    """
+    measured = summary("decoupling")
+    table = numbers.captions("quality", measured)
+    own = table[table["group"] == "protected photos"].set_index("name")["mean"]
+    words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
+    bare, spare, other, named = (own[name] for name in further.SAYS)
+    meaningless = next(iter(further.CAPTIONS))
+    more = measured.verdict(
+        further.contrast_name(f"the noise token, over {meaningless}", "quality")
+    )
+    return {
+        "few": len(measured.subjects),
+        "token": load_profile("mini").prompts.noise_token,
+        "bare": bare,
+        "spare": spare,
+        "other": other,
+        "named": named,
+        "meaning": more["verdict"] == "confirmed",
+        "said": words[f"{further.HARD}{JOIN}plain"],
     }

@@ -90,8 +90,8 @@ def methods() -> str:
     usual = doses[(doses["share"] == 1) & doses["pictures"].isna()]
     frame = widened(usual, ["method"], list(scores), "score").join(costs, on="method")
     frame["method"] = code(frame["method"])
-    columns = {"method": "method"} | scores | {name: name for name in costs}
-    return markdown(frame, columns, dict.fromkeys(scores, ".2f") | dict.fromkeys(costs, ",.0f"))
+    columns = {"method": "method"} | scores | {"time": "time (DreamBooth: 1)"}
+    return markdown(frame, columns, ".2f")
 
 
 def decoupling() -> str:

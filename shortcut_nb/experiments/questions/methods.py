@@ -126,13 +126,16 @@ def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd
 
 
 def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
-    """One row per method at its usual steps: ``time`` of a training, as a share of DreamBooth's.
+    """One row per method: ``time`` of a training, as a share of DreamBooth's.
+
+    It is that of the longest trainings, which a run makes one after the other: usual ones may have
+    been kept from another run, beside other work.
 
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
     """
     frame = Measurement.read("methods", profile, folder).frame
-    usual = {_at(method): method for method in METHODS}
-    own = frame[frame["condition"].isin(usual)]
-    seconds = own.groupby(own["condition"].map(usual), sort=False)["train_seconds"].median()
+    longest = {_at(method, f"{max(SHARES):g}"): method for method in METHODS}
+    own = frame[frame["condition"].isin(longest)]
+    seconds = own.groupby(own["condition"].map(longest), sort=False)["train_seconds"].median()
     return (seconds / seconds[OWN]).rename("time").rename_axis("method").to_frame()
