@@ -16,6 +16,7 @@ from shortcut_nb.experiments.questions.decoupling import (
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import numbers
 from shortcut_nb.reporting.summary import of_measurement
 from shortcut_nb.store import Store
 
@@ -28,6 +29,7 @@ LEVELS = {
     ("plain", "suffix-negative"): 0.45, ("noise token", "plain"): 0.5, ("cdl", "plain"): 0.5,
     ("cdl", "suffix"): 0.6, ("cdl", "suffix-negative"): 0.55, ("cdl", "named"): 0.2,
     ("negative pairs", "suffix-negative"): 0.8, ("contrastive loss", "suffix-negative"): 0.3,
+    ("a name without meaning", "plain"): 0.4, ("another thing named", "plain"): 0.45,
     **{("plain", decoupling.sheet_of(s)): 0.4 + s / 100 for s in decoupling.GUIDANCE},
     **{("cdl", decoupling.sheet_of(s)): 0.5 + s / 100 for s in decoupling.GUIDANCE},
 }  # fmt: skip
@@ -59,6 +61,9 @@ def test_each_piece_is_judged_against_those_before_it(question, frame):
     assert verdict("negative pairs against CDL") == "confirmed"
     assert verdict("contrastive loss against CDL") == "refuted"
     assert verdict("four noise tokens against CDL") == "not measured"
+    assert verdict("a name without meaning, over DreamBooth") == "undecided"
+    assert verdict("another thing named, over DreamBooth") == "confirmed"
+    assert verdict("the noise token, over a name without meaning") == "confirmed"
     # The noise comes back when it is named, as CDL promises.
     assert table.loc[contrast_name(decoupling.TOKEN, "quality"), "mean"] == pytest.approx(
         -0.3, abs=0.01
@@ -66,6 +71,27 @@ def test_each_piece_is_judged_against_those_before_it(question, frame):
     assert verdict(decoupling.TOKEN) == "confirmed"
     whole = table.loc[contrast_name("CDL against DreamBooth", "quality")]
     assert (whole["role"], whole["verdict"]) == ("primary", "confirmed")
+
+
+def test_a_caption_names_what_it_says(question):
+    told = {name: question.cells[f"{HARD} | {name}"] for name in decoupling.SAYS.values()}
+    words = {name: cell.instance for name, cell in told.items()}
+    assert words["a name without meaning"] == "{instance}, with t@t"
+    assert words["another thing named"] == "{instance}, with t@t blue background"
+    assert words["plain"] is None and words["noise token"] is None
+    assert told["noise token"].prompts == "noise-token"
+    assert {cell.prompts for name, cell in told.items() if words[name]} == {"plain"}
+
+
+def test_captions_and_pieces_are_read_from_the_shipped_result():
+    kept = Measurement.read("decoupling").frame
+    own = kept[(kept["condition"] == f"{HARD} | noise token") & (kept["sheet"] == "plain")]
+    captions = numbers.captions().set_index(["name", "group"])["mean"]
+    assert captions["the noise (V_N*)", "protected photos"] == pytest.approx(own["quality"].mean())
+    rungs = numbers.rungs().set_index("name")
+    assert list(rungs.index) == [name for name, _, _ in decoupling.RUNGS]
+    assert rungs.loc["+ noise token", "texture, protected"] == pytest.approx(own["texture"].mean())
+    assert {"quality, clean_low", "ims_missing, protected_high"} <= set(rungs.columns)
 
 
 def test_guidance_is_read_as_a_curve(frame):
@@ -79,7 +105,7 @@ def test_guidance_is_read_as_a_curve(frame):
 
 def test_the_question_has_the_cells_of_its_contrasts(question):
     cells = question.all_cells()
-    assert len(cells) == 6 * len(TRAININGS) + 3 * len(VARIANTS)
+    assert len(cells) == 6 * len(TRAININGS) + 3 * len(VARIANTS | decoupling.CAPTIONS)
     assert cells["clean, purified | plain"][0].purifier == "profile"
     frame = question_frame(question, all_levels(question), people=2, samples=1)
     judged = judge(frame, question.contrasts)  # strict: every cell is there

@@ -225,11 +225,12 @@ def test_a_file_that_is_no_frame_is_one_line(content, words, tmp_path):
     assert done.exit_code == 2 and words in done.output.replace("\n", " ")
 
 
-def test_an_unknown_name_says_what_there_is():
+def test_an_unknown_name_says_what_there_is(tmp_path):
     done = CliRunner().invoke(app, ["report", "storry"])
     assert done.exit_code == 2 and "there is no result 'storry'" in done.output.replace("\n", " ")
+    (tmp_path / "rows.json").write_text('{"rows": []}')
     with pytest.raises(CannotRead, match="no frame of measurements"):
-        Measurement.read("decoupling")
+        Measurement.read("rows", folder=tmp_path)
     with pytest.raises(UserError, match="ending in .csv or .parquet"):
         read_table(__file__)
 

@@ -34,29 +34,22 @@ def measured(gaps=(-0.3, -0.2, -0.25, -0.3, -0.2, -0.25)):
     return Measurement.of("harm", frame(gaps), contrasts=(HARM,), question="Does it harm?")
 
 
-def test_with_a_frame_and_without_one_it_says_the_same(tmp_path):
+def test_what_was_kept_is_summed_up(tmp_path):
     measured().write(tmp_path)
-    whole = summary("harm", folder=tmp_path)
-    content = {
-        "subjects": list(whole.subjects), "seeds": list(whole.seeds), "samples": whole.samples,
-        "verdicts": whole.verdicts.to_dict("records"), "means": whole.means.to_dict("records"),
-    }  # fmt: skip
-    write_result("old", content, folder=tmp_path)
-    old = summary("old", folder=tmp_path)
-    for found in (whole, old):
-        assert found.primary()["verdict"] == "confirmed"
-        assert found.verdict(HARM.name)["mean"] == pytest.approx(-0.25)
-        wide = found.wide(["quality"], "instance").set_index("condition")
-        assert wide.loc["aspl", "quality"] == pytest.approx(0.65)
-        assert wide.loc["aspl", "quality_low"] < 0.65 < wide.loc["aspl", "quality_high"]
-        assert str(found).endswith("on mini: 6 people, 1 seed, 1 samples of each")
+    found = summary("harm", folder=tmp_path)
+    assert found.primary()["verdict"] == "confirmed"
+    assert found.verdict(HARM.name)["mean"] == pytest.approx(-0.25)
+    wide = found.wide(["quality"], "instance").set_index("condition")
+    assert wide.loc["aspl", "quality"] == pytest.approx(0.65)
+    assert wide.loc["aspl", "quality_low"] < 0.65 < wide.loc["aspl", "quality_high"]
+    assert str(found).endswith("on mini: 6 people, 1 seed, 1 samples of each")
     with pytest.raises(KeyError, match="no contrast 'x'"):
-        old.verdict("x")
+        found.verdict("x")
 
 
 def test_a_file_of_another_kind_is_told(tmp_path):
     write_result("rows", {"rows": []}, folder=tmp_path)
-    with pytest.raises(CannotRead, match="neither a frame nor verdicts.*bench rows"):
+    with pytest.raises(CannotRead, match="no frame of measurements.*shortcut-nb bench"):
         summary("rows", folder=tmp_path)
 
 

@@ -25,7 +25,7 @@ WHY: dict[str, str] = {
     "The better models lose more to an attacker who knows the purifier. Of six people, one "
     "training each.",
     "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "
-    "24 times, and its words keep their meaning without being held. Models and rates changed, too.",
+    "24 times, and words keep the meaning by which CDL works. Models and rates changed, too.",
 }
 """Why a finding changed, by its name; written by hand, after thought."""
 SAME = "Nothing has changed: no finding was measured anew."
