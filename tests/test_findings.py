@@ -56,9 +56,9 @@ def test_a_finding_says_what_the_numbers_say(kept):
     put(kept, "aspl", "quality", 0.96)
     changed = findings.finding("protection")
     assert changed.verdict == "open" and "0.96" in changed.number and "open" in changed.title
-    assert "likeness, from" in changed.text
+    assert "identity match, from" in changed.text
     put(kept, "photoguard", "ims_missing", 0.9)
-    assert "likeness, from" not in findings.finding("protection").text
+    assert "identity match, from" not in findings.finding("protection").text
 
 
 def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
@@ -72,7 +72,7 @@ def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
 
 
 def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
-    rows = kept.frame["treatment"]
+    rows = kept.frame["treatment"].where(kept.frame["eps"] == argument.EPS)
     same = kept.frame.loc[rows == "restored", "attributes"].to_numpy()
     kept.frame.loc[rows == "CodeSR", "attributes"] = same
     assert findings.finding("purification").verdict == "yes"

@@ -98,9 +98,7 @@ def test_correlation_is_over_attacks_with_the_gap():
 def test_what_bench_keeps_gives_the_same_tables(tmp_path):
     scored, moved = frames()
     scored = scored.merge(moved, on=[*KEYS, "seed"])
-    bare = scored[scored["condition"].isin(["clean", "aspl"])]
-    both = pd.concat([scored, bare.assign(condition=bare["condition"] + ", no prior")])
-    Measurement.of("identifier", both).write(tmp_path)
+    Measurement.of("identifier", scored).write(tmp_path)
     content = shipped("identifier", folder=tmp_path)
     assert len(content["rows"]) == 5 * 3 * 3 and content["eps"] == "16/255"
     assert len(content["goes_with"]) == 12
