@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """A file's tests stay together in one worker, which opens the models they share once."""
     for item in items:

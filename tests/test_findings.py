@@ -170,8 +170,13 @@ def test_figures_of_the_pages_are_legible_at_page_width(name):
         text.get_text(): points_on_page(text.get_fontsize(), width) for text in texts(chart.figure)
     }
     assert sizes and min(sizes.values()) >= LEGIBLE, sizes
-    people = len(shipped(figures.FIGURES[name].result)["subjects"])
-    assert f"n = {people} people" in sizes or any(f"({people} people)" in text for text in sizes)
+    if "n" in chart.data:  # each panel says its own
+        assert {f"({n} people)" for n in chart.data["n"]} == {
+            f"({text.partition(' (')[2]}" for text in sizes if text.endswith(" people)")
+        }
+    else:
+        people = len(shipped(figures.FIGURES[name].result)["subjects"])
+        assert f"n = {people} people" in sizes
 
 
 def test_the_shipped_figures_show_the_shipped_numbers():

@@ -58,14 +58,25 @@ def test_an_axis_that_is_new_reads_none_before():
 
 def test_other_weights_and_other_sample_counts_are_refused():
     earlier = measured([0], made_with={"diffusion": "aa", "clip": "cc"})
-    with pytest.raises(UserError, match="diffusion"):
+    with pytest.raises(UserError, match="with another diffusion"):
         joined(earlier, measured([1], made_with={"diffusion": "bb"}))
+    slower = {"defaults of aspl": "dd"}
+    with pytest.raises(UserError, match="with other defaults of aspl"):
+        joined(measured([0], made_with=slower), measured([1], made_with={"defaults of aspl": "ee"}))
     with pytest.raises(UserError, match="--n 2"):
         joined(earlier, measured([1], samples=3))
     with pytest.raises(UserError, match="does not say"):
         joined(measured([0], made_with={}), measured([1]))
     both = joined(earlier, measured([1], made_with={"diffusion": "aa", "identity": "ii"}))
     assert both.made_with == {"diffusion": "aa", "clip": "cc", "identity": "ii"}
+
+
+def test_what_an_attack_is_matched_to_and_what_it_goes_through_count_too(lab):
+    matched = made_with(lab, [Cell(attack="decoded-shift")])
+    assert {"defaults of decoded-shift", "defaults of aspl"} <= set(matched)
+    through = Cell(attack="adaptive-aspl", settings={"purifier": "codesr"})
+    assert "defaults of sr" in made_with(lab, [through])
+    assert "defaults of sr" not in made_with(lab, [Cell(attack="adaptive-aspl")])
 
 
 def test_only_defaults_that_a_cell_uses_decide_whether_it_may_stand_beside_another(tiny_lab):

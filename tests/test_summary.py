@@ -49,7 +49,9 @@ def test_what_was_kept_is_summed_up(tmp_path):
 
 def test_a_file_of_another_kind_is_told(tmp_path):
     write_result("rows", {"rows": []}, folder=tmp_path)
-    with pytest.raises(CannotRead, match="no frame of measurements.*shortcut-nb bench"):
+    with pytest.raises(
+        CannotRead, match="no frame of measurements.*bench rows --profile mini --save"
+    ):
         summary("rows", folder=tmp_path)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..cells import PROFILE, Cell
+from ..attacks import ATTACKS
+from ..cells import NONE, PROFILE, Cell
 from ..errors import UserError
 from ..lab import Lab
 from ..profile import Profile
@@ -18,6 +19,7 @@ from .measured import UNITS, Measurement
 
 SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
 """Of a profile: what decides the numbers of any cell beside the models."""
+SEVERAL = ("settings", "defaults")
 WORD = re.compile(r"[\w-]+")
 
 
@@ -45,10 +47,16 @@ def digest(values: Any) -> str:
 
 
 def _named(cell: Cell, profile: Profile) -> set[str]:
-    """Every word of a cell, its purifier's chain written out: names of what it uses, and others."""
-    spec = profile.purifier if cell.purifier == PROFILE else cell.purifier
-    words = WORD.findall(cell.model_dump_json())
-    return {*words, *expand(spec, profile.purifiers).split("+")}
+    """Every word of a cell, purifiers' chains written out: names of what it uses, and others.
+
+    An attack whose energy is matched to another's ("match") uses that one as well.
+    """
+    words = set(WORD.findall(cell.model_dump_json()))
+    for spec in (cell.purifier, cell.settings.get("purifier", "none")):
+        own = profile.purifier if spec == PROFILE else spec
+        words |= set(expand(own, profile.purifiers).split("+"))
+    matched = getattr(ATTACKS[cell.attack], "match", None) if cell.attack != NONE else None
+    return words | {matched} if matched else words
 
 
 def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) -> None:
@@ -69,8 +77,9 @@ def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) 
         )
     for role in sorted(earlier.made_with.keys() & digests.keys()):
         if earlier.made_with[role] != digests[role]:
+            which = "other" if role.startswith(SEVERAL) else "another"
             raise UserError(
-                f"{name} was measured with another {role}; --force without --add replaces it"
+                f"{name} was measured with {which} {role}; --force without --add replaces it"
             )
     if earlier.samples != samples:
         raise UserError(

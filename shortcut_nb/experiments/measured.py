@@ -37,7 +37,8 @@ class Measurement:
         profile: whose models were measured.
         samples: pictures behind a row.
         failures: what could not be measured, a line each.
-        made_with: digests of the models that it was measured with, by role, and of the settings.
+        made_with: digests of what it was measured with: models by role, settings, and the defaults
+            of what its cells name; see :func:`.joining.made_with`.
     """
 
     name: str
@@ -182,7 +183,8 @@ class Measurement:
         if content.get("format") != FORMAT:
             raise CannotRead(
                 f"the result {name!r} of profile {profile} has no frame of measurements (format "
-                f"{content.get('format')}, expected {FORMAT}): measure it with `shortcut-nb bench`"
+                f"{content.get('format')}, expected {FORMAT}): measure it with "
+                f"`shortcut-nb bench {name} --profile {profile} --save`"
             )
         return cls(
             name,

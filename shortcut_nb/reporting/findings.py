@@ -35,7 +35,8 @@ class Finding:
     Attributes:
         title: a few words.
         number: the one to remember, as text.
-        text: what it says, in a sentence or two without statistics.
+        lead: what it says, in a sentence or two without statistics.
+        more: what else belongs to it, and what speaks against it.
         verdict: whether the paper's claim holds in the miniature.
         figure: a name of :data:`.figures.FIGURES`.
         anchor: the section of ``docs/results.md`` with intervals and how it was measured.
@@ -43,10 +44,16 @@ class Finding:
 
     title: str
     number: str
-    text: str
+    lead: str
+    more: str
     verdict: Verdict
     figure: str
     anchor: str
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return f"{self.lead} {self.more}"
 
 
 NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
@@ -75,10 +82,11 @@ def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
     verdict, values = NUMBERS[name]()
     own = words()[name]
-    parts = [_sentence(part, values) for part in own["text"]]
+    parts = [_sentence(part, values) for part in own["more"]]
     return Finding(
         own["titles"][verdict].format(**values),
         own["number"].format(**values),
+        own["lead"].format(**values),
         " ".join(part for part in parts if part),
         verdict,
         own["figure"],
@@ -105,9 +113,10 @@ def block(each: Finding, number: int) -> str:
     whom = f"{people} people, {seeds} training{'s' * (seeds != 1)} each"
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
-        f"*{SAYS[each.verdict]}* {each.text} [{whom}: intervals, and how it was measured]"
+        f"*{SAYS[each.verdict]}* {each.lead} [{whom}: intervals, and how it was measured]"
         f"(docs/results.md#{each.anchor}).\n\n"
-        f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)"
+        f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)\n\n"
+        f"<details><summary>More</summary>\n\n{each.more}\n\n</details>"
     )
 
 

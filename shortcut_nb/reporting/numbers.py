@@ -136,7 +136,8 @@ def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFram
         kept: None is the shipped measurement of the miniature.
 
     Returns:
-        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``.
+        ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``; what was
+        not measured is left out.
     """
     wide = _of_sheet(score, "plain", kept)
     rows = [
@@ -144,6 +145,7 @@ def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFram
         | wide.loc[f"{kind}{JOIN}{training}", ENDS].to_dict()
         for name, training in decoupling.SAYS.items()
         for kind in ("clean", decoupling.HARD)
+        if f"{kind}{JOIN}{training}" in wide.index
     ]
     return pd.DataFrame(rows)
 

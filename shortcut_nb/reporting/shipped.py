@@ -12,7 +12,6 @@ from ..profile import Profile, available_presets, available_profiles, load_profi
 from ..results import available, read_result
 from . import identifier, shortcut
 
-NO_BUDGET = "0/255"  # of a question that is about clean pictures alone
 READERS = {"identifier": identifier.content, "shortcut": shortcut.content}
 """What makes tables of a measurement that asks for more than verdicts and means."""
 
@@ -35,9 +34,8 @@ class Shipped(dict[str, Any]):
         """What stands above its numbers, "measured on mini: 6 subjects, 2 seeds, 16/255"."""
         counts = [(len(self[key]), key) for key in ("subjects", "seeds") if key in self]
         parts = [f"{n} {key.removesuffix('s') if n == 1 else key}" for n, key in counts]
-        eps = str(self.get("eps", NO_BUDGET))
-        if eps != NO_BUDGET:
-            parts.append(eps)
+        if "eps" in self:
+            parts.append(str(self["eps"]))
         return f"measured on {self.profile}: {', '.join(parts)}"
 
 
@@ -79,7 +77,7 @@ def _is_profile(profile: Profile, named: str) -> bool:
 
 def _covers(content: Mapping[str, Any], eps: str | None, subject: str | None) -> bool:
     """Whether a run's budget was measured, and on subjects of its kind."""
-    budgets = {*content.get("budgets", ()), *content.get("frame", {}).get("eps", ())}
+    budgets = {*content.get("frame", {}).get("eps", ())}
     budgets |= {content["eps"]} if "eps" in content else set()
     if eps is not None and budgets and str(Budget.parse(eps)) not in budgets:
         return False

@@ -98,18 +98,18 @@ def summary(
     """
     content = shipped(name, profile, folder, eps=eps, subject=subject)
     path = path_of(name, content.profile, folder)
-    kept = _judged(name, path.parent, path.stat().st_mtime_ns)
+    kept = _judged(name, content.profile, path.parent, path.stat().st_mtime_ns)
     return replace(kept, profile=content.profile, same=content.same, heading=content.heading)
 
 
 @lru_cache(maxsize=16)
-def _judged(name: str, folder: Path, changed: int) -> Summary:
+def _judged(name: str, profile: str, folder: Path, changed: int) -> Summary:
     """What a file of a frame says; hundreds of contrasts are judged once for each version of it.
 
     Args:
         changed: when it was; part of the key alone.
     """
-    return of_measurement(Measurement.read(name, folder=folder))
+    return of_measurement(Measurement.read(name, profile, folder))
 
 
 def of_measurement(measured: Measurement) -> Summary:

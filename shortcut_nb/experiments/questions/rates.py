@@ -1,7 +1,8 @@
 """At which rate does each other method teach a person and keep the class? On clean pictures only.
 
 DreamBooth's rates are the question ``regime``. These are chosen as those were: on validation people
-and before any attack is looked at. Nothing is predicted: the highest identity is taken.
+and before any attack is looked at. Nothing is predicted: the highest
+identity is taken, and of two within 0.05 the one that spoils the class less.
 """
 
 from __future__ import annotations
