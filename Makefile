@@ -52,10 +52,10 @@ lint: $(TOOLS)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 fast: $(TOOLS)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 # Lowest versions of what the package needs; its dependencies' own and the tools are pip's choice.
 $(OLDEST)/.installed: pyproject.toml

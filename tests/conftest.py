@@ -21,12 +21,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items):
+APART = ("test_notebooks.py", "test_sd_notebooks.py")
+"""Files whose tests are long and share nothing, so that each may run in any worker."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """A file's tests stay together in one worker, which opens the models they share once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(APART) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

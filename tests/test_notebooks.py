@@ -7,8 +7,6 @@ import pytest
 
 from shortcut_nb.runner import all_notebooks, run_notebook
 
-from .each_notebook import each_notebook
-
 # Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
 PARAMETERS: dict[str, dict] = {
     "00_quickstart": {"samples": 4},
@@ -22,6 +20,7 @@ PARAMETERS: dict[str, dict] = {
     "08_adaptive_attacks": {"samples": 2},
     "10_your_photos": {"attack": "advdm", "samples": 2},
 }
+NOTEBOOKS = all_notebooks()
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +33,11 @@ def _one_store(tmp_path_factory, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in all_notebooks()}
+    assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", each_notebook("live"))
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, tmp_path):
     ran = run_notebook(path, PARAMETERS.get(path.stem), timeout=1800, out=tmp_path / "out")
     assert all(figure.stat().st_size > 1000 for figure in ran.figures)

@@ -12,7 +12,6 @@ import pytest
 from shortcut_nb.cli_run import each_its_own
 from shortcut_nb.runner import NotebookFailed, all_notebooks, run_notebook
 
-from .each_notebook import each_notebook
 from .tiny_sd_profile import save_photos, save_sd_profile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +44,7 @@ def parameters(place, monkeypatch):
     return each_its_own(NOTEBOOKS, values)
 
 
-@pytest.mark.parametrize("path", each_notebook("photos"))
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs_on_photos(path, parameters, tmp_path):
     before = tracked_files()
     ran = run_notebook(path, parameters[path], timeout=900, out=tmp_path / "out")
