@@ -18,7 +18,7 @@ QUESTIONS := regime rates methods argument story strength mismatch intervention 
 help:
 	@echo "make demo       run 00_quickstart on the miniature and show where its figures are"
 	@echo "make test       lint, then every test, in two processes"
-	@echo "make fast       every test that is not marked slow, in two processes: under five minutes"
+	@echo "make fast       every test that is not marked slow, in two processes"
 	@echo "make oldest     the same with the lowest versions that pyproject.toml allows"
 	@echo "make extras     the tests of the optional packages (some for non-commercial use only)"
 	@echo "make lint       ruff and mypy"

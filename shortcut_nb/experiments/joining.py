@@ -20,6 +20,7 @@ from .measured import UNITS, Measurement
 SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
 """Of a profile: what decides the numbers of any cell beside the models."""
 SEVERAL = ("settings", "defaults")
+"""How the names of digests begin that are not of one model; for the message."""
 WORD = re.compile(r"[\w-]+")
 
 

@@ -187,10 +187,9 @@ def rungs() -> pd.DataFrame:
         row = {"name": name}
         for kind in ("clean", decoupling.HARD):
             own = wide.loc[(f"{kind}{JOIN}{training}", sheet)]
-            for column, value in own.items():
-                score, _, end = str(column).rpartition("_")
-                score, end = (score, f"_{end}") if end in ("low", "high") else (column, "")
-                row[f"{score}, {kind.partition(' ')[0]}{end}"] = value
+            for score in scores:
+                for end in ("", "_low", "_high"):
+                    row[f"{score}, {kind.partition(' ')[0]}{end}"] = own[f"{score}{end}"]
         rows.append(row)
     return pd.DataFrame(rows)
 
