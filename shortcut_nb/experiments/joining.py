@@ -35,14 +35,14 @@ def made_with(lab: Lab, cells: Iterable[Cell]) -> dict[str, str]:
     settings = profile.model_dump(mode="json", include=SETTINGS)
     named = set().union(*(_named(cell, profile) for cell in cells))
     defaults = {
-        f"defaults of {name}": digest(values)
+        f"defaults of {name}": _short_digest(values)
         for name, values in profile.defaults.items()
         if name in named
     }
-    return lab.digests() | {"settings": digest(settings)} | defaults
+    return lab.digests() | {"settings": _short_digest(settings)} | defaults
 
 
-def digest(values: Any) -> str:
+def _short_digest(values: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of plain values."""
     return hashlib.sha256(canonical(values).encode()).hexdigest()[:16]
 
