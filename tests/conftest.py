@@ -44,6 +44,15 @@ def _own_store(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def notebooks_store(tmp_path_factory):
+    """One store for all notebooks: what one trained the others find, in whichever worker."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    return str(place / "notebooks")
+
+
+@pytest.fixture(scope="session")
 def lab():
     """The miniature, opened once; tests must leave it as they found it."""
     from shortcut_nb import Lab

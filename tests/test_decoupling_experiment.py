@@ -46,6 +46,14 @@ def frame(question):
     return question_frame(question, levels)
 
 
+def test_a_noise_token_of_one_word_has_no_name_without_a_meaning():
+    mini = load_profile("mini")
+    prompts = mini.prompts.model_copy(update={"noise_token": "noise"})
+    bare = decoupling.cells(mini.model_copy(update={"prompts": prompts}))
+    left_out = {name.partition(" | ")[2] for name in set(decoupling.cells(mini)) - set(bare)}
+    assert left_out == set(decoupling.CAPTIONS) and f"{HARD} | noise token" in bare
+
+
 def test_each_piece_is_judged_against_those_before_it(question, frame):
     table = judge(frame, question.contrasts, strict=False).set_index("contrast")
 

@@ -1,7 +1,5 @@
 """Every notebook runs from top to bottom, live, in a store of the notebooks' own."""
 
-import os
-
 import nbformat
 import pytest
 
@@ -18,18 +16,15 @@ PARAMETERS: dict[str, dict] = {
     },
     "07_contrastive_decoupling": {"samples": 2},
     "08_adaptive_attacks": {"samples": 2},
+    "09_benchmark": {"samples": 4},
     "10_your_photos": {"attack": "advdm", "samples": 2},
 }
 NOTEBOOKS = all_notebooks()
 
 
 @pytest.fixture(autouse=True)
-def _one_store(tmp_path_factory, monkeypatch):
-    """What one notebook trained the others find, in whichever worker they run."""
-    place = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        place = place.parent
-    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(place / "notebooks"))
+def _one_store(notebooks_store, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", notebooks_store)
 
 
 def test_there_are_notebooks():

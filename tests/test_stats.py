@@ -1,10 +1,12 @@
 """The intervals cover what they claim to cover, on distributions whose mean is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind
 
-from shortcut_nb.metrics import bootstrap_difference, bootstrap_mean
+from shortcut_nb.experiments.measured import means_of
+from shortcut_nb.metrics import bootstrap_difference, bootstrap_mean, t_mean
 
 
 def test_mean_interval_covers_about_95_percent():
@@ -161,3 +163,39 @@ def test_unpaired_shared_clusters_are_resampled_together():
 def test_paired_lengths_must_match():
     with pytest.raises(ValueError, match="equal lengths"):
         bootstrap_difference([1, 2], [1])
+
+
+def test_means_of_a_frame_are_those_of_its_groups():
+    frame = question_like_frame()
+    table = means_of(frame, ["a", "b"], ["kind"]).set_index(["kind", "metric"])
+    for kind, part in frame.groupby("kind"):
+        for metric in ("a", "b"):
+            runs = part.groupby(["subject", "seed"])[metric].mean()
+            each = runs.groupby(level="subject").mean()
+            if each.notna().any():
+                assert tuple(table.loc[kind, metric]) == pytest.approx(t_mean(each), nan_ok=True)
+            else:
+                assert (kind, metric) not in table.index
+    assert table.loc[("lonely", "a"), ["low", "high"]].isna().all()
+    assert table.loc[("alike", "a"), ["mean", "low", "high"]].tolist() == [2.0, 2.0, 2.0]
+
+
+def test_an_infinite_number_is_refused():
+    frame = question_like_frame()
+    frame.loc[0, "a"] = np.inf
+    with pytest.raises(ValueError, match="finite"):
+        means_of(frame, ["a"], ["kind"])
+
+
+def question_like_frame():
+    """Uneven numbers of pictures; a person without b, a kind without b, a kind of one person."""
+    rng, rows = np.random.default_rng(0), []
+    for kind, people in (("usual", 5), ("alike", 3), ("no b", 4), ("lonely", 1)):
+        for person in range(people):
+            for seed in range(2):
+                for _ in range(1 + (person + seed) % 3):
+                    a = 2.0 if kind == "alike" else rng.normal()
+                    b = np.nan if kind == "no b" or person == 0 else rng.normal()
+                    place = {"kind": kind, "subject": f"p{person}", "seed": seed}
+                    rows.append(place | {"a": a, "b": b})
+    return pd.DataFrame(rows)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import CannotRead, UserError
-from ..metrics import METRICS, t_mean
+from ..metrics import METRICS
+from ..metrics.stats import t_ends
 from ..results import read_result, write_result
 from .contrasts import NAMED, Contrast, judge, load
 
@@ -209,16 +211,28 @@ def means_of(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> 
 
     Returns:
         ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
+
+    Raises:
+        ValueError: an infinite number.
     """
-    rows = []
-    for key, part in frame.groupby(list(by), sort=False):
-        people = part.groupby(["subject", "seed"])[list(metrics)].mean()
-        each = people.groupby(level="subject").mean()
-        for metric in metrics:
-            if each[metric].notna().any():
-                place = dict(zip(by, key, strict=True))
-                rows.append(place | {"metric": metric} | t_mean(each[metric])._asdict())
-    return pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "n"])
+    keys, columns = list(by), list(metrics)
+    runs = frame.groupby([*keys, "subject", "seed"], sort=False)[columns].mean()
+    people = runs.groupby(level=[*keys, "subject"], sort=False).mean()
+    if np.isinf(people.to_numpy(float)).any():
+        raise ValueError("expected finite numbers, got an infinite one")
+    groups = people.groupby(level=keys, sort=False)
+    table = pd.DataFrame(
+        {
+            "mean": groups.mean().stack(),
+            "error": groups.sem().stack(),
+            "n": groups.count().stack(),
+        }
+    )
+    table = table.rename_axis([*keys, "metric"]).reset_index()
+    table = table[table["n"] > 0]
+    low, high = t_ends(table["mean"], table["error"], table["n"])
+    table = table.assign(low=low, high=high)
+    return table[[*keys, "metric", "mean", "low", "high", "n"]].reset_index(drop=True)
 
 
 def widened(
@@ -236,6 +250,16 @@ def widened(
         own = table[table[named] == column].set_index(keys)[["mean", "low", "high"]]
         wide = wide.join(own.set_axis([column, f"{column}_low", f"{column}_high"], axis=1))
     return wide.reset_index()
+
+
+def by_whose(means: pd.DataFrame) -> pd.Series:
+    """The name of each row's score: "quality" of V* samples, "quality, class" of the class's; NaN
+    of another sheet's.
+
+    Args:
+        means: the columns ``metric`` and ``sheet``.
+    """
+    return means["metric"] + means["sheet"].map({"instance": "", "class": ", class"})
 
 
 def axes_of(pictures: pd.DataFrame) -> list[str]:

@@ -37,13 +37,24 @@ def t_mean(values: ArrayLike) -> Interval:
     """
     each, _, _ = _units(values, None, "values")
     mean, n = float(each.mean()), len(each)
-    if n < 2:
-        return Interval(mean, float("nan"), float("nan"), n)
-    error = float(stats.sem(each))
-    if error == 0:
-        return Interval(mean, mean, mean, n)
-    low, high = t.interval(0.95, n - 1, loc=mean, scale=error)
+    error = float(stats.sem(each)) if n > 1 else float("nan")
+    low, high = t_ends(mean, error, n)
     return Interval(mean, float(low), float(high), n)
+
+
+def t_ends(mean: ArrayLike, error: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of Student's t intervals (95 %), of numbers or of arrays of one shape.
+
+    Args:
+        error: standard errors of the means; NaN where ``n`` is 1.
+        n: values behind each mean.
+
+    Returns:
+        ``(low, high)``; NaN where the error is.
+    """
+    freedom = np.maximum(np.asarray(n) - 1, 1)
+    half = t.ppf(0.975, freedom) * np.asarray(error)
+    return np.asarray(mean) - half, np.asarray(mean) + half
 
 
 def holm(p: ArrayLike) -> np.ndarray:

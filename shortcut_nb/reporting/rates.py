@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement, widened
+from ..experiments.measured import Measurement, by_whose, widened
 from ..experiments.questions.regime import (
     REGIMES,
     TEXT_PRETRAINING_RATE,
@@ -135,7 +135,7 @@ def others() -> str:
     """What was measured of the other methods' rates, in Markdown; the profile's own are bold."""
     kept = Measurement.read(OTHERS)
     means = kept.means(["ims_missing", "quality"], by=["condition", "sheet"])
-    means["score"] = means["metric"] + means["sheet"].map({"instance": "", "class": ", class"})
+    means["score"] = by_whose(means)
     counts = means.groupby("condition", sort=False)["n"].max().rename("n")
     scores = [name for name in OTHERS_SAY if name in set(means["score"])]
     table = widened(means, ["condition"], scores, "score").join(counts, on="condition")

@@ -100,12 +100,17 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
 
 
 def cells(profile: Profile) -> dict[str, Cell]:
-    """Every training on every kind of pictures; captions and variants on none that was purified."""
+    """Every training on every kind of pictures; captions and variants on none that was purified.
+
+    Captions are left out where the profile's noise token is a single word: there is no name in it
+    without a meaning.
+    """
     usual = profile.sampling.guidance_scale
-    name = profile.prompts.noise_token.partition(" ")[0]
+    name, _, meaning = profile.prompts.noise_token.partition(" ")
     captions = {
         caption: {"instance": f"{{instance}}, with {words.format(name=name)}"}
         for caption, words in CAPTIONS.items()
+        if meaning
     }
     variants = {
         name: {"trainer": "cdl-dreambooth", "prompts": "cdl", "training": settings}

@@ -11,7 +11,7 @@ import pandas as pd
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..measured import Measurement
+from ..measured import Measurement, by_whose
 
 # A method's name here: the trainer and its settings.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -107,8 +107,7 @@ def doses(means: pd.DataFrame) -> pd.DataFrame:
         ``method, share, pictures`` (NaN: all of set B), ``score`` (of :data:`TITLES`), ``mean, low,
         high, n``.
     """
-    end = means["sheet"].map({"instance": "", "class": ", class"})
-    table = means.assign(score=means["metric"] + end)
+    table = means.assign(score=by_whose(means))
     table = table[table["score"].isin(list(TITLES))].reset_index(drop=True)
     split = table["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
     dose = {"share": split[1].astype(float), "pictures": pd.to_numeric(split[2])}

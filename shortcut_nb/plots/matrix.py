@@ -1,0 +1,83 @@
+"""A table as a picture: a number in each field, and a colour that says how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..columns import check_columns
+from .page import PAGE_WIDTH, SMALLEST
+from .palette import SEQUENTIAL
+from .style import theme
+
+PITCH = 0.34
+HEAD = 1.2  # inches above the rows
+
+
+def matrix_plot(
+    table: pd.DataFrame,
+    rows: str,
+    columns: str,
+    panel: str,
+    value: str = "mean",
+    span: tuple[float, float] = (0.0, 1.0),
+    order: Sequence[str] = (),
+) -> Figure:
+    """Fields of rows and columns at page width, panels side by side that share their rows.
+
+    Args:
+        table: one row per field, in the order in which rows, columns and panels are drawn; a field
+            without a row, or without a number, stays empty.
+        rows, columns, panel: columns of the table.
+        value: the numbers, written with two digits.
+        span: the values of the darkest and of the lightest colour.
+        order: of the columns, where it is not the table's; those that it does not name are left
+            out.
+
+    Raises:
+        KeyError: a column that is not there. ValueError: nothing to draw, or two rows of one field.
+    """
+    check_columns(table, [rows, columns, panel, value])
+    complete = table.dropna(subset=[value])
+    if complete.empty:
+        raise ValueError("expected fields to draw, got none")
+    if complete.duplicated([rows, columns, panel]).any():
+        raise ValueError(f"expected one row for each {rows}, {columns} and {panel}, got two")
+    names, panels = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[panel]))
+    with theme():
+        fig = Figure((PAGE_WIDTH, HEAD + PITCH * len(names)), layout="constrained")
+        axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for ax, here in zip(axes, panels, strict=True):
+            own = complete[complete[panel] == here]
+            fields = own.pivot(index=rows, columns=columns, values=value)
+            across = order or list(dict.fromkeys(table[columns]))
+            there = [name for name in across if name in fields]
+            _fields(ax, fields.reindex(index=names, columns=there), *span)
+            ax.set_title(here, fontsize=SMALLEST + 1)
+    return fig
+
+
+def _fields(ax: Axes, fields: pd.DataFrame, low: float, high: float) -> None:
+    sns.heatmap(
+        fields,
+        ax=ax,
+        vmin=low,
+        vmax=high,
+        cmap=SEQUENTIAL,
+        annot=True,
+        fmt=".2f",
+        annot_kws={"fontsize": SMALLEST},
+        linewidths=1.5,
+        cbar=False,
+    )
+    ax.set(xlabel="", ylabel="")
+    ax.grid(visible=False)
+    ax.tick_params(labelsize=SMALLEST, length=0)
+    ax.tick_params(axis="x", rotation=45)
+    for name in ax.get_xticklabels():
+        name.set(ha="right", rotation_mode="anchor")
+    ax.tick_params(axis="y", rotation=0)

@@ -1,0 +1,129 @@
+"""The paper's matrix for readers: what every defence leaves under every protection.
+
+The question itself is ``experiments/questions/benchmark.yaml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..experiments.measured import Measurement
+from . import purification
+
+NAME = "benchmark"
+PLAIN, CDL = "dreambooth", "cdl"
+CLEAN = "clean photos"
+UNPROTECTED = (CLEAN, "random noise")
+NOTHING = "no defence"
+PICTURES = {
+    "none": CLEAN,
+    "noise": UNPROTECTED[1],
+    "aspl": "ASPL",
+    "advdm": "AdvDM",
+    "fsmg": "FSMG",
+    "metacloak": "MetaCloak",
+    "simac": "SimAC",
+    "photoguard": "PhotoGuard",
+    "glaze": "Glaze",
+}
+"""What the photos are protected with, by the axis's value."""
+PURIFIERS = {
+    "none": "",
+    "jpeg": "JPEG",
+    "tvm": "TVM",
+    "ddspure": "DDSPure",
+    "gridpure": "GrIDPure",
+    "impress": "IMPRESS",
+    "diffpure": "DiffPure",
+    "restorer": "restorer",
+    "codesr": "CodeSR",
+}
+"""What they are cleaned with."""
+SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
+"""What the fields of the matrix show, by metric."""
+WHOLE = f"{PURIFIERS['codesr']} + CDL"
+"""The paper's own defence."""
+
+
+def defence(purifier: str, training: str) -> str:
+    """The name of a defence: "no defence", "JPEG", "CDL", "CodeSR + CDL"."""
+    parts = [PURIFIERS.get(purifier, purifier), "CDL" if training == CDL else ""]
+    return " + ".join(filter(None, parts)) or NOTHING
+
+
+def matrix(measured: Measurement | None = None) -> pd.DataFrame:
+    """Every field: ``photos, defence, purifier, score, mean, low, high, n``; the best defence
+    comes first, by its quality where it does worst.
+
+    Args:
+        measured: None is the shipped measurement of the miniature.
+    """
+    measured = measured or Measurement.read(NAME)
+    scores = [metric for metric in SCORES if metric in measured.metrics]
+    table = measured.means(scores, ["attack", "purifier", "training"], measured.own)
+    table = table.assign(
+        photos=table["attack"].map(PICTURES).fillna(table["attack"]),
+        defence=[defence(*each) for each in zip(table["purifier"], table["training"], strict=True)],
+        score=table["metric"].map(SCORES),
+    )
+    order = {name: place for place, name in enumerate(PICTURES.values())}
+    table["column"] = table["photos"].map(order)
+    table["worst"] = table["defence"].map(_worst(table, "quality")["mean"])
+    table = table.sort_values(["worst", "defence", "column"], ascending=[False, True, True])
+    columns = ["photos", "defence", "purifier", "score", "mean", "low", "high", "n"]
+    return table[columns].reset_index(drop=True)
+
+
+def _worst(table: pd.DataFrame, score: str) -> pd.DataFrame:
+    """The field of each defence in which a score is lowest, of the protections that every one met.
+
+    Returns:
+        ``photos, mean, low, high``, indexed by defence.
+    """
+    own = table[(table["score"] == score) & ~table["photos"].isin(UNPROTECTED)]
+    met = own.groupby("photos")["defence"].nunique()
+    own = own[own["photos"].isin(met[met == met.max()].index)]
+    rows = own.loc[own.groupby("defence")["mean"].idxmin()]
+    return rows.set_index("defence")[["photos", "mean", "low", "high"]]
+
+
+def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
+    """One row per defence: what it leaves where it does worst, and its price without any attack.
+
+    An attacker may choose. So a defence is as good as under the protection that harms it most.
+
+    Returns:
+        ``defence, purifier, family`` (of purifier), for each score of :data:`SCORES` "x" with
+        "x_low" and "x_high", ``x_under`` (the protection that leaves least), and "clean_x" with
+        its ends.
+    """
+    table = matrix(measured)
+    rows = table.drop_duplicates("defence")[["defence", "purifier"]].reset_index(drop=True)
+    rows["family"] = rows["purifier"].map(purification.family)
+    for metric, score in SCORES.items():
+        if score not in set(table["score"]):
+            continue
+        clean = table[(table["score"] == score) & (table["photos"] == CLEAN)]
+        clean = clean.set_index("defence")[["mean", "low", "high"]]
+        for head, own in ((metric, _worst(table, score)), (f"clean_{metric}", clean)):
+            for end, column in (("", "mean"), ("_low", "low"), ("_high", "high")):
+                rows[f"{head}{end}"] = rows["defence"].map(own[column])
+            if "photos" in own:
+                rows[f"{head}_under"] = rows["defence"].map(own["photos"])
+    return rows
+
+
+def wide(table: pd.DataFrame, score: str, photos: Sequence[str] = ()) -> pd.DataFrame:
+    """A score of :func:`matrix` with a row per defence, and for each photos "x", "x_low", "x_high".
+
+    Args:
+        photos: which, in this order; empty are all.
+    """
+    own = table[table["score"] == score]
+    rows = own[["defence"]].drop_duplicates().set_index("defence")
+    for name in photos or dict.fromkeys(own["photos"]):
+        part = own[own["photos"] == name].set_index("defence")[["mean", "low", "high"]]
+        rows = rows.join(part.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
+    return rows.reset_index()

@@ -1,0 +1,133 @@
+"""The paper's matrix as its readers see it, on known numbers."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+from scipy.stats import sem, t
+
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.plots.matrix import matrix_plot
+from shortcut_nb.plots.page import points_on_page
+from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import benchmark
+
+from .question_frames import question_frame
+
+# Quality by attack, purifier and training: each defence is weakest under another attack.
+LEVELS = {
+    ("none", "none", "dreambooth"): 0.6, ("noise", "none", "dreambooth"): 0.05,
+    ("aspl", "none", "dreambooth"): 0.1, ("photoguard", "none", "dreambooth"): 0.3,
+    ("none", "codesr", "cdl"): 0.5, ("aspl", "codesr", "cdl"): 0.5,
+    ("photoguard", "codesr", "cdl"): 0.4,
+    ("none", "jpeg", "dreambooth"): 0.55, ("aspl", "jpeg", "dreambooth"): 0.2,
+    ("photoguard", "jpeg", "dreambooth"): 0.25, ("glaze", "jpeg", "dreambooth"): 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def question():
+    return open_experiment("benchmark", load_profile("mini"))
+
+
+@pytest.fixture(scope="module")
+def measured(question):
+    levels = {(" | ".join(cell), "instance"): level for cell, level in LEVELS.items()}
+    return Measurement.of("benchmark", question_frame(question, levels))
+
+
+def test_every_value_of_the_axes_has_a_name(question):
+    assert set(question.axes["attack"]) == set(benchmark.PICTURES)
+    assert set(question.axes["purifier"]) == set(benchmark.PURIFIERS)
+
+
+def test_names_of_defences():
+    assert benchmark.defence("none", "dreambooth") == "no defence"
+    assert benchmark.defence("none", "cdl") == "CDL"
+    assert benchmark.defence("codesr", "cdl") == benchmark.WHOLE == "CodeSR + CDL"
+    assert benchmark.defence("jpeg+restorer", "dreambooth") == "jpeg+restorer"
+
+
+def test_a_field_is_the_mean_over_people_with_its_interval(measured):
+    table = benchmark.matrix(measured)
+    (row,) = table[
+        (table["photos"] == "ASPL") & (table["defence"] == "JPEG") & (table["score"] == "quality")
+    ].to_dict("records")
+    own = measured.frame[measured.frame["condition"] == "aspl | jpeg | dreambooth"]
+    people = own.groupby("subject")["quality"].mean()
+    half = t.ppf(0.975, len(people) - 1) * sem(people)
+    assert row["mean"] == pytest.approx(people.mean())
+    assert (row["low"], row["high"]) == pytest.approx((people.mean() - half, people.mean() + half))
+    assert row["n"] == len(people) == 6
+
+
+def test_defences_are_judged_where_they_do_worst(measured):
+    worst = benchmark.worst_cases(measured).set_index("defence")
+    assert list(worst.index) == ["CodeSR + CDL", "JPEG", "no defence"]  # the best comes first
+    assert worst["quality_under"].to_dict() == {
+        "CodeSR + CDL": "PhotoGuard",
+        "JPEG": "ASPL",  # Glaze, which not every defence met, does not count
+        "no defence": "ASPL",  # nor does random noise, which is no protection
+    }
+    assert worst.loc["JPEG", "quality"] - worst.loc["no defence", "quality"] == pytest.approx(
+        0.1, abs=0.01
+    )
+    assert worst.loc["CodeSR + CDL", "clean_quality"] == pytest.approx(0.625, abs=0.01)
+
+
+def test_a_score_beside_its_photos(measured):
+    wide = benchmark.wide(benchmark.matrix(measured), "quality", ["clean photos", "ASPL"])
+    columns = ["clean photos", "clean photos_low", "clean photos_high", "ASPL"]
+    assert list(wide)[:5] == ["defence", *columns]
+    assert len(wide) == 3 and wide.notna().all().all()
+
+
+def test_fewer_measures_are_fewer_panels(measured):
+    bare = dataclasses.replace(measured, frame=measured.frame.drop(columns=["intact"]))
+    assert set(benchmark.matrix(bare)["score"]) == {"quality", "identity match"}
+    assert "intact" not in benchmark.worst_cases(bare)
+
+
+def numbers_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_the_picture_has_every_number_and_no_other(measured):
+    table = benchmark.matrix(measured)
+    order = list(benchmark.PICTURES.values())
+    figure = matrix_plot(table, "defence", "photos", "score", order=order)
+    assert [ax.get_title() for ax in figure.axes] == list(benchmark.SCORES.values())
+    for ax in figure.axes:
+        own = table[table["score"] == ax.get_title()]
+        assert sorted(numbers_of(ax)) == sorted(f"{mean:.2f}" for mean in own["mean"])
+        there = [name.get_text() for name in ax.get_xticklabels()]
+        assert there == [name for name in order if name in set(own["photos"])]
+    rows = [name.get_text() for name in figure.axes[0].get_yticklabels()]
+    assert rows == list(dict.fromkeys(table["defence"]))
+    width = figure.get_size_inches()[0]
+    sizes = [text.get_fontsize() for ax in figure.axes for text in ax.texts]
+    assert min(points_on_page(size, width) for size in sizes) >= 9
+
+
+def test_a_lighter_field_is_a_better_one(measured):
+    table = benchmark.matrix(measured)
+    figure = matrix_plot(table[table["score"] == "quality"], "defence", "photos", "score")
+    (ax,) = figure.axes
+    figure.canvas.draw()
+    mesh = ax.collections[0]
+    brightness = mesh.get_facecolors()[:, :3] @ [0.21, 0.72, 0.07]
+    values = mesh.get_array().ravel()
+    drawn = pd.Series(brightness, index=values.filled(-1) if hasattr(values, "filled") else values)
+    drawn = drawn[drawn.index > 0].sort_index()
+    assert len(drawn) == len(LEVELS) and drawn.is_monotonic_increasing
+
+
+def test_what_cannot_be_drawn(measured):
+    table = benchmark.matrix(measured)
+    with pytest.raises(ValueError, match="two"):
+        matrix_plot(pd.concat([table, table]), "defence", "photos", "score")
+    with pytest.raises(ValueError, match="got none"):
+        matrix_plot(table.iloc[:0], "defence", "photos", "score")
+    with pytest.raises(KeyError, match="no column"):
+        matrix_plot(table, "defence", "photos", "panel")
