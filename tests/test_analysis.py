@@ -103,6 +103,7 @@ def test_torchs_threads_are_put_back():
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_stability_of_clear_groups():
     points, _ = clusters(24)
     frame = stability(points, "umap", seeds=(0, 1), neighbors=5)

@@ -107,6 +107,7 @@ REPORT = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_the_first_cells_run_where_only_the_notebook_is(clean, wheel):
     cells = [c.source for c in code_cells(ROOT / "notebooks" / "00_quickstart.ipynb")[:3]]
     done = run_cells(clean, [*cells, REPORT], SHORTCUT_NB_INSTALL=str(wheel))

@@ -39,6 +39,7 @@ def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
     torch.testing.assert_close(still, clean)
 
 
+@pytest.mark.slow
 def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, subject):
     advdm = lab.profile.defaults["advdm"]
     other = build("advdm", **(advdm | {"eps": "16/255", "seed": 0}))(subject, lab)

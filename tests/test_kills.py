@@ -244,6 +244,7 @@ def whole(folder):
     ).read_bytes() == (b"png" * 1000)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_work_is_kept(tiny, tmp_path):
     """A limit on the size of files refuses the model, as a full disk does; later it is written."""
     killer = Killer(tmp_path, words_for("personalize", tiny), seed=0)

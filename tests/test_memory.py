@@ -119,6 +119,7 @@ def test_what_passes_need_is_counted_again(work):
     assert int(done.stdout.split()[-1]) == pytest.approx(need("sd15", work, True).device, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_script_for_a_gpu_runs_small_on_a_cpu(tmp_path):
     """Every row is measured, but for peaks, which a CPU does not have."""
     done = subprocess.run(

@@ -142,6 +142,7 @@ def test_everything_is_trained_at_once_and_packed_in_pieces(tmp_path, monkeypatc
     assert {"weights/costs.json", "logs/text.log"} <= packed
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_tried_again_and_stops_only_what_needs_it(tmp_path, monkeypatch):
     own = {
         "bad": jobs.Job(fail, 1),

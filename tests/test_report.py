@@ -169,7 +169,14 @@ def test_cells_are_shown_safely():
     assert 'class="ends">[0.1, 0.3]' in shown_cell("0.2 [0.1, 0.3]")
 
 
-@pytest.mark.parametrize("name", available("mini"))
+QUICK = "story"  # the others are the same code on more rows
+SHIPPED = [
+    pytest.param(name, marks=() if name == QUICK else pytest.mark.slow)
+    for name in available("mini")
+]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_result_has_a_report(name, tmp_path):
     page, frame = report_of(name)
     assert page.tables and all(table.rows for table in page.tables)

@@ -141,6 +141,7 @@ def test_the_shipped_result_is_read(experiment):
     assert primary["verdict"] == "confirmed" and primary["n"] == 12 and primary["mean"] < 0
 
 
+@pytest.mark.slow
 def test_the_question_runs(lab, tmp_path):
     """Two treatments in miniature: samples of both prompts, and contrasts of what was drawn."""
     small = {"steps": 1, "class_images": 4, "batch_size": 1}

@@ -91,6 +91,7 @@ def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_harm():
     assert found["quality_harm"].dropna().is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_the_question_runs(lab, tmp_path):
     small = {"training": {"steps": 1, "class_images": 4, "batch_size": 1}}
     whole = strength.experiment(lab.profile, "8/255", ["noise"])

@@ -79,6 +79,7 @@ def test_targets_and_timesteps_change_the_attack(lab, subject):
             assert (one != other).float().mean() > 0.02
 
 
+@pytest.mark.slow
 def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
     """What survives has, on average, a larger image gradient than what was dropped."""
     attack = lab.attack("simac", keep=500, **SURROGATE)
@@ -144,6 +145,7 @@ def test_released_surrogates_have_their_defects_but_fsmgs_has_none(lab):
     assert lab.attack("aspl").training == {}
 
 
+@pytest.mark.slow
 def test_the_feature_loss_of_simac_has_a_gradient_of_its_own(lab, subject):
     short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 0, "perturbed_steps": 0, "keep": 900}
     images = [lab.attack("simac", feature_weight=w, **short, **SURROGATE)(subject).images

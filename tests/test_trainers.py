@@ -251,6 +251,7 @@ def test_pictures_in_order_go_on_over_accumulated_batches(lab):
     assert seen == [0, 1, 2, 3, 4, 0, 1, 2]
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_what_is_kept(lab, subject, fitted, tmp_path):
     path, how = tmp_path / "run.ckpt", CONSTANT | {"ema_decay": 0.5}
     one = make(lab, "dreambooth", **how).fit(subject)

@@ -93,11 +93,19 @@ class Measurement:
 
     @property
     def varying(self) -> list[str]:
-        """Axes of which more than one value was measured; ``condition`` where there is none."""
+        """Axes that tell the cells apart, the last ones left out where those before do so;
+        ``condition`` where no axes do."""
         rest = [a for a in self.axes if a != NAMED and self.frame[a].nunique() > 1]
         whole = self.frame[NAMED].nunique()
-        apart = self.frame[rest].drop_duplicates().shape[0] if rest else 1
-        return rest if rest and apart == whole else [NAMED]
+        for axis in reversed(rest):
+            fewer = [other for other in rest if other != axis]
+            if self._told_apart(fewer) == whole:
+                rest = fewer
+        return rest if rest and self._told_apart(rest) == whole else [NAMED]
+
+    def _told_apart(self, axes: list[str]) -> int:
+        """How many cells some axes tell apart."""
+        return len(self.frame[axes].drop_duplicates()) if axes else 1
 
     @property
     def own(self) -> str:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
+from .page import PAGE_WIDTH
 from .palette import OKABE_ITO
 from .scatter import thin_out
 from .style import theme
@@ -27,7 +28,9 @@ def pareto_plot(
     ylabel: str | None = None,
     seconds: str | None = None,
 ) -> Figure:
-    """One panel per group: a named point per candidate with its interval, and the front as a line.
+    """One panel per group: a named point per candidate with its interval, those of the front green.
+
+    The front is joined by a line where nothing but ``x`` and ``y`` decides it.
 
     Where names would cover each other, the ones farther from the middle are kept.
 
@@ -49,8 +52,9 @@ def pareto_plot(
     wide = 2 if len(groups) == 4 else min(COLUMNS, len(groups))
     high = math.ceil(len(groups) / wide)
     with theme():
-        fig = Figure((4.4 * wide, 3.8 * high), layout="constrained")
-        axes = fig.subplots(high, wide, squeeze=False, sharey=True)
+        size = (4.4 * wide, 3.8 * high) if len(groups) > 1 else (PAGE_WIDTH, 5.2)
+        fig = Figure(size, layout="constrained")
+        axes = fig.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
         for ax, (name, part) in zip(axes.flat, groups, strict=False):
             _panel(ax, part, x, y, label, seconds)
             ax.set_xlabel(xlabel or x)
@@ -66,8 +70,9 @@ def pareto_plot(
 
 def _panel(ax: Axes, part: pd.DataFrame, x: str, y: str, label: str, seconds: str | None) -> None:
     ax.axhline(0, color="0.6", linewidth=1, linestyle="--", zorder=0)
-    front = part[part["front"]].sort_values(x)
-    ax.plot(front[x], front[y], color=OKABE_ITO["green"], linewidth=2, alpha=0.5, zorder=1)
+    if seconds is None:  # a front of three measures is no line
+        front = part[part["front"]].sort_values(x)
+        ax.plot(front[x], front[y], color=OKABE_ITO["green"], linewidth=2, alpha=0.5, zorder=1)
     middle = (part[x].min() + part[x].max()) / 2
     for row in part.to_dict("records"):
         color = OKABE_ITO["green"] if row["front"] else OKABE_ITO["blue"]

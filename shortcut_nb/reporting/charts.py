@@ -76,7 +76,8 @@ def bars(measured: Measurement) -> Iterator[Chart]:
 def defences(measured: Measurement) -> Iterator[Chart]:
     """What each defence gives back, how faithful it is, and its seconds: a panel per attack.
 
-    No chart where no purifier was compared with none, or nothing says how faithful pictures are.
+    Attacks that met no defence are left out. No chart where no purifier was compared with none, or
+    nothing says how faithful pictures are.
     """
     metric = recovered_metric(measured)
     faithful = next((name for name in FAITHFUL if name in measured.frame), None)
@@ -94,7 +95,10 @@ def defences(measured: Measurement) -> Iterator[Chart]:
     table = table.merge(kept, on=measured.varying)
     table["label"] = _joined(table, others)
     table["panel"] = _joined(table, within) if within else ""
-    table = table[table["panel"] != "none"] if within else table
+    if "attack" in within:
+        table = table[table["attack"] != "none"]
+    compared = table.groupby("panel")["panel"].transform("size") > 1
+    table = table[compared]
     if not table.empty:
         chart = _defence_chart(table, metric, faithful, seconds)
         chart.figure.suptitle(

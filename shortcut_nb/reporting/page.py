@@ -98,7 +98,7 @@ def picture_of(
 ) -> Picture:
     """A figure, drawn."""
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return Picture(name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data)
 
 
