@@ -76,13 +76,6 @@ def test_defences_are_judged_where_they_do_worst(measured):
     assert worst.loc["CodeSR + CDL", "clean_quality"] == pytest.approx(0.625, abs=0.01)
 
 
-def test_a_score_beside_its_photos(measured):
-    wide = benchmark.wide(benchmark.matrix(measured), "quality", ["clean photos", "ASPL"])
-    columns = ["clean photos", "clean photos_low", "clean photos_high", "ASPL"]
-    assert list(wide)[:5] == ["defence", *columns]
-    assert len(wide) == 3 and wide.notna().all().all()
-
-
 def test_fewer_measures_are_fewer_panels(measured):
     bare = dataclasses.replace(measured, frame=measured.frame.drop(columns=["intact"]))
     assert set(benchmark.matrix(bare)["score"]) == {"quality", "identity match"}

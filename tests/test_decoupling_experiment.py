@@ -86,6 +86,7 @@ def test_a_caption_names_what_it_says(question):
     words = {name: cell.instance for name, cell in told.items()}
     assert words["a name without meaning"] == "{instance}, with t@t"
     assert words["another thing named"] == "{instance}, with t@t blue background"
+    assert words["clothes named"] == "{instance}, with t@t blue shirt"
     assert words["plain"] is None and words["noise token"] is None
     assert told["noise token"].prompts == "noise-token"
     assert {cell.prompts for name, cell in told.items() if words[name]} == {"plain"}

@@ -14,7 +14,7 @@ from shortcut_nb.cli import app
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
-from shortcut_nb.reporting.charts import all_charts, defences
+from shortcut_nb.reporting.charts import all_charts, defences, matrix
 from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.reporting.sources import report_of
 from shortcut_nb.reporting.tables import all_tables, digits_for, number, probability, table_of
@@ -91,9 +91,41 @@ def test_the_front_has_what_nothing_beats(measured):
     assert "none" not in set(table["attack"])  # clean pictures need no defence
 
 
+def test_an_attack_that_met_no_defence_is_left_out(pictures):
+    bare = (pictures["attack"] == "metacloak") & (pictures["condition"] != NOTHING)
+    (chart,) = defences(Measurement.of("x", pictures[~bare]))
+    assert set(chart.data["panel"]) == {"random-signs", "aspl"}
+
+
+def test_the_matrix_has_a_field_for_every_attack_and_defence(measured):
+    (chart,) = matrix(measured)
+    fields = chart.data.set_index(["attack", "defence"])["mean"]
+    assert len(fields) == len(chart.figure.axes[0].texts) == 4 * 3 * 2
+    own = measured.means(["quality"], sheet="instance").set_index(
+        ["attack", "purifier", "prompts"]
+    )["mean"]
+    assert fields["aspl", "jpeg | cdl"] == own["aspl", "jpeg", "cdl"]
+
+
+def test_without_attacks_there_is_no_matrix(pictures):
+    assert not list(matrix(Measurement.of("x", pictures[pictures["attack"] == "aspl"])))
+    plain = (pictures["purifier"] == "none") & (pictures["prompts"] == "plain")
+    assert not list(matrix(Measurement.of("x", pictures[plain])))
+
+
+def test_an_axis_that_others_tell_apart_does_not_vary(pictures):
+    named = pictures.assign(treatment=pictures["attack"] + pictures["purifier"])
+    assert Measurement.of("x", named).varying == ["attack", "purifier", "prompts"]
+    alone = pictures[pictures["condition"] == NOTHING]
+    assert Measurement.of("x", alone).varying == ["condition"]
+
+
 def test_without_a_purifier_there_is_no_chart_of_defences(pictures):
     alone = pictures[pictures["purifier"] == "none"]
     assert not list(defences(Measurement.of("x", alone)))
+
+
+NOTHING = "metacloak | none | plain"
 
 
 class Reader(HTMLParser):

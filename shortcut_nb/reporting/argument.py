@@ -247,8 +247,8 @@ def captions() -> Values:
     table = numbers.captions("quality", measured)
     own = table[table["group"] == "protected photos"].set_index("name")["mean"]
     words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
-    bare, spare, other, named = (own[name] for name in further.SAYS)
-    meaningless = next(iter(further.CAPTIONS))
+    meaningless, another, *_ = further.CAPTIONS
+    bare, named = own[next(iter(further.SAYS))], own[list(further.SAYS)[-1]]
     more = measured.verdict(
         further.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
@@ -256,8 +256,8 @@ def captions() -> Values:
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,
         "bare": bare,
-        "spare": spare,
-        "other": other,
+        "spare": own[meaningless],
+        "other": own[another],
         "named": named,
         "meaning": more["verdict"] == "confirmed",
         "said": words[f"{further.HARD}{JOIN}plain"],

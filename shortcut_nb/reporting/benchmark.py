@@ -5,11 +5,11 @@ The question itself is ``experiments/questions/benchmark.yaml``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ..experiments.measured import Measurement
+from ..plots.matrix import matrix_plot
 from . import purification
 
 NAME = "benchmark"
@@ -55,7 +55,8 @@ def defence(purifier: str, training: str) -> str:
 
 def matrix(measured: Measurement | None = None) -> pd.DataFrame:
     """Every field: ``photos, defence, purifier, score, mean, low, high, n``; the best defence
-    comes first, by its quality where it does worst.
+    comes first, by its quality where it does worst; of those that are equal to two digits, by its
+    identity match there.
 
     Args:
         measured: None is the shipped measurement of the miniature.
@@ -70,8 +71,12 @@ def matrix(measured: Measurement | None = None) -> pd.DataFrame:
     )
     order = {name: place for place, name in enumerate(PICTURES.values())}
     table["column"] = table["photos"].map(order)
-    table["worst"] = table["defence"].map(_worst(table, "quality")["mean"])
-    table = table.sort_values(["worst", "defence", "column"], ascending=[False, True, True])
+    table["worst"] = table["defence"].map(_worst(table, "quality")["mean"]).round(2)
+    alike = _worst(table, SCORES["ims_missing"])["mean"]
+    table["alike"] = table["defence"].map(alike)
+    table = table.sort_values(
+        ["worst", "alike", "defence", "column"], ascending=[False, False, True, True]
+    )
     columns = ["photos", "defence", "purifier", "score", "mean", "low", "high", "n"]
     return table[columns].reset_index(drop=True)
 
@@ -115,15 +120,6 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
     return rows
 
 
-def wide(table: pd.DataFrame, score: str, photos: Sequence[str] = ()) -> pd.DataFrame:
-    """A score of :func:`matrix` with a row per defence, and for each photos "x", "x_low", "x_high".
-
-    Args:
-        photos: which, in this order; empty are all.
-    """
-    own = table[table["score"] == score]
-    rows = own[["defence"]].drop_duplicates().set_index("defence")
-    for name in photos or dict.fromkeys(own["photos"]):
-        part = own[own["photos"] == name].set_index("defence")[["mean", "low", "high"]]
-        rows = rows.join(part.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
-    return rows.reset_index()
+def picture(table: pd.DataFrame) -> Figure:
+    """:func:`matrix`, drawn: a panel for each score, defences as rows and photos as columns."""
+    return matrix_plot(table, "defence", "photos", "score", order=list(PICTURES.values()))

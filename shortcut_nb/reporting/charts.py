@@ -12,6 +12,7 @@ from ..analysis.pareto import pareto
 from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
+from ..plots.matrix import matrix_plot
 from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
@@ -19,6 +20,8 @@ from .tables import SAYS, measures
 
 PITCH = 0.2
 FAITHFUL = ("perceptual", "psnr", "ssim")  # the first that was measured
+FROM_0_TO_1 = ("quality", "intact", "ims_missing")  # scores of a matrix, which share its colours
+FIELDS = 21  # side by side in a figure
 LINES = 60  # rows of one figure; the table has them all
 
 
@@ -34,8 +37,8 @@ class Chart:
 
 
 def all_charts(measured: Measurement) -> list[Chart]:
-    """Predictions by metric, then the defences, then every score."""
-    return [*predictions(measured), *defences(measured), *bars(measured)]
+    """Predictions by metric, then the matrix and the defences, then every score."""
+    return [*predictions(measured), *matrix(measured), *defences(measured), *bars(measured)]
 
 
 def predictions(measured: Measurement) -> Iterator[Chart]:
@@ -73,6 +76,36 @@ def bars(measured: Measurement) -> Iterator[Chart]:
         yield Chart(f"bars_{metric}", title, figure, part, alt)
 
 
+def matrix(measured: Measurement) -> Iterator[Chart]:
+    """Attacks as columns, what met them as rows, a panel for each score from 0 to 1.
+
+    No chart where attacks, or what met them, do not vary.
+    """
+    within, others = _met(measured)
+    if "attack" not in within or not others:
+        return
+    table = measured.means(measured.metrics, [*within, *others], measured.own)
+    table = table.assign(
+        attack=_joined(table, within),
+        defence=_joined(table, others),
+        score=[describe(name).label.partition(",")[0] for name in table["metric"]],
+    )
+    order = list(dict.fromkeys(table["attack"]))
+    there = [name for name in FROM_0_TO_1 if name in measured.metrics]
+    table = table[table["metric"].isin(there[: FIELDS // len(order)])]
+    if table.empty or len(set(table["defence"])) > LINES:
+        return
+    figure = matrix_plot(table, "defence", "attack", "score", order=order)
+    alt = "Means over people of each score: attacks as columns, what met them as rows."
+    yield Chart("matrix", f"Every attack against {', '.join(others)}", figure, table, alt)
+
+
+def _met(measured: Measurement) -> tuple[list[str], list[str]]:
+    """The varying axes that say what was attacked, and how; and the others."""
+    within = [axis for axis in measured.varying if axis in ("attack", "eps")]
+    return within, [axis for axis in measured.varying if axis not in within]
+
+
 def defences(measured: Measurement) -> Iterator[Chart]:
     """What each defence gives back, how faithful it is, and its seconds: a panel per attack.
 
@@ -85,8 +118,7 @@ def defences(measured: Measurement) -> Iterator[Chart]:
         return
     if "none" not in set(measured.frame["purifier"]):
         return
-    within = [axis for axis in measured.varying if axis in ("attack", "eps")]
-    others = [axis for axis in measured.varying if axis not in within]
+    within, others = _met(measured)
     first = {axis: str(measured.frame[axis].iloc[0]) for axis in others}
     rise = measured.against(metric, first | {"purifier": "none"}, within)
     table = rise.rename(columns={"mean": "rise", "low": "rise_low", "high": "rise_high"})

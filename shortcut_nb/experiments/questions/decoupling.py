@@ -26,10 +26,12 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "cdl": {"prompts": "cdl"},
 }
 # What the pictures are said to show instead of noise; {name} is the noise token's rare word alone.
-# Added after a look at three people, of whom the noise token alone did what all of CDL does.
+# Added after a look at three people, of whom the noise token alone did what all of CDL does; the
+# last one after six, of whom a blue background did much of it.
 CAPTIONS = {
     "a name without meaning": "{name}",
     "another thing named": "{name} blue background",
+    "clothes named": "{name} blue shirt",
 }
 NAMING = "noise token"
 # A caption's training, by what it says that the pictures show.
@@ -192,7 +194,7 @@ def guidance(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def experiment(profile: Profile) -> Experiment:
-    """Three trainings, two captions and five variants on clean and protected pictures."""
+    """Three trainings, three captions and five variants on clean and protected pictures."""
     return Experiment(
         name="decoupling",
         question="What is each piece of contrastive decoupling worth?",
