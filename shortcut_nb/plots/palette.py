@@ -58,8 +58,10 @@ SAME_AS = {
     "CDL": "cdl",
     "both": "purified + cdl",
     "purified + CDL": "purified + cdl",
+    "V*": "protected",
+    "class": "prior",
 }
-"""Other names of conditions."""
+"""Other names of conditions, and the two words of a model as figures compare them."""
 
 FAMILIES = {
     "random noise": _BY_COLOR["vermillion"],
