@@ -505,6 +505,22 @@ def check_size(model: Diffusion, images: Tensor) -> Tensor:
     return images
 
 
+def check_beside_prior(model: Diffusion, images: Tensor) -> Tensor:
+    """Make sure that pictures can be trained on beside the model's own of the class; hand them
+    back.
+
+    Raises:
+        UserError: they are of another size.
+    """
+    side, (high, wide) = model.resolution, images.shape[-2:]
+    if (high, wide) != (side, side):
+        raise UserError(
+            f"prior preservation trains on pictures beside the model's own of {side} x {side} "
+            f"pixels; got {high} x {wide}. Load them with size={side}, or set prior_weight=0."
+        )
+    return images
+
+
 def need_models(models: Models | None, name: str) -> Models:
     """The models that an attack, purifier or trainer was given.
 

@@ -160,7 +160,7 @@ def test_targeted_sds_needs_no_more_of_the_unet_than_its_error(lab, model, apart
     context = model.embed([subject.class_prompt]).expand(2, -1, -1)
     with torch.no_grad():
         guess, truth, _ = model.predict(z, t, noise, context)
-        target = target_latents(model, moved.shape[-1])
+        target = target_latents(model, moved)
         error = 3.0 * (guess - truth) + 2 * (z - target)
     (want,) = torch.autograd.grad(z, again, error)
     assert objective.direction == -1  # descended, as the target's distance is
@@ -173,7 +173,7 @@ def test_mist_descends_the_target_and_climbs_the_loss(lab, model, apart):
     subject = lab.subject("mini:held-out/0")
     objective = lab.attack("mist", rate=50.0).objective(Run.start(subject, lab, [1, 2]))
     loss = DenoisingLoss(model, model.embed([subject.class_prompt]))
-    near = LatentDistance(target_latents(model, moved.shape[-1]))
+    near = LatentDistance(target_latents(model, moved))
     with torch.no_grad():
         textural = OnLatents(model, [(1.0, near)])(moved, generators([1, 2]))
         semantic = loss(moved, generators([1, 2]))

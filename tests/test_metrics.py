@@ -213,6 +213,9 @@ def test_texture_sees_noise_and_not_edges():
         grey = std * torch.randn(1, 1, 64, 64, generator=draw).expand(1, 3, 64, 64)
         found = Texture()(edge.clone().clamp(0.2, 0.8) + grey)["texture"]
         assert found == pytest.approx([0.63 * std * 255], rel=0.05)
+        colours = std * torch.randn(1, 3, 64, 64, generator=draw)
+        found = Texture()(edge.clone().clamp(0.2, 0.8) + colours)["texture"]
+        assert found == pytest.approx([0.74 * std * 255], rel=0.05)
     with pytest.raises(ValueError, match="odd"):
         Texture(4)
 

@@ -139,7 +139,7 @@ def test_score_distillation_leaves_the_unets_jacobian_out(tiny):
 def test_fused_objective_is_the_sum_of_its_parts(lab, subject):
     model, x = lab.diffusion, subject.b[:2]
     loss = DenoisingLoss(model, model.embed(["a photo of a person"]))
-    near = LatentDistance(target_latents(model, 64))
+    near = LatentDistance(target_latents(model, x))
     fused = OnLatents(model, [(1.0, near), (-50.0, loss)])(x, generators([1, 2]))
     # The target's term draws nothing, so both parts see the same posterior, noise and timestep.
     parts = OnLatents(model, [(1.0, near)])(x, generators([1, 2]))
@@ -196,7 +196,7 @@ def test_edit_distance_follows_the_sampler(lab, subject):
 
 
 def test_target_picture_is_black_on_white_and_tiled():
-    drawn = target_image(64)
+    drawn = target_image(64, 64)
     assert drawn.shape == (1, 3, 64, 64) and set(drawn.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(drawn[..., :16, :16], drawn[..., 16:32, 48:])
     assert 0.3 < drawn.mean() < 0.7

@@ -121,8 +121,11 @@ def token_maps(
         word → (n, h, w), the share of attention on the word's tokens, in [0, 1].
 
     Raises:
-        ValueError: when a word is not in the prompt.
+        ValueError: when a word is not in the prompt, or the pictures are not square.
     """
+    high, wide = images.shape[-2:]
+    if high != wide:
+        raise ValueError(f"maps of attention need square pictures; got {high} x {wide}")
     spans = {word: token_span(model, prompt, word) for word in words}
     context = model.embed([prompt]).expand(len(images), -1, -1)
     latents, _ = model.posterior(images)

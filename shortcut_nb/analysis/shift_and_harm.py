@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .correlation import rank_correlation
@@ -23,7 +24,7 @@ def correlation(
 
     Returns:
         What :func:`.rank_correlation` gives, ``conditions``, and ``lowest``, ``highest``: the
-        range of the value when each attack in turn is left out.
+        range of the value when each attack in turn is left out, NaN where too few rows are left.
     """
     own = rows[rows["kind"] != "purified"].dropna(subset=[measure, harm])
 
@@ -32,9 +33,15 @@ def correlation(
         people = part["subject"].tolist()
         return rank_correlation(part[measure], part[harm], people, fixed, draws)
 
+    def without(name: str) -> float:
+        try:
+            return once(own[own["condition"] != name]).value
+        except ValueError:  # too few rows, or all alike
+            return float("nan")
+
     names = own["condition"].unique()
-    without = [once(own[own["condition"] != name]).value for name in names]
-    ends = {"lowest": min(without), "highest": max(without), "conditions": len(names)}
+    values = [without(name) for name in names]
+    ends = {"lowest": np.min(values), "highest": np.max(values), "conditions": len(names)}
     return once(own, resamples)._asdict() | ends
 
 

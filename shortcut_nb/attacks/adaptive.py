@@ -98,9 +98,9 @@ class AdaptiveASPL(ASPL):
                 'gradient="straight-through"'
             )
 
-    def defender(self, models: Models) -> BoundPurifier:
-        """The defender's purifier, as the profile sets it."""
-        return bound(self.purifier, models)
+    def defender(self, models: Models, class_name: str | None = None) -> BoundPurifier:
+        """The defender's purifier, as the profile sets it and for the subject's class."""
+        return bound(self.purifier, models, class_name)
 
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", *roles(self.defender(models)))
@@ -121,11 +121,11 @@ class AdaptiveASPL(ASPL):
 
     def seen(self, run: Run, images: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.defender(run.models)(images)
+            return self.defender(run.models, run.subject.class_name)(images)
 
     def objective(self, model: Diffusion, run: Run) -> Objective:
         inner = super().objective(model, run)
         if self.purifier == "none":
             return inner
-        purifier = self.defender(run.models)
+        purifier = self.defender(run.models, run.subject.class_name)
         return Through(inner, purifier, full=self.gradient == "full")

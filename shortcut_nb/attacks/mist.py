@@ -37,7 +37,7 @@ class Mist(PGDAttack):
 
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
-        goal = target_latents(model, run.clean.shape[-1])
+        goal = target_latents(model, run.clean)
         context = model.embed(self.texts(run))
         rate = 1e4 * goal.numel() / 16_384 if self.rate is None else self.rate
         semantic, textural = (

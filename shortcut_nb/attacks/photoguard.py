@@ -45,7 +45,7 @@ class PhotoGuardEncoder(PGDAttack):
 
     def objective(self, run: Run) -> OnLatents:
         model = run.models.diffusion
-        goal = target_latents(model, run.clean.shape[-1]) / model.scaling
+        goal = target_latents(model, run.clean) / model.scaling
         goal = torch.zeros_like(goal) if self.target == "zero" else goal
         term = LatentDistance(goal, root=True)
         return OnLatents(model, [(1.0, term)], sampled=False, scaled=False)
@@ -70,7 +70,8 @@ class EditDistance:
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         model, scheduler = self.model, DDIMScheduler.from_config(self.model.noise_schedule.config)
-        scheduler.set_timesteps(round(self.sampling_steps / self.strength))
+        every = scheduler.config.num_train_timesteps
+        scheduler.set_timesteps(min(every, round(self.sampling_steps / self.strength)))
         times = scheduler.timesteps[-self.sampling_steps :].to(model.device)
         z = model.posterior(x)[0]
         noise = draw_normal(z.shape[1:], source).to(z.device)
@@ -98,7 +99,8 @@ class PhotoGuardDiffusion(PGDAttack):
 
     Args:
         prompt: of the edit; with the empty prompt guidance has no effect and costs nothing.
-        strength: how far the edit noises the latents, in (0, 1].
+        strength: how far the edit noises the latents, in (0, 1]; on the grid of its steps, so that
+            fewer steps begin at less noise (at 0.5, 4 steps begin at 376 of 1,000).
         sampling_steps: denoising steps of the edit.
         guidance_scale: of the edit.
         eta: of the edit's DDIM sampler; 1 adds fresh noise at every step.
@@ -120,8 +122,9 @@ class PhotoGuardDiffusion(PGDAttack):
         return ["", self.prompt] if self.prompt else [""]
 
     def objective(self, run: Run) -> EditDistance:
-        model, size = run.models.diffusion, run.clean.shape[-1]
-        goal = torch.full((1, 3, size, size), 0.5) if self.target == "zero" else target_image(size)
+        model, sides = run.models.diffusion, run.clean.shape[-2:]
+        grey = torch.full((1, 3, *sides), 0.5)
+        goal = grey if self.target == "zero" else target_image(*sides)
         return EditDistance(
             model,
             model.embed(self.texts(run)),

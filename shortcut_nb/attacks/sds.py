@@ -42,5 +42,5 @@ class SDS(PGDAttack):
         term = ScoreDistillation(DenoisingLoss(model, context, snr_gamma=self.snr_gamma))
         if not self.targeted:
             return OnLatents(model, [(1.0, term)], direction=self.direction)
-        goal = LatentDistance(target_latents(model, run.clean.shape[-1]))
+        goal = LatentDistance(target_latents(model, run.clean))
         return OnLatents(model, [(-self.direction * self.rate, term), (1.0, goal)])

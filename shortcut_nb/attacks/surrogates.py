@@ -13,7 +13,7 @@ from torch import Tensor
 from ..diffusion import Diffusion
 from ..latents import Latents, class_digest
 from ..lean import parked, visiting
-from ..models import Models
+from ..models import Models, check_beside_prior
 from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..regime import ClassImages, Regime
@@ -87,6 +87,11 @@ class SurrogateAttack(Attack, Regime):
     def inputs(self, models: Models) -> dict[str, Any]:
         own = class_digest(self.class_images)
         return super().inputs(models) | ({"class_images": own} if own else {})
+
+    def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
+        super()._check(run, bases)
+        for model in bases.values() if self.prior_weight > 0 else ():
+            check_beside_prior(model, run.subject.images)
 
     @property
     def planned(self) -> int:
@@ -186,7 +191,7 @@ class SurrogateAttack(Attack, Regime):
         context = model.embed([self.words(run)[0]])
         if not self.targeted:
             return DenoisingLoss(model, context, snr_gamma=self.snr_gamma)
-        target = target_latents(model, run.clean.shape[-1])
+        target = target_latents(model, run.clean)
         return TargetedDenoisingLoss(
             model, context, target=target, from_zero=self.released, snr_gamma=self.snr_gamma
         )

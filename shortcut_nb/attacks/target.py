@@ -23,15 +23,15 @@ GLYPH = (
 )
 
 
-def target_image(size: int, tiles: int = 4) -> Tensor:
-    """(1, 3, size, size) in [0, 1]: the glyph black on white, ``tiles`` × ``tiles`` times."""
+def target_image(high: int, wide: int, tiles: int = 4) -> Tensor:
+    """(1, 3, high, wide) in [0, 1]: the glyph black on white, ``tiles`` × ``tiles`` times."""
     glyph = torch.tensor([[0.0 if c == "#" else 1.0 for c in row] for row in GLYPH])
     tiled = glyph.repeat(tiles, tiles)[None, None]
-    drawn = torch.nn.functional.interpolate(tiled, (size, size), mode="nearest")
+    drawn = torch.nn.functional.interpolate(tiled, (high, wide), mode="nearest")
     return drawn.expand(1, 3, -1, -1).clone()
 
 
 @torch.no_grad()
-def target_latents(model: Diffusion, size: int) -> Tensor:
-    """Scaled posterior mean of the target picture, (1, c, h, w)."""
-    return model.posterior(target_image(size))[0]
+def target_latents(model: Diffusion, images: Tensor) -> Tensor:
+    """Scaled posterior mean of the target picture at the size of some pictures, (1, c, h, w)."""
+    return model.posterior(target_image(*images.shape[-2:]))[0]

@@ -21,7 +21,8 @@ class IdentityEncoder(PictureNetwork):
     """A transformers model whose pooled output says who (or what) a picture shows.
 
     The miniature's is a face recogniser (``ResNetModel``). The Stable Diffusion profiles take
-    DINOv2, whose cosine is DreamBooth's own measure of subject fidelity (Ruiz et al. 2023, 4.2).
+    DINOv2, after DreamBooth's measure of subject fidelity (Ruiz et al. 2023, 4.2), which averages
+    the cosines of DINO over pairs of pictures.
     ``measures`` is what tables and figures call its cosine.
     """
 

@@ -180,7 +180,7 @@ class DecoupledDreamBooth(DreamBooth):
             apart=(words.instance, words.sample),
             contrast=self.contrast,
             margin=self.margin,
-            noise_prior=NoisePrior(models.prior_latents(named, count_of(self.class_images)), named)
+            noise_prior=NoisePrior(self._drawn(models, named, count_of(self.class_images)), named)
             if self.noise_prior_weight
             else None,
             noise_prior_weight=self.noise_prior_weight,
@@ -196,9 +196,15 @@ class DecoupledDreamBooth(DreamBooth):
         ]
         return tuple(method.rename(prompt, subject.identifier) for prompt in each)
 
+    def _drawn(self, models: Models, prompt: str, images: int | str) -> Latents:
+        """Pictures from the model itself, drawn as those of prior preservation are."""
+        return models.prior_latents(
+            prompt, images, steps=self.prior_steps, guidance_scale=self.prior_guidance
+        )
+
     def _pairs(self, models: Models, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:
         """Class pictures from the model itself, and the same with random noise on them."""
-        drawn = models.prior_latents(subject.class_prompt, self.class_images)
+        drawn = self._drawn(models, subject.class_prompt, self.class_images)
         clean = model.decode(drawn.mean)
         noisy = degraded(clean, Budget.parse(self.pair_eps), self.seed)
         prompts = (words.class_, with_noise(subject.class_prompt, self.phrase(models.profile)))

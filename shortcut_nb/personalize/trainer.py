@@ -22,7 +22,7 @@ from ..files import writing
 from ..latents import Latents, class_digest, latents_of
 from ..lean import parked, slimmed
 from ..lengths import check_lengths
-from ..models import Models, check_size, need_models
+from ..models import Models, check_beside_prior, check_size, need_models
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
 from ..regime import ClassImages, Regime
@@ -252,6 +252,8 @@ class Trainer(Regime):
         subject = models.subject(subject)
         images = subject.images if images is None else models.pictures(images)
         check_size(models.diffusion, images)
+        if self.prior_weight > 0:
+            check_beside_prior(models.diffusion, images)
         every = read(every, Count, "every")
         last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)
         self.admit(models.profile)

@@ -29,7 +29,7 @@ class TVM(Purifier):
         weight: of the total variation; 0 with ``keep=1`` is the identity.
         keep: share of pixels kept; 0.5 in the reference, 0.98 in DiffShortcut.
         iterations: proximal steps when some pixels are dropped.
-        seed: of the mask.
+        seed: of the mask, which is the same for every picture.
     """
 
     weight: Weight = 0.03
