@@ -67,6 +67,15 @@ def subject(lab):
 
 
 @pytest.fixture(scope="session")
+def pair(lab):
+    """The same identity with two pictures in each set: enough to attack, at half the price."""
+    from dataclasses import replace
+
+    whole = lab.subject("mini:held-out/0")
+    return replace(whole, **{name: getattr(whole, name)[:2] for name in ("a", "b", "c")})
+
+
+@pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory):
     """The profile of tiny models with random weights, written once; a test leaves it as it is."""
     from tests.tiny_profile import tiny_profile

@@ -30,6 +30,11 @@ class Killed(Exception):
     pass
 
 
+@pytest.fixture(scope="module")
+def subject(pair):
+    return pair
+
+
 def weights(fitted):
     return fitted.method.state(fitted.model)
 

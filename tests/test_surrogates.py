@@ -16,6 +16,11 @@ SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 
              "surrogate_lr": 1e-4}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def subject(pair):
+    return pair
+
+
 def test_fsmg_is_aspl_without_alternation(lab, subject):
     still = lab.attack("aspl", rounds=3, pgd_steps=1, clean_steps=0, perturbed_steps=0, **SURROGATE)
     plain = lab.attack("fsmg", steps=3, surrogate_steps=0, **SURROGATE)
