@@ -152,3 +152,17 @@ def test_a_variant_is_trained_and_scored(question, lab, subject, tmp_path):
     pipeline, sheet = Pipeline(lab, Store(tmp_path)), cell.sheets["suffix-negative"]
     found = pipeline.scores(subject, cell, sheet=sheet, n=1)
     assert isinstance(found, pd.DataFrame) and found["texture"].notna().all()
+
+
+def test_additions_stand_beside_cdl_of_the_same_people():
+    frame = Measurement.read("decoupling").frame
+    cells = [f"{HARD} | {name}" for name in ("cdl", *VARIANTS)]
+    people = set.intersection(
+        *(set(frame[frame["condition"] == cell]["subject"]) for cell in cells)
+    )
+    table = numbers.variants()
+    assert set(table["n"]) == {len(people)}
+    own = frame[(frame["condition"] == cells[0]) & frame["subject"].isin(people)]
+    own = own[own["sheet"] == "suffix-negative"]
+    (cdl,) = table[(table["name"] == "CDL") & (table["panel"] == "quality")]["mean"]
+    assert cdl == pytest.approx(own.groupby("subject")["quality"].mean().mean())

@@ -7,7 +7,7 @@ Pictures of a row are averaged, which is all that contrasts, tables and plots as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,17 @@ class Measurement:
             "seeds": sorted({int(seed) for seed in self.frame["seed"]}),
             "samples": self.samples,
         }
+
+    def shared(self, conditions: Sequence[str]) -> Measurement:
+        """These cells of it, of the people in whom all of them were measured.
+
+        Means of cells may stand beside each other only so, where some cells were measured on more
+        people than others.
+        """
+        own = self.frame[self.frame[NAMED].isin(conditions)]
+        cells = own.groupby("subject")[NAMED].nunique()
+        people = cells[cells == len(set(conditions))].index
+        return replace(self, frame=own[own["subject"].isin(people)].reset_index(drop=True))
 
     def verdicts(self) -> pd.DataFrame:
         """Every contrast, judged; see :func:`.contrasts.judge`."""

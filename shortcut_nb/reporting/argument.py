@@ -14,6 +14,7 @@ from ..experiments.questions import decoupling as further
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
 from ..profile import load_profile
+from . import benchmark as matrix
 from . import numbers
 from . import purification as purifiers
 from .summary import summary
@@ -209,6 +210,7 @@ def purification() -> tuple[Verdict, Values]:
         "papers_traits": traits[PAPERS],
         "clean_traits": traits[CLEAN],
         **purifiers.others(),
+        **matrix.harder(),
     }
 
 
@@ -222,6 +224,7 @@ def decoupling() -> tuple[Verdict, Values]:
     apart = _means("apart")
     return verdict if raised else "open", {
         **captions(),
+        **matrix.harder(),
         "plain": quality[TREATED],
         "cdl": quality[CDL],
         "short": any(short),
@@ -240,15 +243,16 @@ def captions() -> Values:
 
     Returns:
         ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
-        nothing, ``other`` with another thing's; ``meaning``: whether the noise token gives more
-        than the name that means nothing; ``said``: with words when sampling alone.
+        nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
+        the noise token gives more than the name that means nothing; ``said``: with words when
+        sampling alone.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)
     own = table[table["group"] == "protected photos"].set_index("name")["mean"]
     words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
-    meaningless, another, *_ = further.CAPTIONS
-    bare, named = own[next(iter(further.SAYS))], own[list(further.SAYS)[-1]]
+    bare, spare, *others, named = (own[name] for name in further.SAYS)
+    meaningless = next(iter(further.CAPTIONS))
     more = measured.verdict(
         further.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
@@ -256,8 +260,8 @@ def captions() -> Values:
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,
         "bare": bare,
-        "spare": own[meaningless],
-        "other": own[another],
+        "spare": spare,
+        **{f"other_{number}": quality for number, quality in enumerate(others, start=1)},
         "named": named,
         "meaning": more["verdict"] == "confirmed",
         "said": words[f"{further.HARD}{JOIN}plain"],

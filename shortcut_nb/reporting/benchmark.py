@@ -5,11 +5,14 @@ The question itself is ``experiments/questions/benchmark.yaml``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..experiments.measured import Measurement
 from ..plots.matrix import matrix_plot
+from ..plots.page import SMALLEST
 from . import purification
 
 NAME = "benchmark"
@@ -120,6 +123,33 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
     return rows
 
 
+def harder(photos: str = "photoguard", measured: Measurement | None = None) -> dict[str, Any]:
+    """How like the person samples are under the protection that purifiers undo least, for a
+    sentence.
+
+    Returns:
+        ``hard_people``; the identity match ``hard_clean`` without protection, ``hard_bare`` without
+        a defence, ``hard_restorer``, ``hard_papers`` (CodeSR) and ``hard_cdl``; ``cdl_helps``:
+        whether CDL gives some of it back.
+    """
+    measured = measured or Measurement.read(NAME)
+    fields = matrix(measured)
+    own = fields[fields["score"] == SCORES["ims_missing"]].set_index(["photos", "defence"])["mean"]
+    judged = measured.verdicts().set_index("contrast")["verdict"]
+    name = PICTURES[photos]
+    return {
+        "hard_people": len(measured.whom["subjects"]),
+        "hard_clean": own[CLEAN, NOTHING],
+        "hard_bare": own[name, NOTHING],
+        "hard_restorer": own[name, PURIFIERS["restorer"]],
+        "hard_papers": own[name, PURIFIERS["codesr"]],
+        "hard_cdl": own[name, defence("none", CDL)],
+        "cdl_helps": judged[f"CDL alone restores the person, {photos}"] == "confirmed",
+    }
+
+
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`matrix`, drawn: a panel for each score, defences as rows and photos as columns."""
-    return matrix_plot(table, "defence", "photos", "score", order=list(PICTURES.values()))
+    figure = matrix_plot(table, "defence", "photos", "score", order=list(PICTURES.values()))
+    figure.supxlabel("what the photos were protected with (empty: not measured)", fontsize=SMALLEST)
+    return figure

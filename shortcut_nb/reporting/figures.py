@@ -22,7 +22,7 @@ from ..plots.page import PAGE_WIDTH, SMALLEST, legend_of, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, intervention, numbers, rates, withstanding
+from . import argument, benchmark, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
 from .summary import Summary
@@ -40,7 +40,7 @@ def style(names: Mapping[str, str]) -> dict[str, Look]:
 GROUPS = {
     name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == "random noise")
 }
-WORDS = style({"V*": "protected", "class": "prior"})
+WORDS = looks(["V*", "class"])
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
 against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
@@ -66,8 +66,8 @@ class PageFigure:
     """What a figure shows.
 
     Attributes:
-        result: whose numbers; the figure says of how many people they are, if the table has no
-            column ``n``.
+        result: whose numbers. The figure says of how many people they are; where the table has
+            several numbers in a column ``n``, its panels do.
         alt: what it shows, for those who cannot see it; not what it says, which may change.
         table: the numbers; see :mod:`.numbers`.
         draw: draws them.
@@ -248,6 +248,14 @@ FIGURES: dict[str, PageFigure] = {
         left_after,
         left_plot,
     ),
+    "results_benchmark": PageFigure(
+        "benchmark",
+        "Every protection against every defence",
+        "Quality, intactness and identity match of V* samples for every defence, one a row, and "
+        "every protection, one a column: a number in each field, and lighter colours for better.",
+        benchmark.matrix,
+        benchmark.picture,
+    ),
     "results_decoupling": PageFigure(
         "words",
         "CDL piece by piece",
@@ -260,7 +268,8 @@ FIGURES: dict[str, PageFigure] = {
         "decoupling",
         "Must the name mean noise?",
         "Quality of V* samples after training on clean and on protected photos whose caption says "
-        "nothing more, adds a name without meaning, names another thing, or names the noise.",
+        "nothing more, adds a name without meaning, names the background or the clothes, or names "
+        "the noise.",
         numbers.captions,
         partial(levels, style=PHOTOS),
     ),
@@ -302,8 +311,9 @@ def chart_of(name: str) -> Chart:
     own = FIGURES[name]
     table = own.table()
     figure = own.draw(table)
-    if "n" not in table:  # else its panels say of how many people they are
-        say_people(figure, len(shipped(own.result)["subjects"]))
+    people = set(table["n"]) if "n" in table else {len(shipped(own.result)["subjects"])}
+    if len(people) == 1:  # else its panels say of how many people they are
+        say_people(figure, people.pop())
     return Chart(name, own.title, figure, table, own.alt)
 
 

@@ -151,20 +151,25 @@ def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFram
 
 
 def variants() -> pd.DataFrame:
-    """Quality and identity on protected photos after CDL, and after each addition to it.
+    """Quality and identity on protected photos after CDL, and after each addition to it, of the
+    people in whom all were measured.
 
     Returns:
-        ``name, group, panel, mean, low, high``; the one that keeps the person best comes first.
+        ``name, group, panel, mean, low, high, n``; the one that keeps the person best comes first.
     """
     names = {"cdl": "CDL", **{name: name for name in decoupling.VARIANTS}}
-    parts = []
-    for score, panel in (("quality", "quality"), ("ims_missing", "identity match")):
-        own = _of_sheet(score, "suffix-negative")
-        own = own.loc[[f"{decoupling.HARD}{JOIN}{name}" for name in names], ENDS]
-        parts.append(own.assign(name=list(names.values()), panel=panel, group="protected photos"))
-    table = pd.concat(parts, ignore_index=True)
-    alike = table[table["panel"] == "identity match"].set_index("name")["mean"]
-    return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS]]
+    cells = {f"{decoupling.HARD}{JOIN}{name}": title for name, title in names.items()}
+    panels = {"quality": "quality", "ims_missing": "identity match"}
+    measured = Measurement.read("decoupling").shared(list(cells))
+    table = measured.means(list(panels), ["condition"], "suffix-negative")
+    table = table.assign(
+        name=table["condition"].map(cells),
+        panel=table["metric"].map(panels),
+        group="protected photos",
+    )
+    alike = table[table["metric"] == "ims_missing"].set_index("name")["mean"]
+    table = table.sort_values("metric", key=lambda names: names.map(list(panels).index))
+    return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS, "n"]]
 
 
 def _of_sheet(score: str, sheet: str, kept: Summary | None = None) -> pd.DataFrame:

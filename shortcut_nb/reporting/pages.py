@@ -22,6 +22,7 @@ from ..experiments.questions.argument import BUDGETS
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from . import argument as argued
+from . import benchmark as matrix
 from . import changes as changed
 from . import intervention as shift
 from . import numbers, rates
@@ -215,6 +216,20 @@ def purification() -> str:
     return markdown(table, {"name": "purifier"} | columns, digits)
 
 
+def benchmark() -> str:
+    columns = {
+        "defence": "defence",
+        "quality": "quality, worst case",
+        "quality_under": "under",
+        "intact": "intactness, worst case",
+        "intact_under": "under",
+        "ims_missing": "identity, worst case",
+        "ims_missing_under": "under",
+        "clean_ims_missing": "identity, clean photos",
+    }
+    return markdown(matrix.worst_cases(), columns)
+
+
 def words() -> str:
     kinds = {
         ("quality", "clean photos"): "quality, clean",
@@ -270,6 +285,7 @@ TABLES: Parts = {
         strength,
         shortcut,
         purification,
+        benchmark,
         words,
         decoupling,
         adaptive,

@@ -37,7 +37,9 @@ NAMING = "noise token"
 # A caption's training, by what it says that the pictures show.
 SAYS = {
     "nothing (DreamBooth)": "plain",
-    **{caption: caption for caption in CAPTIONS},
+    "a name without meaning": "a name without meaning",
+    "a blue background": "another thing named",
+    "a blue shirt": "clothes named",
     "the noise (V_N*)": NAMING,
 }
 # Further settings of the trainer "cdl-dreambooth".
