@@ -12,6 +12,7 @@ from shortcut_nb.plots.matrix import matrix_plot
 from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import benchmark
+from shortcut_nb.reporting.summary import checked, summary
 
 from .question_frames import question_frame
 
@@ -124,3 +125,37 @@ def test_what_cannot_be_drawn(measured):
         matrix_plot(table.iloc[:0], "defence", "photos", "score")
     with pytest.raises(KeyError, match="no column"):
         matrix_plot(table, "defence", "photos", "panel")
+
+
+# What notebook 09 measures of one person, as the larger measurement has it.
+LIVE = {
+    "none | none | dreambooth": 0.9, "aspl | none | dreambooth": 0.4,
+    "aspl | restorer | dreambooth": 0.9, "aspl | none | cdl": 0.9, "aspl | restorer | cdl": 0.9,
+}  # fmt: skip
+
+
+def claim_check(question, **changed):
+    levels = LIVE | {f"aspl | {name}": level for name, level in changed.items()}
+    frame = question_frame(question, {(c, "instance"): q for c, q in levels.items()}, people=1)
+    return checked(frame, question.contrasts, summary("benchmark"), ["mini:held-out/20"])
+
+
+def test_the_claim_check_of_the_notebook_fails_without_the_effect(question):
+    beside = claim_check(question)
+    assert beside["asserted"].all() and len(beside) == 4
+    with pytest.raises(AssertionError, match="aspl lowers quality"):
+        claim_check(question, **{"none | dreambooth": 0.95})
+    with pytest.raises(AssertionError, match="the restorer alone restores quality, aspl"):
+        claim_check(question, **{"restorer | dreambooth": 0.3})
+    with pytest.raises(AssertionError, match="CDL alone restores quality, aspl"):
+        claim_check(question, **{"none | cdl": 0.3})
+
+
+def test_the_hardest_protection_is_told_from_the_shipped_result():
+    told = benchmark.harder()
+    frame = Measurement.read("benchmark").frame
+    own = frame[frame["condition"] == "photoguard | codesr | dreambooth"]
+    assert told["hard_papers"] == pytest.approx(own.groupby("subject")["ims_missing"].mean().mean())
+    assert told["hard_people"] == own["subject"].nunique()
+    helps = summary("benchmark").verdict("CDL alone restores the person, photoguard")
+    assert told["cdl_helps"] == (helps["low"] > 0)
