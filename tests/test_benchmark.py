@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from scipy.stats import sem, t
 
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.plots.matrix import matrix_plot
@@ -75,6 +76,31 @@ def test_defences_are_judged_where_they_do_worst(measured):
         0.1, abs=0.01
     )
     assert worst.loc["CodeSR + CDL", "clean_quality"] == pytest.approx(0.625, abs=0.01)
+
+
+def test_defences_that_met_no_common_protection_are_not_compared(question):
+    levels = {
+        ("aspl | none | dreambooth", "instance"): 0.1,
+        ("photoguard | restorer | dreambooth", "instance"): 0.3,
+    }
+    apart = Measurement.of("benchmark", question_frame(question, levels))
+    with pytest.raises(UserError, match="every one of them met"):
+        benchmark.worst_cases(apart)
+
+
+def test_a_protection_without_a_name_is_drawn_under_its_own(measured):
+    frame = measured.frame.replace({"attack": {"photoguard": "adaptive-aspl"}})
+    figure = benchmark.picture(benchmark.matrix(dataclasses.replace(measured, frame=frame)))
+    names = [name.get_text() for name in figure.axes[0].get_xticklabels()]
+    assert names == ["clean photos", "random noise", "ASPL", "Glaze", "adaptive-aspl"]
+
+
+def test_cells_are_shared_by_the_people_of_all_of_them(measured):
+    frame = measured.frame
+    some = (frame["condition"] == "aspl | codesr | cdl") & frame["subject"].isin(["s0", "s1"])
+    fewer = dataclasses.replace(measured, frame=frame[~some])
+    own = fewer.shared(["aspl | codesr | cdl", "none | codesr | cdl"]).frame
+    assert set(own["subject"]) == {"s2", "s3", "s4", "s5"} and own["condition"].nunique() == 2
 
 
 def test_fewer_measures_are_fewer_panels(measured):

@@ -56,6 +56,9 @@ def test_beside_class_pictures_others_of_another_size_are_refused_at_once(tiny_l
     with pytest.raises(UserError, match="got 32 x 64"):
         tiny_lab.attack("aspl")(wide)
     assert tiny_lab.personalize("dreambooth", prior_weight=0.0).fit(wide).losses
+    pairs = {"prompts": "cdl", "prior_weight": 0.0, "pair_weight": 1.0}
+    with pytest.raises(UserError, match="got 32 x 64"):
+        tiny_lab.personalize("cdl-dreambooth", **pairs).fit(wide)
 
 
 def test_maps_of_attention_need_square_pictures(tiny_lab, wide):

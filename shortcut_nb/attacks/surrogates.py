@@ -90,7 +90,7 @@ class SurrogateAttack(Attack, Regime):
 
     def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
         super()._check(run, bases)
-        for model in bases.values() if self.prior_weight > 0 else ():
+        for model in bases.values() if self.prior_weight > 0 and self.planned > 0 else ():
             check_beside_prior(model, run.subject.images)
 
     @property

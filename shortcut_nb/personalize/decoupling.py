@@ -186,6 +186,11 @@ class DecoupledDreamBooth(DreamBooth):
             noise_prior_weight=self.noise_prior_weight,
         )
 
+    @property
+    def needs_class_pictures(self) -> bool:
+        further = self.pair_weight or self.noise_prior_weight
+        return super().needs_class_pictures or further > 0
+
     def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
         words = profile.prompts
         if not self.per_picture or not words.noise_token:

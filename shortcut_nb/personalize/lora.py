@@ -49,7 +49,7 @@ class LowRank:
             unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **how))
             for encoder in self._encoders(model).values():
                 encoder.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **how))
-        # peft gives adapters the type of the layer they are on, which may be parked in half
+        # peft gives adapters the type of the layer they are on, which may be slimmed to half
         # precision; small updates would round away.
         for parameter in named(model, "lora_").values():
             parameter.data = parameter.data.float()

@@ -224,6 +224,11 @@ class Trainer(Regime):
             **self.regime(self.steps),
         }
 
+    @property
+    def needs_class_pictures(self) -> bool:
+        """Whether pictures from the model itself are trained on beside the person's."""
+        return self.prior_weight > 0
+
     def fit(
         self,
         subject: Subject,
@@ -252,7 +257,7 @@ class Trainer(Regime):
         subject = models.subject(subject)
         images = subject.images if images is None else models.pictures(images)
         check_size(models.diffusion, images)
-        if self.prior_weight > 0:
+        if self.needs_class_pictures:
             check_beside_prior(models.diffusion, images)
         every = read(every, Count, "every")
         last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)

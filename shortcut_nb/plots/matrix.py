@@ -47,7 +47,7 @@ def matrix_plot(
         raise ValueError("expected fields to draw, got none")
     if complete.duplicated([rows, columns, panel]).any():
         raise ValueError(f"expected one row for each {rows}, {columns} and {panel}, got two")
-    names, panels = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[panel]))
+    names, panels = list(dict.fromkeys(table[rows])), list(dict.fromkeys(complete[panel]))
     with theme():
         fig = Figure((PAGE_WIDTH, HEAD + PITCH * len(names)), layout="constrained")
         axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]

@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..errors import UserError
 from ..experiments.measured import Measurement
 from ..plots.matrix import matrix_plot
 from ..plots.page import SMALLEST
 from . import purification
+from .summary import summary
 
 NAME = "benchmark"
 PLAIN, CDL = "dreambooth", "cdl"
@@ -45,7 +47,18 @@ PURIFIERS = {
 }
 """What they are cleaned with."""
 SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
-"""What the fields of the matrix show, by metric."""
+"""What the fields of a matrix show, by metric: scores from 0 to 1, which share its colours."""
+COLUMNS = {
+    "defence": "defence",
+    "quality": "quality, worst case",
+    "quality_under": "under",
+    "intact": "intactness, worst case",
+    "intact_under": "under",
+    "ims_missing": "identity match, worst case",
+    "ims_missing_under": "under",
+    "clean_ims_missing": "identity match, clean photos",
+}
+"""Headings of :func:`worst_cases` as a table."""
 WHOLE = f"{PURIFIERS['codesr']} + CDL"
 """The paper's own defence."""
 
@@ -89,10 +102,18 @@ def _worst(table: pd.DataFrame, score: str) -> pd.DataFrame:
 
     Returns:
         ``photos, mean, low, high``, indexed by defence.
+
+    Raises:
+        UserError: no protection was met by every defence.
     """
     own = table[(table["score"] == score) & ~table["photos"].isin(UNPROTECTED)]
     met = own.groupby("photos")["defence"].nunique()
-    own = own[own["photos"].isin(met[met == met.max()].index)]
+    own = own[own["photos"].isin(met[met == own["defence"].nunique()].index)]
+    if own.empty:
+        raise UserError(
+            "defences can be compared only under protections that every one of them met; there is "
+            "none: measure the missing fields, see `shortcut-nb bench benchmark --plan`"
+        )
     rows = own.loc[own.groupby("defence")["mean"].idxmin()]
     return rows.set_index("defence")[["photos", "mean", "low", "high"]]
 
@@ -123,7 +144,7 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
     return rows
 
 
-def harder(photos: str = "photoguard", measured: Measurement | None = None) -> dict[str, Any]:
+def harder(photos: str = "photoguard") -> dict[str, Any]:
     """How like the person samples are under the protection that purifiers undo least, for a
     sentence.
 
@@ -132,24 +153,24 @@ def harder(photos: str = "photoguard", measured: Measurement | None = None) -> d
         a defence, ``hard_restorer``, ``hard_papers`` (CodeSR) and ``hard_cdl``; ``cdl_helps``:
         whether CDL gives some of it back.
     """
-    measured = measured or Measurement.read(NAME)
-    fields = matrix(measured)
+    fields, kept = matrix(), summary(NAME)
     own = fields[fields["score"] == SCORES["ims_missing"]].set_index(["photos", "defence"])["mean"]
-    judged = measured.verdicts().set_index("contrast")["verdict"]
     name = PICTURES[photos]
     return {
-        "hard_people": len(measured.whom["subjects"]),
+        "hard_people": len(kept.subjects),
         "hard_clean": own[CLEAN, NOTHING],
         "hard_bare": own[name, NOTHING],
         "hard_restorer": own[name, PURIFIERS["restorer"]],
         "hard_papers": own[name, PURIFIERS["codesr"]],
         "hard_cdl": own[name, defence("none", CDL)],
-        "cdl_helps": judged[f"CDL alone restores the person, {photos}"] == "confirmed",
+        "cdl_helps": kept.verdict(f"CDL alone restores the person, {photos}")["verdict"]
+        == "confirmed",
     }
 
 
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`matrix`, drawn: a panel for each score, defences as rows and photos as columns."""
-    figure = matrix_plot(table, "defence", "photos", "score", order=list(PICTURES.values()))
+    order = list(dict.fromkeys([*PICTURES.values(), *table["photos"]]))
+    figure = matrix_plot(table, "defence", "photos", "score", order=order)
     figure.supxlabel("what the photos were protected with (empty: not measured)", fontsize=SMALLEST)
     return figure

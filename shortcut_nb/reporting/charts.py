@@ -16,11 +16,11 @@ from ..plots.matrix import matrix_plot
 from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
+from .benchmark import SCORES
 from .tables import SAYS, measures
 
 PITCH = 0.2
 FAITHFUL = ("perceptual", "psnr", "ssim")  # the first that was measured
-FROM_0_TO_1 = ("quality", "intact", "ims_missing")  # scores of a matrix, which share its colours
 FIELDS = 21  # side by side in a figure
 LINES = 60  # rows of one figure; the table has them all
 
@@ -91,7 +91,7 @@ def matrix(measured: Measurement) -> Iterator[Chart]:
         score=[describe(name).label.partition(",")[0] for name in table["metric"]],
     )
     order = list(dict.fromkeys(table["attack"]))
-    there = [name for name in FROM_0_TO_1 if name in measured.metrics]
+    there = [name for name in SCORES if name in measured.metrics]
     table = table[table["metric"].isin(there[: FIELDS // len(order)])]
     if table.empty or len(set(table["defence"])) > LINES:
         return

@@ -250,7 +250,7 @@ FIGURES: dict[str, PageFigure] = {
     ),
     "results_benchmark": PageFigure(
         "benchmark",
-        "Every protection against every defence",
+        "Protections against defences",
         "Quality, intactness and identity match of V* samples for every defence, one a row, and "
         "every protection, one a column: a number in each field, and lighter colours for better.",
         benchmark.matrix,

@@ -217,17 +217,7 @@ def purification() -> str:
 
 
 def benchmark() -> str:
-    columns = {
-        "defence": "defence",
-        "quality": "quality, worst case",
-        "quality_under": "under",
-        "intact": "intactness, worst case",
-        "intact_under": "under",
-        "ims_missing": "identity, worst case",
-        "ims_missing_under": "under",
-        "clean_ims_missing": "identity, clean photos",
-    }
-    return markdown(matrix.worst_cases(), columns)
+    return markdown(matrix.worst_cases(), matrix.COLUMNS)
 
 
 def words() -> str:
