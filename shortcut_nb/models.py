@@ -515,8 +515,9 @@ def check_beside_prior(model: Diffusion, images: Tensor) -> Tensor:
     side, (high, wide) = model.resolution, images.shape[-2:]
     if (high, wide) != (side, side):
         raise UserError(
-            f"prior preservation trains on pictures beside the model's own of {side} x {side} "
-            f"pixels; got {high} x {wide}. Load them with size={side}, or set prior_weight=0."
+            f"pictures are trained on beside the model's own of their class, of {side} x {side} "
+            f"pixels; got {high} x {wide}. Load them with size={side}, or turn off what trains on "
+            f"class pictures, such as prior_weight=0."
         )
     return images
 

@@ -192,6 +192,17 @@ SHORT = {
 }
 
 
+@pytest.mark.parametrize("name", SHORT)
+def test_low_memory_attacks_alike(lab, subject, name):
+    """Up to rounding: one picture at a time, and the sign of a gradient near 0 may turn."""
+    how = SURROGATE | SHORT[name]
+    plain = lab.attack(name, **how)(subject).images
+    lean = lab.attack(name, low_memory=True, **how)(subject).images
+    assert (plain == lean).float().mean() > 0.98
+    assert lab.diffusion.device == lab.diffusion.pipe.vae.device
+    assert not lab.diffusion.pipe.unet.is_gradient_checkpointing
+
+
 def test_base_weights_are_slim_during_a_low_memory_attack_alone(subject, monkeypatch):
     from shortcut_nb.attacks.advdm import AdvDM
 

@@ -59,6 +59,7 @@ def pareto_plot(
             _panel(ax, part, x, y, label, seconds)
             ax.set_xlabel(xlabel or x)
             ax.margins(x=0.12)
+            ax.tick_params(labelbottom=True)  # every panel has its label, so its numbers, too
             ax.set_title(str(name) if name is not None else "")
         for ax in axes.flat[len(groups) :]:
             ax.set_axis_off()

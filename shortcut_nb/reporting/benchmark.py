@@ -121,7 +121,7 @@ def _worst(table: pd.DataFrame, score: str) -> pd.DataFrame:
 def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
     """One row per defence: what it leaves where it does worst, and its price without any attack.
 
-    An attacker may choose. So a defence is as good as under the protection that harms it most.
+    Who defends does not choose the protection, and so counts on the one that leaves least.
 
     Returns:
         ``defence, purifier, family`` (of purifier), for each score of :data:`SCORES` "x" with
