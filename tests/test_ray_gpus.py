@@ -13,8 +13,8 @@ UNITS = "abc"
 @pytest.fixture(scope="module")
 def cluster():
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False,
-             object_store_memory=80_000_000)  # fmt: skip
+    ray.init(address="local", num_cpus=4, num_gpus=1, include_dashboard=False,
+             log_to_driver=False, object_store_memory=80_000_000)  # fmt: skip
     yield ray
     ray.shutdown()
 
