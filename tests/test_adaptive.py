@@ -20,6 +20,11 @@ SMALL = {"eps": "8/255", "alpha": "4/255", "rounds": 1, "pgd_steps": 2, "clean_s
          "surrogate_lr": 1e-4}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def subject(pair):
+    return pair
+
+
 class Square:
     direction = 1
 

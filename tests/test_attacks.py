@@ -33,7 +33,16 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=sorted(ATTACKS))
+# Variants of ASPL and FSMG, and the dearest: the fast lane has their kin, and tests of their own.
+DEAR = {"adaptive-aspl", "e-aspl", "e-fsmg", "metacloak", "simac", "t-aspl", "t-fsmg"}
+
+
+def marked(names):
+    """The names as parameters, the dear ones marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in names]
+
+
+@pytest.fixture(params=marked(sorted(ATTACKS)))
 def name(request):
     return request.param
 
@@ -166,7 +175,7 @@ def test_result_does_not_depend_on_the_neighbours(lab, subject, once, name):
     assert (whole[:1] == alone).float().mean() > 0.99
 
 
-@pytest.mark.parametrize("name", sorted({*SMALL} - {"noise", "noise-uniform"}))
+@pytest.mark.parametrize("name", marked(sorted({*SMALL} - {"noise", "noise-uniform"})))
 def test_low_memory_gives_the_same_up_to_rounding(lab, subject, once, name):
     small = make(lab, name, low_memory=True)(subject).images
     # Two surrogate rounds amplify rounding a little more than plain PGD.
@@ -250,12 +259,12 @@ UNET_CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", UNET_CALLS)
+@pytest.mark.parametrize("name", marked(UNET_CALLS))
 def test_no_more_network_calls_than_the_definition_asks_for(again, name):
     assert again(name).calls == UNET_CALLS[name]
 
 
-@pytest.mark.parametrize("name", ["e-aspl", "e-fsmg", "metacloak"])
+@pytest.mark.parametrize("name", marked(["e-aspl", "e-fsmg", "metacloak"]))
 def test_one_surrogate_at_a_time_holds_gradients(lab, subject, name, monkeypatch):
     real, seen = Trainee.step, []
 

@@ -47,6 +47,7 @@ def bench(place, *words):
     return CliRunner().invoke(app, ["bench", *map(str, words), *profile], env=environment)
 
 
+@pytest.mark.slow
 def test_a_question_in_a_file_is_planned_and_measured(place):
     planned = bench(place, place / "noise.yaml", "--plan")
     assert planned.exit_code == 0, planned.output

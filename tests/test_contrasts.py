@@ -94,6 +94,7 @@ def test_verdict_turns_with_the_effect(effect, verdict):
     assert judge(frame, [other]).iloc[0]["verdict"] == turned
 
 
+@pytest.mark.slow
 def test_without_an_effect_few_are_confirmed_and_with_one_most():
     """Size and power, over 200 experiments of six people."""
     shares = {}

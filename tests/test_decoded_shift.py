@@ -40,14 +40,14 @@ def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
 
 
 @pytest.mark.slow
-def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, subject):
+def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, pair):
     advdm = lab.profile.defaults["advdm"]
-    other = build("advdm", **(advdm | {"eps": "16/255", "seed": 0}))(subject, lab)
-    wanted = rms(other.images - subject.b)
-    matched = lab.attack("decoded-shift", match="advdm", **SMALL)(subject)
-    alone = lab.attack("decoded-shift", match="", **SMALL)(subject)
-    torch.testing.assert_close(rms(matched.images - subject.b), wanted, atol=0.3 / 255, rtol=0)
-    assert (rms(alone.images - subject.b) - wanted).abs().min() > 0.5 / 255
+    other = build("advdm", **(advdm | {"eps": "16/255", "seed": 0}))(pair, lab)
+    wanted = rms(other.images - pair.b)
+    matched = lab.attack("decoded-shift", match="advdm", **SMALL)(pair)
+    alone = lab.attack("decoded-shift", match="", **SMALL)(pair)
+    torch.testing.assert_close(rms(matched.images - pair.b), wanted, atol=0.3 / 255, rtol=0)
+    assert (rms(alone.images - pair.b) - wanted).abs().min() > 0.5 / 255
     assert max(matched.linf_pixels) <= 16
 
 

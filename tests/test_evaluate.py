@@ -65,6 +65,7 @@ def test_models_in_training_are_taken_from_their_folder(tmp_path):
         evaluate(only=["text"])
 
 
+@pytest.mark.slow
 def test_the_shipped_detector_reaches_its_bars(lab):
     judged = evaluate(only=["detector"], lab=lab)
     assert [bar["key"] for bar in judged["bars"]] == ["detector.found", "detector.false_alarms"]

@@ -178,6 +178,7 @@ def test_pictures_at_once_follow_the_resolution(lab):
 
 
 SURROGATE = {"eps": "8/255", "class_images": 4, "surrogate_lr": 1e-3}
+DEAR = {"simac", "metacloak"}
 SHORT = {
     "aspl": {"rounds": 2, "pgd_steps": 1, "clean_steps": 1, "perturbed_steps": 1},
     "simac": {
@@ -192,7 +193,9 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in DEAR else ()) for n in SHORT]
+)
 def test_low_memory_attacks_alike(lab, subject, name):
     """Up to rounding: one picture at a time, and the sign of a gradient near 0 may turn."""
     how = SURROGATE | SHORT[name]
@@ -245,6 +248,7 @@ def test_a_lora_surrogate_leaves_the_base_alone_and_goes_on_from_a_checkpoint(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_pool_of_metacloak_lies_on_disk(lab, subject, tmp_path):
     attack = lab.attack("metacloak", low_memory=True, **SURROGATE, **SHORT["metacloak"])
     whole = attack(subject).images

@@ -87,6 +87,7 @@ def test_copies_and_diversity(subject):
     assert np.isnan(spread(torch.eye(1))).all()
 
 
+@pytest.mark.slow
 def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
     """Without training the samples are the base model's; with one picture that alone is copied."""
     pipeline = Pipeline(lab, Store(tmp_path))

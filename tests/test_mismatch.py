@@ -244,6 +244,7 @@ def tiny(tmp_path_factory):
     return Pipeline(lab, Store(folder / "store"))
 
 
+@pytest.mark.slow
 def test_the_question_runs(tiny):
     """Two attacks of it on one person, with every look; the frame answers its contrasts."""
     whole = mismatch.experiment(tiny.lab.profile)

@@ -2,7 +2,9 @@
 
 import nbformat
 import pytest
+import yaml
 
+from shortcut_nb.profile import load_profile
 from shortcut_nb.runner import all_notebooks, run_notebook
 
 # Fewer samples and attacks than a reader would ask for; everything else as in the notebook.
@@ -15,7 +17,7 @@ PARAMETERS: dict[str, dict] = {
         "leave_out": ["impress", "gridpure", "diffpure", "ldiffpure", "eldiffpure", "pdmpure"]
     },
     "07_contrastive_decoupling": {"samples": 2},
-    "08_adaptive_attacks": {"samples": 2},
+    "08_adaptive_attacks": {"samples": 2, "budgets": ["16/255"]},
     "09_benchmark": {"samples": 4},
     "10_your_photos": {"attack": "advdm", "samples": 2},
 }
@@ -31,10 +33,26 @@ def test_there_are_notebooks():
     assert {"00_quickstart", "01_the_miniature"} <= {path.stem for path in NOTEBOOKS}
 
 
+def short_trainings(folder):
+    """The miniature with a sixth of the training steps, as a profile in a file."""
+    content = load_profile("mini").model_dump(mode="json")
+    content["defaults"]["dreambooth"] |= {"steps": 20}
+    path = folder / "short.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return str(path)
+
+
+# They say nothing that depends on how well a model has learned.
+SHORT = {"10_your_photos"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, tmp_path):
-    ran = run_notebook(path, PARAMETERS.get(path.stem), timeout=1800, out=tmp_path / "out")
+    given = PARAMETERS.get(path.stem, {})
+    if path.stem in SHORT:
+        given = given | {"profile": short_trainings(tmp_path)}
+    ran = run_notebook(path, given, timeout=1800, out=tmp_path / "out")
     assert all(figure.stat().st_size > 1000 for figure in ran.figures)
     cells = nbformat.read(ran.copy, as_version=4).cells
     assert all(c.execution_count for c in cells if c.cell_type == "code")

@@ -43,12 +43,8 @@ def pipeline(lab, tmp_path_factory):
     return Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
 
 
-LONG = {"adaptive"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in CELLS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
 def test_a_question_runs(name, lab, pipeline):
     question = open_experiment(name, lab.profile)
     chosen = {cell: question.all_cells()[cell][0] for cell in CELLS[name]}

@@ -108,7 +108,7 @@ def test_a_surrogates_rate_moves_over_the_whole_attack(lab, subject, monkeypatch
     assert [lr for _, lr in seen] == pytest.approx([1e-4 * (1 - at / 6) for at, _ in seen])
 
 
-@pytest.mark.parametrize("name", ["aspl", "metacloak"])
+@pytest.mark.parametrize("name", ["aspl", pytest.param("metacloak", marks=pytest.mark.slow)])
 def test_a_killed_attack_with_a_schedule_goes_on_to_the_same_pictures(lab, subject, name, tmp_path):
     more = ASPL if name == "aspl" else {
         "eps": "8/255", "alpha": "4/255", "pool_steps": 2, "interval": 2, "advance": 1, "trials": 1,

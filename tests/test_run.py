@@ -153,6 +153,7 @@ def test_when_the_time_is_over_what_is_done_is_kept_and_the_rest_is_left(pipelin
     same(whole.frame, frame)
 
 
+@pytest.mark.slow
 def test_time_that_is_over_is_told_beside_a_failure(pipeline):
     """With both, the frame is not all that could be made."""
     pipeline.store.root.mkdir()

@@ -171,6 +171,7 @@ def _kept(images):
     return (images.clamp(0, 1) * 255).round() / 255
 
 
+@pytest.mark.slow
 def test_the_looks_of_one_training_are_made_together_in_its_order(pipeline, monkeypatch):
     chosen = {name: cells(attack="noise")[name] for name in ("protected", "another's")}
     small = Experiment(

@@ -1,5 +1,7 @@
 """The picture of four people shows cells of the argument, by name, and trains on nothing else."""
 
+import pytest
+
 from shortcut_nb.cells import OWN
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.questions import argument, open_experiment
@@ -11,6 +13,7 @@ from shortcut_nb.store import Store
 PEOPLE = ("mini:held-out/0", "mini:held-out/1")
 
 
+@pytest.mark.slow
 def test_a_row_for_each_person_and_a_column_for_each_treatment(tiny_lab, tmp_path):
     pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"))
     figure = teaser.teaser(pipeline, PEOPLE, n=2)

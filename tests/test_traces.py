@@ -40,6 +40,7 @@ def measured(tmp_path_factory):
     return small, result.frame
 
 
+@pytest.mark.slow
 def test_a_short_training_is_looked_into(measured):
     _, frame = measured
     rows = frame.set_index("sheet")
@@ -59,6 +60,7 @@ def test_a_short_training_is_looked_into(measured):
     assert rows.loc["random noise", "match"] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_every_prediction_has_its_measures(measured, tmp_path):
     small, frame = measured
     table = judge(frame, small.contrasts)  # strict: every row is there

@@ -64,6 +64,7 @@ def test_the_same_cells_run_on_photographs(profile, photos, tmp_path):
     assert "no face in the photo" in text or pytest.importorskip("dlib") is None
 
 
+@pytest.mark.slow
 def test_without_consent_nothing_is_opened(profile, photos, tmp_path):
     given = {"profile": str(profile), "photos": str(photos), "results": str(tmp_path / "made")}
     with pytest.raises(NotebookFailed, match="consent"):
