@@ -126,9 +126,8 @@ def bench(
         if memory:
             _add_memory(chosen, result, profile, memory)
         _write(result, target)
-        if save or add:
-            _save(experiment, pipeline, result, used, earlier)
-        _show(experiment, result)
+        kept = _save(experiment, pipeline, result, used, earlier) if save or add else None
+        _show(experiment, result, kept)
 
 
 def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
@@ -276,12 +275,15 @@ def _save(
     result: Result,
     cells: list[Cell],
     earlier: Measurement | None,
-) -> None:
+) -> Measurement:
     """Keep the means and the predictions as the profile's result of the experiment's name.
 
     Args:
         cells: that were measured.
         earlier: the result beside which they are kept.
+
+    Returns:
+        What is kept now, the earlier result within it.
     """
     from .experiments.joining import joined, made_with
     from .experiments.measured import Measurement
@@ -295,8 +297,9 @@ def _save(
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
         made_with=made_with(pipeline.lab, cells),
     )
-    path = (joined(earlier, measured) if earlier else measured).write()
-    typer.echo(f"wrote {path}")
+    kept = joined(earlier, measured) if earlier else measured
+    typer.echo(f"wrote {kept.write()}")
+    return kept
 
 
 def _write(result: Result, out: Path | None) -> None:
@@ -306,10 +309,11 @@ def _write(result: Result, out: Path | None) -> None:
         typer.echo(f"wrote {len(result.frame)} rows to {out}")
 
 
-def _show(experiment: Experiment, result: Result) -> None:
-    """Print the verdicts, and exit with 1 when something failed."""
-    if experiment.contrasts and len(result.frame):
-        typer.echo(verdicts(experiment, result.frame).to_string(index=False))
+def _show(experiment: Experiment, result: Result, kept: Measurement | None) -> None:
+    """Print the verdicts on what is kept, or else on this run; exit with 1 if something failed."""
+    frame = result.frame if kept is None else kept.frame
+    if experiment.contrasts and len(frame):
+        typer.echo(verdicts(experiment, frame))
     _say_failures(result)
     if result.failures:
         typer.secho(
@@ -326,9 +330,14 @@ def _say_failures(result: Result) -> None:
         typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
 
 
-def verdicts(experiment: Experiment, frame: pd.DataFrame) -> pd.DataFrame:
-    """What the frame says of the experiment's predictions, for reading."""
+def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
+    """What the frame says of the experiment's predictions, for reading; the open ones counted."""
     from .experiments.contrasts import judge
 
     table = judge(frame, experiment.contrasts, strict=False)
-    return table[["contrast", "metric", "mean", "low", "high", "n", "verdict"]].round(3)
+    told = table[table["verdict"] != "not measured"]
+    columns = ["contrast", "metric", "mean", "low", "high", "n", "verdict"]
+    lines = [told[columns].round(3).to_string(index=False)] if len(told) else []
+    if len(told) < len(table):
+        lines.append(f"{len(table) - len(told)} of {len(table)} predictions are not measured")
+    return "\n".join(lines)

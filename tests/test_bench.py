@@ -81,6 +81,7 @@ def test_what_an_earlier_result_lacks_is_added_to_it(place):
     (place / "sittings.yaml").write_text(yaml.safe_dump(QUESTION))
     first = bench(place, place / "sittings.yaml", "--subjects", 1, "--cells", "non*", "--save")
     assert first.exit_code == 0, first.output
+    assert "1 of 1 predictions are not measured" in first.output
     path = place / "results" / "tiny" / "sittings.json"
     kept = Measurement.read("sittings", "tiny", path.parent)
     assert len(kept.frame) == 1 and {"diffusion", "settings"} <= set(kept.made_with)
@@ -90,6 +91,8 @@ def test_what_an_earlier_result_lacks_is_added_to_it(place):
     assert second.exit_code == 0, second.output
     whole = Measurement.read("sittings", "tiny", path.parent)
     assert len(whole.frame) == 4 and list(whole.verdicts()["n"]) == [2]
+    part = bench(place, place / "sittings.yaml", "--add", "--cells", "non*")
+    assert "noise lowers quality" in part.output  # of what is kept, not of this part alone
     before = path.read_bytes()
     fewer = bench(place, place / "sittings.yaml", "--add", "--n", 1)
     assert fewer.exit_code == 2 and "--n 2" in fewer.stderr and path.read_bytes() == before
