@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -47,7 +48,7 @@ class Clip:
             raise ValueError(
                 f'interpolation must be "bicubic" or "bilinear", got {interpolation!r}'
             )
-        self.model = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.size, self.resize, self.interpolation, self.batch = size, resize, interpolation, batch
         self.mean = torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1).to(self.device)

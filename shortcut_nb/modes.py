@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch.nn import Module
@@ -31,7 +32,7 @@ def frozen(*models: Module) -> Iterator[None]:
 @contextmanager
 def checkpointed(*models: Module) -> Iterator[None]:
     """Gradient checkpointing inside, for those models that know it; afterwards as before."""
-    able = [m for m in models if hasattr(m, "enable_gradient_checkpointing")]
+    able: list[Any] = [m for m in models if hasattr(m, "enable_gradient_checkpointing")]
     turned = [m for m in able if not m.is_gradient_checkpointing]
     try:
         for model in turned:

@@ -86,8 +86,8 @@ def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
     Args:
         size: side of the maps, in latents; None is the model's own.
     """
-    _, unet, _ = model.modules
-    maps = Maps(size or model.pipe.unet.config.sample_size)
+    unet = model.pipe.unet
+    maps = Maps(size or unet.config.sample_size)
     before = unet.attn_processors
     unet.set_attn_processor(
         {

@@ -97,7 +97,7 @@ class Diffusion:
         raise NotImplementedError(f"{type(self).__name__} does not say how pipelines take prompts")
 
     @property
-    def encoders(self) -> dict[str, Module]:
+    def encoders(self) -> dict[str, Any]:
         """The text encoders, by the names that diffusers gives them."""
         names = ("text_encoder", "text_encoder_2")
         return {name: getattr(self.pipe, name) for name in names if hasattr(self.pipe, name)}
@@ -350,7 +350,8 @@ class Diffusion:
         A VAE that overflows in float16, as SDXL's says of itself, runs as its weights are.
         """
         on = self.autocast != torch.float32
-        if self.autocast == torch.float16 and module is self.pipe.vae:
+        for_vae = module is self.pipe.vae
+        if for_vae and self.autocast == torch.float16:
             on = not self.pipe.vae.config.get("force_upcast", False)
         at = self.device if module is None else next(module.parameters()).device
         return torch.autocast(at.type, self.autocast if on else None, enabled=on)

@@ -77,7 +77,7 @@ class Decoupled(Trainee):
 
     def further(self, latents: Latents, generator: Generator) -> list[Rows]:
         parts = []
-        if self.pair_weight > 0:
+        if self.pairs is not None:
             rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
             sides = (self.pairs.clean, self.pairs.noisy)
             z = torch.cat([side.draw(rows, generator) for side in sides])
@@ -86,7 +86,7 @@ class Decoupled(Trainee):
             rows = torch.randint(len(latents), (self.extra,), generator=generator)
             z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
             parts.append(self._halves(z, self.apart, generator))
-        if self.noise_prior_weight > 0:
+        if self.noise_prior is not None:
             rows = torch.randperm(len(self.noise_prior.latents), generator=generator)[: self.extra]
             z = self.noise_prior.latents.draw(rows, generator)
             noise, t = torch.randn(z.shape, generator=generator), self.timesteps(len(z), generator)
@@ -95,13 +95,13 @@ class Decoupled(Trainee):
 
     def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
         rest = list(more)
-        if self.pair_weight > 0:
+        if self.pairs is not None:
             loss = loss + self.pair_weight * rest.pop(0).mean()
         if self.contrast > 0:
             named, unnamed = rest.pop(0).chunk(2)
             ratio = unnamed / named.detach().clamp(min=1e-8)
             loss = loss + self.contrast * torch.relu(1 + self.margin - ratio).mean()
-        if self.noise_prior_weight > 0:
+        if self.noise_prior is not None:
             loss = loss + self.noise_prior_weight * rest.pop(0).mean()
         return loss
 

@@ -11,7 +11,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
-from torch.nn import Module, Parameter
+from torch.nn import Parameter
 
 from ..diffusion import Diffusion
 from ..settings import Count, Rate
@@ -36,9 +36,9 @@ class LowRank:
         return list(named(model).values())
 
     def prepare(self, model: Diffusion, seed: int) -> None:
-        _, unet, text = model.modules
+        unet = model.pipe.unet
         unet.requires_grad_(False)
-        text.requires_grad_(False)
+        model.text.requires_grad_(False)
         how: dict[str, Any] = {
             "r": self.rank,
             "lora_alpha": self.rank,
@@ -84,7 +84,7 @@ class LowRank:
         # diffusers up to 0.36 wants the name of the file when it is offline.
         return [f'pipe.load_lora_weights({folder!r}, weight_name="{FILE}")']
 
-    def _encoders(self, model: Diffusion) -> dict[str, Module]:
+    def _encoders(self, model: Diffusion) -> dict[str, Any]:
         return model.encoders if self.text else {}
 
 

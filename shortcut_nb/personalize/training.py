@@ -115,7 +115,7 @@ class Trainee:
         """Training mode, gradients wanted where the method wants them; the optimiser's groups."""
         text_lr = self.lr if self.text_lr is None else self.text_lr
         groups = self.method.groups(self.model, self.lr, text_lr)
-        _, unet, text = self.model.modules
+        unet, text = self.model.pipe.unet, self.model.text
         self.reads = any(p.requires_grad for p in text.parameters())
         unet.train()
         text.train(self.reads)
@@ -275,8 +275,7 @@ class Trainee:
         if self.ema is not None and self.taken:
             self.ema.copy_to(self.parameters)
         if self.checkpointing:
-            _, unet, _ = self.model.modules
-            unet.disable_gradient_checkpointing()
+            self.model.pipe.unet.disable_gradient_checkpointing()
             for encoder in self.model.encoders.values():
                 encoder.gradient_checkpointing_disable()
         for module in self.model.modules:

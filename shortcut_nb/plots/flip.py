@@ -31,7 +31,7 @@ def flip_book(pages: Mapping[str, Figure], name: str, start: str | None = None) 
 
     stops = list(pages)
     start = stops[-1] if start is None and stops else start
-    if start not in pages:
+    if start is None or start not in pages:
         raise ValueError(f"expected the stop to begin with among {stops}; got {start!r}")
     drawn = {stop: _png(page) for stop, page in pages.items()}
     slider = ipywidgets.SelectionSlider(

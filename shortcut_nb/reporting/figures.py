@@ -113,8 +113,9 @@ def budget_curves(table: pd.DataFrame) -> Figure:
     for ax in figure.axes:
         ax.set_xlabel("")
     figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
-    (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
-    legend.remove()
+    for ax in figure.axes:
+        if legend := ax.get_legend():
+            legend.remove()
     handles = legend_of(figure.axes)
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center", ncols=3, fontsize=10

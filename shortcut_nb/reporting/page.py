@@ -148,9 +148,9 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
     out = Path(out).expanduser()
     for picture in page.pictures:
         write_bytes(out / "figures" / f"{picture.name}.png", picture.png)
-    numbers = {each.name: each.data for each in [*page.pictures, *page.tables]} | {
-        page.title: frame
-    }
+    numbers = {picture.name: picture.data for picture in page.pictures}
+    numbers |= {table.name: table.data for table in page.tables}
+    numbers[page.title] = frame
     for name, data in numbers.items():
         if data is not None:
             write_text(out / "data" / f"{name}.csv", csv(data))

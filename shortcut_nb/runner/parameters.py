@@ -30,9 +30,9 @@ def defaults_of(notebook: NotebookNode, name: str) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for cell in tagged:
         for node in _parse(cell.source, name).body:
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            if isinstance(node, ast.AnnAssign):
-                targets = [node.target]
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 if isinstance(target, ast.Name):
                     defaults[target.id] = _literal(node.value)

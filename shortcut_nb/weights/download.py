@@ -101,12 +101,11 @@ def download_large(name: str, commit: str, patterns: Sequence[str] = ()) -> None
 def _large(name: str, commit: str, patterns: Sequence[str]) -> Iterator[tuple[str, str, int]]:
     """Path, SHA-256 and bytes of the files that a repository keeps by their SHA-256."""
     from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
     from huggingface_hub.utils import filter_repo_objects
 
-    files = {
-        entry.path: entry.lfs
-        for entry in HfApi().list_repo_tree(name, recursive=True, revision=commit)
-        if getattr(entry, "lfs", None)
-    }
-    for path in filter_repo_objects(list(files), allow_patterns=list(patterns) or None):
-        yield path, files[path].sha256, files[path].size
+    tree = HfApi().list_repo_tree(name, recursive=True, revision=commit)
+    files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    large = {entry.path: entry.lfs for entry in files if entry.lfs}
+    for path in filter_repo_objects(list(large), allow_patterns=list(patterns) or None):
+        yield path, large[path].sha256, large[path].size
