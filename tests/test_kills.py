@@ -66,28 +66,34 @@ class Killer:
         return time.monotonic() - started
 
     def killed(self, out, store, moment):
-        """Kill after so many seconds; whether it was still at work."""
+        """Kill after so many seconds; those that it took where it was done before."""
+        started = time.monotonic()
         process = self.start(out, store)
         process.join(moment)
         alive = process.is_alive()
         if alive:
             os.kill(process.pid, signal.SIGKILL)
         process.join()
-        return alive
+        return None if alive else time.monotonic() - started
 
-    def moments(self, seconds):
-        """KILLS random moments of a run, in random order: one in each of as many equal parts."""
+    def moments(self):
+        """KILLS random shares of a run, in random order: one in each of as many equal parts."""
         parts = self.random.sample(range(KILLS), KILLS)
-        return [(part + self.random.random()) / KILLS * seconds for part in parts]
+        return [(part + self.random.random()) / KILLS for part in parts]
 
-    def killed_at_work(self, out, store, moment):
-        """Kill at a moment; earlier where the run goes on from what is kept and is done by then."""
+    def killed_at_work(self, out, store, share, seconds):
+        """Kill after a share of the seconds that a run takes.
+
+        Returns:
+            The seconds: fewer where a run went on from what is kept and was done by then.
+        """
         for _ in range(8):
-            if self.killed(out, store, moment):
-                return
+            took = self.killed(out, store, share * seconds)
+            if took is None:
+                return seconds
             if out and out.exists():
                 shutil.rmtree(out)
-            moment *= 0.6
+            seconds = 0.9 * min(seconds, took)
         raise AssertionError("no run was at work at its moment")
 
 
@@ -131,8 +137,8 @@ def test_kill_9_of_a_command(kind, tiny, tmp_path):
     seconds = killer.whole(tmp_path / "want", tmp_path / "store-want")
     want = pictures_of(tmp_path / "want")
     out, store, source = tmp_path / "out", tmp_path / "store", content(tiny[0] / "in")
-    for moment in killer.moments(seconds):
-        killer.killed_at_work(out, store, moment)
+    for share in killer.moments():
+        seconds = killer.killed_at_work(out, store, share, seconds)
         if out.exists():  # killed just after the rename: then it is all there
             assert pictures_of(out) == want
             shutil.rmtree(out)
@@ -225,10 +231,10 @@ def test_kill_9_of_a_notebook(tmp_path):
     folder = path.parent / "own-run"
     seconds = min(killer.whole(None, tmp_path / "store") for _ in range(2))  # the first is cold
     want = set(content(folder))
-    for number, moment in enumerate(killer.moments(seconds)):
+    for number, share in enumerate(killer.moments()):
         if number == KILLS // 2:
             shutil.rmtree(folder)  # the others are kills of a first run
-        killer.killed_at_work(None, tmp_path / "store", moment)
+        killer.killed_at_work(None, tmp_path / "store", share, seconds)
         if folder.exists():
             assert set(content(folder)) == want and whole(folder)
         assert path.read_bytes() == before

@@ -102,10 +102,10 @@ def test_attack_train_and_sample_at_768_pixels(tmp_path, caplog):
     assert model.noise_schedule.config.prediction_type == "v_prediction"
     assert "trained at" not in caplog.text and lab.profile.resolution == model.resolution == 768
     assert model.posterior(subject.b)[0].shape == (1, 4, 96, 96)
-    result = lab.attack("aspl", rounds=1, class_images=1)(subject)
-    assert max(result.linf_pixels) == 4 and result.loss_trace.shape == (2, 1)
+    result = lab.attack("aspl", rounds=1, pgd_steps=1, class_images=1)(subject)
+    assert max(result.linf_pixels) == 2 and result.loss_trace.shape == (1, 1)
     result.budget.check(result.images, subject.b)
-    fitted = lab.personalize("dreambooth", prompts="cdl", steps=2, class_images=1, batch_size=1)
+    fitted = lab.personalize("dreambooth", prompts="cdl", steps=1, class_images=1, batch_size=1)
     learned = fitted.fit(subject, result.images)
     assert torch.isfinite(torch.tensor(learned.losses)).all()
     drawn = learned.sample(1, seed=1)
