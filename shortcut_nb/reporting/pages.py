@@ -25,7 +25,7 @@ from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
 from . import intervention as shift
-from . import numbers, rates
+from . import numbers, rates, withstanding
 from . import purification as purifiers
 from .findings import readme
 from .shipped import shipped
@@ -246,13 +246,34 @@ def adaptive() -> str:
     frame["defence"] = frame["key"].map(DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     for score, spec in {"quality": "+.2f", "coarse_texture": "+.1f"}.items():
-        for eps in (attackers.EPS, "32/255"):
+        for eps in withstanding.measured_budgets(kept):
             column = f"{score.replace('_', ' ')}, {eps}"
             word, _ = attackers.HARMS[score]
             names = [attackers.harm(who, key, word, eps) for key, who in cells]
             frame = kept.beside(frame, column, names)
             columns[column], digits[column] = column, spec
     return markdown(frame.dropna(subset=[f"quality, {attackers.EPS}"]), columns, digits)
+
+
+def attackers_further() -> str:
+    """Against other purifiers, and on sets of which a part stays clean."""
+    kept = summary("adaptive")
+    frame = withstanding.further(kept)
+    cells = list(zip(frame["who"], frame["defence"], frame["where"], strict=True))
+    named = matrix.PURIFIERS | DEFENCES
+    frame["defence"] = [", ".join([named[key], *where[1:]]) for _, key, where in cells]
+    columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
+    titles = {"quality": "quality", "ims_missing": "identity", "coarse_texture": "coarse texture"}
+    for score, title in titles.items():
+        word, _ = attackers.HARMS[score]
+        names = [attackers.harm(who, key, word, *where) for who, key, where in cells]
+        frame = kept.beside(frame, title, names)
+        columns[title], digits[title] = title, ".1f" if "texture" in title else ".2f"
+    word, _ = attackers.HARMS["quality"]
+    names = [attackers.gain(who, key, word, *where) for who, key, where in cells]
+    frame = kept.beside(frame, "gain", names)
+    columns["gain"], digits["gain"] = "quality, against one who knows nothing", ".2f"
+    return markdown(frame, columns, {name: f"+{spec}" for name, spec in digits.items()})
 
 
 def changes() -> str:
@@ -279,6 +300,7 @@ TABLES: Parts = {
         words,
         decoupling,
         adaptive,
+        attackers_further,
         changes,
     )
 }

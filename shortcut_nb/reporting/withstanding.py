@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..budget import Budget
+from ..experiments.experiment import JOIN
 from ..experiments.questions import adaptive
 from .argument import Values, Verdict
 from .numbers import ENDS, means_of
@@ -117,10 +118,7 @@ def withstanding() -> tuple[Verdict, Values]:
 
 def largest(measured: Summary) -> str:
     """The largest budget at which the whole defence met the knowing attacker."""
-    conditions = set(measured.means["condition"])
-    knowing = adaptive.informed(WHOLE)
-    met = [eps for eps in adaptive.BUDGETS if adaptive.name((knowing, WHOLE, eps)) in conditions]
-    return met[-1] if met else adaptive.EPS
+    return max(measured_budgets(measured), key=adaptive.BUDGETS.index, default=adaptive.EPS)
 
 
 def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
@@ -129,3 +127,24 @@ def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
         row = harm(measured, score, defence, budget)
         if row["verdict"] == "confirmed":
             yield text.format(abs(row["mean"]))
+
+
+def measured_budgets(measured: Summary) -> list[str]:
+    """The budgets at which the whole defence met the knowing attacker, from the smallest."""
+    conditions = set(measured.means["condition"])
+    knowing = adaptive.informed(WHOLE)
+    return [eps for eps in adaptive.BUDGETS if adaptive.name((knowing, WHOLE, eps)) in conditions]
+
+
+def further(measured: Summary) -> pd.DataFrame:
+    """Attackers of other purifiers, and those of whose set a part stays clean.
+
+    Returns:
+        A row each: ``who``, ``defence`` and ``where``, as the question names them.
+    """
+    rows = []
+    for cell in dict.fromkeys(measured.means["condition"]):
+        who, defence, *where = cell.split(JOIN)
+        if who != "clean" and (len(where) > 1 or defence in adaptive.OTHERS):
+            rows.append((who, defence, where))
+    return pd.DataFrame(rows, columns=["who", "defence", "where"])
