@@ -22,6 +22,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 FREE = Path("/proc/meminfo")
 WANTED = 11 * GB
 SLACK = 0.1  # of the count: what kernels take inside themselves, and what the allocator leaves
+EVICTED = 0.2  # of the count: pages that a machine short of memory takes back meanwhile
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,8 @@ def test_advdm_takes_a_step_inside_its_budget(lab, subject, peak):
     attack = lab.attack("advdm", steps=1, start="zero", eps="4/255", alpha="2/255", low_memory=True)
     result = attack(subject)
     counted = need("sd15", "advdm", low_memory=True)
-    assert peak() == pytest.approx(counted.device + counted.host, rel=SLACK)
+    together = counted.device + counted.host
+    assert (1 - EVICTED) * together < peak() < (1 + SLACK) * together
     change = ((result.images - subject.images) * 255).round()
     assert result.linf_pixels == [2]
     assert (change != 0).float().mean() > 0.99  # a gradient came to every pixel
