@@ -159,7 +159,7 @@ def _takes_truth(hint: Any) -> bool:
 
 
 @cache
-def _adapter(hint: Any) -> TypeAdapter:
+def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True))
 
 
@@ -207,7 +207,7 @@ def parameters(cls: type) -> list[str]:
     return [field.name for field in _parameters(cls)]
 
 
-def _parameters(cls: type) -> list[Field]:
+def _parameters(cls: type) -> list[Field[Any]]:
     """Fields that are parameters; those that many classes share (keyword only) last."""
     own = [field for field in fields(cls) if field.init and field.compare]
     return sorted(own, key=lambda field: bool(field.kw_only))
@@ -257,7 +257,7 @@ def describe(cls: type) -> list[dict[str, Any]]:
     ]
 
 
-def _default(field: Field) -> Any:
+def _default(field: Field[Any]) -> Any:
     if field.default is not MISSING:
         return field.default
     return None if field.default_factory is MISSING else field.default_factory()
@@ -295,6 +295,6 @@ def _args(lines: list[str]) -> list[str]:
     return entries
 
 
-def omitted(field: Field, owner: Any) -> bool:
+def omitted(field: Field[Any], owner: Any) -> bool:
     """A field marked :data:`ADDED`, at its default: work stored before it was added stays valid."""
     return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +26,7 @@ class Correlation(NamedTuple):
 def rank_correlation(
     x: ArrayLike,
     y: ArrayLike,
-    clusters: Sequence,
+    clusters: Sequence[Any],
     given: ArrayLike | None = None,
     resamples: int = 4000,
     seed: int = 0,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def mediation(
     x: ArrayLike,
     mediators: Mapping[str, ArrayLike],
     y: ArrayLike,
-    clusters: Sequence,
+    clusters: Sequence[Any],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Mediation:

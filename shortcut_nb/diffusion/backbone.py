@@ -287,7 +287,7 @@ class Diffusion:
                 on_step(StepInfo(start + len(part), n))
         return torch.cat(parts)
 
-    def sample(self, prompt: str, n: int, **how) -> Tensor:
+    def sample(self, prompt: str, n: int, **how: Any) -> Tensor:
         """n pictures in [0, 1] for a prompt; arguments as for :meth:`sample_latents`."""
         return self.decode(self.sample_latents(prompt, n, **how))
 

@@ -113,7 +113,7 @@ class Processes:
             raise UserError(f"workers must be at least 1; got {workers}")
         self.work, self.slots, self.threads = work, workers, threads
         self._pool = self._fresh(workers)
-        self._running: dict[Future, tuple[Hashable, tuple[Any, ...]]] = {}
+        self._running: dict[Future[Outcome], tuple[Hashable, tuple[Any, ...]]] = {}
         self._ended: list[tuple[Hashable, Outcome]] = []
 
     def _fresh(self, workers: int) -> ProcessPoolExecutor:
@@ -158,7 +158,7 @@ class Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _outcome(future: Future) -> Outcome:
+def _outcome(future: Future[Outcome]) -> Outcome:
     error = future.exception()
     if isinstance(error, BrokenProcessPool):
         return Outcome("the process that ran it died (killed, or out of memory)")

@@ -178,12 +178,12 @@ def subject_of(pipeline: Pipeline, name: str) -> Subject:
 def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
     """The frame of what is there; see :class:`.run.Result`. A damaged part is made again here."""
     store = pipeline.store
-    known: dict[str, tuple[dict[str, list], dict[str, Any]]] = {}
+    known: dict[str, tuple[dict[str, list[Any]], dict[str, Any]]] = {}
     samples: list[dict[str, Any]] = []
     for row in graph.rows:
         if not all(store.has(node.recipe) for node in row.nodes):
             continue
-        columns: dict[str, list] = {}
+        columns: dict[str, list[Any]] = {}
         same = dict(row.columns)
         for node in (*row.nodes, *(look for look in row.looks if store.has(look.recipe))):
             key = node.recipe.key
@@ -198,7 +198,7 @@ def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
     return pd.DataFrame(samples)
 
 
-def _parts(entry: Entry) -> tuple[dict[str, list], dict[str, Any]]:
+def _parts(entry: Entry) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """What an output says of each sample, and of all of them; most say one of the two."""
     files = entry.manifest["files"]
     columns, values = (

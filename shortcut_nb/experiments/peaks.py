@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from statistics import median
+from typing import Any
 
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
@@ -53,7 +54,7 @@ def peaks(
     return {name: taken[each] for name, each in work.items() if each is not None}
 
 
-def _work(cell: Cell, profile: str) -> tuple[str, str, str, tuple] | None:
+def _work(cell: Cell, profile: str) -> tuple[str, str, str, tuple[Any, ...]] | None:
     if cell.purifier != NONE:
         own = cell.purifier == PROFILE
         return "purifier", load_profile(profile).purifier if own else cell.purifier, "", ()
@@ -69,7 +70,7 @@ def quick(attack: str) -> dict[str, int]:
 
 
 def attack_memory(
-    attack: str, profile: str = "mini", eps: str = "16/255", settings: dict | None = None
+    attack: str, profile: str = "mini", eps: str = "16/255", settings: dict[str, Any] | None = None
 ) -> float:
     """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
     given = quick(attack) | (settings or {})

@@ -136,7 +136,7 @@ class LbpFinder(HogFinder):
 
 def _box(rectangle: Any, scale: float) -> Box:
     edges = (rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
-    return tuple(round(edge / scale) for edge in edges)  # type: ignore[return-value]
+    return tuple(round(edge / scale) for edge in edges)
 
 
 def _surest(boxes: list[Any], scores: list[float]) -> Face | None:

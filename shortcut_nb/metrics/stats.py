@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,10 @@ from scipy import stats
 from scipy.stats import bootstrap, t
 
 BATCH_CELLS = 2_000_000
+Side = tuple[np.ndarray, np.ndarray]
+"""Sums and counts of the units of one side."""
+Arrays = tuple[np.ndarray, ...]
+"""The same of one side, or of both."""
 
 
 class Interval(NamedTuple):
@@ -69,7 +73,7 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def bootstrap_mean(
-    values: ArrayLike, n: int = 10_000, seed: int = 0, clusters: Sequence | None = None
+    values: ArrayLike, n: int = 10_000, seed: int = 0, clusters: Sequence[Any] | None = None
 ) -> Interval:
     """Mean and 95 % interval, from the bootstrap's standard error and Student's t.
 
@@ -100,7 +104,7 @@ def bootstrap_difference(
     a: ArrayLike,
     b: ArrayLike,
     paired: bool = True,
-    clusters: Sequence | tuple[Sequence, Sequence] | None = None,
+    clusters: Sequence[Any] | tuple[Sequence[Any], Sequence[Any]] | None = None,
     n: int = 10_000,
     seed: int = 0,
 ) -> Interval:
@@ -147,15 +151,21 @@ def bootstrap_difference(
     return _interval(data, _ratio_difference, n, seed)
 
 
-def _ratio(sums, counts, axis=-1):
+def _ratio(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> Any:
     return np.sum(sums, axis=axis) / np.sum(counts, axis=axis)
 
 
-def _ratio_difference(sums_a, counts_a, sums_b, counts_b, axis=-1):
+def _ratio_difference(
+    sums_a: np.ndarray,
+    counts_a: np.ndarray,
+    sums_b: np.ndarray,
+    counts_b: np.ndarray,
+    axis: int = -1,
+) -> Any:
     return _ratio(sums_a, counts_a, axis) - _ratio(sums_b, counts_b, axis)
 
 
-def _interval(data, statistic, n: int, seed: int) -> Interval:
+def _interval(data: Arrays, statistic: Callable[..., Any], n: int, seed: int) -> Interval:
     units, mean = len(data[0]), float(statistic(*data))
     if units < 2:
         return Interval(mean, float("nan"), float("nan"), units)
@@ -163,7 +173,7 @@ def _interval(data, statistic, n: int, seed: int) -> Interval:
     return _around(mean, spread, units, units - 1)
 
 
-def _two_sided(left, right, n: int, seed: int) -> Interval:
+def _two_sided(left: Side, right: Side, n: int, seed: int) -> Interval:
     """Two independent sides; degrees of freedom after Welch and Satterthwaite."""
     mean = float(_ratio(*left) - _ratio(*right))
     sizes = len(left[0]), len(right[0])
@@ -177,7 +187,7 @@ def _two_sided(left, right, n: int, seed: int) -> Interval:
     return _around(mean, float(np.sqrt(total)), min(sizes), freedom)
 
 
-def _error(data, statistic, n: int, rng: np.random.Generator) -> float:
+def _error(data: Arrays, statistic: Callable[..., Any], n: int, rng: np.random.Generator) -> float:
     """Standard error of a statistic when whole units are resampled."""
     units = len(data[0])
     resampled = bootstrap(
@@ -205,7 +215,9 @@ def _array(values: ArrayLike, name: str) -> np.ndarray:
     return array
 
 
-def _units(values: ArrayLike, clusters: Sequence | None, name: str):
+def _units(
+    values: ArrayLike, clusters: Sequence[Any] | None, name: str
+) -> tuple[np.ndarray, np.ndarray, Sequence[Any]]:
     """Sum and count of each resampled unit, and its label (no labels without clusters)."""
     array = _array(values, name)
     keep = ~np.isnan(array)

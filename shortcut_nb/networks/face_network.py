@@ -105,7 +105,7 @@ def weights_file(path: Path, name: str | None = None) -> Path:
     return files[0]
 
 
-def read_weights(path: Path) -> dict:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint by name. A pickle may hold tensors and nothing else."""
     if inspect_file(path, pickles=path.suffix != ".safetensors"):
         return load_file(str(path))

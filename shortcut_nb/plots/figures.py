@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ class SavedFigure:
     csv: Path | None
     alt: str
 
-    def _repr_mimebundle_(self, include=None, exclude=None):  # noqa: ANN001, ANN202
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         picture = base64.b64encode(self.png.read_bytes()).decode()
         return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 

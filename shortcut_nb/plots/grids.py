@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
@@ -87,7 +88,7 @@ def to_hwc(image: Tensor) -> np.ndarray:
     return image.detach().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
 
 
-def bare(ax) -> None:  # noqa: ANN001
+def bare(ax: Axes) -> None:
     """No ticks, no frame; the label stays, which ``axis("off")`` would hide."""
     ax.set_xticks([])
     ax.set_yticks([])

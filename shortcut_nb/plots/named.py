@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def named_scatter(
     return fig
 
 
-def _part(fig: Figure, texts: list, x: np.ndarray, y: np.ndarray) -> None:
+def _part(fig: Figure, texts: list[Any], x: np.ndarray, y: np.ndarray) -> None:
     fig.draw_without_rendering()
     x, y = _rims(fig, x, y)
     fig.set_layout_engine("none")  # what is laid out now stays where the names were placed for it

@@ -52,7 +52,7 @@ class Table:
         escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
         return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 
-    def _repr_mimebundle_(self, include=None, exclude=None):  # noqa: ANN001, ANN202
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Shown by a notebook as Markdown, under its title and above its note."""
         text = "\n\n".join(filter(None, (f"*{self.title}*", self.markdown(), self.note)))
         return {"text/markdown": text, "text/plain": text}

@@ -141,7 +141,7 @@ def _settings(value: Any) -> Any:
     )
 
 
-def _omitted(field: dataclasses.Field, owner: Any) -> bool:
+def _omitted(field: dataclasses.Field[Any], owner: Any) -> bool:
     """A field that was added later and is at its default: earlier work stays valid."""
     return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
 

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -57,7 +58,7 @@ def known_sha256(path: Path) -> str:
     return digest
 
 
-def _read() -> dict[str, list]:
+def _read() -> dict[str, list[Any]]:
     try:
         content = json.loads(memory_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -65,7 +66,7 @@ def _read() -> dict[str, list]:
     return content if isinstance(content, dict) else {}
 
 
-def _write(content: dict[str, list]) -> None:
+def _write(content: dict[str, list[Any]]) -> None:
     try:
         write_text(memory_path(), json.dumps(content, indent=0))
     except UserError:

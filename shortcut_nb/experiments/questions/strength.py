@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ EPS = "16/255"
 NOISE = ("noise", "noise-uniform")
 HARMS = harms_of("quality", "ims_missing", "texture")
 # Variants that the registry does not name: a condition, its attack and its settings.
-VARIANTS: dict[str, tuple[str, dict]] = {
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "advdm−": ("advdm", {"direction": -1}),
     "sds+": ("sds", {"direction": 1}),
     "sdst": ("sds", {"targeted": True}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -35,7 +36,7 @@ PATTERN_SHARE = 0.1
 DEGRADED_SHARE = 0.25
 
 
-def config(tokenizer: CLIPTokenizer) -> dict:
+def config(tokenizer: CLIPTokenizer) -> dict[str, Any]:
     """The open_clip ``model_cfg`` of the miniature."""
     return {
         "embed_dim": 128,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ ATTRIBUTE_SIZE = 128
 SHIFT = 4
 
 
-def config(widths: tuple[int, ...], **more) -> ResNetConfig:
+def config(widths: tuple[int, ...], **more: Any) -> ResNetConfig:
     """A ResNet of one basic block a width."""
     return ResNetConfig(
         embedding_size=widths[0],

@@ -146,7 +146,7 @@ def _text(shop: Workshop, course: Course) -> None:
     model.save_pretrained(shop.folder / "text")
 
 
-def _text_to_image(shop: Workshop, course: Course, **how: Any):
+def _text_to_image(shop: Workshop, course: Course, **how: Any) -> Any:
     return diffusion.fit(
         shop.pool,
         shop.encoded,
@@ -260,7 +260,7 @@ def run(shop: Workshop, name: str, seconds: float | None = None, steps: int | No
     job.run(shop, Course(shop.folder, steps or job.steps, seconds, shop.machine))
 
 
-def costs(folder: Path) -> dict[str, dict]:
+def costs(folder: Path) -> dict[str, dict[str, Any]]:
     """What each training in a folder has cost so far, by model."""
     paths = [path for path in sorted(folder.glob("*.json")) if path.with_suffix(".ckpt").exists()]
     return {path.stem: json.loads(path.read_text()) for path in paths}

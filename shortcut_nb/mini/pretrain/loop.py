@@ -50,7 +50,7 @@ class Course:
     machine: Machine = field(default_factory=Machine)
 
 
-class Steps(Dataset):
+class Steps(Dataset[dict[str, np.ndarray]]):
     """The batches of a training by the number of the step."""
 
     def __init__(self, draw: DrawBatch, seed: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ class Machine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(device, fast_dtype(device), workers, graphs and device == "cuda")
 
-    def arithmetic(self):
+    def arithmetic(self) -> AbstractContextManager[Any]:
         """The context in which a loss is computed.
 
         The cast weights are not remembered within it: a recorded graph would keep stale ones.

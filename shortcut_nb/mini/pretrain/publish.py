@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,6 +35,6 @@ def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
     fresh.rename(final)
 
 
-def halved(pipe):
+def halved(pipe: Any) -> Any:
     """A copy of a pipeline in float16; its parts may be shared with models still in use."""
     return copy.deepcopy(pipe).to(torch.float16)

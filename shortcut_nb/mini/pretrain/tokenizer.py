@@ -59,7 +59,9 @@ def build(merges: int = 512) -> CLIPTokenizer:
         return CLIPTokenizer.from_pretrained(folder, model_max_length=MAX_LENGTH)
 
 
-def encode(tokenizer: CLIPTokenizer, texts: Sequence[str], padding: str = "max_length"):
+def encode(
+    tokenizer: CLIPTokenizer, texts: Sequence[str], padding: str = "max_length"
+) -> np.ndarray:
     """Token ids of some texts, int64 (n, length), as a numpy array."""
     batch = tokenizer(list(texts), padding=padding, truncation=True, return_tensors="np")
     return batch.input_ids.astype(np.int64)
