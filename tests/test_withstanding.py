@@ -6,7 +6,7 @@ import pytest
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import adaptive
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import withstanding
+from shortcut_nb.reporting import pages, withstanding
 from shortcut_nb.reporting.summary import of_measurement
 
 USUAL, MOST = "16/255", "32/255"
@@ -86,3 +86,30 @@ def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
     knowing = whole[whole["panel"] == withstanding.PANELS["ims_missing", True]]
     assert list(knowing["pixels"]) == [0, 16, 32]
     assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)
+
+
+def test_the_table_has_a_column_for_each_budget_and_the_others_a_table_of_their_own(
+    told, monkeypatch
+):
+    """Attackers of another purifier, and of sets of which a part stays clean."""
+    told(
+        {
+            ("purifier + prompts", "both", "8/255"): (0.99, 0.6),
+            ("nothing", "none", USUAL): (0.3, 0.7),
+            ("clean", "jpeg", "0/255"): (0.9, 0.8),
+            ("nothing", "jpeg", USUAL): (0.5, 0.8),
+            ("purifier (BPDA)", "jpeg", USUAL): (0.2, 0.8),
+            ("nothing", "none", USUAL, "50% clean"): (0.7, 0.8),
+        }
+    )
+    kept = withstanding.kept()
+    assert withstanding.measured_budgets(kept) == ["8/255", USUAL, MOST]
+    monkeypatch.setattr(pages, "summary", lambda name: kept)
+    heading, *_ = pages.adaptive().splitlines()
+    there = [eps for eps in ("4/255", "8/255", USUAL, MOST) if f"quality, {eps}" in heading]
+    assert there == ["8/255", USUAL, MOST]
+    assert "jpeg" not in pages.adaptive().lower()
+    rows = pages.attackers_further().splitlines()[2:]
+    assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
+    assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
+    assert rows[2].startswith("| none, 50% clean | nothing | -0.28")
