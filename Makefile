@@ -12,6 +12,9 @@ TOOLS  := $(VENV)/.tools
 OLDEST := .venv-oldest
 EXTRAS := .venv-extras
 # How models are to be fine-tuned, then the argument in its order, the paper's matrix last.
+# EXECUTOR=ray, with ADDRESS=auto on a cluster that shares the store; empty WORKERS: all there are.
+EXECUTOR ?= processes
+WORKERS  ?= 2
 QUESTIONS := regime rates methods argument story strength mismatch intervention shortcut identifier traces \
              purification decoupling words adaptive benchmark
 
@@ -28,6 +31,7 @@ help:
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"
 	@echo "make results    measure every question and the paper's matrix; resumes (days on two cores)"
+	@echo "                (on a Ray cluster: EXECUTOR=ray ADDRESS=auto WORKERS=)"
 	@echo "make pretrain   train the miniature again from nothing; resumes"
 	@echo "make pretrain-gpu  the same on one large GPU, in minutes; OUT=FOLDER takes the result"
 	@echo "make badges     REPO=owner/name: Colab badges, and where Colab installs from"
@@ -94,11 +98,12 @@ bench: $(TOOLS)
 	$(BIN)/python -m pytest benchmarks -s
 
 results: $(STAMP)
-	for name in $(QUESTIONS); do \
+	failed=; for name in $(QUESTIONS); do \
 	  case $$name in strength|purification) memory=3;; *) memory=0;; esac; \
-	  $(BIN)/shortcut-nb bench $$name --executor processes --workers 2 --memory $$memory \
-	    --save --force || exit 1; \
-	done
+	  $(BIN)/shortcut-nb bench $$name --executor $(EXECUTOR) --memory $$memory --save --force \
+	    $(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS)) \
+	    || failed="$$failed $$name"; \
+	done; test -z "$$failed" || { echo "not whole:$$failed; the same command goes on"; exit 1; }
 
 pretrain: $(STAMP)
 	$(BIN)/python -m shortcut_nb.mini.pretrain

@@ -335,9 +335,9 @@ def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
     from .experiments.contrasts import judge
 
     table = judge(frame, experiment.contrasts, strict=False)
-    told = table[table["verdict"] != "not measured"]
+    measured = table[table["verdict"] != "not measured"]
     columns = ["contrast", "metric", "mean", "low", "high", "n", "verdict"]
-    lines = [told[columns].round(3).to_string(index=False)] if len(told) else []
-    if len(told) < len(table):
-        lines.append(f"{len(table) - len(told)} of {len(table)} predictions are not measured")
+    lines = [measured[columns].round(3).to_string(index=False)] if len(measured) else []
+    if len(measured) < len(table):
+        lines.append(f"{len(table) - len(measured)} of {len(table)} predictions are not measured")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from .weights import resolve
 
 IN_MEMORY = "memory:"  # what Lab.from_pipeline calls a model that it was given
 log = logging.getLogger("shortcut_nb")
-_SAID: set[str] = set()
+_GIVEN: set[str] = set()
 
 
 def announce(profile: Profile) -> None:
@@ -32,6 +32,6 @@ def announce(profile: Profile) -> None:
 
 
 def _once(text: str) -> None:
-    if text not in _SAID:
-        _SAID.add(text)
+    if text not in _GIVEN:
+        _GIVEN.add(text)
         log.warning("%s", text)

@@ -60,7 +60,7 @@ def riddles(source):
             name = node.name
         else:
             continue
-        if name.strip("_") in RIDDLES:
+        if name.strip("_").lower() in RIDDLES:
             yield f"{node.lineno}: {name}"
 
 
@@ -74,8 +74,8 @@ def test_the_checks_can_fail():
     at_the_bar = f'def f(\n    a,\n):\n    """Text.\n\n    More."""\n    # a comment\n\n{body}\n'
     assert not [*long_functions(at_the_bar)]
     assert [*long_functions(at_the_bar + "    x = 40\n")] == ["f"]
-    code = "def f(said):\n    x.held = 1\n    found, y = said, made\n"
-    assert sorted(riddles(code)) == ["1: said", "2: held", "3: found"]
+    code = "def f(said):\n    x.HELD = 1\n    found, y = said, made\n"
+    assert sorted(riddles(code)) == ["1: said", "2: HELD", "3: found"]
     assert skips('x = "# fmt: skip"\ny = 1  # fmt: skip\n') == 1
 
 

@@ -258,7 +258,7 @@ def test_which_versions_count_as_tested(version, expected, monkeypatch):
 
 
 def test_an_untested_version_is_said_once_by_lab_and_by_doctor(monkeypatch, caplog):
-    monkeypatch.setattr(notices, "_SAID", set())
+    monkeypatch.setattr(notices, "_GIVEN", set())
     monkeypatch.setitem(versions.TESTED, "diffusers", ("98.0", "99.0"))
     with caplog.at_level(logging.WARNING, logger="shortcut_nb"):
         Lab("mini")

@@ -178,10 +178,12 @@ class Ray:
     Outputs go by path into the store, which all machines must share.
 
     Args:
-        workers: how many units at a time; None is one for each CPU (or GPU share) there is.
+        workers: how many units at a time; None is as many as CPUs (or GPU shares) there are for.
         gpus: GPUs a unit, for instance 0.25.
         retries: how often a unit whose machine or process died is tried again.
         address: of a running cluster ("auto"); None starts one here.
+        threads: of torch in each unit, and CPUs that it is given; None leaves torch's own number
+            and gives it one CPU.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at the address.
@@ -197,11 +199,12 @@ class Ray:
         threads: int | None = 1,
     ) -> None:
         self._ray, self._own = start_ray(address, workers)
-        remote = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=retries)
+        cores = threads or 1
+        remote = self._ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         self._attempt = remote(remotely)
         self.work, self.threads = work, threads
         there = self._ray.cluster_resources()
-        room = int(there.get("GPU", 0) / gpus) if gpus else int(there.get("CPU", 1))
+        room = int(there.get("GPU", 0) / gpus if gpus else there.get("CPU", 1) / cores)
         self.slots = workers or max(1, room)
         self._running: dict[Any, Hashable] = {}
 

@@ -7,8 +7,6 @@ import io
 import json
 import os
 import re
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from ..files import write_bytes, write_text
 
 DPI = 120
 SHORTEST, LONGEST = 20, 300
@@ -67,11 +67,11 @@ def save_figure(
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})
-    _atomic(png, lambda to: to.write_bytes(opaque_png(drawn.getvalue())))
+    write_bytes(png, opaque_png(drawn.getvalue()))
     if data is None:
         csv.unlink(missing_ok=True)
     else:
-        _atomic(csv, lambda to: data.to_csv(to, index=False, float_format="%.6g"))
+        write_text(csv, data.to_csv(index=False, float_format="%.6g"))
     text = json.dumps(
         {
             "id": id,
@@ -83,7 +83,7 @@ def save_figure(
         indent=2,
         ensure_ascii=False,
     )
-    _atomic(sidecar, lambda to: to.write_text(text + "\n", encoding="utf-8"))
+    write_text(sidecar, text + "\n")
     return SavedFigure(png, sidecar, None if data is None else csv, alt)
 
 
@@ -121,15 +121,3 @@ def _figures_folder() -> str | Path:
 
 def _titles(fig: Figure) -> list[str]:
     return [fig.get_suptitle(), *(ax.get_title() for ax in fig.axes)]
-
-
-def _atomic(path: Path, write: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ from .tables import SAYS, all_tables, table_of
 
 PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
 PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
-OURS = (UNET_PRETRAINING_RATE, TEXT_PRETRAINING_RATE)
+MINIATURE = (UNET_PRETRAINING_RATE, TEXT_PRETRAINING_RATE)
 NAME = "regime"
 OTHERS = "rates"  # the question of the other methods
 OTHERS_SAY = {
@@ -73,7 +73,7 @@ def ratio(rate: float, steps: int, pretraining: float) -> float:
 
 
 def row(
-    name: str, settings: dict[str, Any], pretraining: tuple[float, float] = OURS
+    name: str, settings: dict[str, Any], pretraining: tuple[float, float] = MINIATURE
 ) -> dict[str, Any]:
     """Settings of a trainer with their ratios, as :data:`COLUMNS`."""
     steps, unet, text = settings["steps"], settings["lr"], settings.get("text_lr")

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
-from ..files import expand
+from ..files import expand, write_text
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -205,10 +205,7 @@ class Store:
             path.unlink(missing_ok=True)
             return
         with self._writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f".{path.name}.{os.getpid()}")
-            fresh.write_text(json.dumps(failure, indent=1) + "\n", "utf-8")
-            fresh.replace(path)
+            write_text(path, json.dumps(failure, indent=1) + "\n")
 
     def failure(self, recipe: Recipe) -> dict[str, Any] | None:
         """Why an output could not be made the last time; None when nothing went wrong."""

@@ -13,7 +13,7 @@ from ...purify import build
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
 from ..scores import against, harms
-from .words import HELD
+from .words import HELD_WORDS
 
 EPS = "16/255"
 BUDGETS = ("2/255", "4/255", "8/255", "16/255", "32/255")
@@ -78,8 +78,8 @@ def defences() -> dict[str, dict[str, Any]]:
         "purifier": purified,
         "cdl": {"prompts": "cdl"},
         "both": purified | {"prompts": "cdl"},
-        "cdl, held": HELD,
-        "both, held": purified | HELD,
+        "cdl, held": HELD_WORDS,
+        "both, held": purified | HELD_WORDS,
     }
 
 

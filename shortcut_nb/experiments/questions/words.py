@@ -28,7 +28,7 @@ SHEETS = {
 }
 FROZEN: dict[str, Any] = {"text_lr": 0.0}
 NOISE_PRIOR: dict[str, Any] = {"noise_prior_weight": 0.3}
-HELD: dict[str, Any] = {
+HELD_WORDS: dict[str, Any] = {
     "trainer": "cdl-dreambooth",
     "prompts": "cdl",
     "training": NOISE_PRIOR | FROZEN,
@@ -39,7 +39,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "cdl": {"prompts": "cdl"},
     "plain, frozen": {"training": FROZEN},
     "cdl, frozen": {"prompts": "cdl", "training": FROZEN},
-    "noise prior, frozen": HELD,
+    "noise prior, frozen": HELD_WORDS,
 }
 # The text encoder's learning rate, as a share of the profile's own; 0 is "frozen", 1 the usual.
 SHARES = {"1/100": 0.01, "1/10": 0.1}
@@ -53,13 +53,13 @@ ROWS = {
     "CDL, text encoder frozen": ("cdl, frozen", "without"),
     "CDL, frozen, with a noise prior": ("noise prior, frozen", "without"),
 }
-_DREAMBOOTH, _SAID, _TAUGHT, _CDL, _FROZEN, _TRAINED, _PRIOR = ROWS.values()
+_DREAMBOOTH, _WORDED, _TAUGHT, _CDL, _FROZEN, _TRAINED, _PRIOR = ROWS.values()
 _SAMPLED = ("plain, frozen", "without")
 # What is compared: the training and sheet that is to do better, and the other. Those with the text
 # encoder trained, but for CDL itself, were added after a look at the second miniature's results.
 PIECES = {
     "CDL": (_CDL, _DREAMBOOTH),
-    "CDL's words when sampling, text trained": (_SAID, _DREAMBOOTH),
+    "CDL's words when sampling, text trained": (_WORDED, _DREAMBOOTH),
     "CDL's words when training, text trained": (_TAUGHT, _DREAMBOOTH),
     "CDL's words when sampling, over those of training": (_CDL, _TAUGHT),
     "freezing the text encoder": (_FROZEN, _DREAMBOOTH),
