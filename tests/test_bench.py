@@ -223,3 +223,19 @@ def test_every_question_of_the_package_opens(name):
 def test_the_benchmark_is_the_papers_matrix():
     cells = open_experiment("benchmark", load_profile("mini")).all_cells()
     assert len(cells) == 9 * 9 * 2
+
+
+def test_a_contrast_of_a_cell_that_is_not_there_is_refused_at_the_door(place):
+    slip = {"name": "noise lowers quality", "metric": "quality", "weights": {"nois": 1, "none": -1}}
+    (place / "slip.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": [slip]}))
+    refused = bench(place, place / "slip.yaml", "--plan")
+    assert refused.exit_code == 2 and "Traceback" not in refused.output
+    assert "no cell 'nois' to compare; the nearest are noise" in refused.stderr
+
+
+def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
+    slip = {"name": "noise", "metric": "qualty", "weights": {"noise": 1, "none": -1}}
+    (place / "metric.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": [slip]}))
+    refused = bench(place, place / "metric.yaml", "--subjects", 1)
+    assert refused.exit_code == 2 and "Traceback" not in refused.output
+    assert "no column 'qualty'; did you mean 'quality'?" in refused.stderr

@@ -2,6 +2,8 @@
 
 import base64
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from shortcut_nb.cli import app
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
-from shortcut_nb.experiments.measured import Measurement, need_pyarrow, read_table
+from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.reporting.charts import all_charts, defences, matrix
 from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.reporting.sources import report_of
@@ -282,18 +284,39 @@ def test_a_frame_of_one_axis_is_reported_by_condition(pictures):
     assert len(page_of(measured).tables[0].rows) == 4
 
 
-def test_parquet_where_it_can_be_written(measured, tmp_path):
+def test_every_table_is_parquet_too(measured, tmp_path):
     write_page(page_of(measured), tmp_path, measured.frame)
     path = tmp_path / "data" / "benchmark.parquet"
-    try:
-        need_pyarrow()
-    except UserError:
-        assert not path.exists()
-        path.write_bytes(b"PAR1")
-        with pytest.raises(UserError, match=r"pip install 'shortcut-nb\[parquet\]'"):
-            read_table(path)
-        return
     pd.testing.assert_frame_equal(read_table(path), measured.frame, check_dtype=False)
+    tables = {file.stem for file in path.parent.glob("*.csv")}
+    assert len(tables) > 2 and {file.stem for file in path.parent.glob("*.parquet")} == tables
+
+
+WITHOUT = """
+import sys
+sys.modules["pyarrow"] = None
+from pathlib import Path
+from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.reporting.page import page_of, write_page
+measured, out = Measurement.read("identifier"), Path(sys.argv[1])
+write_page(page_of(measured), out, measured.frame)
+path = out / "there.parquet"
+path.write_bytes(b"PAR1")
+try:
+    read_table(path)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_without_pyarrow_there_is_csv_alone(tmp_path):
+    command = [sys.executable, "-c", WITHOUT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'shortcut-nb[parquet]'" in done.stdout
+    assert (tmp_path / "data" / "identifier.csv").is_file()
+    assert not list((tmp_path / "data").glob("*.parquet"))
 
 
 def test_columns_of_a_frame_are_read_with_their_intervals():

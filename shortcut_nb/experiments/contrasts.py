@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
+from ..errors import UserError
 from ..metrics.stats import holm, t_mean
 from ..registry import nearest
 
@@ -129,7 +130,7 @@ def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
         One number per subject, in the metric's unit; empty when a cell was not measured.
 
     Raises:
-        ValueError: the frame has no such column.
+        UserError: the frame has no such column.
     """
     return _Cells(frame).combined(contrast)
 
@@ -186,13 +187,13 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
         ``verdict``.
 
     Raises:
-        ValueError: a column or (strict) a cell that the frame does not have.
+        UserError: a column or (strict) a cell that the frame does not have.
     """
     rows, cells = [], _Cells(frame)
     for contrast in contrasts:
         each = cells.combined(contrast)
         if strict and each.empty:
-            raise ValueError(_nothing(frame, contrast))
+            raise UserError(_nothing(frame, contrast))
         rows.append(_judged(contrast, each.to_numpy()))
     table = pd.DataFrame(rows, columns=COLUMNS)
     primary = table["role"] == "primary"
@@ -304,7 +305,7 @@ def _weights(weights: Any, where: str) -> dict[str, float]:
 def _need_column(frame: pd.DataFrame, column: str, contrast: Contrast) -> None:
     if column not in frame:
         hint = _hint(column, map(str, frame.columns))
-        raise ValueError(f"contrast {contrast.name!r}: no column {column!r}; {hint}")
+        raise UserError(f"contrast {contrast.name!r}: no column {column!r}; {hint}")
 
 
 def _hint(name: object, known: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from ..cells import CLEAN, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..probes import PROBES
 from ..profile import Profile
-from .contrasts import Contrast, load
+from ..registry import nearest
+from .contrasts import NAMED, Contrast, load
 
 OfSamples = Literal["apart", "traits"]
 """Further measures of a sheet."""
@@ -72,6 +73,20 @@ class Experiment(Record):
     def _one_kind(self) -> Experiment:
         if bool(self.cells) == bool(self.axes):
             raise ValueError("give either cells or axes to be crossed")
+        return self
+
+    @model_validator(mode="after")
+    def _compared(self) -> Experiment:
+        """Contrasts name cells that are there: a slip would read "not measured"."""
+        names = list(self.all_cells())
+        for contrast in self.contrasts:
+            for columns in contrast.cells():
+                name = columns.get(NAMED, names[0])
+                if name not in names:
+                    raise ValueError(
+                        f"contrast {contrast.name!r} has no cell {name!r} to compare; the nearest "
+                        f"are {nearest(name, names)}"
+                    )
         return self
 
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:

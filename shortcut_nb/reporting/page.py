@@ -138,9 +138,10 @@ def markdown_of(page: Page) -> str:
 def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -> Path:
     """Write ``NAME.html``, ``NAME.md``, ``figures/`` and ``data/`` into a folder.
 
+    The numbers behind every table and picture are CSV, and Parquet too where pyarrow is installed.
+
     Args:
-        frame: the measurement's own, written as ``data/NAME.csv`` (and ``.parquet`` where pyarrow
-            is installed).
+        frame: the measurement's own, written as ``data/NAME.csv``.
 
     Returns:
         The HTML file.
@@ -154,8 +155,7 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
     for name, data in numbers.items():
         if data is not None:
             write_text(out / "data" / f"{name}.csv", csv(data))
-    if frame is not None:
-        write_parquet(frame, out / "data" / f"{page.title}.parquet")
+            write_parquet(data, out / "data" / f"{name}.parquet")
     write_text(out / f"{page.title}.md", markdown_of(page))
     return write_text(out / f"{page.title}.html", html_of(page))
 
