@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
+DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
+LISTED = 40  # lines of them
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
@@ -198,9 +200,11 @@ def _open(
 
 
 def _show_plan(experiment: Experiment, pipeline: Pipeline, choice: Choice, workers: int) -> None:
-    from .experiments.run import plan
+    from .experiments.graph import graph_of
+    from .experiments.run import missing_of, planned
 
-    table = plan(experiment, pipeline, choice, workers)
+    graph = graph_of(experiment, pipeline, choice)
+    table = planned(graph, pipeline.store, workers)
     cells = len(choice.of(experiment))
     typer.echo(f"{experiment.name}: {experiment.question}")
     typer.echo(f"{cells} cells; outputs by stage (estimates with {workers} at a time):")
@@ -208,6 +212,21 @@ def _show_plan(experiment: Experiment, pipeline: Pipeline, choice: Choice, worke
         took = _duration(row["seconds"]) if row["missing"] else ""
         typer.echo(f"  {row['stage']:<8} {row['kept']:>7} kept {row['missing']:>7} to make  {took}")
     typer.echo(f"  together {_duration(float(table['seconds'].sum(skipna=False)))}")
+    _list_missing(missing_of(graph, pipeline.store))
+
+
+def _list_missing(missing: pd.DataFrame) -> None:
+    """The dear outputs that are missing, and what failed before; the rest follows from them."""
+    failed = missing["error"] != ""
+    dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")
+    if len(dear):
+        typer.echo("attacks, purifiers and trainings to make, with how many of each:")
+    for row in dear[:LISTED].to_dict("records"):
+        typer.echo(f"  {row['stage']:<8} {row['outputs']:>4} × {row['what']}")
+        if row["error"]:
+            typer.secho(f"    failed the last time: {row['error']}", fg="red")
+    if len(dear) > LISTED:
+        typer.echo(f"  … and {len(dear) - LISTED} more kinds; --cells shows a part")
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,8 @@
 """The command `bench`, on tiny models: a plan, a run, a failure, and what is wrong in one line."""
 
+import re
+import shutil
+
 import pandas as pd
 import pytest
 import yaml
@@ -52,6 +55,7 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     planned = bench(place, place / "noise.yaml", "--plan")
     assert planned.exit_code == 0, planned.output
     assert "Does noise change anything?" in planned.output and "4 to make" in planned.output
+    assert re.search(r"train +2 × noise 16/255 none plain\n", planned.output), planned.output
     done = bench(place, place / "noise.yaml", "--out", place / "rows.csv")
     assert done.exit_code == 0, done.output
     assert "noise lowers quality" in done.output
@@ -223,6 +227,19 @@ def test_every_question_of_the_package_opens(name):
 def test_the_benchmark_is_the_papers_matrix():
     cells = open_experiment("benchmark", load_profile("mini")).all_cells()
     assert len(cells) == 9 * 9 * 2
+
+
+def test_a_plan_says_what_failed_the_last_time(place):
+    own = {"noise": {"attack": "noise", "eps": "8/255", "purifier": "tvm"}}
+    (place / "failing.yaml").write_text(yaml.safe_dump({"cells": own, "subjects": 1, "n": 1}))
+    (place / "store").mkdir(exist_ok=True)
+    shutil.rmtree(place / "store" / "purify", ignore_errors=True)
+    (place / "store" / "purify").write_text("in the way")
+    words = [place / "failing.yaml", "--seeds", "1"]
+    assert bench(place, *words).exit_code == 1
+    (place / "store" / "purify").unlink()
+    planned = bench(place, *words, "--plan").output
+    assert "1 × noise 8/255 tvm" in planned and "failed the last time: " in planned
 
 
 def test_a_contrast_of_a_cell_that_is_not_there_is_refused_at_the_door(place):

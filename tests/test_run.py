@@ -114,6 +114,21 @@ def test_a_damaged_score_is_measured_again(measured, tiny_lab, tmp_path):
     assert all(problem is None for _, problem in store.verify())
 
 
+def test_a_damaged_score_that_cannot_be_measured_again_is_a_failure(measured, tiny_lab, tmp_path):
+    """Its samples are gone, and none can be written; the other rows are there."""
+    pipeline, frame = measured
+    store = Store(tmp_path / "copy")
+    pipeline.store.export(store.root, "probe")
+    other = Pipeline(tiny_lab, store)
+    scores = graph_of(SMALL, other).rows[0].nodes[0]
+    (store.get(scores.recipe).folder / "columns.json").write_text("{}")
+    (store.root / "sample").write_text("in the way")
+    result = run(SMALL, other, executor_of("serial", other))
+    assert [failure.about for failure in result.failures] == [scores.about]
+    assert store.failure(scores.recipe)["error"] == result.failures[0].error
+    assert len(result.frame) == len(frame) - 2  # two samples a row
+
+
 def test_a_failure_stops_only_what_needs_it(pipeline, measured):
     """Nothing can be purified, since a file is in the way; the other cells go on."""
     _, frame = measured

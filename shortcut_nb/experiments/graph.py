@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -175,22 +175,29 @@ def subject_of(pipeline: Pipeline, name: str) -> Subject:
     return pipeline.remember(("subject", name), lambda: pipeline.lab.subject(name))
 
 
-def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
-    """The frame of what is there; see :class:`.run.Result`. A damaged part is made again here."""
+def frame_of(
+    graph: Graph, pipeline: Pipeline, failed: Callable[[Node, Exception], None] | None = None
+) -> pd.DataFrame:
+    """The frame of what is there; see :class:`.run.Result`. A damaged part is made again here.
+
+    Args:
+        failed: is told what could not be made again, and why; its rows are left out. None raises.
+    """
     store = pipeline.store
-    known: dict[str, tuple[dict[str, list[Any]], dict[str, Any]]] = {}
+    read = _reader(pipeline, failed)
     samples: list[dict[str, Any]] = []
     for row in graph.rows:
         if not all(store.has(node.recipe) for node in row.nodes):
             continue
+        looks = (look for look in row.looks if store.has(look.recipe))
+        parts = [read(node) for node in (*row.nodes, *looks)]
+        if None in parts[: len(row.nodes)]:
+            continue
         columns: dict[str, list[Any]] = {}
         same = dict(row.columns)
-        for node in (*row.nodes, *(look for look in row.looks if store.has(look.recipe))):
-            key = node.recipe.key
-            if key not in known:
-                known[key] = _parts(pipeline.make(node))
-            columns |= known[key][0]
-            same |= known[key][1]
+        for part in filter(None, parts):
+            columns |= part[0]
+            same |= part[1]
         samples += [
             same | dict(zip(columns, each, strict=True))
             for each in zip(*columns.values(), strict=True)
@@ -198,8 +205,33 @@ def frame_of(graph: Graph, pipeline: Pipeline) -> pd.DataFrame:
     return pd.DataFrame(samples)
 
 
-def _parts(entry: Entry) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """What an output says of each sample, and of all of them; most say one of the two."""
+Parts = tuple[dict[str, list[Any]], dict[str, Any]]
+"""What an output says of each sample, and of all of them."""
+
+
+def _reader(
+    pipeline: Pipeline, failed: Callable[[Node, Exception], None] | None
+) -> Callable[[Node], Parts | None]:
+    """What reads an output, each once; None of one that is damaged and cannot be made again."""
+    known: dict[str, Parts | None] = {}
+
+    def read(node: Node) -> Parts | None:
+        key = node.recipe.key
+        if key not in known:
+            try:
+                known[key] = _parts(pipeline.make(node))
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(node, error)
+                known[key] = None
+        return known[key]
+
+    return read
+
+
+def _parts(entry: Entry) -> Parts:
+    """Most outputs say one of the two."""
     files = entry.manifest["files"]
     columns, values = (
         entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")

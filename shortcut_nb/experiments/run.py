@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ import pandas as pd
 
 from ..errors import UserError
 from ..lab import Lab
-from ..pipeline import STAGES, Pipeline
+from ..pipeline import STAGES, Node, Pipeline
 from ..profile import Profile
 from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
@@ -72,12 +73,16 @@ def plan(
     The estimate is the median of what such outputs took before, of the same attack, purifier,
     trainer, or of the stage; NaN where there is none. It is divided by the number of workers.
     """
-    graph = graph_of(experiment, pipeline, choice)
+    return planned(graph_of(experiment, pipeline, choice), pipeline.store, workers)
+
+
+def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
+    """The same of a graph; see :func:`plan`."""
     kept = Counter(graph.nodes[key].recipe.stage for key in graph.kept)
     missing = Counter(graph.nodes[key].recipe.stage for key in graph.missing)
     seconds = dict.fromkeys(STAGES, 0.0)
     if graph.missing:
-        known = costs(pipeline.store)
+        known = costs(store)
         for key in graph.missing:
             recipe = graph.nodes[key].recipe
             guess = known.get(kind(recipe.fields), known.get((recipe.stage, ""), math.nan))
@@ -87,6 +92,27 @@ def plan(
         for stage in STAGES
     ]
     return pd.DataFrame(rows)
+
+
+def missing_of(graph: Graph, store: Store) -> pd.DataFrame:
+    """What must be made, people and seeds together, in the order in which it is made.
+
+    Returns:
+        ``stage``, ``what``, ``outputs`` (how many), and ``error``: why one of them could not be
+        made the last time, "" where none has failed.
+    """
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in graph.missing:
+        node = graph.nodes[key]
+        stage = node.recipe.stage
+        what = " ".join(node.about.replace(graph.jobs[key].subject, "").split()[1:])
+        row = rows.setdefault(
+            (stage, what), {"stage": stage, "what": what, "outputs": 0, "error": ""}
+        )
+        row["outputs"] += 1
+        if failure := store.failure(node.recipe):
+            row["error"] = failure["error"]
+    return pd.DataFrame(rows.values(), columns=["stage", "what", "outputs", "error"])
 
 
 def kind(fields: Any) -> tuple[str, str]:
@@ -132,7 +158,12 @@ def run(
     """
     graph = graph_of(experiment, pipeline, choice)
     failures, skipped, unfinished = execute(graph, pipeline, executor, on_done, seconds)
-    return Result(frame_of(graph, pipeline), failures, skipped, unfinished)
+
+    def failed(node: Node, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        failures.append(_noted(pipeline.store, node, Outcome(text, traceback.format_exc())))
+
+    return Result(frame_of(graph, pipeline, failed), failures, skipped, unfinished)
 
 
 def execute(
@@ -197,11 +228,17 @@ def _failures(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome)
         if not outcome.error:
             store.note_failure(node.recipe, None)
         elif not store.has(node.recipe):
-            failure = Failure(node.about, node.recipe.stage, key, outcome.error, outcome.trace)
-            store.note_failure(node.recipe, vars(failure))
-            log.warning("%s failed: %s", node.about, outcome.error)
-            failures.append(failure)
+            failures.append(_noted(store, node, outcome))
     return failures
+
+
+def _noted(store: Store, node: Node, outcome: Outcome) -> Failure:
+    """Write a failure down, beside the store's outputs and into the log."""
+    recipe = node.recipe
+    failure = Failure(node.about, recipe.stage, recipe.key, outcome.error, outcome.trace)
+    store.note_failure(recipe, vars(failure))
+    log.warning("%s failed: %s", node.about, outcome.error)
+    return failure
 
 
 def place_of(pipeline: Pipeline) -> tuple[str, ...]:
