@@ -2,7 +2,7 @@
 
 What a sentence says follows from the numbers: every finding has words for the case that the
 result holds, that it is open, and that it goes the other way. The words are in ``findings.yaml``,
-the numbers in them are worked out here.
+the numbers come from :mod:`.argument`, :mod:`.intervention` and :mod:`.withstanding`.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def guidance(means: pd.DataFrame) -> pd.DataFrame:
     """Means by guidance scale after DreamBooth and CDL on protected pictures, for a curve.
 
     Args:
-        means: of a :class:`..summary.Summary`.
+        means: of :meth:`.measured.Measurement.means`, by condition and sheet.
     """
     scales = {sheet_of(scale): scale for scale in GUIDANCE}
     table = means[means["metric"].isin(list(SIGNS))]
