@@ -220,7 +220,7 @@ def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
 
 def newcomer(amount):
     one = frame(subjects=1, amount=amount)
-    return one.assign(subject="mini:held-out/7")
+    return one.assign(subject="mini:held-out/30")
 
 
 def test_the_claim_of_the_notebook_fails_when_the_effect_is_taken_away():
