@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.executors import Ray
 from tests.light_work import meet
 
@@ -48,3 +49,10 @@ def test_as_many_units_run_as_the_gpu_has_shares(share, together, cluster, tmp_p
 def test_without_a_number_there_are_as_many_workers_as_shares(cluster):
     assert Ray(meet, gpus=0.5, threads=None).slots == 2
     assert Ray(meet, gpus=0.25, threads=None).slots == 4
+
+
+@pytest.mark.slow
+def test_a_unit_has_as_many_cpus_as_threads(cluster):
+    assert Ray(meet, threads=2).slots == 2
+    with pytest.raises(UserError, match="asks for 8 CPUs and the Ray cluster has 4"):
+        Ray(meet, threads=8)

@@ -198,15 +198,21 @@ class Ray:
         address: str | None = None,
         threads: int | None = 1,
     ) -> None:
-        self._ray, self._own = start_ray(address, workers)
         cores = threads or 1
+        self._running: dict[Any, Hashable] = {}
+        self._ray, self._own = start_ray(address, workers and workers * cores)
+        there = self._ray.cluster_resources()
+        if there.get("CPU", 1) < cores:
+            self.close()
+            raise UserError(
+                f"each unit asks for {cores} CPUs and the Ray cluster has {there.get('CPU', 1):g}: "
+                "ask for fewer threads"
+            )
         remote = self._ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         self._attempt = remote(remotely)
         self.work, self.threads = work, threads
-        there = self._ray.cluster_resources()
         room = int(there.get("GPU", 0) / gpus if gpus else there.get("CPU", 1) / cores)
         self.slots = workers or max(1, room)
-        self._running: dict[Any, Hashable] = {}
 
     def submit(self, unit: Hashable, arguments: tuple[Any, ...]) -> None:
         reference = self._attempt.remote(self.work, arguments, self.threads)
@@ -235,8 +241,11 @@ def remotely(work: Work, arguments: tuple[Any, ...], threads: int | None) -> Out
     return attempt(work, arguments, threads)
 
 
-def start_ray(address: str | None, workers: int | None) -> tuple[Any, bool]:
+def start_ray(address: str | None, cpus: int | None) -> tuple[Any, bool]:
     """Ray, connected; and whether it was started here and so is to be stopped here.
+
+    Args:
+        cpus: of one that is started here; None is what the machine has.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at the address.
@@ -250,7 +259,7 @@ def start_ray(address: str | None, workers: int | None) -> tuple[Any, bool]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     if address is None:
-        how |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECTS}
+        how |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECTS}
     try:
         ray.init(address=address or "local", **how)
     except (ConnectionError, ValueError) as error:
