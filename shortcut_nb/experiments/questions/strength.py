@@ -58,12 +58,12 @@ def words(name: str, metric: str, base: str) -> str:
 
 
 def contrasts(names: Sequence[str]) -> list[Contrast]:
-    """Each attack against clean pictures and against both kinds of noise."""
+    """Each attack against clean pictures and against both kinds of noise, where they are named."""
     return [
         contrast
         for name in names
         for base in ("clean", *NOISE)
-        if name not in ("clean", base)
+        if base in names and name not in ("clean", base)
         for contrast in against(
             words(name, "{metric}", base),
             name,
