@@ -78,14 +78,14 @@ class Experiment(Record):
     @model_validator(mode="after")
     def _compared(self) -> Experiment:
         """Contrasts name cells that are there: a slip would read "not measured"."""
-        names = list(self.all_cells())
+        names = self.all_cells()
         for contrast in self.contrasts:
             for columns in contrast.cells():
-                name = columns.get(NAMED, names[0])
-                if name not in names:
+                name = columns.get(NAMED)
+                if name is not None and name not in names:
                     raise ValueError(
                         f"contrast {contrast.name!r} has no cell {name!r} to compare; the nearest "
-                        f"are {nearest(name, names)}"
+                        f"are {nearest(name, list(names))}"
                     )
         return self
 

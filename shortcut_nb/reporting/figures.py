@@ -113,9 +113,8 @@ def budget_curves(table: pd.DataFrame) -> Figure:
     for ax in figure.axes:
         ax.set_xlabel("")
     figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
-    for ax in figure.axes:
-        if legend := ax.get_legend():
-            legend.remove()
+    (legend,) = [own for ax in figure.axes if (own := ax.get_legend())]
+    legend.remove()
     handles = legend_of(figure.axes)
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center", ncols=3, fontsize=10
