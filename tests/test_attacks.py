@@ -12,6 +12,7 @@ from shortcut_nb.budget import linf_pixels
 from shortcut_nb.images import load_folder
 from shortcut_nb.modes import frozen
 from shortcut_nb.personalize.training import Trainee
+from tests.lanes import marked
 
 SURROGATE = {"alpha": "4/255", "class_images": 4, "batch_size": 2, "surrogate_lr": 1e-4}
 ALTERNATE = {"rounds": 2, "pgd_steps": 2, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
@@ -31,15 +32,6 @@ SMALL = {
     "fsmg": TRAINED, "t-fsmg": TRAINED, "e-fsmg": TRAINED | {"models": 1, "inner_steps": 2},
     "metacloak": {"pool_steps": 2, "interval": 2, "advance": 1, "trials": 1} | SURROGATE,
 }  # fmt: skip
-
-
-# Variants of ASPL and FSMG, and the dearest: the fast lane has their kin, and tests of their own.
-DEAR = {"adaptive-aspl", "e-aspl", "e-fsmg", "metacloak", "simac", "t-aspl", "t-fsmg"}
-
-
-def marked(names):
-    """The names as parameters, the dear ones marked slow."""
-    return [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in names]
 
 
 @pytest.fixture(params=marked(sorted(ATTACKS)))

@@ -10,6 +10,7 @@ from shortcut_nb.lab import Lab
 from shortcut_nb.lean import HostAdamW, parked, rounded_by_autocast, slimmed
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.personalize.training import Trainee
+from tests.lanes import marked
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-3}
 
@@ -178,7 +179,6 @@ def test_pictures_at_once_follow_the_resolution(lab):
 
 
 SURROGATE = {"eps": "8/255", "class_images": 4, "surrogate_lr": 1e-3}
-DEAR = {"simac", "metacloak"}
 SHORT = {
     "aspl": {"rounds": 2, "pgd_steps": 1, "clean_steps": 1, "perturbed_steps": 1},
     "simac": {
@@ -193,9 +193,7 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in DEAR else ()) for n in SHORT]
-)
+@pytest.mark.parametrize("name", marked(SHORT))
 def test_low_memory_attacks_alike(lab, subject, name):
     """Up to rounding: one picture at a time, and the sign of a gradient near 0 may turn."""
     how = SURROGATE | SHORT[name]

@@ -18,6 +18,7 @@ from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.regime import schedule_at
 from shortcut_nb.store.recipe import Recipe
 from shortcut_nb.weighting import min_snr_weight
+from tests.lanes import marked
 from tests.small_runs import CONSTANT
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-4}
@@ -108,7 +109,7 @@ def test_a_surrogates_rate_moves_over_the_whole_attack(lab, subject, monkeypatch
     assert [lr for _, lr in seen] == pytest.approx([1e-4 * (1 - at / 6) for at, _ in seen])
 
 
-@pytest.mark.parametrize("name", ["aspl", pytest.param("metacloak", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", marked(["aspl", "metacloak"]))
 def test_a_killed_attack_with_a_schedule_goes_on_to_the_same_pictures(lab, subject, name, tmp_path):
     more = ASPL if name == "aspl" else {
         "eps": "8/255", "alpha": "4/255", "pool_steps": 2, "interval": 2, "advance": 1, "trials": 1,
