@@ -6,7 +6,7 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from . import __version__
+from .class_pictures import ClassPictures, latents_in, save_latents
 from .files import reason, remove, sweep
 from .progress import OnStep, StepInfo, progress
-from .store import Payload, Recipe, Store, StoreError
+from .store import Payload, Store, StoreError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -166,22 +167,18 @@ def keep_class_pictures(lab: Lab) -> None:
     """
     store = Store()
 
-    def keep(role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
-        drawn: list[Tensor] = []
+    def keep(drawn: ClassPictures) -> Tensor:
+        made: list[Tensor] = []
 
         def write(out: Payload) -> None:
-            drawn.append(draw())
-            out.save_tensors("prior", {"latents": drawn[0]})
+            made.append(lab.draw_class_pictures(drawn))
+            save_latents(out, made[0])
 
-        inputs = {
-            "weights": lab.digest("diffusion", role),
-            "arithmetic": f"{lab.device.type} {lab.autocast}",
-        }
         try:
-            return store.make(Recipe("prior", "1", how, inputs), write).tensors("prior")["latents"]
+            return latents_in(store.make(drawn.recipe(lab), write))
         except StoreError as error:
             log.warning("class pictures are not kept: %s", error)
-            return drawn[0] if drawn else draw()
+            return made[0] if made else lab.draw_class_pictures(drawn)
 
     lab.keep_prior, lab.show = keep, progress
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from diffusers import DiffusionPipeline, StableDiffusionUpscalePipeline, UNet2DModel
     from torch import Tensor
 
+    from .class_pictures import ClassPictures
     from .clip import Clip
     from .diffusion import Diffusion
     from .latents import Latents
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from .progress import Progress
     from .subjects import Subject
 
-    KeepPrior = Callable[[str, dict[str, Any], Callable[[], Tensor]], Tensor]
+    KeepPrior = Callable[[ClassPictures], Tensor]
 
 LOADERS: dict[str, Any] = {
     "diffusion": "stable-diffusion",
@@ -388,41 +389,62 @@ class Models:
             steps, guidance_scale: of the sampling; None are the profile's.
 
         Raises:
-            UserError: a folder without pictures.
-            ValueError: another model, where class pictures are kept between processes.
+            UserError: a folder without pictures, or another model.
         """
+        from .images import load_folder
+        from .latents import latents_of
+
         model = model or self.diffusion
-        profile = self.profile
-        how = {
-            "prompt": class_prompt,
-            "n": class_images,
-            "seed": 777,
-            "steps": profile.sampling.steps if steps is None else steps,
-            "guidance_scale": profile.prior_guidance_scale
-            if guidance_scale is None
-            else guidance_scale,
-        }
-        key = (*how.values(), id(model))
-        if key not in self._priors:
-            self._priors[key] = self._class_latents(model, how)
+        role = self._role_of(model)
+        if isinstance(class_images, str):
+            key: Any = (class_images, role)
+            if key not in self._priors:
+                own, _ = load_folder(class_images, model.resolution)
+                self._priors[key] = latents_of(model, own)
+        else:
+            key = self.class_pictures(class_prompt, class_images, role, steps, guidance_scale)
+            if key not in self._priors:
+                self._priors[key] = self._class_latents(key)
         return self._priors[key]
 
-    def _class_latents(self, model: Diffusion, how: dict[str, Any]) -> Latents:
+    def class_pictures(
+        self,
+        prompt: str,
+        n: int,
+        role: str = "diffusion",
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> ClassPictures:
+        """How class pictures are drawn here; None are the profile's settings. Opens no model."""
+        from .class_pictures import ClassPictures
+
+        own = self.profile
+        steps = own.sampling.steps if steps is None else steps
+        scale = own.prior_guidance_scale if guidance_scale is None else guidance_scale
+        return ClassPictures(prompt, n, steps, scale, role)
+
+    def draw_class_pictures(self, drawn: ClassPictures) -> Tensor:
+        """Latents of class pictures, (n, c, h, w), drawn anew; see :meth:`prior_latents`."""
+        model = self.diffusion if drawn.role == "diffusion" else self.ensemble[drawn.role]
+        with self.show("class pictures") if self.show else nullcontext() as on_step:
+            latents = model.sample_latents(
+                drawn.prompt,
+                drawn.n,
+                seed=drawn.seed,
+                steps=drawn.steps,
+                guidance_scale=drawn.guidance_scale,
+                on_step=on_step,
+            )
+        return latents.clone()
+
+    def _class_latents(self, drawn: ClassPictures) -> Latents:
         import torch
 
-        from .images import load_folder
-        from .latents import Latents, latents_of
+        from .latents import Latents
 
-        if isinstance(how["n"], str):
-            return latents_of(model, load_folder(how["n"], model.resolution)[0])
-
-        def draw() -> Tensor:
-            with self.show("class pictures") if self.show else nullcontext() as on_step:
-                return model.sample_latents(**how, on_step=on_step).clone()
-
-        keep = self.keep_prior
-        drawn = keep(self._role_of(model), how, draw).to(self.device) if keep else draw()
-        return Latents(drawn, torch.zeros_like(drawn))
+        keep = self.keep_prior or self.draw_class_pictures
+        latents = keep(drawn).to(self.device)
+        return Latents(latents, torch.zeros_like(latents))
 
     def _role_of(self, model: Diffusion) -> str:
         if model is self.diffusion:

@@ -1,4 +1,4 @@
-"""The five stages: protect, purify, train, sample, probe. Each output is kept under its recipe.
+"""The stages: prior, protect, purify, train, sample, probe. Each output is kept under its recipe.
 
 Every key is known before anything runs. A stage is made from what it needs, which is made first
 where it is missing; so the last stage can be asked for alone, and one that is there needs nothing.
@@ -20,6 +20,7 @@ from .analysis.clip_shift import clip_shift
 from .analysis.traits import traits
 from .budget import Budget
 from .cells import CLEAN, NONE, OWN, PROFILE, Cell, Sheet
+from .class_pictures import ClassPictures, latents_in, save_latents
 from .errors import UserError
 from .inside import INSIDE
 from .lab import Lab
@@ -39,8 +40,8 @@ from .subjects import Subject
 from .transplant import mixed, moved, shuffled
 from .weights.sizes import trained_bytes
 
-STAGES = ("protect", "purify", "train", "sample", "probe")
-VERSIONS = {"prior": "1", "protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
+STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
+VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
 EVERY = 100  # training steps between checkpoints
 
 
@@ -55,7 +56,7 @@ class Node:
         about: a few words for people: stage, subject and settings.
         group: nodes of one group are made one after the other in one place (see ``Pipeline``).
         of: "subject" (a name), "cell" or "sheet" of this output, where they are not those of what
-            needs it.
+            needs it; of class pictures how they are "drawn".
     """
 
     recipe: Recipe
@@ -130,6 +131,21 @@ class Pipeline:
 
     # The stages
 
+    def prior(self, drawn: ClassPictures) -> Node:
+        """Latents of class pictures, which trainings and surrogates of all subjects share."""
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                save_latents(out, self.lab.draw_class_pictures(drawn))
+
+            about = f"prior {drawn.n} × {drawn.prompt}"
+            return Node(drawn.recipe(self.lab), (), write, about, of={"drawn": drawn})
+
+        return self.remember(("prior", drawn), node)
+
+    def _priors(self, every: Sequence[ClassPictures]) -> tuple[Node, ...]:
+        return tuple(self.prior(drawn) for drawn in every)
+
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """Set B under the cell's attack; None for clean pictures."""
         if cell.attack == NONE:
@@ -157,7 +173,7 @@ class Pipeline:
             words = {"prompt": subject.instance_prompt, "class": subject.class_prompt}
             settings = self.remember(("inputs", named), attack.inputs)
             recipe = self._recipe("protect", {"attack": settings, "words": words}, inputs)
-            return Node(recipe, (), write, about)
+            return Node(recipe, self._priors(attack.class_pictures(subject)), write, about)
 
         return self.remember(("protect", subject, named), node)
 
@@ -277,7 +293,8 @@ class Pipeline:
                 inputs["more"] = self._digest(subject, "a")
                 params["pictures"] = cell.pictures
             recipe = self._recipe("train", params, inputs)
-            return Node(recipe, _those(before), write, about)
+            needs = *_those(before), *self._priors(trainer.class_pictures(subject))
+            return Node(recipe, needs, write, about)
 
         how = (named, cell.instance, cell.pictures)
         return self.remember(("train", subject, before and before.recipe.key, *how), node)
@@ -527,7 +544,7 @@ class Pipeline:
                 )
                 self._last = (node.recipe.key, fitted)
         else:
-            images = self._trained_on(subject, node.needs[0] if node.needs else None, cell)
+            images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
             fitted = trainer.fit(
                 self._with_words(subject, cell), images, on_step=self.on_step(node.about)
             )
@@ -565,13 +582,8 @@ class Pipeline:
             "words": words,
         }
 
-    def _prior(self, role: str, how: dict[str, Any], draw: Callable[[], Tensor]) -> Tensor:
-        def write(out: Payload) -> None:
-            out.save_tensors("prior", {"latents": draw()})
-
-        # The text-to-image model may lend its VAE and text encoder to the others.
-        recipe = self._recipe("prior", how | {"role": role}, self._weights("diffusion", role))
-        return self.store.make(recipe, write).tensors("prior")["latents"]
+    def _prior(self, drawn: ClassPictures) -> Tensor:
+        return latents_in(self.make(self.prior(drawn)))
 
     def _recipe(self, stage: str, params: Any, inputs: Mapping[str, Recipe | str]) -> Recipe:
         every = {**inputs, "arithmetic": self._arithmetic}

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..bound import Bound
 from ..budget import Budget
+from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..lean import slimmed
 from ..lengths import check_lengths
@@ -117,6 +118,10 @@ class Attack(Settings):
             "prompts": profile.prompts,
             "concepts": profile.concepts,
         }
+
+    def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        """The class pictures that it draws from the models, if any; opens no model."""
+        return ()
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters as plain values, with the attack's name."""
@@ -242,3 +247,7 @@ class BoundAttack(Bound[Attack]):
     def inputs(self) -> dict[str, Any]:
         """All that the result depends on beside the pictures."""
         return self.settings.inputs(self.models)
+
+    def class_pictures(self, subject: Subject) -> tuple[ClassPictures, ...]:
+        """The class pictures that it draws from the models, if any."""
+        return self.settings.class_pictures(subject, self.models)

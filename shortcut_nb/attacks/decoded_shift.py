@@ -16,10 +16,12 @@ import torch
 from torch import Generator, Tensor
 
 from ..budget import Budget
+from ..class_pictures import ClassPictures
 from ..clip import Clip
 from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
+from ..subjects import Subject
 from .base import ATTACKS, Attack, build, register
 from .clip_shift import ClipShiftAttack
 from .objectives import ALL
@@ -69,6 +71,10 @@ class DecodedShiftAttack(ClipShiftAttack):
     def inputs(self, models: Models) -> dict[str, Any]:
         other = self.other(models)
         return super().inputs(models) | {"matched": other.config() if other else None}
+
+    def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        other = self.other(models)
+        return other.class_pictures(subject, models) if other else ()
 
     def other(self, models: Models) -> Attack | None:
         """The attack whose energy is matched."""

@@ -13,19 +13,19 @@ from .base import register
 from .fsmg import FSMG
 
 
-def _ensemble(models: Models, count: int | None) -> dict[str, Diffusion]:
-    """The first ``count`` of the profile's models; None is all.
+def _names(models: Models, count: int | None) -> tuple[str, ...]:
+    """Names of the first ``count`` of the profile's text-to-image models; None is all.
 
     Raises:
         ValueError: when the profile has not so many, or only one and ``count`` is None.
     """
-    ensemble = models.ensemble
-    if count is None and len(ensemble) == 1 or (count or 0) > len(ensemble):
+    names = ("diffusion", *(f"ensemble:{i}" for i in range(len(models.profile.ensemble))))
+    if count is None and len(names) == 1 or (count or 0) > len(names):
         raise UserError(
-            f"profile {models.profile.name} names {len(ensemble)} text-to-image model(s): add some "
+            f"profile {models.profile.name} names {len(names)} text-to-image model(s): add some "
             "under ensemble:, or ask for models=1"
         )
-    return dict(list(ensemble.items())[:count])
+    return names[:count]
 
 
 @register("e-aspl")
@@ -39,8 +39,11 @@ class EnsembleASPL(ASPL):
 
     models: Count | None = None
 
+    def sources(self, models: Models) -> tuple[str, ...]:
+        return _names(models, self.models)
+
     def bases(self, models: Models) -> dict[str, Diffusion]:
-        return _ensemble(models, self.models)
+        return {name: models.ensemble[name] for name in self.sources(models)}
 
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "ensemble:")
@@ -59,8 +62,11 @@ class EnsembleFSMG(FSMG):
     inner_steps: Count = 12
     models: Count | None = None
 
+    def sources(self, models: Models) -> tuple[str, ...]:
+        return _names(models, self.models)
+
     def bases(self, models: Models) -> dict[str, Diffusion]:
-        return _ensemble(models, self.models)
+        return {name: models.ensemble[name] for name in self.sources(models)}
 
     def roles(self, models: Models) -> tuple[str, ...]:
         return ("diffusion", "ensemble:")

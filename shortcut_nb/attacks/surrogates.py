@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..latents import Latents, class_digest
 from ..lean import parked, visiting
@@ -18,6 +19,7 @@ from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..regime import ClassImages, Regime
 from ..settings import ADDED, Count, Rate, Share, StepSize, Weight, parse_alpha
+from ..subjects import Subject
 from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
 from .pgd import pgd
@@ -137,6 +139,20 @@ class SurrogateAttack(Attack, Regime):
             return
         with visiting(model.pipe.vae.device, *model.modules[1:]):
             yield
+
+    def sources(self, models: Models) -> tuple[str, ...]:
+        """The names of :meth:`bases`; opens no model."""
+        return ("diffusion",)
+
+    def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        count = self.class_images
+        if isinstance(count, str) or self.prior_weight == 0 or self.planned == 0:
+            return ()
+        how = (self.prior_steps, self.prior_guidance)
+        return tuple(
+            models.class_pictures(subject.class_prompt, count, role, *how)
+            for role in self.sources(models)
+        )
 
     def prior(self, run: Run, base: str) -> Latents | None:
         """Latents of class pictures, drawn once from a base model; None without them."""

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..cells import Cell, Sheet
+from ..class_pictures import ClassPictures
 from ..errors import UserError
 from ..pipeline import Node, Pipeline
 from ..registry import nearest
@@ -70,9 +71,12 @@ class Job:
     n: int
     key: str = ""
     look: str = ""
+    drawn: ClassPictures | None = None
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
+        if self.drawn is not None:
+            return pipeline.prior(self.drawn)
         further: tuple[Any, ...] = ()
         if self.stage in ("sample", "probe", "apart", "traits"):
             further = self.sheet, self.n

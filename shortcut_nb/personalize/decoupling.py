@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..budget import Budget
+from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..errors import UserError
 from ..latents import Latents, count_of, latents_of
@@ -185,6 +186,13 @@ class DecoupledDreamBooth(DreamBooth):
             else None,
             noise_prior_weight=self.noise_prior_weight,
         )
+
+    def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        every = super().class_pictures(subject, models)
+        if not self.noise_prior_weight:
+            return every
+        named = with_noise(subject.class_prompt, self.phrase(models.profile))
+        return *every, *self.pictures_of(models, named, count_of(self.class_images))
 
     @property
     def needs_class_pictures(self) -> bool:

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from ..bound import Bound
 from ..checkpoint import load_checkpoint, save_checkpoint
+from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
 from ..files import writing
@@ -229,6 +230,23 @@ class Trainer(Regime):
         """Whether pictures from the model itself are trained on beside the person's."""
         return self.prior_weight > 0
 
+    def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        """The class pictures that it draws from the models, if any; opens no model."""
+        return self.pictures_of(models, subject.class_prompt) if self.needs_class_pictures else ()
+
+    def pictures_of(
+        self, models: Models, prompt: str, count: int | str | None = None
+    ) -> tuple[ClassPictures, ...]:
+        """Class pictures of a prompt, as many as the settings say; none where they are a folder."""
+        count = self.class_images if count is None else count
+        if isinstance(count, str):
+            return ()
+        return (
+            models.class_pictures(
+                prompt, count, steps=self.prior_steps, guidance_scale=self.prior_guidance
+            ),
+        )
+
     def fit(
         self,
         subject: Subject,
@@ -434,6 +452,10 @@ class BoundTrainer(Bound[Trainer]):
     def phrase(self) -> str:
         """What the prompts call the noise."""
         return self.settings.phrase(self.models.profile)
+
+    def class_pictures(self, subject: Subject) -> tuple[ClassPictures, ...]:
+        """The class pictures that it draws from the models, if any."""
+        return self.settings.class_pictures(subject, self.models)
 
     def changed(self, **params: Any) -> BoundTrainer:
         """A copy with other parameters.
