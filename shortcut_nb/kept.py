@@ -168,17 +168,17 @@ def keep_class_pictures(lab: Lab) -> None:
     store = Store()
 
     def keep(drawn: ClassPictures) -> Tensor:
-        made: list[Tensor] = []
+        latents: list[Tensor] = []
 
         def write(out: Payload) -> None:
-            made.append(lab.draw_class_pictures(drawn))
-            save_latents(out, made[0])
+            latents.append(lab.draw_class_pictures(drawn))
+            save_latents(out, latents[0])
 
         try:
             return latents_in(store.make(drawn.recipe(lab), write))
         except StoreError as error:
             log.warning("class pictures are not kept: %s", error)
-            return made[0] if made else lab.draw_class_pictures(drawn)
+            return latents[0] if latents else lab.draw_class_pictures(drawn)
 
     lab.keep_prior, lab.show = keep, progress
 

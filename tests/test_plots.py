@@ -14,7 +14,6 @@ from shortcut_nb.plots import (
     image_grid,
     image_rows,
     interval_plot,
-    interval_table,
     perturbation_row,
     projection_plot,
     save_figure,
@@ -130,28 +129,24 @@ def test_projection_plot_draws_every_point_once():
         projection_plot(points, names[:2])
 
 
-def test_interval_table_and_plot(tmp_path):
-    frame = pd.DataFrame(
+def test_intervals_are_drawn_in_their_groups(tmp_path):
+    table = pd.DataFrame(
         {
-            "attack": ["aspl"] * 4 + ["mist"] * 4,
-            "condition": ["clean", "clean", "protected", "protected"] * 2,
-            "who": [0, 1] * 4,
-            "ims": [1.0, 0.8, 0.2, 0.4, 1.0, 1.0, 0.5, np.nan],
+            "attack": ["aspl", "aspl", "mist", "mist"],
+            "condition": ["clean", "protected"] * 2,
+            "mean": [0.9, 0.3, 1.0, 0.5],
+            "low": [0.8, 0.2, 0.9, np.nan],
+            "high": [1.0, 0.4, 1.1, np.nan],
+            "n": [2, 2, 2, 1],
         }
     )
-    table = interval_table(frame, "ims", group="attack", n=200)
-    assert list(table.columns) == ["attack", "condition", "mean", "low", "high", "n"]
-    assert table["mean"].to_list() == pytest.approx([0.9, 0.3, 1.0, 0.5])
-    assert table["n"].to_list() == [2, 2, 2, 1]
     fig = interval_plot(table, group="attack", reference=0.0)
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["aspl", "mist"]
     assert len(fig.axes[0].lines) == 1 + 2 * len(table)
     save_figure(fig, "intervals", ALT, table, tmp_path)
-    plain = interval_table(frame, "ims", clusters="who", n=200)
-    assert plain["n"].to_list() == [2, 2]
-    interval_plot(plain)
-    with pytest.raises(KeyError, match="nope"):
-        interval_table(frame, "nope")
+    alone = interval_plot(table[table["attack"] == "aspl"])
+    names = [t.get_text() for t in alone.axes[0].get_yticklabels()]
+    assert names == ["clean (n=2)", "protected (n=2)"]
 
 
 def test_figures_side_by_side_give_a_condition_one_look():

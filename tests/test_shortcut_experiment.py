@@ -4,24 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shortcut_nb.analysis.lead import by_share, lead
 from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.predictions import (
-    BASE,
-    FIRST,
-    by_share,
-    contrasts,
-    judged,
-    lead,
-    predicted,
-)
 from shortcut_nb.experiments.questions import open_experiment, story
-from shortcut_nb.experiments.questions.shortcut import WORDS, cells
+from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
 from shortcut_nb.reporting.shipped import Shipped, shipped
+from shortcut_nb.reporting.shortcut import FIRST, judged
 
+CLAIMS = [claim for claim, *_ in PREDICTED]
 SHARES = (0, 0.33, 1)
 # How much of the shortcut each condition shows, as a share of the protected one's.
 AMOUNT = {"clean": 0.0, "1/4 protected": 0.25, "1/2 protected": 0.5, "3/4 protected": 0.75,
@@ -66,13 +60,15 @@ def texture(rows):
 
 
 def test_every_condition_of_a_prediction_exists():
-    claims = list(predicted())
-    assert len(claims) == 15
-    for row in predicted().values():
-        assert set(row) == {"claim", "why", "more", "sum"} and row["more"] in (True, False)
-        assert set(row["sum"]) <= set(cells()) and row["why"]
-        for weights in row["sum"].values():  # each condition is a difference of its own sheets
-            assert sum(weights.values()) == pytest.approx(0) and set(weights) <= set(SHEETS)
+    assert len(set(CLAIMS)) == len(CLAIMS) == 15
+    for contrast in contrasts():
+        gaps = {}
+        for place, weight in zip(contrast.cells(), contrast.weights.values(), strict=True):
+            assert place["sheet"] in SHEETS
+            gaps[place["condition"]] = gaps.get(place["condition"], 0) + weight
+        assert set(gaps) <= set(cells()) and contrast.why
+        # Each condition is a difference of its own sheets.
+        assert list(gaps.values()) == pytest.approx([0] * len(gaps))
     assert [(c.name, c.metric) for c in contrasts() if c.primary] == [
         (f"{BASE} (texture)", "texture")
     ]
@@ -80,13 +76,13 @@ def test_every_condition_of_a_prediction_exists():
     h1 = {contrast.name for contrast in asked}
     elsewhere = {"purification removes the texture"}
     mine = {claim for *_, claim, _ in causes.ARROWS} - elsewhere
-    assert mine <= set(claims) | h1 and mine & h1
+    assert mine <= set(CLAIMS) | h1 and mine & h1
 
 
 def test_a_world_of_shortcuts_confirms_the_predictions():
     rows = judged(frame())
     found = texture(rows)
-    assert set(found) == set(predicted())
+    assert set(found) == set(CLAIMS)
     assert found[BASE]["difference"] == pytest.approx(2, abs=0.05)
     assert found["more perturbed pictures, more of it"]["difference"] == pytest.approx(2, abs=0.1)
     assert found["a telling caption binds less than V*"]["difference"] == pytest.approx(
@@ -127,7 +123,7 @@ def test_the_lead_of_the_texture_can_be_refuted_and_can_overshoot():
 def test_what_was_not_run_is_left_out():
     part = frame()
     part = part[part["condition"].isin(["clean", "protected"])]
-    three = set(list(predicted())[:3])
+    three = set(CLAIMS[:3])
     assert BASE in three and set(texture(judged(part))) == three
     assert per_subject(part, contrasts()[-1]).empty
     assert len(lead(part[~part["sheet"].str.contains(" at ")])) == 0
@@ -154,7 +150,7 @@ def test_what_bench_keeps_gives_verdicts_curves_and_levels(tmp_path):
     Measurement.of("shortcut", frame(), contrasts=question.contrasts).write(tmp_path)
     kept = shipped("shortcut", folder=tmp_path)
     assert (kept["eps"], kept["attack"], len(kept["subjects"])) == ("16/255", "aspl", 6)
-    assert len(kept["predictions"]) == 3 * len(predicted()) + 1
+    assert len(kept["predictions"]) == 3 * len(CLAIMS) + 1
     direct = {row["claim"]: row for row in judged(frame()) if row["score"] == "texture"}
     for claim, row in texture(kept["predictions"]).items():
         assert row["difference"] == pytest.approx(direct[claim]["difference"], rel=1e-3)

@@ -38,6 +38,7 @@ class Contrast:
         expect: "+" above zero, "-" below zero, "0" no difference as large as the margin.
         primary: whether the question is decided by this contrast; the others are exploratory.
         margin: for "0" alone: the smallest difference that would matter, in the metric's unit.
+        why: the reason for the prediction, where the name does not say it.
 
     Raises:
         ValueError: a field that cannot be, saying which and what is expected.
@@ -50,6 +51,7 @@ class Contrast:
     expect: str = "+"
     primary: bool = False
     margin: float | None = None
+    why: str = ""
 
     def __post_init__(self) -> None:
         where = f"contrast {self.name!r}"

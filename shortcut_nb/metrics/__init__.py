@@ -17,7 +17,7 @@ from .faithfulness import Faithfulness, psnr, ssim
 from .frame import describe_column, score_pictures
 from .identity import IdentityEncoder, IdentityMatch, summarise
 from .quality import ClipQuality
-from .stats import Interval, bootstrap_difference, bootstrap_mean, holm, t_mean
+from .stats import Interval, holm, t_mean
 from .texture import CoarseTexture, Texture
 
 _ALL: tuple[type[Metric], ...] = (
@@ -68,8 +68,6 @@ __all__ = [
     "Interval",
     "Metric",
     "Texture",
-    "bootstrap_difference",
-    "bootstrap_mean",
     "describe",
     "holm",
     "psnr",

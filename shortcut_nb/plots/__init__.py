@@ -1,6 +1,6 @@
 """Figures: one look, saved with their numbers and in words."""
 
-from .bars import interval_plot, interval_table
+from .bars import interval_plot
 from .causal_graph import Edge, causal_graph
 from .curves import curve_plot
 from .embeddings import projection_plot
@@ -28,7 +28,6 @@ __all__ = [
     "image_grid",
     "image_rows",
     "interval_plot",
-    "interval_table",
     "looks",
     "perturbation_row",
     "projection_plot",

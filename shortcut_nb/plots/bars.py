@@ -8,48 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..columns import check_columns
-from ..metrics.stats import bootstrap_mean
 from .palette import looks
 from .style import theme
 
 BETWEEN = 0.7  # rows that stay free between two groups
 LONG = 28  # letters of a row's name for which a figure is not widened
-
-
-def interval_table(
-    frame: pd.DataFrame,
-    value: str,
-    by: str = "condition",
-    group: str | None = None,
-    clusters: str | None = None,
-    n: int = 10_000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Mean and 95 % bootstrap interval of a column, one row per group and condition.
-
-    Args:
-        frame: tidy, one row per picture.
-        value: the column to average; NaN is left out.
-        by: column of the condition (colour).
-        group: column of the group (place on the axis), or None.
-        clusters: column of the identity to resample by, or None for single pictures.
-        n, seed: of the bootstrap.
-
-    Returns:
-        Columns ``[group,] by, mean, low, high, n`` in order of first mention.
-
-    Raises:
-        KeyError: a column that is not there. ValueError: a condition without any value.
-    """
-    keys = ([group] if group else []) + [by]
-    check_columns(frame, [*keys, value, *([clusters] if clusters else [])])
-    rows = []
-    for key, part in frame.groupby(keys, sort=False, observed=True):
-        labels = part[clusters].tolist() if clusters else None
-        interval = bootstrap_mean(part[value].to_numpy(np.float64), n, seed, labels)
-        rows.append(dict(zip(keys, key, strict=True)) | interval._asdict())
-    return pd.DataFrame(rows)
 
 
 def interval_plot(
@@ -62,9 +25,12 @@ def interval_plot(
     pitch: float = 0.32,
     among: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw what :func:`interval_table` returned: a point and a horizontal interval per row.
+    """A point and a horizontal interval per row.
 
     Args:
+        table: the columns ``by``, ``mean, low, high, n``, and ``group``'s where there is one.
+        by: column of the condition (colour).
+        group: column of the group (place on the axis), or None.
         reference: a vertical line to compare with, such as 0 or the clean value.
         pitch: inches from a row to the next.
         among: all conditions of the figures that this one stands beside, which then have the same

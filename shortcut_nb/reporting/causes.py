@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..experiments.predictions import BASE
 from ..experiments.questions import intervention
 from ..experiments.questions.intervention import MOVED, SEEN, harms
+from ..experiments.questions.shortcut import BASE
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from ..plots.causal_graph import SCORED
 from .summary import summary

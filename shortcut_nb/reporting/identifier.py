@@ -16,7 +16,7 @@ import pandas as pd
 from ..analysis.correlation import rank_correlation
 from ..experiments.contrasts import Contrast, judge, per_subject
 from ..experiments.measured import Measurement
-from ..experiments.predictions import BASE
+from ..experiments.questions.shortcut import BASE
 
 HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 GAP = "V* − class"  # the harm to V* less the harm to the class

@@ -2,7 +2,7 @@
 
 For every subject and seed: one DreamBooth on clean and one on protected pictures, sampled on the
 way with and without the identifier; and one for each intervention on pictures or words. The
-predictions were written first (``shortcut.yaml``).
+predictions were written first.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..analysis.lead import by_share
+from ..analysis.lead import by_share, lead
+from ..experiments.contrasts import judge
 from ..experiments.measured import Measurement, means_of
-from ..experiments.predictions import BASE, judged
+from ..experiments.questions.shortcut import BASE, contrasts
 from ..experiments.questions.story import BUDGETS
+from ..metrics import t_mean
 from ..profile import Profile
 
 if TYPE_CHECKING:
@@ -28,6 +30,54 @@ SHEETS = {
     "class": "class",
 }
 PRIMARY = (BASE, "texture")
+FIRST = "the texture comes before the person"
+FIRST_WHY = "a shortcut is what is easier to learn than the thing itself"
+COLUMNS = {"mean": "difference", "n": "subjects"}  # of a table of verdicts
+
+
+def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every prediction on every score that the frame can decide, at the end of training.
+
+    Args:
+        frame: rows of samples with ``condition``, ``subject``, ``seed``, ``sheet`` and scores.
+
+    Returns:
+        Rows of ``claim, why, score, predicted`` (the sign of the score's difference),
+        ``difference, subjects``, and the rest as :func:`shortcut_nb.experiments.contrasts.judge`
+        has it; the last is the lead of the texture, where the training was watched.
+    """
+    frame, asked = by_share(frame), {each.name: each for each in contrasts()}
+    table = judge(frame[frame["share"] == 1], list(asked.values()), strict=False)
+    table = table[table["n"] > 0].rename(columns=COLUMNS)
+    rows = []
+    for row in table.to_dict("records"):
+        contrast = asked[row["contrast"]]
+        claim = contrast.name.removesuffix(f" ({contrast.metric})")
+        own = {"claim": claim, "score": contrast.metric, "why": contrast.why}
+        rows.append(row | own | {"predicted": "+" if contrast.expect == "+" else "−"})
+    return rows + _first(frame)
+
+
+def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What becomes of :data:`FIRST`, from each subject's lead of the texture; a row, or none."""
+    each = lead(frame)
+    if not len(each):
+        return []
+    mean, low, high, people = t_mean(each)
+    row = {
+        "claim": FIRST,
+        "why": FIRST_WHY,
+        "score": "share of the rise",
+        "predicted": "+",
+        "verdict": "confirmed" if low > 0 else "refuted" if high < 0 else "undecided",
+        "difference": mean,
+        "low": low,
+        "high": high,
+        "subjects": people,
+        "agreeing": float((each > 0).mean()),
+        "weakest": float(each.min()),
+    }
+    return [row]
 
 
 def means(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
