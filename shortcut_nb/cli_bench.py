@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .experiments.measured import Measurement
     from .experiments.run import Result
     from .pipeline import Pipeline
+    from .progress import StepInfo
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
 DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
@@ -160,18 +161,18 @@ def _measure(
 ) -> Result:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from .experiments.run import run
-    from .progress import StepInfo, progress
+    from .progress import progress
 
     bar = progress(experiment.name)
     seconds = math.inf if minutes is None else 60 * minutes
 
-    def on_done(done: int, total: int, about: str) -> None:
-        bar(StepInfo(done, total))
-        if done % EVERY == 0:
+    def on_step(info: StepInfo) -> None:
+        bar(info)
+        if info.step % EVERY == 0:
             pipeline.store.prune(keep=room, stage="train")
 
     try:
-        result = run(experiment, pipeline, executor, choice, on_done, seconds)
+        result = run(experiment, pipeline, executor, choice, on_step, seconds)
     finally:
         executor.close()
         pipeline.store.prune(keep=room, stage="train")
@@ -263,11 +264,10 @@ def _add_memory(chosen: dict[str, Any], result: Result, profile: str, runs: int)
     """A column of the peak memory of each cell's purifier or attack, in MiB."""
     from .experiments.memory import MEMORY
     from .experiments.peaks import peaks
-    from .progress import StepInfo, progress
+    from .progress import progress
 
     cells = {name: cell for name, (cell, _) in chosen.items()}
-    bar = progress("memory")
-    taken = peaks(cells, profile, runs, lambda done, total: bar(StepInfo(done, total)))
+    taken = peaks(cells, profile, runs, progress("memory"))
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 

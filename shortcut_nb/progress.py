@@ -23,11 +23,17 @@ _SHARE = 0.1
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where long work stands: `step` of `total` steps done, with a few numbers to show."""
+    """Where long work stands: `step` of `total` steps done.
+
+    Attributes:
+        values: a few numbers to show.
+        about: what was done last, in a few words.
+    """
 
     step: int
     total: int
     values: Mapping[str, float] = field(default_factory=dict)
+    about: str = ""
 
 
 OnStep = Callable[[StepInfo], None]
@@ -99,6 +105,8 @@ class BarProgress(Progress):
         self._bar.total = info.total
         if info.values:
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in info.values.items()}, refresh=False)
+        if info.about:
+            self._bar.set_postfix_str(info.about, refresh=False)
         self._bar.update(info.step - self._bar.n)
         if info.step >= info.total:
             self._bar.close()
@@ -129,6 +137,6 @@ class LogProgress(Progress):
             return
         self._time, self._share = now, share
         numbers = "".join(f" {k}={v:.4g}" for k, v in info.values.items())
-        log.info(
-            "%s: %d/%d (%.0f s)%s", self.label, info.step, info.total, now - self._start, numbers
-        )
+        about = f" {info.about}" if info.about else ""
+        took = now - self._start
+        log.info("%s: %d/%d (%.0f s)%s%s", self.label, info.step, info.total, took, numbers, about)

@@ -37,3 +37,14 @@ def test_a_bar_follows_the_steps_and_closes(capsys):
     assert show._bar is not None and show._bar.n == 1
     show(StepInfo(2, 2, {"loss": 1.0}))
     assert show._bar is None and "draw" in capsys.readouterr().err
+
+
+def test_what_was_done_last_is_shown(caplog, capsys):
+    info = StepInfo(1, 2, about="train somebody")
+    with caplog.at_level(logging.INFO, logger="shortcut_nb"):
+        LogProgress("bench")(info)
+    assert caplog.messages[-1].endswith("train somebody")
+    show = BarProgress("bench")
+    show(info)
+    show(StepInfo(2, 2))
+    assert "train somebody" in capsys.readouterr().err

@@ -88,9 +88,9 @@ def test_a_cluster_that_loses_a_machine_loses_nothing(tiny_lab, measured, tmp_pa
     workers = [cluster.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(2)]
     killed = []
 
-    def kill_one(done, total, about):
-        if done >= 2 and not killed:
-            killed.append(about)
+    def kill_one(info):
+        if info.step >= 2 and not killed:
+            killed.append(info.about)
             cluster.remove_node(workers[0], allow_graceful=False)
 
     pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"))
@@ -98,7 +98,7 @@ def test_a_cluster_that_loses_a_machine_loses_nothing(tiny_lab, measured, tmp_pa
         ray.init(address=cluster.address, log_to_driver=False)
         executor = executor_of("ray", pipeline)
         assert executor.slots == 3
-        result = run(SMALL, pipeline, executor, on_done=kill_one)
+        result = run(SMALL, pipeline, executor, on_step=kill_one)
         executor.close()
     finally:
         ray.shutdown()

@@ -15,6 +15,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import execute, executor_of, plan, run
 from shortcut_nb.experiments.samples import kept_samples
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.progress import StepInfo
 from shortcut_nb.reporting.page import page_of
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
@@ -155,12 +156,12 @@ def test_when_the_time_is_over_what_is_done_is_kept_and_the_rest_is_left(pipelin
     none = run(SMALL, pipeline, executor_of("serial", pipeline), seconds=0)
     assert none.unfinished and none.skipped == total and none.frame.empty
 
-    def stop_soon(done: int, total: int, about: str) -> None:
-        if done >= 12:
+    def stop_soon(info: StepInfo) -> None:
+        if info.step >= 12:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(SMALL, pipeline, executor_of("serial", pipeline), on_done=stop_soon)
+        run(SMALL, pipeline, executor_of("serial", pipeline), on_step=stop_soon)
     part = run(SMALL, pipeline, executor_of("serial", pipeline), seconds=0)
     assert part.unfinished and 0 < len(part.frame) < len(frame)
     same(part.frame, frame.head(len(part.frame)))
@@ -178,11 +179,11 @@ def test_time_that_is_over_is_told_beside_a_failure(pipeline):
     assert len(failed.failures) == 3 and not failed.unfinished
     first = failed.failures[0].about
 
-    def wait(done: int, total: int, about: str) -> None:
-        if about == first:
+    def wait(info: StepInfo) -> None:
+        if info.about == first:
             time.sleep(2)
 
-    both = run(SMALL, pipeline, executor_of("serial", pipeline), on_done=wait, seconds=2)
+    both = run(SMALL, pipeline, executor_of("serial", pipeline), on_step=wait, seconds=2)
     assert [failure.about for failure in both.failures] == [first] and both.unfinished
     assert both.skipped == failed.skipped + 2  # the other two purifications
 

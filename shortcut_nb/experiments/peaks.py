@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from statistics import median
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
 from ..profile import load_profile
+from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
 from .memory import peak_memory
 
@@ -33,7 +34,7 @@ def peaks(
     cells: Mapping[str, Cell],
     profile: str,
     runs: int,
-    on_done: Callable[[int, int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> dict[str, float]:
     """MiB by cell: of the purifier where there is one, else of the attack; clean cells have none.
 
@@ -49,8 +50,8 @@ def peaks(
         else:
             each = [attack_memory(what, profile, eps, dict(settings)) for _ in range(runs)]
         taken[kind, what, eps, settings] = median(each)
-        if on_done:
-            on_done(number + 1, len(distinct))
+        if on_step:
+            on_step(StepInfo(number + 1, len(distinct), about=what))
     return {name: taken[each] for name, each in work.items() if each is not None}
 
 

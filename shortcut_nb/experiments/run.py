@@ -11,7 +11,7 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -26,6 +26,7 @@ from ..errors import UserError
 from ..lab import Lab
 from ..pipeline import STAGES, Node, Pipeline
 from ..profile import Profile
+from ..progress import OnStep, StepInfo
 from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
@@ -146,18 +147,18 @@ def run(
     pipeline: Pipeline,
     executor: Executor,
     choice: Choice = WHOLE,
-    on_done: Callable[[int, int, str], None] | None = None,
+    on_step: OnStep | None = None,
     seconds: float = math.inf,
 ) -> Result:
     """Make what is missing, and read the frame.
 
     Args:
         executor: its work is :func:`work`, on the same profile and store as the pipeline.
-        on_done: is told (done, total, about) after each output.
+        on_step: is told after each output.
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
     graph = graph_of(experiment, pipeline, choice)
-    failures, skipped, unfinished = execute(graph, pipeline, executor, on_done, seconds)
+    failures, skipped, unfinished = execute(graph, pipeline, executor, on_step, seconds)
 
     def failed(node: Node, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -170,7 +171,7 @@ def execute(
     graph: Graph,
     pipeline: Pipeline,
     executor: Executor,
-    on_done: Callable[[int, int, str], None] | None = None,
+    on_step: OnStep | None = None,
     seconds: float = math.inf,
 ) -> tuple[list[Failure], int, bool]:
     """Make what is missing; what needs an output that failed is left out, and so is the rest
@@ -202,8 +203,9 @@ def execute(
         failures += _failures(graph, pipeline.store, units[unit], outcome)
         if not outcome.error:
             sorter.done(unit)
-        if on_done:
-            on_done(done, len(graph.missing), graph.nodes[units[unit][-1]].about)
+        if on_step:
+            about = graph.nodes[units[unit][-1]].about
+            on_step(StepInfo(done, len(graph.missing), about=about))
 
 
 def _units(graph: Graph) -> dict[str, list[str]]:
