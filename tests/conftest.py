@@ -53,7 +53,7 @@ def notebooks_store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def lab():
+def miniature():
     """The miniature, opened once; tests must leave it as they found it."""
     from shortcut_nb import Lab
 
@@ -61,17 +61,40 @@ def lab():
 
 
 @pytest.fixture(scope="session")
-def subject(lab):
-    """A held-out identity."""
-    return lab.subject("mini:held-out/0")
+def lab(miniature):
+    """The miniature; a file whose promises hold for any weights may take :func:`quick_lab`."""
+    return miniature
 
 
 @pytest.fixture(scope="session")
-def pair(lab):
+def quick_lab(tmp_path_factory):
+    """Tiny text-to-image models and CLIP with random weights, the miniature's purifiers."""
+    from shortcut_nb import Lab
+    from shortcut_nb.profile import load_profile
+    from tests.tiny_profile import tiny_profile
+    from tests.tiny_sd import save_pipeline
+
+    folder = tmp_path_factory.mktemp("quick-models")
+    save_pipeline(folder / "second", "sd15", seed=1)
+    more = {
+        "ensemble": [{"id": str(folder / "second"), "loader": "stable-diffusion"}],
+        "purifiers": load_profile("mini").model_dump()["purifiers"],
+    }
+    return Lab(tiny_profile(folder, **more), "cpu", torch.float32)
+
+
+@pytest.fixture(scope="session")
+def subject(miniature):
+    """A held-out identity."""
+    return miniature.subject("mini:held-out/0")
+
+
+@pytest.fixture(scope="session")
+def pair(miniature):
     """The same identity with two pictures in each set: enough to attack, at half the price."""
     from dataclasses import replace
 
-    whole = lab.subject("mini:held-out/0")
+    whole = miniature.subject("mini:held-out/0")
     return replace(whole, **{name: getattr(whole, name)[:2] for name in ("a", "b", "c")})
 
 

@@ -20,6 +20,12 @@ SMALL = {"eps": "8/255", "alpha": "4/255", "rounds": 1, "pgd_steps": 2, "clean_s
          "surrogate_lr": 1e-4}  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 @pytest.fixture(scope="module")
 def subject(pair):
     return pair

@@ -16,6 +16,12 @@ SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 N = "t@t noisy pattern"
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def make(lab, **more):
     return lab.personalize("cdl-dreambooth", **{**SMALL, **more})
 

@@ -11,6 +11,12 @@ from tests.small_runs import CONSTANT
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-3}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 class Killed(RuntimeError):
     pass
 

@@ -15,6 +15,12 @@ from tests.lanes import marked
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-3}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 @pytest.fixture(scope="module")
 def subject(pair):
     return pair

@@ -27,6 +27,12 @@ ASPL = {"eps": "8/255", "alpha": "4/255", "rounds": 3, "pgd_steps": 1, "clean_st
 NAMES = ["constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 class Killed(Exception):
     pass
 

@@ -18,6 +18,12 @@ RATES = {"dreambooth": 1e-4, "dreambooth-lora": 1e-2, "textual-inversion": 1e-2,
          "custom-diffusion": 1e-3, "cdl-dreambooth": 1e-4}  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 @pytest.fixture(params=sorted(RATES))
 def name(request):
     return request.param
@@ -148,6 +154,11 @@ def test_prompts_that_are_too_long_are_said_and_noise_words_never_lost(lab, subj
     assert "cut off" not in caplog.text
 
 
+def latents(model):
+    """Two of the model's channels, of noise."""
+    return torch.randn(2, model.pipe.unet.config.in_channels, 16, 16)
+
+
 def test_lora_merged_equals_lora_active(fitted):
     one = fitted["dreambooth-lora"]
     active, merged = one.model, one.model.clone()
@@ -155,7 +166,7 @@ def test_lora_merged_equals_lora_active(fitted):
         for module in getattr(merged.pipe, part).modules():
             if hasattr(module, "merge") and hasattr(module, "lora_A"):
                 module.merge()
-    z, t = torch.randn(2, 8, 16, 16), torch.tensor([100, 700])
+    z, t = latents(active), torch.tensor([100, 700])
     with torch.no_grad():
         outs = [m.pipe.unet(z, t, m.embed(["a photo of sks person"] * 2)).sample
                 for m in (active, merged)]  # fmt: skip
@@ -213,7 +224,7 @@ def test_checkpointing_changes_nothing_but_memory(lab, subject, fitted):
 def test_accumulated_batches_are_one_large_batch(lab, subject, monkeypatch):
     """One step on two batches has the mean of their gradients; here the batches are given."""
     model = lab.diffusion
-    parts = [torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)]
+    parts = [latents(model), latents(model)]
     weights = {}
     for name, batches, count in ("two", parts, 2), ("one", [torch.cat(parts)], 1):
         given = iter(batches)

@@ -21,14 +21,15 @@ from shortcut_nb.mini.pretrain import tokenizer
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def save_pipeline(folder: Path, kind: str, side: int = 64) -> Path:
+def save_pipeline(folder: Path, kind: str, side: int = 64, seed: int = 0) -> Path:
     """``kind`` "sd15": epsilon, PNDM, convolutional projections; "sd21": v-prediction, DDIM,
     linear projections, a GELU text encoder that stops before its last layer's norm, as OpenCLIP's.
 
     Args:
         side: of the pictures it says it was trained on, in pixels.
+        seed: of the weights.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     second = kind == "sd21"
     words = tokenizer.build(merges=64)
     text = CLIPTextModel(
