@@ -21,6 +21,12 @@ HARMED = {
 }
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 @pytest.fixture(scope="module")
 def asked():
     return open_experiment("argument", load_profile("mini"))

@@ -11,6 +11,12 @@ from shortcut_nb.budget import Budget
 SMALL = {"eps": "16/255", "alpha": "4/255", "steps": 3}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def test_the_objective_is_the_shift_of_the_decoded_picture(lab, subject):
     person, noise = lab.clip.text(lab.profile.concepts[:2]).detach()
     shift = DecodedShift(lab.clip, lab.diffusion, noise - person)
@@ -39,15 +45,14 @@ def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
     torch.testing.assert_close(still, clean)
 
 
-@pytest.mark.slow
 def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, pair):
     advdm = lab.profile.defaults["advdm"]
     other = build("advdm", **(advdm | {"eps": "16/255", "seed": 0}))(pair, lab)
     wanted = rms(other.images - pair.b)
     matched = lab.attack("decoded-shift", match="advdm", **SMALL)(pair)
     alone = lab.attack("decoded-shift", match="", **SMALL)(pair)
-    torch.testing.assert_close(rms(matched.images - pair.b), wanted, atol=0.3 / 255, rtol=0)
-    assert (rms(alone.images - pair.b) - wanted).abs().min() > 0.5 / 255
+    torch.testing.assert_close(rms(matched.images - pair.b), wanted, atol=0.1 / 255, rtol=0)
+    assert (rms(alone.images - pair.b) - wanted).abs().min() > 0.3 / 255
     assert max(matched.linf_pixels) <= 16
 
 

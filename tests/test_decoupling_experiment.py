@@ -35,6 +35,12 @@ LEVELS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 @pytest.fixture(scope="module")
 def question():
     return open_experiment("decoupling", load_profile("mini"))

@@ -18,6 +18,12 @@ from shortcut_nb.store import Store
 SMALL = {"class_images": 4, "batch_size": 2}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def pictures(subjects=6):
     """Identity rises with the steps, then falls; the class follows without a prior."""
     rng, rows = np.random.default_rng(0), []
@@ -87,7 +93,6 @@ def test_copies_and_diversity(subject):
     assert np.isnan(spread(torch.eye(1))).all()
 
 
-@pytest.mark.slow
 def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
     """Without training the samples are the base model's; with one picture that alone is copied."""
     pipeline = Pipeline(lab, Store(tmp_path))

@@ -37,6 +37,12 @@ class Grainy(Purifier):
         return (images + self.grain * torch.stack(drawn)).clamp(0, 1)
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 class Stop(Exception):
     """What stands for a kill."""
 

@@ -9,6 +9,12 @@ from shortcut_nb.profile import load_profile
 PAPER = {"lr": 5e-7, "steps": 1000, "unet": 1e-4, "text": 5e-4}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def test_the_rule_keeps_the_papers_ratios():
     for steps in (60, 120, 240):
         rates = by_rule(steps)

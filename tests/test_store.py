@@ -44,6 +44,12 @@ print(entry.fresh, entry.json("first"), entry.json("second"))
 """
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 class Counter:
     """A stage that counts how often it ran."""
 

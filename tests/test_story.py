@@ -18,6 +18,12 @@ from shortcut_nb.store import Store
 EPS = "16/255"
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def frame(levels, sheet="instance", subjects=6):
     rows = []
     for i in range(subjects):
@@ -141,7 +147,6 @@ def test_the_shipped_result_is_read(experiment):
     assert primary["verdict"] == "confirmed" and primary["n"] == 12 and primary["mean"] < 0
 
 
-@pytest.mark.slow
 def test_the_question_runs(lab, tmp_path):
     """Two treatments in miniature: samples of both prompts, and contrasts of what was drawn."""
     small = {"steps": 1, "class_images": 4, "batch_size": 1}

@@ -17,6 +17,12 @@ from shortcut_nb.store import Store
 LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
 
 
+@pytest.fixture(scope="session")
+def lab(quick_lab):
+    """What is promised here holds for any weights."""
+    return quick_lab
+
+
 def frame(levels, subjects=6, spread=0.01):
     rng, rows = np.random.default_rng(0), []
     for i in range(subjects):
@@ -91,7 +97,6 @@ def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_harm():
     assert found["quality_harm"].dropna().is_monotonic_increasing
 
 
-@pytest.mark.slow
 def test_the_question_runs(lab, tmp_path):
     small = {"training": {"steps": 1, "class_images": 4, "batch_size": 1}}
     whole = strength.experiment(lab.profile, "8/255", ["noise"])

@@ -134,38 +134,79 @@ def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
     Raises:
         UserError: the frame has no such column.
     """
-    return _Cells(frame).combined(contrast)
+    return _Cells(frame, [contrast]).combined(contrast)
 
 
 class _Cells:
-    """The cells of a frame, each selected and averaged once, however many contrasts ask for it."""
+    """The cells of a frame and their combinations, each averaged once for all metrics."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> None:
         self.frame = frame
-        self.by = ["subject", "seed"] if "seed" in frame else ["subject"]
-        self._rows: dict[tuple[tuple[str, str], ...], Any] = {}
-        self._means: dict[tuple[Any, str], pd.Series] = {}
+        asked = dict.fromkeys(contrast.metric for contrast in contrasts)
+        self.metrics = [metric for metric in asked if metric in frame]
+        self.values = frame[self.metrics].to_numpy(float, na_value=np.nan)
+        units = frame.groupby(["subject", "seed"] if "seed" in frame else "subject")
+        self.unit = units.ngroup().to_numpy()
+        first = frame["subject"].to_numpy()[np.unique(self.unit, return_index=True)[1]]
+        self.people, self.person = np.unique(first, return_inverse=True)
+        self._text: dict[str, np.ndarray] = {}
+        self._means: dict[Any, np.ndarray] = {}
+        self._combined: dict[Any, np.ndarray] = {}
 
     def combined(self, contrast: Contrast) -> pd.Series:
         """See :func:`per_subject`."""
         _need_column(self.frame, contrast.metric, contrast)
-        parts = [
-            weight * self._mean(cell, contrast)
-            for cell, weight in zip(contrast.cells(), contrast.weights.values(), strict=True)
-        ]
-        each = sum(parts[1:], parts[0]).dropna()  # NaN where either is absent
-        return each.groupby(level="subject").mean()
+        cells = [tuple(sorted(cell.items())) for cell in contrast.cells()]
+        parts = tuple(zip(cells, contrast.weights.values(), strict=True))
+        if parts not in self._combined:
+            each = [weight * self._mean(cell, contrast) for cell, weight in parts]
+            total = np.sum(each, axis=0)
+            self._combined[parts] = _group_means(total, self.person, len(self.people))
+        own = self._combined[parts][:, self.metrics.index(contrast.metric)]
+        return pd.Series(own, pd.Index(self.people, name="subject")).dropna()
 
-    def _mean(self, cell: dict[str, str], contrast: Contrast) -> pd.Series:
-        """Means over a cell's pictures within a person and seed."""
-        place = tuple(sorted(cell.items()))
-        if place not in self._rows:
-            rows = self.frame[_selected(self.frame, cell, contrast)]
-            self._rows[place] = rows.groupby(self.by)
-        if (place, contrast.metric) not in self._means:
-            mean = self._rows[place][contrast.metric].mean().astype(float)
-            self._means[place, contrast.metric] = mean
-        return self._means[place, contrast.metric]
+    def _mean(self, cell: tuple[tuple[str, str], ...], contrast: Contrast) -> np.ndarray:
+        """Means over a cell's pictures by person and seed, (units, metrics); NaN where none is."""
+        if cell not in self._means:
+            rows = self._rows(dict(cell), contrast)
+            means = _group_means(self.values[rows], self.unit[rows], len(self.person))
+            self._means[cell] = means
+        return self._means[cell]
+
+    def _rows(self, cell: Mapping[str, str], contrast: Contrast) -> np.ndarray:
+        """Which rows belong to a cell; a missing value reads "none"."""
+        chosen = np.full(len(self.frame), True)
+        for column, value in cell.items():
+            if column == "sheet" and column not in self.frame:
+                continue  # measures of pictures, which were not sampled
+            if column not in self._text:
+                _need_column(self.frame, column, contrast)
+                values = self.frame[column].astype(object)
+                self._text[column] = values.where(values.notna(), "none").map(str).to_numpy(object)
+            chosen &= self._text[column] == value
+        return chosen
+
+    def nothing(self, contrast: Contrast) -> str:
+        """Why a contrast has no value."""
+        column = self.metrics.index(contrast.metric)
+        for name, cell in zip(contrast.weights, contrast.cells(), strict=True):
+            if np.isnan(self._mean(tuple(sorted(cell.items())), contrast)[:, column]).all():
+                there = sorted(map(str, self.frame[NAMED].unique())) if NAMED in self.frame else []
+                hint = f"; conditions there are: {'; '.join(there[:30])}" if there else ""
+                return (
+                    f"contrast {contrast.name!r}: nothing was measured of cell {name!r} "
+                    f"(sheet {cell.get('sheet')}, {contrast.metric}){hint}"
+                )
+        return f"contrast {contrast.name!r}: no person was measured in all of its cells"
+
+
+def _group_means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Means of rows by group, (count, columns), NaN left out; NaN where a group has none."""
+    there = ~np.isnan(values)
+    sums, numbers = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
+    np.add.at(sums, groups, np.where(there, values, 0.0))
+    np.add.at(numbers, groups, there)
+    return np.divide(sums, numbers, out=np.full_like(sums, np.nan), where=numbers > 0)
 
 
 def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = True) -> pd.DataFrame:
@@ -191,11 +232,11 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
     Raises:
         UserError: a column or (strict) a cell that the frame does not have.
     """
-    rows, cells = [], _Cells(frame)
+    rows, cells = [], _Cells(frame, contrasts)
     for contrast in contrasts:
         each = cells.combined(contrast)
         if strict and each.empty:
-            raise UserError(_nothing(frame, contrast))
+            raise UserError(cells.nothing(contrast))
         rows.append(_judged(contrast, each.to_numpy()))
     table = pd.DataFrame(rows, columns=COLUMNS)
     primary = table["role"] == "primary"
@@ -313,29 +354,3 @@ def _need_column(frame: pd.DataFrame, column: str, contrast: Contrast) -> None:
 def _hint(name: object, known: Iterable[str]) -> str:
     there = list(known)
     return f"did you mean {nearest(name, there, 1)!r}? There are {', '.join(there)}"
-
-
-def _selected(frame: pd.DataFrame, cell: Mapping[str, str], contrast: Contrast) -> pd.Series:
-    """Which rows belong to a cell; a missing value reads "none"."""
-    chosen = pd.Series(True, index=frame.index)
-    for column, value in cell.items():
-        if column == "sheet" and column not in frame:
-            continue  # measures of pictures, which were not sampled
-        _need_column(frame, column, contrast)
-        chosen &= (
-            frame[column].astype(object).where(frame[column].notna(), "none").map(str) == value
-        )
-    return chosen
-
-
-def _nothing(frame: pd.DataFrame, contrast: Contrast) -> str:
-    for name, cell in zip(contrast.weights, contrast.cells(), strict=True):
-        rows = frame[_selected(frame, cell, contrast)]
-        if rows[contrast.metric].notna().sum() == 0:
-            there = sorted(map(str, frame[NAMED].unique())) if NAMED in frame else []
-            hint = f"; conditions there are: {'; '.join(there[:30])}" if there else ""
-            return (
-                f"contrast {contrast.name!r}: nothing was measured of cell {name!r} "
-                f"(sheet {cell.get('sheet')}, {contrast.metric}){hint}"
-            )
-    return f"contrast {contrast.name!r}: no person was measured in all of its cells"
