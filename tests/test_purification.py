@@ -17,7 +17,7 @@ from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import numbers, purification
 from shortcut_nb.reporting.figures import left_after
-from shortcut_nb.reporting.summary import of_measurement, summary
+from shortcut_nb.reporting.summary import checked, of_measurement, summary
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame
@@ -135,3 +135,24 @@ def test_a_small_process_begun_by_a_large_one_is_small():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert weight.nbytes / 2**20 == 600
     assert 5 < float(done.stdout) < 500 < own_peak()
+
+
+def live(question, **quality):
+    """What notebook 06 measures of one person whom the shipped result never saw."""
+    levels = {"none": 0.4, "restorer": 0.97, "codesr": 0.95} | quality
+    frame = question_frame(
+        question,
+        {(f"aspl | {name}", "instance"): level for name, level in levels.items()},
+        people=1,
+    )
+    return checked(frame, question.contrasts, summary("purification"), ["mini:held-out/13"])
+
+
+def test_the_claim_check_of_the_notebook_fails_without_the_effect(question):
+    beside = live(question)
+    asserted = set(beside.loc[beside["asserted"], "contrast"])
+    assert {restored(name, "quality", "aspl") for name in ("restorer", "codesr")} <= asserted
+    with pytest.raises(AssertionError, match="restorer restores quality under aspl"):
+        live(question, restorer=0.3)
+    with pytest.raises(AssertionError, match="codesr restores quality under aspl"):
+        live(question, codesr=0.3)

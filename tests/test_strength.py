@@ -12,6 +12,7 @@ from shortcut_nb.experiments.questions import strength
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.replicate import measure
+from shortcut_nb.reporting.summary import checked, summary
 from shortcut_nb.store import Store
 
 LEVELS = {"clean": 0.8, "noise": 0.6, "noise-uniform": 0.7, "aspl": 0.3, "sds": 0.65}
@@ -115,3 +116,27 @@ def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert 200 < attack_memory("advdm") < 8000  # MiB
     with pytest.raises(RuntimeError, match="steps"):
         attack_memory("advdm", settings={"steps": -1})
+
+
+def live(quality, texture):
+    """What notebook 03 measures of one person whom the shipped result never saw."""
+    rows = [
+        {"condition": name, "subject": "mini:held-out/20", "seed": 0, "sheet": "instance",
+         "quality": quality[name], "texture": texture[name], "ims_missing": 0.8}
+        for name in ("clean", "noise", "aspl")
+    ]  # fmt: skip
+    asked = strength.contrasts(["clean", "noise", "aspl"])
+    return checked(pd.DataFrame(rows), asked, summary("strength"), ["mini:held-out/20"])
+
+
+def test_the_claim_check_of_the_notebook_fails_without_the_effect():
+    textures = {"clean": 0.5, "noise": 0.6, "aspl": 5.0}
+    beside = live({"clean": 0.97, "noise": 0.96, "aspl": 0.4}, textures)
+    asserted = set(beside.loc[beside["asserted"], "contrast"])
+    assert {
+        strength.words("aspl", metric, "noise") for metric in ("quality", "texture")
+    } <= asserted
+    with pytest.raises(AssertionError, match="aspl changes quality more than noise"):
+        live({"clean": 0.97, "noise": 0.3, "aspl": 0.4}, textures)
+    with pytest.raises(AssertionError, match="aspl changes texture more than clean pictures"):
+        live({"clean": 0.97, "noise": 0.96, "aspl": 0.4}, textures | {"aspl": 0.4})
