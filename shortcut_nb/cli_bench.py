@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .experiments.run import Result
     from .pipeline import Pipeline
     from .progress import StepInfo
+    from .store import Store
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
 DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
@@ -127,7 +128,7 @@ def bench(
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         result = _measure(experiment, pipeline, choice, room, runs, minutes)
         if memory:
-            _add_memory(chosen, result, profile, memory)
+            _add_memory(chosen, result, profile, memory, pipeline.store)
         _write(result, target)
         kept = _save(experiment, pipeline, result, used, earlier) if save or add else None
         _show(experiment, result, kept)
@@ -260,14 +261,16 @@ def _check_save(name: str, profile: str, force: bool) -> None:
     check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
 
-def _add_memory(chosen: dict[str, Any], result: Result, profile: str, runs: int) -> None:
+def _add_memory(
+    chosen: dict[str, Any], result: Result, profile: str, runs: int, store: Store
+) -> None:
     """A column of the peak memory of each cell's purifier or attack, in MiB."""
     from .experiments.memory import MEMORY
     from .experiments.peaks import peaks
     from .progress import progress
 
     cells = {name: cell for name, (cell, _) in chosen.items()}
-    taken = peaks(cells, profile, runs, progress("memory"))
+    taken = peaks(cells, profile, runs, store, progress("memory"))
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.memory import own_peak, peak_memory
-from shortcut_nb.experiments.peaks import purifier_memory, quick_purifier
+from shortcut_nb.experiments.peaks import peaks, purifier_memory, quick_purifier
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.purification import available, left, restored
 from shortcut_nb.pipeline import Pipeline
@@ -95,6 +96,20 @@ def test_memory_is_measured_in_a_process_of_its_own():
     assert 100 < purifier_memory("jpeg") < 20_000
     with pytest.raises(RuntimeError, match="unknown purifier"):
         peak_memory("lab.purifier('nope')")
+
+
+@pytest.mark.slow
+def test_memory_is_measured_once_and_kept(tmp_path, monkeypatch):
+    cells = {"clean": Cell(), "noisy": Cell(attack="noise"), "pure": Cell(purifier="jpeg"),
+             "both": Cell(attack="noise", purifier="jpeg")}  # fmt: skip
+    store, seen = Store(tmp_path), []
+    first = peaks(cells, "mini", 1, store, lambda info: seen.append(info.about))
+    assert set(first) == {"noisy", "pure", "both"} and first["pure"] == first["both"]
+    assert seen == ["noise", "jpeg"] and all(100 < mib < 20_000 for mib in first.values())
+    monkeypatch.setattr(
+        "shortcut_nb.experiments.peaks.peak_memory", lambda *_: pytest.fail("again")
+    )
+    assert peaks(cells, "mini", 1, store) == first
 
 
 def test_what_is_missing_is_told_by_score_the_best_first(found):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib.metadata import version
 from statistics import median
 from typing import Any
 
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
-from ..profile import load_profile
+from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
+from ..store import Payload, Recipe, Store
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
@@ -30,38 +32,53 @@ SHORT = {
 SHORT_PURIFIER = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
+Work = tuple[str, str, str, tuple[Any, ...]]
+"""What is measured: "purifier" or "attack", its name, and an attack's budget and settings."""
+
+
 def peaks(
     cells: Mapping[str, Cell],
     profile: str,
     runs: int,
+    store: Store,
     on_step: OnStep | None = None,
 ) -> dict[str, float]:
     """MiB by cell: of the purifier where there is one, else of the attack; clean cells have none.
 
     Args:
         runs: of each, of which the median is taken.
+        store: keeps each, under the profile's content and the version of torch.
     """
-    work = {name: _work(cell, profile) for name, cell in cells.items()}
+    opened = load_profile(profile)
+    work = {name: _work(cell, opened) for name, cell in cells.items()}
     distinct = [each for each in dict.fromkeys(work.values()) if each is not None]
     taken = {}
-    for number, (kind, what, eps, settings) in enumerate(distinct):
-        if kind == "purifier":
-            each = [purifier_memory(what, profile) for _ in range(runs)]
-        else:
-            each = [attack_memory(what, profile, eps, dict(settings)) for _ in range(runs)]
-        taken[kind, what, eps, settings] = median(each)
+    for number, one in enumerate(distinct):
+        params = {"of": one, "runs": runs, "profile": opened, "torch": version("torch")}
+
+        def write(out: Payload, one: Work = one) -> None:
+            out.save_json("peak", {"mib": median(_measured(one, profile) for _ in range(runs))})
+
+        taken[one] = store.make(Recipe("memory", params=params), write).json("peak")["mib"]
         if on_step:
-            on_step(StepInfo(number + 1, len(distinct), about=what))
+            on_step(StepInfo(number + 1, len(distinct), about=one[1]))
     return {name: taken[each] for name, each in work.items() if each is not None}
 
 
-def _work(cell: Cell, profile: str) -> tuple[str, str, str, tuple[Any, ...]] | None:
+def _work(cell: Cell, profile: Profile) -> Work | None:
     if cell.purifier != NONE:
         own = cell.purifier == PROFILE
-        return "purifier", load_profile(profile).purifier if own else cell.purifier, "", ()
+        return "purifier", profile.purifier if own else cell.purifier, "", ()
     if cell.attack == NONE:
         return None
     return "attack", cell.attack, cell.eps, tuple(sorted(cell.settings.items()))
+
+
+def _measured(work: Work, profile: str) -> float:
+    kind, what, eps, settings = work
+    if kind == "purifier":
+        return purifier_memory(what, profile)
+    return attack_memory(what, profile, eps, dict(settings))
 
 
 def quick(attack: str) -> dict[str, int]:
