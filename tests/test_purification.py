@@ -106,10 +106,21 @@ def test_memory_is_measured_once_and_kept(tmp_path, monkeypatch):
     first = peaks(cells, "mini", 1, store, lambda info: seen.append(info.about))
     assert set(first) == {"noisy", "pure", "both"} and first["pure"] == first["both"]
     assert seen == ["noise", "jpeg"] and all(100 < mib < 20_000 for mib in first.values())
-    monkeypatch.setattr(
-        "shortcut_nb.experiments.peaks.peak_memory", lambda *_: pytest.fail("again")
-    )
+    again = "shortcut_nb.experiments.peaks.peak_memory"
+    monkeypatch.setattr(again, lambda *_: pytest.fail("measured again"))
     assert peaks(cells, "mini", 1, store) == first
+
+
+def test_memory_that_cannot_be_measured_is_said_and_left_open(tmp_path, monkeypatch, caplog):
+    def killed(statement, profile):
+        if "jpeg" in statement:
+            raise RuntimeError("Killed")
+        return 300.0
+
+    monkeypatch.setattr("shortcut_nb.experiments.peaks.peak_memory", killed)
+    cells = {"noisy": Cell(attack="noise"), "pure": Cell(purifier="jpeg")}
+    assert peaks(cells, "mini", 1, Store(tmp_path)) == {"noisy": 300.0}
+    assert "peak memory of jpeg was not measured: Killed" in caplog.text
 
 
 def test_what_is_missing_is_told_by_score_the_best_first(found):

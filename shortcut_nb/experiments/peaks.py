@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.metadata import version
@@ -32,6 +33,7 @@ SHORT = {
 SHORT_PURIFIER = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
+log = logging.getLogger("shortcut_nb")
 Work = tuple[str, str, str, tuple[Any, ...]]
 """What is measured: "purifier" or "attack", its name, and an attack's budget and settings."""
 
@@ -44,6 +46,8 @@ def peaks(
     on_step: OnStep | None = None,
 ) -> dict[str, float]:
     """MiB by cell: of the purifier where there is one, else of the attack; clean cells have none.
+
+    What cannot be measured is said and left out.
 
     Args:
         runs: of each, of which the median is taken.
@@ -59,10 +63,13 @@ def peaks(
         def write(out: Payload, one: Work = one) -> None:
             out.save_json("peak", {"mib": median(_measured(one, profile) for _ in range(runs))})
 
-        taken[one] = store.make(Recipe("memory", params=params), write).json("peak")["mib"]
+        try:
+            taken[one] = store.make(Recipe("memory", params=params), write).json("peak")["mib"]
+        except RuntimeError as error:
+            log.warning("peak memory of %s was not measured: %s", one[1], error)
         if on_step:
             on_step(StepInfo(number + 1, len(distinct), about=one[1]))
-    return {name: taken[each] for name, each in work.items() if each is not None}
+    return {name: taken[each] for name, each in work.items() if each in taken}
 
 
 def _work(cell: Cell, profile: Profile) -> Work | None:
