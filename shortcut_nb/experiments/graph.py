@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -57,6 +59,10 @@ class Choice:
 
 WHOLE = Choice()
 """What the experiment itself says."""
+
+
+Parts = tuple[dict[str, list[Any]], dict[str, Any]]
+"""What an output says of each sample, and of all of them."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,11 @@ class Graph:
 
 def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE) -> Graph:
     """Every output of an experiment, in the order in which they are best made."""
+    with _uncollected():
+        return _graph_of(experiment, pipeline, choice)
+
+
+def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Graph:
     people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
     stages = ("probe", "compare", *experiment.probes)
     n, graph = choice.n or experiment.n, Graph()
@@ -144,6 +155,18 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE)
                     )
                     graph.rows.append(row)
     return graph
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without a search for garbage among thousands of small objects that all stay."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
@@ -187,8 +210,14 @@ def frame_of(
     Args:
         failed: is told what could not be made again, and why; its rows are left out. None raises.
     """
-    store = pipeline.store
-    read = _reader(pipeline, failed)
+    with _uncollected():
+        return pd.DataFrame(_samples(graph, pipeline.store, _reader(pipeline, failed)))
+
+
+def _samples(
+    graph: Graph, store: Store, read: Callable[[Node], Parts | None]
+) -> list[dict[str, Any]]:
+    """A row for each sample whose scores are all there."""
     samples: list[dict[str, Any]] = []
     for row in graph.rows:
         if not all(store.has(node.recipe) for node in row.nodes):
@@ -206,11 +235,7 @@ def frame_of(
             same | dict(zip(columns, each, strict=True))
             for each in zip(*columns.values(), strict=True)
         ]
-    return pd.DataFrame(samples)
-
-
-Parts = tuple[dict[str, list[Any]], dict[str, Any]]
-"""What an output says of each sample, and of all of them."""
+    return samples
 
 
 def _reader(

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -182,17 +182,22 @@ def digest(thing: Any) -> str:
 
 def file_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file below a folder, by relative name with "/"."""
-    digests = {}
-    for home, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(home, name)
-            digests[os.path.relpath(path, folder).replace(os.sep, "/")] = file_sha256(path)
-    return dict(sorted(digests.items()))
+    return {name: file_sha256(path) for name, path in sorted(_files(os.fspath(folder)))}
+
+
+def _files(folder: str, below: str = "") -> Iterator[tuple[str, str]]:
+    """Every file below a folder: its relative name with "/", and its path."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{below}{entry.name}/")
+            elif not entry.is_dir():  # a link to a folder is none of its files
+                yield f"{below}{entry.name}", entry.path
 
 
 def file_sha256(path: str | Path) -> str:
     """The SHA-256 of one file, in hex."""
-    with open(path, "rb") as stream:
+    with open(path, "rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -112,7 +112,7 @@ class Store:
 
     def has(self, recipe: Recipe) -> bool:
         """Whether an output is there, without reading it."""
-        return os.path.isfile(self.folder(recipe) / MANIFEST)
+        return os.path.isfile(f"{self.root}/{recipe.stage}/{recipe.key}/{MANIFEST}")
 
     def get(self, recipe: Recipe) -> Entry | None:
         """The output of a recipe, checked; None when there is none or it is damaged (a warning)."""
