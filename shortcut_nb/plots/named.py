@@ -17,6 +17,7 @@ from .style import theme
 
 SEED = 0
 RADIUS = 5.0  # points, of a marker
+NEAR = 0.25  # of the values' range: how far off a line at zero may stand
 
 
 def named_scatter(
@@ -51,7 +52,8 @@ def named_scatter(
     with theme():
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         ax = fig.subplots()
-        ax.axhline(0, color="0.6", linewidth=1, zorder=0)
+        if _near_zero(complete[y].to_numpy(float)):
+            ax.axhline(0, color="0.6", linewidth=1, zorder=0)
         for group, look in style.items():
             points = complete[complete[by] == group]
             ax.scatter(
@@ -72,6 +74,12 @@ def named_scatter(
         ]
         _part(fig, texts, complete[x].to_numpy(float), complete[y].to_numpy(float))
     return fig
+
+
+def _near_zero(values: np.ndarray) -> bool:
+    """Whether a line at zero would stand among the values, or close by."""
+    reach = NEAR * np.ptp(values)
+    return bool(values.min() - reach <= 0 <= values.max() + reach)
 
 
 def _part(fig: Figure, texts: list[Any], x: np.ndarray, y: np.ndarray) -> None:
