@@ -28,16 +28,10 @@ def _names(models: Models, count: int | None) -> tuple[str, ...]:
     return names[:count]
 
 
-@register("e-aspl")
-@dataclass(frozen=True)
-class EnsembleASPL(ASPL):
-    """ASPL on several base models, averaged after each round.
+class OnSeveral:
+    """What attacks on several base models have in common."""
 
-    Args:
-        models: how many of the profile's models; None is all.
-    """
-
-    models: Count | None = None
+    models: Count | None
 
     def sources(self, models: Models) -> tuple[str, ...]:
         return _names(models, self.models)
@@ -49,9 +43,21 @@ class EnsembleASPL(ASPL):
         return ("diffusion", "ensemble:")
 
 
+@register("e-aspl")
+@dataclass(frozen=True)
+class EnsembleASPL(OnSeveral, ASPL):
+    """ASPL on several base models, averaged after each round.
+
+    Args:
+        models: how many of the profile's models; None is all.
+    """
+
+    models: Count | None = None
+
+
 @register("e-fsmg")
 @dataclass(frozen=True)
-class EnsembleFSMG(FSMG):
+class EnsembleFSMG(OnSeveral, FSMG):
     """FSMG on several base models, averaged after every ``inner_steps``.
 
     Args:
@@ -61,12 +67,3 @@ class EnsembleFSMG(FSMG):
     steps: Count = 60
     inner_steps: Count = 12
     models: Count | None = None
-
-    def sources(self, models: Models) -> tuple[str, ...]:
-        return _names(models, self.models)
-
-    def bases(self, models: Models) -> dict[str, Diffusion]:
-        return {name: models.ensemble[name] for name in self.sources(models)}
-
-    def roles(self, models: Models) -> tuple[str, ...]:
-        return ("diffusion", "ensemble:")
