@@ -417,7 +417,8 @@ class Pipeline:
             out.save_json("columns", look.measure(self, subject, cell, seed, n))
             out.save_json("values", {})
 
-        inputs = {f"input {i}": node.recipe for i, node in enumerate(needs)}
+        recipes = look.recipes(self, subject, cell, seed)
+        inputs = {f"input {i}": recipe for i, recipe in enumerate(recipes)}
         params = {"probe": name, "settings": plain(look), "n": n, "seed": seed}
         recipe = self._recipe("probe", params, inputs)
         return Node(recipe, needs, write, f"look {name} {subject.name} {cell.attack} {cell.eps}")

@@ -103,10 +103,9 @@ class BarProgress(Progress):
         if self._bar is None:
             self._bar = tqdm(total=info.total, desc=self.label, leave=False)
         self._bar.total = info.total
-        if info.values:
-            self._bar.set_postfix({k: f"{v:.4g}" for k, v in info.values.items()}, refresh=False)
-        if info.about:
-            self._bar.set_postfix_str(info.about, refresh=False)
+        shown = [f"{name}={value:.4g}" for name, value in info.values.items()]
+        if shown or info.about:
+            self._bar.set_postfix_str(", ".join([*shown, info.about]).strip(", "), refresh=False)
         self._bar.update(info.step - self._bar.n)
         if info.step >= info.total:
             self._bar.close()

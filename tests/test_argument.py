@@ -74,11 +74,11 @@ def test_an_effect_that_is_there_is_confirmed_and_one_that_is_not_is_not(asked):
     assert not verdicts(HARMED) & verdicts(backwards)
 
 
-def test_the_traits_of_each_sample_are_those_that_the_reader_sees(lab, tmp_path):
-    pipeline, subject = Pipeline(lab, Store(tmp_path)), lab.subject("mini:held-out/0")
+def test_the_traits_of_each_sample_are_those_that_the_reader_sees(miniature, subject, tmp_path):
+    pipeline = Pipeline(miniature, Store(tmp_path))
     cell = Cell(training={"steps": 1, "class_images": 4, "batch_size": 1})
     columns = pipeline.make(pipeline.traits(subject, cell, 0, Sheet(), 2)).json("columns")
-    kept = lab.measure("attributes").kept(pipeline.samples(subject, cell, n=2), subject.c)
+    kept = miniature.measure("attributes").kept(pipeline.samples(subject, cell, n=2), subject.c)
     assert columns == {f"trait_{name}": kept[name].astype(float).tolist() for name in kept}
     scored = pipeline.make(pipeline.probe(subject, cell, 0, Sheet(), 2)).json("columns")
     assert scored["attributes"] == pytest.approx(kept.mean(axis=1).tolist())

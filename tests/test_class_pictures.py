@@ -11,6 +11,7 @@ from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.peaks import quick
+from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.kept import keep_class_pictures
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
@@ -48,6 +49,18 @@ def test_an_attack_names_the_class_pictures_that_it_draws(asked, pair, name):
     assert set(drawn) == set(attack.class_pictures(pair))
 
 
+@pytest.mark.parametrize("name,more", [
+    ("aspl", {"perturbed_steps": 0}), ("aspl", {"clean_steps": 0, "perturbed_steps": 0}),
+    ("aspl", {"prior_weight": 0.0}), ("fsmg", {"surrogate_steps": 0}),
+    ("decoded-shift", {"match": "aspl"}), ("decoded-shift", {"match": ""}),
+])  # fmt: skip
+def test_an_attack_in_other_settings_names_them_too(asked, pair, name, more):
+    lab, drawn = asked
+    attack = lab.attack(name, **quick(name) | more)
+    attack(pair)
+    assert set(drawn) == set(attack.class_pictures(pair))
+
+
 def test_an_ensemble_names_those_of_each_of_its_models(lab, pair):
     drawn = lab.attack("e-aspl", **quick("e-aspl")).class_pictures(pair)
     assert [each.role for each in drawn] == list(lab.ensemble)
@@ -57,6 +70,7 @@ def test_an_ensemble_names_those_of_each_of_its_models(lab, pair):
     *((name, {}) for name in sorted(TRAINERS)), ("dreambooth", {"prior_weight": 0.0}),
     ("cdl-dreambooth", {"prompts": "cdl", "noise_prior_weight": 1.0, "pair_weight": 1.0}),
     ("cdl-dreambooth", {"prompts": "cdl", "prior_weight": 0.0, "pair_weight": 1.0}),
+    ("cdl-dreambooth", {"prompts": "cdl", "prior_weight": 0.0, "noise_prior_weight": 1.0}),
 ])  # fmt: skip
 def test_a_trainer_names_the_class_pictures_that_it_draws(asked, pair, name, more):
     lab, drawn = asked
@@ -74,6 +88,16 @@ def test_they_are_one_output_that_every_training_waits_for(tiny_lab, tmp_path):
     job = pickle.loads(pickle.dumps(graph.jobs[prior]))
     elsewhere = Pipeline(tiny_lab, Store(tmp_path))
     assert job.node(elsewhere, elsewhere.lab.subject(job.subject)).recipe.key == prior
+
+
+def test_an_attack_without_its_models_stops_no_planning(tiny_lab, tmp_path):
+    """The tiny profile names one text-to-image model, and the ensembles want two."""
+    pair = PAIR.model_copy(update={"axes": {"attack": ["none", "e-aspl"]}, "subjects": 1})
+    pipeline = Pipeline(tiny_lab, Store(tmp_path))
+    result = run(pair, pipeline, executor_of("serial", pipeline))
+    assert {failure.stage for failure in result.failures} == {"protect"}
+    assert "add some under ensemble" in result.failures[0].error
+    assert set(result.frame["attack"]) == {"none"}
 
 
 def test_commands_and_measurements_share_them(tiny_models, pair, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_rel
 
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge, load, per_subject, selector
 from shortcut_nb.metrics import holm, t_mean
 
@@ -194,6 +195,24 @@ def test_a_cell_that_was_not_measured_is_an_error_or_said():
         judge(frame, [DROP])
     row = judge(frame, [DROP], strict=False).iloc[0]
     assert row["verdict"] == "not measured" and row["n"] == 0
+
+
+def test_rows_of_nobody_and_missing_numbers_are_left_out():
+    whole = pd.DataFrame(
+        {"condition": ["a", "b"] * 4, "subject": [0, 0, "s", "s"] * 2, "seed": [0] * 8,
+         "q": [1.0, 0.0, 2.0, 0.5] * 2}
+    )  # fmt: skip
+    asked = [Contrast("a over b", "q", {"a": 1, "b": -1}, sheet=None)]
+    for column, missing in (("seed", np.nan), ("subject", None), ("q", pd.NA)):
+        part = whole.astype({column: object})
+        part.loc[0, column] = missing
+        (row,) = judge(part, asked).to_dict("records")
+        assert row["n"] == 2 and row["mean"] == pytest.approx(1.25)
+    with pytest.raises(UserError, match="numbers in the column 'q'"):
+        judge(whole.assign(q="1"), asked)
+    with pytest.raises(UserError, match="no column 'subject'; there are none"):
+        judge(pd.DataFrame(), asked)
+    assert judge(pd.DataFrame(), []).empty
 
 
 def test_contrasts_are_data():

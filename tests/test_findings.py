@@ -214,6 +214,14 @@ def test_every_point_has_its_name_and_no_name_covers_another():
         named_scatter(crowd(), "nothing", "y", STYLE)
 
 
+def test_a_line_marks_zero_where_it_is_near():
+    for above, lines in ((0, 1), (0.2, 1), (5, 0)):
+        table = crowd()
+        table["y"] += above
+        ax = named_scatter(table, "x", "y", STYLE).axes[0]
+        assert len(ax.lines) == lines
+
+
 def test_rows_stand_in_the_order_of_the_table():
     table = pd.DataFrame({"name": ["b", "a"], "group": "attack", "mean": [2.0, 1.0]})
     table = table.assign(low=table["mean"] - 1, high=table["mean"] + 1)

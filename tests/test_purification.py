@@ -96,6 +96,8 @@ def test_memory_is_measured_in_a_process_of_its_own():
     assert 100 < purifier_memory("jpeg") < 20_000
     with pytest.raises(RuntimeError, match="unknown purifier"):
         peak_memory("lab.purifier('nope')")
+    with pytest.raises(RuntimeError, match="ended by signal 9"):
+        peak_memory("import os; os.kill(os.getpid(), 9)")
 
 
 @pytest.mark.slow

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
-from shortcut_nb.cells import Cell
+from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import execute, executor_of, run
 from shortcut_nb.inside import INSIDE
 from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
@@ -24,11 +25,15 @@ SPECTRUM = "V* samples carry the perturbation's spectrum, more than class sample
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The question on a tiny model, with random noise in the place of ASPL."""
+def lab(tmp_path_factory):
     profile = tiny_profile(tmp_path_factory.mktemp("tiny"))
     defaults = profile.defaults | {"dreambooth": profile.defaults["dreambooth"] | {"steps": 6}}
-    lab = Lab(profile.model_copy(update={"defaults": defaults}), "cpu", torch.float32)
+    return Lab(profile.model_copy(update={"defaults": defaults}), "cpu", torch.float32)
+
+
+@pytest.fixture(scope="module")
+def measured(lab, tmp_path_factory):
+    """The question on a tiny model, with random noise in the place of ASPL."""
     pipeline = Pipeline(lab, Store(tmp_path_factory.mktemp("store")))
     question = open_experiment("traces", lab.profile)
     small = Experiment(
@@ -38,6 +43,32 @@ def measured(tmp_path_factory):
     result = run(small, pipeline, executor_of("serial", pipeline))
     assert not result.failures and not result.skipped
     return small, result.frame
+
+
+def looks_of(pipeline, **training):
+    """The graph of the look inside, with every class picture set still to be drawn."""
+    cell = Cell(attack="noise", eps="16/255", training=training)
+    look = Experiment(
+        name="look", cells={"protected": cell}, sheets={"inside": Sheet(inside="traces")},
+        subjects=1, seeds=(0,), n=1,
+    )  # fmt: skip
+    return graph_of(look, pipeline)
+
+
+def test_a_look_has_one_name_whether_weights_are_kept_or_not(lab, tmp_path):
+    kept, bare = (Pipeline(lab, Store(tmp_path), keep_trained=mb) for mb in (1000, 0))
+    names = [looks_of(each).rows[0].nodes[0].recipe.key for each in (kept, bare)]
+    assert names[0] == names[1]
+    assert looks_of(bare, lr=1e-5).rows[0].nodes[0].recipe.key != names[0]
+
+
+@pytest.mark.slow
+def test_a_training_that_is_not_kept_is_looked_into(lab, tmp_path):
+    pipeline = Pipeline(lab, Store(tmp_path), keep_trained=0)
+    graph = looks_of(pipeline)
+    assert "prior" in {graph.nodes[key].recipe.stage for key in graph.missing}
+    failures, skipped, _ = execute(graph, pipeline, executor_of("serial", pipeline))
+    assert not failures and not skipped
 
 
 @pytest.mark.slow

@@ -9,12 +9,6 @@ from shortcut_nb.personalize.trained import apply, difference
 SHORT = {"steps": 2, "class_images": 2, "batch_size": 1, "prior_weight": 0.0}
 
 
-@pytest.fixture(scope="session")
-def lab(quick_lab):
-    """What is promised here holds for any weights."""
-    return quick_lab
-
-
 @pytest.mark.parametrize(
     ("name", "more", "largest"),
     [

@@ -13,30 +13,27 @@ from .base import register
 from .fsmg import FSMG
 
 
-def _names(models: Models, count: int | None) -> tuple[str, ...]:
-    """Names of the first ``count`` of the profile's text-to-image models; None is all.
-
-    Raises:
-        ValueError: when the profile has not so many, or only one and ``count`` is None.
-    """
-    names = ("diffusion", *(f"ensemble:{i}" for i in range(len(models.profile.ensemble))))
-    if count is None and len(names) == 1 or (count or 0) > len(names):
-        raise UserError(
-            f"profile {models.profile.name} names {len(names)} text-to-image model(s): add some "
-            "under ensemble:, or ask for models=1"
-        )
-    return names[:count]
-
-
 class OnSeveral:
-    """What attacks on several base models have in common."""
+    """What attacks on several base models have in common: the profile's first ``models``."""
 
     models: Count | None
 
     def sources(self, models: Models) -> tuple[str, ...]:
-        return _names(models, self.models)
+        names = ("diffusion", *(f"ensemble:{i}" for i in range(len(models.profile.ensemble))))
+        return names[: self.models]
 
     def bases(self, models: Models) -> dict[str, Diffusion]:
+        """The pretrained models, by name.
+
+        Raises:
+            UserError: the profile has not so many, or only one and ``models`` is None.
+        """
+        count = 1 + len(models.profile.ensemble)
+        if self.models is None and count == 1 or (self.models or 0) > count:
+            raise UserError(
+                f"profile {models.profile.name} names {count} text-to-image model(s): add some "
+                "under ensemble:, or ask for models=1"
+            )
         return {name: models.ensemble[name] for name in self.sources(models)}
 
     def roles(self, models: Models) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ class SurrogateAttack(Attack, Regime):
 
     def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
         super()._check(run, bases)
-        for model in bases.values() if self.prior_weight > 0 and self.planned > 0 else ():
+        for model in bases.values() if self.prior_weight > 0 else ():
             check_beside_prior(model, run.subject.images)
 
     @property
@@ -146,7 +146,7 @@ class SurrogateAttack(Attack, Regime):
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         count = self.class_images
-        if isinstance(count, str) or self.prior_weight == 0 or self.planned == 0:
+        if isinstance(count, str) or self.prior_weight == 0:
             return ()
         how = (self.prior_steps, self.prior_guidance)
         return tuple(

@@ -141,21 +141,24 @@ class _Cells:
     """The cells of a frame and their combinations, each averaged once for all metrics."""
 
     def __init__(self, frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> None:
-        self.frame = frame
-        asked = dict.fromkeys(contrast.metric for contrast in contrasts)
-        self.metrics = [metric for metric in asked if metric in frame]
-        self.values = frame[self.metrics].to_numpy(float, na_value=np.nan)
-        units = frame.groupby(["subject", "seed"] if "seed" in frame else "subject")
-        self.unit = units.ngroup().to_numpy()
-        first = frame["subject"].to_numpy()[np.unique(self.unit, return_index=True)[1]]
-        self.people, self.person = np.unique(first, return_inverse=True)
+        for contrast in contrasts:
+            for column in ("subject", contrast.metric):
+                _need_column(frame, column, contrast)
+        keys = [name for name in ("subject", "seed") if name in frame]
+        self.frame = frame = frame.dropna(subset=keys)
+        self.metrics = list(dict.fromkeys(contrast.metric for contrast in contrasts))
+        columns = [_numbers(frame[metric]) for metric in self.metrics]
+        self.values = np.array(columns, float).reshape(len(columns), len(frame)).T
+        self.unit = frame.groupby(keys).ngroup().to_numpy() if keys else np.empty(0, int)
+        first = np.unique(self.unit, return_index=True)[1]
+        people = frame["subject"].iloc[first] if keys else []
+        self.person, self.people = pd.factorize(np.asarray(people, object), sort=True)
         self._text: dict[str, np.ndarray] = {}
         self._means: dict[Any, np.ndarray] = {}
         self._combined: dict[Any, np.ndarray] = {}
 
     def combined(self, contrast: Contrast) -> pd.Series:
         """See :func:`per_subject`."""
-        _need_column(self.frame, contrast.metric, contrast)
         cells = [tuple(sorted(cell.items())) for cell in contrast.cells()]
         parts = tuple(zip(cells, contrast.weights.values(), strict=True))
         if parts not in self._combined:
@@ -198,6 +201,17 @@ class _Cells:
                     f"(sheet {cell.get('sheet')}, {contrast.metric}){hint}"
                 )
         return f"contrast {contrast.name!r}: no person was measured in all of its cells"
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as float; what is missing is NaN.
+
+    Raises:
+        UserError: there is text in it.
+    """
+    if any(isinstance(value, str) for value in column.astype(object)):
+        raise UserError(f"expected numbers in the column {column.name!r}, got text")
+    return column.to_numpy(float, na_value=np.nan)
 
 
 def _group_means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
@@ -347,7 +361,7 @@ def _weights(weights: Any, where: str) -> dict[str, float]:
 
 def _need_column(frame: pd.DataFrame, column: str, contrast: Contrast) -> None:
     if column not in frame:
-        hint = _hint(column, map(str, frame.columns))
+        hint = _hint(column, map(str, frame.columns)) if len(frame.columns) else "there are none"
         raise UserError(f"contrast {contrast.name!r}: no column {column!r}; {hint}")
 
 

@@ -44,5 +44,7 @@ def peak_memory(statement: str, profile: str = "mini") -> float:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{statement}: {done.stderr.strip().splitlines()[-1]}")
+        lines = done.stderr.strip().splitlines()
+        why = lines[-1] if lines else f"its process ended by signal {-done.returncode}"
+        raise RuntimeError(f"{statement}: {why}")
     return float(done.stdout.split()[-1])

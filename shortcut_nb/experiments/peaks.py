@@ -14,7 +14,7 @@ from ..cells import NONE, PROFILE, Cell
 from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
-from ..store import Payload, Recipe, Store
+from ..store import Payload, Recipe, Store, StoreError
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
@@ -34,6 +34,8 @@ SHORT_PURIFIER = {"steps": 2, "iterations": 1, "upscale_steps": 2}
 
 
 log = logging.getLogger("shortcut_nb")
+VERSION = "1"  # of what is measured: change it when an attack or purifier takes other memory
+LIBRARIES = ("torch", "diffusers", "transformers")
 Work = tuple[str, str, str, tuple[Any, ...]]
 """What is measured: "purifier" or "attack", its name, and an attack's budget and settings."""
 
@@ -51,20 +53,15 @@ def peaks(
 
     Args:
         runs: of each, of which the median is taken.
-        store: keeps each, under the profile's content and the version of torch.
+        store: keeps each, under the profile's content and the versions of its libraries.
     """
     opened = load_profile(profile)
     work = {name: _work(cell, opened) for name, cell in cells.items()}
     distinct = [each for each in dict.fromkeys(work.values()) if each is not None]
     taken = {}
     for number, one in enumerate(distinct):
-        params = {"of": one, "runs": runs, "profile": opened, "torch": version("torch")}
-
-        def write(out: Payload, one: Work = one) -> None:
-            out.save_json("peak", {"mib": median(_measured(one, profile) for _ in range(runs))})
-
         try:
-            taken[one] = store.make(Recipe("memory", params=params), write).json("peak")["mib"]
+            taken[one] = _kept(one, profile, runs, store, opened)
         except RuntimeError as error:
             log.warning("peak memory of %s was not measured: %s", one[1], error)
         if on_step:
@@ -79,6 +76,24 @@ def _work(cell: Cell, profile: Profile) -> Work | None:
     if cell.attack == NONE:
         return None
     return "attack", cell.attack, cell.eps, tuple(sorted(cell.settings.items()))
+
+
+def _kept(work: Work, profile: str, runs: int, store: Store, opened: Profile) -> float:
+    """The median of some runs; measured without being kept where the store cannot be written."""
+    short = SHORT_PURIFIER if work[0] == "purifier" else SHORT
+    libraries = {name: version(name) for name in LIBRARIES}
+    params = {"of": work, "short": short, "runs": runs, "profile": opened} | libraries
+    measured: list[float] = []
+
+    def write(out: Payload) -> None:
+        measured.append(median(_measured(work, profile) for _ in range(runs)))
+        out.save_json("peak", {"mib": measured[0]})
+
+    try:
+        return store.make(Recipe("memory", VERSION, params), write).json("peak")["mib"]
+    except StoreError as error:
+        log.warning("peak memory of %s is not kept: %s", work[1], error)
+        return measured[0] if measured else median(_measured(work, profile) for _ in range(runs))
 
 
 def _measured(work: Work, profile: str) -> float:

@@ -10,10 +10,17 @@ from ..subjects import Subject
 
 if TYPE_CHECKING:
     from ..pipeline import Node, Pipeline
+    from ..store import Recipe
 
 
 class Look(Protocol):
     """A look inside a fine-tuned model; a frozen dataclass whose fields are its settings."""
+
+    def recipes(
+        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+    ) -> tuple[Recipe, ...]:
+        """What it depends on, which names its output."""
+        ...
 
     def needs(
         self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..diffusion import Diffusion
     from ..personalize import Personalized
     from ..pipeline import Node, Pipeline
+    from ..store import Recipe
 
 WATCHED = (0.0, 1 / 6, 1 / 3, 1 / 2, 3 / 4)  # shares of the training, besides its end
 THIRD = 1 / 3
@@ -75,10 +76,17 @@ class Traces:
         for each in cells_of(cell).values():
             node = pipeline.train(subject, each, seed)
             own = (node,) if pipeline.keeps(subject, each, seed) else node.needs
-            needed += [replace(need, of={"subject": subject.name, "cell": each}) for need in own]
-        noisy = pipeline.protect(subject, noise_of(cell), seed)
-        assert noisy is not None
+            place = {"subject": subject.name, "cell": each}
+            needed += [replace(need, of=place | dict(need.of)) for need in own]
+        noisy = _noisy(pipeline, subject, cell, seed)
         return (*needed, replace(noisy, of={"subject": subject.name, "cell": noise_of(cell)}))
+
+    def recipes(
+        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+    ) -> tuple[Recipe, ...]:
+        """What the measures depend on: the same, whether trained weights are kept or not."""
+        trained = [pipeline.train(subject, each, seed).recipe for each in cells_of(cell).values()]
+        return (*trained, _noisy(pipeline, subject, cell, seed).recipe)
 
     def measure(
         self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int
@@ -158,6 +166,12 @@ def cells_of(cell: Cell) -> dict[str, Cell]:
     clean = {"attack": NONE, "settings": {}, "share": 1.0, "perturbation": "own"}
     own = cell.model_copy(update={"sheets": {}})
     return dict(zip(TRAINED, (own, own.model_copy(update=clean)), strict=True))
+
+
+def _noisy(pipeline: Pipeline, subject: Subject, cell: Cell, seed: int) -> Node:
+    noisy = pipeline.protect(subject, noise_of(cell), seed)
+    assert noisy is not None
+    return noisy
 
 
 def noise_of(cell: Cell) -> Cell:

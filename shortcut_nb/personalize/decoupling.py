@@ -188,7 +188,8 @@ class DecoupledDreamBooth(DreamBooth):
         )
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
-        every = super().class_pictures(subject, models)
+        usual = self.prior_weight > 0 or self.pair_weight > 0
+        every = self.pictures_of(models, subject.class_prompt) if usual else ()
         if not self.noise_prior_weight:
             return every
         named = with_noise(subject.class_prompt, self.phrase(models.profile))

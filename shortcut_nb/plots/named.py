@@ -35,7 +35,8 @@ def named_scatter(
     """One number against another at page width, every row as a point with its name.
 
     Names are moved apart from points and from each other; a thin line leads back where a name had
-    to go far. The same table gives the same picture.
+    to go far. A line marks zero where it is among the numbers or close by. The same table gives
+    the same picture.
 
     Args:
         table: one row per point; rows without a number are left out.

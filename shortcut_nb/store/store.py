@@ -417,7 +417,7 @@ def _may_be_entry(folder: Path) -> bool:
 def _is_whole(entry: Entry) -> bool:
     try:
         entry.check()
-    except DamagedEntry as problem:
+    except (DamagedEntry, OSError) as problem:
         log.warning("%s is damaged (%s): left out", entry.folder, problem)
         return False
     return True
