@@ -244,7 +244,7 @@ def _reader(
     """What reads an output, each once; None of one that is damaged and cannot be made again."""
     known: dict[str, Parts | None] = {}
 
-    def made(node: Node) -> Entry:
+    def remake(node: Node) -> Entry:
         with _collecting(True):
             return pipeline.make(node)
 
@@ -252,7 +252,7 @@ def _reader(
         key = node.recipe.key
         if key not in known:
             try:
-                known[key] = _parts(pipeline.store.get(node.recipe) or made(node))
+                known[key] = _parts(pipeline.store.get(node.recipe) or remake(node))
             except Exception as error:
                 if failed is None:
                     raise
