@@ -103,9 +103,9 @@ class BarProgress(Progress):
         if self._bar is None:
             self._bar = tqdm(total=info.total, desc=self.label, leave=False)
         self._bar.total = info.total
-        shown = [f"{name}={value:.4g}" for name, value in info.values.items()]
-        if shown or info.about:
-            self._bar.set_postfix_str(", ".join([*shown, info.about]).strip(", "), refresh=False)
+        numbers = [f"{name}={value:.4g}" for name, value in info.values.items()]
+        if numbers or info.about:
+            self._bar.set_postfix_str(", ".join([*numbers, info.about]).strip(", "), refresh=False)
         self._bar.update(info.step - self._bar.n)
         if info.step >= info.total:
             self._bar.close()
