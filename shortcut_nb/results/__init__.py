@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CannotRead, MissingFile
-from ..files import write_json
+from ..files import write_text
 
 PACKAGE = Path(__file__).parent
 OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
@@ -77,7 +77,19 @@ def write_result(
         folder: where to; None is :func:`folder_of` the profile.
     """
     place = folder_of(profile) if folder is None else Path(folder)
-    return write_json(place / f"{name}.json", _plain(content))
+    return write_text(place / f"{name}.json", _lines(_plain(content)) + "\n")
+
+
+def _lines(value: Any, indent: str = "") -> str:
+    """JSON with a line for each list of plain values, such as a column of a frame."""
+    inner = f"{indent} "
+    if isinstance(value, dict) and value:
+        rows = [f"{inner}{json.dumps(name)}: {_lines(each, inner)}" for name, each in value.items()]
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        rows = [f"{inner}{_lines(each, inner)}" for each in value]
+        return "[\n" + ",\n".join(rows) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
