@@ -6,11 +6,11 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -18,7 +18,7 @@ from . import __version__
 from .class_pictures import ClassPictures, latents_in, save_latents
 from .files import reason, remove, sweep
 from .progress import OnStep, StepInfo, progress
-from .store import Payload, Store, StoreError
+from .store import Payload, Recipe, Store, StoreError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("shortcut_nb")
 FOLDER = "checkpoints"
 _MONTH = 30 * 86400.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -160,6 +161,35 @@ def _take(folder: Path, lock: FileLock, needs: int) -> str:
     return ""
 
 
+def kept_if_possible(
+    store: Store,
+    recipe: Recipe,
+    what: str,
+    work: Callable[[], T],
+    save: Callable[[Payload, T], None],
+    read: Callable[[Payload], T],
+) -> T:
+    """What work gives: read from the store, or done and kept there.
+
+    A store that cannot be written is said in one line, and nothing is done twice.
+
+    Args:
+        what: it is, and its verb: "class pictures are".
+        save, read: write it into an output, and read it back.
+    """
+    fresh: list[T] = []
+
+    def write(out: Payload) -> None:
+        fresh.append(work())
+        save(out, fresh[0])
+
+    try:
+        return read(store.make(recipe, write))
+    except StoreError as error:
+        log.warning("%s not kept: %s", what, error)
+        return fresh[0] if fresh else work()
+
+
 def keep_class_pictures(lab: Lab) -> None:
     """Let a lab keep its class pictures in the store, and show how far it is in drawing them.
 
@@ -168,17 +198,11 @@ def keep_class_pictures(lab: Lab) -> None:
     store = Store()
 
     def keep(drawn: ClassPictures) -> Tensor:
-        latents: list[Tensor] = []
+        def draw() -> Tensor:
+            return lab.draw_class_pictures(drawn)
 
-        def write(out: Payload) -> None:
-            latents.append(lab.draw_class_pictures(drawn))
-            save_latents(out, latents[0])
-
-        try:
-            return latents_in(store.make(drawn.recipe(lab), write))
-        except StoreError as error:
-            log.warning("class pictures are not kept: %s", error)
-            return latents[0] if latents else lab.draw_class_pictures(drawn)
+        recipe = drawn.recipe(lab)
+        return kept_if_possible(store, recipe, "class pictures are", draw, save_latents, latents_in)
 
     lab.keep_prior, lab.show = keep, progress
 

@@ -125,6 +125,15 @@ def test_memory_that_cannot_be_measured_is_said_and_left_open(tmp_path, monkeypa
     assert "peak memory of jpeg was not measured: Killed" in caplog.text
 
 
+def test_memory_is_measured_where_nothing_can_be_kept(tmp_path, monkeypatch, caplog):
+    (tmp_path / "store").write_text("a file")
+    again = "shortcut_nb.experiments.peaks.peak_memory"
+    monkeypatch.setattr(again, lambda *_: 300.0)
+    store = Store(tmp_path / "store")
+    assert peaks({"pure": Cell(purifier="jpeg")}, "mini", 3, store) == {"pure": 300.0}
+    assert "peak memory of jpeg is not kept" in caplog.text
+
+
 def test_what_is_missing_is_told_by_score_the_best_first(found):
     table = numbers.purifiers(found)
     assert list(table["name"].unique()) == ["vae", "none", "jpeg"]

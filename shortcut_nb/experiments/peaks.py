@@ -11,10 +11,11 @@ from typing import Any
 
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
+from ..kept import kept_if_possible
 from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
-from ..store import Payload, Recipe, Store, StoreError
+from ..store import Payload, Recipe, Store
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
@@ -83,17 +84,18 @@ def _kept(work: Work, profile: str, runs: int, store: Store, opened: Profile) ->
     short = SHORT_PURIFIER if work[0] == "purifier" else SHORT
     libraries = {name: version(name) for name in LIBRARIES}
     params = {"of": work, "short": short, "runs": runs, "profile": opened} | libraries
-    measured: list[float] = []
 
-    def write(out: Payload) -> None:
-        measured.append(median(_measured(work, profile) for _ in range(runs)))
-        out.save_json("peak", {"mib": measured[0]})
+    def measure() -> float:
+        return median(_measured(work, profile) for _ in range(runs))
 
-    try:
-        return store.make(Recipe("memory", VERSION, params), write).json("peak")["mib"]
-    except StoreError as error:
-        log.warning("peak memory of %s is not kept: %s", work[1], error)
-        return measured[0] if measured else median(_measured(work, profile) for _ in range(runs))
+    def save(out: Payload, mib: float) -> None:
+        out.save_json("peak", {"mib": mib})
+
+    def read(entry: Payload) -> float:
+        return entry.json("peak")["mib"]
+
+    recipe = Recipe("memory", VERSION, params)
+    return kept_if_possible(store, recipe, f"peak memory of {work[1]} is", measure, save, read)
 
 
 def _measured(work: Work, profile: str) -> float:
