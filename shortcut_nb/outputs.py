@@ -42,8 +42,10 @@ class Output:
     def filling(self) -> Iterator[Path]:
         """A temporary folder to write into; its content is put in place when the body ends.
 
-        A new folder appears whole, by one rename. In a folder that exists, the record goes first
-        and comes last, so that no record ever describes other files. Files of an earlier result
+        A new folder appears whole, by one rename. In a folder that exists, a record that says
+        "unfinished" and names the files of both results stands there until the new one comes, last
+        of all: no record ever describes other files, and whoever is killed in between can run the
+        same command again. Files of an earlier result
         that this one does not have are removed; files of others are left as they are, also in
         folders that a result has.
 
@@ -66,8 +68,8 @@ class Output:
                         "same command with a new folder goes on from what is kept."
                     )
                 self._merge(fresh)
-            else:
-                os.rename(fresh, self.folder)
+            elif not _appears(fresh, self.folder):
+                self._merge(fresh)
         except BaseException as error:
             if isinstance(error, UserError) or not refused_by_system(error):
                 raise
@@ -78,7 +80,11 @@ class Output:
     def _merge(self, fresh: Path) -> None:
         earlier, files = _recorded(self.folder / self.record), _files_below(fresh)
         _refuse_what_is_in_the_way(self.folder, files, earlier)
-        remove(self.folder / self.record)
+        if (fresh / self.record).is_file():
+            every = sorted({*earlier, *files} - {self.record})
+            write_json(self.folder / self.record, {"unfinished": True, "files": every})
+        else:
+            remove(self.folder / self.record)
         for name in earlier:
             if name not in files:
                 _remove_below(self.folder, name)
@@ -185,25 +191,35 @@ def _existing(folder: Path) -> Path:
 
 
 def _try_to_write(folder: Path, name: str) -> None:
-    """Write a file of that name for real, and leave nothing of it."""
-    created = []
-    probe = temporary(folder)
+    """Write a file of that name for real, and leave nothing of it.
+
+    Folders that are missing are tried below a temporary one: a run of the same beside this one may
+    be about to use the real ones.
+    """
+    present = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    probe = temporary(present)
+    missing = [part for part in folder.relative_to(present).parts if part != ".."]
+    place = probe.joinpath(*missing)
     try:
-        missing = [p for p in (folder, *folder.parents) if not os.path.lexists(p)]
-        for part in reversed(missing):
-            part.mkdir(exist_ok=True)
-            created.append(part)
         sweep(folder)
         sweep(folder.parent)
-        probe.mkdir()
-        (probe / name).write_bytes(b"x" * 4096)
+        place.mkdir(parents=True)
+        (place / name).write_bytes(b"x" * 4096)
     except OSError as error:
         raise cannot_write(folder, error) from None
     finally:
         remove(probe)
-        with suppress(OSError):  # another run may have put something there meanwhile
-            for part in reversed(created):
-                part.rmdir()
+
+
+def _appears(fresh: Path, folder: Path) -> bool:
+    """Rename a whole folder to a name that is free; False if another run was there first."""
+    try:
+        os.rename(fresh, folder)
+    except OSError:
+        if folder.is_dir():
+            return False
+        raise
+    return True
 
 
 def _existing_names(folder: Path) -> list[str]:

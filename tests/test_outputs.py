@@ -1,6 +1,10 @@
 """A folder for results: checked before any work, filled whole or not at all."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +40,63 @@ def test_a_new_folder_appears_whole(tmp_path):
 def test_checking_leaves_nothing(tmp_path):
     check_output(tmp_path / "a" / "b" / "out", RECORD, names=["x.png"])
     assert listing(tmp_path) == []
+
+
+def test_checking_is_of_no_concern_to_a_run_beside_it(tmp_path, monkeypatch):
+    """The folder of a result is not there for a moment while another run looks for room."""
+    out = tmp_path / "a" / "out"
+    real = Path.write_bytes
+    seen = []
+
+    def write_bytes(path, data):
+        seen.append(out.exists() or out.parent.exists())
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    check_output(out, RECORD, names=["x.png"])
+    check_output(tmp_path / "b" / ".." / "out", RECORD)
+    assert seen == [False, False] and listing(tmp_path) == []
+
+
+def test_two_results_of_the_same_name_that_end_at_once(tmp_path, monkeypatch):
+    """The other one appears between the last look and the rename."""
+    out = tmp_path / "out"
+    real = os.rename
+
+    def rename(fresh, folder):
+        monkeypatch.setattr(os, "rename", real)
+        fill(out, "y", force=True)
+        return real(fresh, folder)
+
+    monkeypatch.setattr(os, "rename", rename)
+    fill(out, "x", force=True)
+    assert listing(out) == [RECORD, "x"] and listing(tmp_path) == ["out"]
+
+
+def test_killed_while_files_are_replaced(tmp_path):
+    """At every single file: a record is there, and the same command can run again."""
+    for calls in range(1, 6):
+        out = tmp_path / str(calls)
+        fill(out, "a", "b", "c")
+        code = (
+            "import os, pathlib; from tests.test_outputs import fill\n"
+            "real, count = os.replace, 0\n"
+            "def replace(*given):\n"
+            "    global count\n"
+            "    real(*given)\n"
+            f"    count += pathlib.Path(given[1]).parent == pathlib.Path({str(out)!r})\n"
+            f"    if count == {calls}: os._exit(9)\n"
+            "os.replace = replace\n"
+            f"fill({str(out)!r}, 'b', 'd', 'e', force=True)"
+        )
+        ended = subprocess.run([sys.executable, "-c", code]).returncode
+        assert ended == 9
+        record = json.loads((out / RECORD).read_text())
+        there = {name for name in listing(out) if not name.startswith(".")} - {RECORD}
+        assert there <= set(record["files"])
+        assert record.get("unfinished", False) == (calls < 5)
+        fill(out, "b", "d", "e", force=True)
+        assert listing(out) == ["b", "d", "e", RECORD]
 
 
 def test_an_empty_folder_may_be_filled(tmp_path):
