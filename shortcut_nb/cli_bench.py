@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 
 from .cli_cache import parse_size
 from .cli_doors import doors
+from .cli_plan import show_plan
 from .errors import UserError
 from .files import write_text
 
@@ -27,12 +30,10 @@ if TYPE_CHECKING:
     from .store import Store
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
-DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
-LISTED = 40  # lines of them
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
-    """Seeds from "3" (0, 1, 2) or "0,4,7".
+    """Seeds from "3" (0, 1, 2), "0,4,7" or "7," (that one alone).
 
     Raises:
         ValueError: for any other text.
@@ -40,11 +41,13 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.removesuffix(",").split(","))
     except ValueError:
         numbers = ()
     if not numbers or min(numbers) < 0 or numbers == (0,) and "," not in text:
-        raise UserError(f"seeds read like 2 (how many) or 0,4,7 (which); got {text!r}.")
+        raise UserError(
+            f"seeds read like 2 (how many), 0,4,7 (which) or 7, (that one); got {text!r}."
+        )
     return tuple(range(numbers[0])) if "," not in text else tuple(n for n in numbers)
 
 
@@ -87,7 +90,7 @@ _FORCE = typer.Option("--force", help="Replace the file of --out, and an earlier
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="A question, or a YAML file of an experiment.")],
+    names: Annotated[list[str], typer.Argument(help="Questions, or YAML files of experiments.")],
     plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing.")] = False,
     executor: Annotated[str, typer.Option(help="serial, processes or ray.")] = "serial",
     workers: Annotated[int | None, typer.Option(min=1, help="How many at a time.")] = None,
@@ -97,7 +100,7 @@ def bench(
     profile: Annotated[str, _PROFILE] = "mini",
     subject: Annotated[list[str] | None, _SUBJECT] = None,
     subjects: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4).")] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many (2), or which (0,4 or 4,).")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Samples a sheet.")] = None,
     cells: Annotated[list[str] | None, _CELLS] = None,
     out: Annotated[Path | None, typer.Option(help="Write every sample's row to this CSV.")] = None,
@@ -108,139 +111,72 @@ def bench(
     add: Annotated[bool, _ADD] = False,
     force: Annotated[bool, _FORCE] = False,
 ) -> None:
-    """Measure an experiment: what is kept is not made again, and a killed run goes on.
+    """Measure experiments: what is kept is not made again, and a killed run goes on.
 
-    Exits with 1 when an output could not be made; what does not need it is made all the same.
-    Exits with 3 when --minutes were over before the end; the same command goes on.
-    Example: shortcut-nb bench benchmark --plan
+    Several at once share what they have in common. Exits with 1 when an output could not be made;
+    what does not need it is made all the same. Exits with 3 when --minutes were over before the
+    end; the same command goes on. Example: shortcut-nb bench benchmark --plan
     """
     with doors() as work:
-        experiment, pipeline, choice = _open(name, profile, subject, subjects, seeds, n, cells)
+        chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
+        experiments, pipeline, choice = _open(names, profile, *chosen)
         if plan:
-            _show_plan(experiment, pipeline, choice, workers or 1)
+            show_plan(experiments, pipeline, choice, workers or 1)
             return
         room = parse_size(keep_trained)
-        target = _check(experiment, pipeline, out, save and not add, force)
-        chosen = choice.of(experiment)
-        used = [cell for cell, _ in chosen.values()]
-        earlier = _earlier(experiment, pipeline, n, used) if add else None
+        target = _check(experiments, pipeline, out, save and not add, force)
+        asked = [_asked(each, pipeline, choice, save, add) for each in experiments]
         work.kept = "what is done is kept, and the same command goes on"
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
-        result = _measure(experiment, pipeline, choice, room, runs, minutes)
-        if memory:
-            _add_memory(chosen, result, profile, memory, pipeline.store)
-        _write(result, target)
-        kept = _save(experiment, pipeline, result, used, earlier) if save or add else None
-        _show(experiment, result, kept)
+        results = _measure(experiments, pipeline, choice, room, runs, minutes)
+        _write(results, target)
+        for one, result in zip(asked, results, strict=True):
+            if memory and not result.unfinished:
+                _add_memory(one, result, profile, memory, pipeline.store)
+            _show(one, result, _save(one, pipeline, result))
+        _end(results)
 
 
-def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
-    from .experiments.run import executor_of
+@dataclass(frozen=True)
+class _Asked:
+    """An experiment and what is done with its result.
 
-    return executor_of(name, pipeline, *how)
+    Attributes:
+        cells: that are measured, by name.
+        earlier: the result beside which it is kept, if there is one.
+        keep: whether it is kept at all.
+    """
 
-
-def _say_unfinished(result: Result) -> None:
-    """Time is over: nothing is saved that would pass for the whole."""
-    _say_failures(result)
-    typer.secho(
-        f"the time is over with {result.skipped} outputs to make; what is done is kept, and the "
-        "same command goes on",
-        fg="yellow",
-        err=True,
-    )
-    raise typer.Exit(3)
-
-
-def _measure(
-    experiment: Experiment,
-    pipeline: Pipeline,
-    choice: Choice,
-    room: int,
-    executor: Executor,
-    minutes: float | None,
-) -> Result:
-    """Run, with a bar; now and then and at the end trained weights make room."""
-    from .experiments.run import run
-    from .progress import progress
-
-    bar = progress(experiment.name)
-    seconds = math.inf if minutes is None else 60 * minutes
-
-    def on_step(info: StepInfo) -> None:
-        bar(info)
-        if info.step % EVERY == 0:
-            pipeline.store.prune(keep=room, stage="train")
-
-    try:
-        result = run(experiment, pipeline, executor, choice, on_step, seconds)
-    finally:
-        executor.close()
-        pipeline.store.prune(keep=room, stage="train")
-    if result.unfinished:
-        _say_unfinished(result)
-    return result
+    experiment: Experiment
+    cells: dict[str, Cell]
+    earlier: Measurement | None
+    keep: bool
 
 
 def _open(
-    name: str,
-    profile: str,
-    subject: list[str] | None,
-    count: int | None,
-    seeds: str | None,
-    n: int | None,
-    cells: list[str] | None,
-) -> tuple[Experiment, Pipeline, Choice]:
+    names: Sequence[str], profile: str, *chosen: Any
+) -> tuple[list[Experiment], Pipeline, Choice]:
     from . import Lab
     from .experiments.graph import Choice
     from .experiments.questions import open_experiment
     from .pipeline import Pipeline
 
-    chosen = Choice(people(subject), count, parse_seeds(seeds), n, tuple(cells or ()) or None)
     lab = Lab(profile)
-    return open_experiment(name, lab.profile), Pipeline(lab), chosen
-
-
-def _show_plan(experiment: Experiment, pipeline: Pipeline, choice: Choice, workers: int) -> None:
-    from .experiments.graph import graph_of
-    from .experiments.run import missing_of, planned
-
-    graph = graph_of(experiment, pipeline, choice)
-    table = planned(graph, pipeline.store, workers)
-    cells = len(choice.of(experiment))
-    typer.echo(f"{experiment.name}: {experiment.question}")
-    typer.echo(f"{cells} cells; outputs by stage (estimates with {workers} at a time):")
-    for row in table.to_dict("records"):
-        took = _duration(row["seconds"]) if row["missing"] else ""
-        typer.echo(f"  {row['stage']:<8} {row['kept']:>7} kept {row['missing']:>7} to make  {took}")
-    typer.echo(f"  together {_duration(float(table['seconds'].sum(skipna=False)))}")
-    _list_missing(missing_of(graph, pipeline.store))
-
-
-def _list_missing(missing: pd.DataFrame) -> None:
-    """The dear outputs that are missing, and what failed before; the rest follows from them."""
-    failed = missing["error"] != ""
-    dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")
-    if len(dear):
-        typer.echo("attacks, purifiers and trainings to make, with how many of each:")
-    for row in dear[:LISTED].to_dict("records"):
-        typer.echo(f"  {row['stage']:<8} {row['outputs']:>4} × {row['what']}")
-        if row["error"]:
-            typer.secho(f"    failed the last time: {row['error']}", fg="red")
-    if len(dear) > LISTED:
-        typer.echo(f"  … and {len(dear) - LISTED} more kinds; --cells shows a part")
-
-
-def _duration(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "unknown: nothing of the kind was made yet"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    experiments = [open_experiment(name, lab.profile) for name in dict.fromkeys(names)]
+    called = [each.name for each in experiments]
+    if twice := sorted({name for name in called if called.count(name) > 1}):
+        raise UserError(
+            f"two experiments are called {twice[0]!r}: give each a name of its own, in its file"
+        )
+    return experiments, Pipeline(lab), Choice(*chosen)
 
 
 def _check(
-    experiment: Experiment, pipeline: Pipeline, out: Path | None, save: bool, force: bool
+    experiments: Sequence[Experiment],
+    pipeline: Pipeline,
+    out: Path | None,
+    save: bool,
+    force: bool,
 ) -> Path | None:
     """Whether the results can be written, before any work; the path of --out, checked."""
     from .outputs import check_file
@@ -248,8 +184,13 @@ def _check(
     target = None if out is None else check_file(out, force, "--out")
     if target is not None and target.suffix.lower() != ".csv":
         raise UserError(f"--out must end in .csv; got {str(out)!r}.")
-    if save:
-        _check_save(experiment.name, pipeline.lab.profile.name, force)
+    if target is not None and len(experiments) > 1:
+        raise UserError(
+            f"--out is one file, of one question; got {len(experiments)} questions: measure them "
+            "together, then write each by itself."
+        )
+    for each in experiments if save else ():
+        _check_save(each.name, pipeline.lab.profile.name, force)
     return target
 
 
@@ -261,17 +202,12 @@ def _check_save(name: str, profile: str, force: bool) -> None:
     check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
 
-def _add_memory(
-    chosen: dict[str, Any], result: Result, profile: str, runs: int, store: Store
-) -> None:
-    """A column of the peak memory of each cell's purifier or attack, in MiB."""
-    from .experiments.memory import MEMORY
-    from .experiments.peaks import peaks
-    from .progress import progress
-
-    cells = {name: cell for name, (cell, _) in chosen.items()}
-    taken = peaks(cells, profile, runs, store, progress("memory"))
-    result.frame[MEMORY] = result.frame["condition"].map(taken)
+def _asked(
+    experiment: Experiment, pipeline: Pipeline, choice: Choice, save: bool, add: bool
+) -> _Asked:
+    cells = {name: cell for name, (cell, _) in choice.of(experiment).items()}
+    earlier = _earlier(experiment, pipeline, choice.n, list(cells.values())) if add else None
+    return _Asked(experiment, cells, earlier, save or add)
 
 
 def _earlier(
@@ -291,25 +227,62 @@ def _earlier(
     return earlier
 
 
-def _save(
-    experiment: Experiment,
+def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
+    from .experiments.run import executor_of
+
+    return executor_of(name, pipeline, *how)
+
+
+def _measure(
+    experiments: Sequence[Experiment],
     pipeline: Pipeline,
-    result: Result,
-    cells: list[Cell],
-    earlier: Measurement | None,
-) -> Measurement:
+    choice: Choice,
+    room: int,
+    executor: Executor,
+    minutes: float | None,
+) -> list[Result]:
+    """Run, with a bar; now and then and at the end trained weights make room."""
+    from .experiments.run import run_all
+    from .progress import progress
+
+    bar = progress(", ".join(each.name for each in experiments))
+    seconds = math.inf if minutes is None else 60 * minutes
+
+    def on_step(info: StepInfo) -> None:
+        bar(info)
+        if info.step % EVERY == 0:
+            pipeline.store.prune(keep=room, stage="train")
+
+    try:
+        return run_all(experiments, pipeline, executor, choice, on_step, seconds)
+    finally:
+        executor.close()
+        pipeline.store.prune(keep=room, stage="train")
+
+
+def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: Store) -> None:
+    """A column of the peak memory of each cell's purifier or attack, in MiB."""
+    from .experiments.memory import MEMORY
+    from .experiments.peaks import peaks
+    from .progress import progress
+
+    taken = peaks(asked.cells, profile, runs, store, progress("memory"))
+    result.frame[MEMORY] = result.frame["condition"].map(taken)
+
+
+def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement | None:
     """Keep the means and the predictions as the profile's result of the experiment's name.
 
-    Args:
-        cells: that were measured.
-        earlier: the result beside which they are kept.
-
     Returns:
-        What is kept now, the earlier result within it.
+        What is kept now, the earlier result within it; None where nothing is: what time has cut
+        short would pass for the whole.
     """
     from .experiments.joining import joined, made_with
     from .experiments.measured import Measurement
 
+    if not asked.keep or result.unfinished or result.frame.empty:
+        return None
+    experiment = asked.experiment
     measured = Measurement.of(
         experiment.name,
         result.frame,
@@ -317,39 +290,49 @@ def _save(
         question=experiment.question,
         profile=pipeline.lab.profile.name,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-        made_with=made_with(pipeline.lab, cells),
+        made_with=made_with(pipeline.lab, asked.cells.values()),
     )
-    kept = joined(earlier, measured) if earlier else measured
+    kept = joined(asked.earlier, measured) if asked.earlier else measured
     typer.echo(f"wrote {kept.write()}")
     return kept
 
 
-def _write(result: Result, out: Path | None) -> None:
+def _write(results: Sequence[Result], out: Path | None) -> None:
     """Write every sample's row to a CSV file."""
-    if out is not None:
-        write_text(out, result.frame.to_csv(index=False))
-        typer.echo(f"wrote {len(result.frame)} rows to {out}")
+    if out is not None and not results[0].unfinished:
+        write_text(out, results[0].frame.to_csv(index=False))
+        typer.echo(f"wrote {len(results[0].frame)} rows to {out}")
 
 
-def _show(experiment: Experiment, result: Result, kept: Measurement | None) -> None:
-    """Print the verdicts on what is kept, or else on this run; exit with 1 if something failed."""
+def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
+    """Print the verdicts on what is kept, or else on this run, and what failed."""
     frame = result.frame if kept is None else kept.frame
-    if experiment.contrasts and len(frame):
-        typer.echo(verdicts(experiment, frame))
-    _say_failures(result)
+    if asked.experiment.contrasts and len(frame) and not result.unfinished:
+        typer.echo(verdicts(asked.experiment, frame))
+    for failure in result.failures:
+        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
     if result.failures:
         typer.secho(
-            f"{len(result.failures)} outputs failed, and {result.skipped} that need them were "
-            "not tried",
+            f"{asked.experiment.name}: {len(result.failures)} outputs failed, and what needs them "
+            "was not tried",
             fg="red",
             err=True,
         )
+    if result.unfinished:
+        typer.secho(
+            f"{asked.experiment.name}: the time is over with {result.skipped} outputs to make; "
+            "what is done is kept, and the same command goes on",
+            fg="yellow",
+            err=True,
+        )
+
+
+def _end(results: Sequence[Result]) -> None:
+    """Exit with 3 when something is unfinished, with 1 when something failed."""
+    if any(result.unfinished for result in results):
+        raise typer.Exit(3)
+    if any(result.failures for result in results):
         raise typer.Exit(1)
-
-
-def _say_failures(result: Result) -> None:
-    for failure in result.failures:
-        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
 
 
 def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:

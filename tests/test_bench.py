@@ -112,6 +112,38 @@ def test_a_run_whose_time_is_over_says_so_and_saves_nothing(place):
     assert (saved.read_bytes() if saved.is_file() else None) == before
 
 
+def test_several_questions_at_once_share_what_they_have_in_common(place):
+    """One more attack beside those of another question; what time cuts short keeps no one else."""
+    more = QUESTION | {"name": "more", "seeds": [11], "axes": {"attack": ["none", "noise-uniform"]}}
+    (place / "more.yaml").write_text(yaml.safe_dump(more | {"contrasts": []}))
+    (place / "first.yaml").write_text(yaml.safe_dump(QUESTION | {"seeds": [11]}))
+    both = [place / "first.yaml", place / "more.yaml", "--subjects", "1"]
+    planned = bench(place, *both, "--plan").output
+    assert "first, 2 cells" in planned and "more, 2 cells" in planned
+    assert re.search(r"train +0 kept +3 to make", planned), planned  # clean training once
+    whole = bench(place, place / "first.yaml", "--subjects", "1", "--save")
+    assert whole.exit_code == 0, whole.output
+    kept = [place / "results" / "tiny" / f"{name}.json" for name in ("first", "more")]
+    over = bench(place, *both, "--minutes", "0", "--save", "--force")
+    assert over.exit_code == 3 and "more: the time is over with" in over.output, over.output
+    assert "first: the time is over" not in over.output
+    assert kept[0].is_file() and not kept[1].exists()
+    done = bench(place, *both, "--save", "--force")
+    assert done.exit_code == 0, done.output
+    one, other = (Measurement.read(name, "tiny", place / "results" / "tiny").frame
+                  for name in ("first", "more"))  # fmt: skip
+    shared = [frame[frame["condition"] == "none"].reset_index(drop=True) for frame in (one, other)]
+    pd.testing.assert_frame_equal(*shared)
+    assert set(other["condition"]) == {"none", "noise-uniform"}
+
+
+def test_two_questions_of_one_name_are_refused(place):
+    (place / "other").mkdir(exist_ok=True)
+    (place / "other" / "noise.yaml").write_text(yaml.safe_dump(QUESTION))
+    refused = bench(place, place / "noise.yaml", place / "other" / "noise.yaml", "--plan")
+    assert refused.exit_code == 2 and "two experiments are called 'noise'" in refused.stderr
+
+
 def test_subjects_are_folders_of_photos_in_any_profile(place):
     save_photos(place / "anna", number=1)
     save_photos(place / "bob", number=1)
@@ -129,8 +161,8 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
     moved = (place / "store" / "protect").rename(place / "aside")
     (place / "store" / "protect").write_text("in the way")
     try:
-        done = bench(place, place / "noise.yaml", "--seeds", "7,")
-        assert done.exit_code == 2
+        done = bench(place, place / "noise.yaml", "--seeds", "7,", "--subjects", "1")
+        assert done.exit_code == 1
         done = bench(place, place / "noise.yaml", "--seeds", "0,7", "--subjects", "1")
     finally:
         (place / "store" / "protect").unlink()
@@ -149,6 +181,7 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--subjects", "99", "--plan"], "99 are wanted"),
         (["benchmark", "--subject", "nobody.txt", "--plan"], "one folder of photos"),
         (["benchmark", "--subject", "no/such/folder", "--plan"], "no/such/folder"),
+        (["benchmark", "story", "--out", "rows.csv"], "one file, of one question"),
         (["benchmark", "--out", "/proc/nowhere/all.csv"], "cannot be written"),
         (["benchmark", "--out", "rows.txt"], "end in .csv"),
         (["benchmark", "--out", ""], "--out"),
@@ -167,13 +200,14 @@ def test_what_is_wrong_is_one_line(place, words, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [(None, None), ("3", (0, 1, 2)), ("0,4", (0, 4)), ("5,5", (5, 5))]
+    ("text", "seeds"),
+    [(None, None), ("3", (0, 1, 2)), ("0,4", (0, 4)), ("5,5", (5, 5)), ("7,", (7,))],
 )
 def test_seeds_are_how_many_or_which(text, seeds):
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1,-2", "a", "1.5"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,-2", "a", "1.5", ",", "1,,"])
 def test_other_seeds_are_refused(text):
     with pytest.raises(ValueError, match="seeds read like"):
         parse_seeds(text)

@@ -111,7 +111,7 @@ def test_captions_and_pieces_are_read_from_the_shipped_result():
 
 def test_guidance_is_read_as_a_curve(frame):
     found = of_measurement(Measurement.of("decoupling", frame))
-    table = decoupling.guidance(found.means)
+    table = numbers.guidance(found.means)
     assert set(table["guidance"]) == set(decoupling.GUIDANCE)
     cdl = table[(table["training"] == "CDL") & (table["metric"] == "quality")]
     expected = [0.5 + 0.125 + scale / 100 for scale in decoupling.GUIDANCE]

@@ -11,6 +11,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import methods
 from shortcut_nb.metrics.copying import nearest, spread
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.reporting import methods as reading
 from shortcut_nb.reporting.replicate import measure
 from shortcut_nb.reporting.summary import summary
 from shortcut_nb.store import Store
@@ -62,22 +63,22 @@ def test_verdicts_of_known_curves(measured):
 
 def test_what_bench_kept_gives_curves_and_costs(measured, tmp_path):
     measured.write(tmp_path)
-    doses = methods.shipped_doses(folder=tmp_path)
+    doses = reading.shipped_doses(folder=tmp_path)
     assert sorted(doses["share"].unique()) == [0, 1, 2] and doses["pictures"].isna().all()
     at = doses.set_index(["method", "share", "score"])["mean"]
     assert at["dreambooth", 1, "ims_missing"] == pytest.approx(0.925, abs=0.01)
     assert at[methods.BARE, 2, "quality, class"] == pytest.approx(0.84)
-    costs = methods.costs(folder=tmp_path)["time"]
+    costs = reading.costs(folder=tmp_path)["time"]
     assert list(costs.index) == [methods.OWN, methods.BARE]
     assert costs.tolist() == [1.0, pytest.approx(2 / 3)]
 
 
 def test_the_shipped_result_is_read():
-    doses = methods.shipped_doses()
-    assert set(doses["score"]) >= set(methods.TITLES)
+    doses = reading.shipped_doses()
+    assert set(doses["score"]) >= set(reading.TITLES)
     assert set(doses["method"]) == set(methods.METHODS)
     assert set(doses["pictures"].dropna()) == {1, 2, 4, 8}
-    assert (methods.costs()["time"].drop(methods.OWN) < 1.1).all(), "nothing takes longer"
+    assert (reading.costs()["time"].drop(methods.OWN) < 1.1).all(), "nothing takes longer"
     found = summary("methods").verdicts.set_index("contrast")
     assert found.loc["dreambooth learns the person", "verdict"] == "confirmed"
     assert set(found.index) == {contrast.name for contrast in methods.contrasts()}

@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from shortcut_nb import Lab
 from shortcut_nb.analysis.controls import KINDS
 from shortcut_nb.analysis.mediation import mediation
+from shortcut_nb.analysis.shift_and_harm import correlation, mediate
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
@@ -25,6 +26,7 @@ from shortcut_nb.probes.controls import controls
 from shortcut_nb.probes.shifts import SHIFTS
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes
+from shortcut_nb.reporting.mismatch import points
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
 
@@ -78,7 +80,7 @@ def test_a_world_in_which_the_shift_explains_the_harm():
 
 
 def test_harms_are_differences_from_clean_within_a_person():
-    rows = mismatch.points(frame())
+    rows = points(frame())
     assert set(rows["condition"]) == set(LEVELS) - {"clean"} and len(rows) == 5 * 6
     means = rows.groupby("condition")[["quality", "ims_missing"]].mean()
     assert means.loc["aspl", "quality"] == pytest.approx(0.4, abs=0.02)
@@ -96,18 +98,18 @@ def test_harms_are_differences_from_clean_within_a_person():
 
 
 def test_a_correlation_says_how_much_hangs_on_one_attack():
-    rows = mismatch.points(frame())
-    found = mismatch.correlation(rows, "clip_towards", "quality", None, 400)
+    rows = points(frame())
+    found = correlation(rows, "clip_towards", "quality", None, 400)
     assert found["value"] == pytest.approx(spearmanr(rows["clip_towards"], rows["quality"])[0])
     without = [rows[rows["condition"] != name] for name in rows["condition"].unique()]
     each = [spearmanr(part["clip_towards"], part["quality"])[0] for part in without]
     assert [found["lowest"], found["highest"]] == pytest.approx([min(each), max(each)])
     assert (found["n"], found["clusters"], found["conditions"]) == (30, 6, 5)
-    assert mismatch.correlation(rows, "clip_towards", "ims_missing", None, 400)["high"] < 0
-    partial = mismatch.correlation(rows, "clip_towards", "texture", "psnr", 400)
+    assert correlation(rows, "clip_towards", "ims_missing", None, 400)["high"] < 0
+    partial = correlation(rows, "clip_towards", "texture", "psnr", 400)
     assert partial["low"] < 0 < partial["high"]
     spared = rows.assign(kind=rows["kind"].where(rows["condition"] != "aspl", "purified"))
-    assert mismatch.correlation(spared, "clip_towards", "quality", None, 0)["n"] == 24
+    assert correlation(spared, "clip_towards", "quality", None, 0)["n"] == 24
 
 
 def paths(people=400, direct=0.3, seed=0):
@@ -182,7 +184,7 @@ def test_what_attacks_do_beyond_noise_goes_through_what_makes_it():
     moved = there["clip_towards"].to_numpy()
     there = there.assign(quality=0.9 - 0.5 * moved + 0.001 * draw.normal(size=len(there)))
     through = {"CLIP shift": "clip_towards", "diffusion loss": "loss"}
-    table = mismatch.mediate(mismatch.points(there), "quality", through, resamples=100).table
+    table = mediate(points(there), "quality", through, resamples=100).table
     share = table.set_index("path")["share"]
     assert share["CLIP shift"] == pytest.approx(1, abs=0.05)
     assert abs(share["diffusion loss"]) < 0.05 and abs(share["direct"]) < 0.1
@@ -207,11 +209,11 @@ def test_the_shipped_measurement_is_read_and_is_what_is_asked():
     assert (strong["n"] == 6).all() and (table["role"] == "primary").sum() == 1
     known = {contrast.name for eps in ("16/255", "8/255") for contrast in mismatch.contrasts(eps)}
     assert set(table.index) <= known
-    rows = mismatch.points(measured.frame)
+    rows = points(measured.frame)
     assert set(rows["eps"]) == {EPS}
-    found = mismatch.correlation(rows, "clip_towards", "quality", "psnr", 0)
+    found = correlation(rows, "clip_towards", "quality", "psnr", 0)
     assert found["conditions"] == 22 and 0.2 < found["value"] < 0.6
-    assert mismatch.mediate(rows, "quality", mismatch.PATHS, resamples=0).clusters == 6
+    assert mediate(rows, "quality", mismatch.PATHS, resamples=0).clusters == 6
 
 
 def test_cells_are_those_of_the_strength_question_at_two_budgets():
@@ -314,7 +316,7 @@ def test_controls_have_the_size_of_what_they_control(tiny):
 
 
 def test_scatter_names_conditions_where_there_is_room():
-    rows = mismatch.points(frame())
+    rows = points(frame())
     fig = scatter_plot(rows, "clip_towards", {"quality": "quality", "texture": "texture"})
     assert [ax.get_ylabel() for ax in fig.axes] == ["quality", "texture"]
     assert {text.get_text() for text in fig.axes[0].texts} == set(LEVELS) - {"clean"}

@@ -13,10 +13,10 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import execute, executor_of, plan, run
-from shortcut_nb.experiments.samples import kept_samples
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo
 from shortcut_nb.reporting.page import page_of
+from shortcut_nb.reporting.samples import kept_samples
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
 from tests.small_runs import manifests, measured_serially, same
@@ -259,7 +259,7 @@ def test_a_ray_worker_that_dies_is_tried_again_and_blamed_alone(tmp_path):
 def test_another_machine_with_other_models_is_refused(measured, pipeline):
     graph = graph_of(SMALL, pipeline)
     graph.jobs = {key: job.__class__(**(vars(job) | {"n": 5})) for key, job in graph.jobs.items()}
-    failures, *_ = execute(graph, pipeline, executor_of("serial", pipeline))
+    failures, _ = execute(graph, pipeline, executor_of("serial", pipeline))
     assert failures and all("differ" in failure.error for failure in failures)
 
 

@@ -12,6 +12,7 @@ from shortcut_nb.experiments.questions import strength
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.replicate import measure
+from shortcut_nb.reporting.strength import harms, read
 from shortcut_nb.reporting.summary import checked, summary
 from shortcut_nb.store import Store
 
@@ -56,7 +57,7 @@ def test_every_attack_has_a_cell():
 
 
 def test_harm_and_the_verdict_against_noise():
-    found = strength.harms(measured()).set_index("attack")
+    found = harms(measured()).set_index("attack")
     assert list(found.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
     aspl = found.loc["aspl"]
     assert aspl["ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
@@ -70,19 +71,17 @@ def test_harm_and_the_verdict_against_noise():
 
 
 def test_without_noise_nothing_beats_it():
-    found = strength.harms(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
+    found = harms(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
     assert found.loc["aspl", "beats_noise"] is False
 
 
 def test_what_bench_kept_is_read(tmp_path):
     measured().write(tmp_path)
-    pd.testing.assert_frame_equal(
-        strength.harms(strength.read(folder=tmp_path)), strength.harms(measured()), atol=1e-5
-    )
+    pd.testing.assert_frame_equal(harms(read(folder=tmp_path)), harms(measured()), atol=1e-5)
 
 
 def test_the_shipped_result_is_read():
-    found = strength.harms(strength.read()).set_index("attack")
+    found = harms(read()).set_index("attack")
     assert len(found) == 23
     assert found.loc["aspl", "beats_noise"] is True
     assert found.loc["clip-shift", "beats_noise"] is False
@@ -91,8 +90,8 @@ def test_the_shipped_result_is_read():
 
 
 def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_harm():
-    kept = strength.read()
-    found = strength.harms(kept).set_index("attack")
+    kept = read()
+    found = harms(kept).set_index("attack")
     own = kept.frame[(kept.frame["sheet"] == "instance") & (kept.frame["condition"] == "aspl")]
     assert found.loc["aspl", "quality"] == pytest.approx(own["quality"].mean())
     assert found["quality_harm"].dropna().is_monotonic_increasing
@@ -107,7 +106,7 @@ def test_the_question_runs(lab, tmp_path):
     noise = found[found["condition"] == "noise"]
     assert set(noise["linf"].round()) == {8} and set(found["sheet"]) == {"instance", "class"}
     about = Measurement.of("strength", found, contrasts=tried.contrasts)
-    assert strength.harms(about).set_index("attack").loc["noise", "quality_harm"] is not None
+    assert harms(about).set_index("attack").loc["noise", "quality_harm"] is not None
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -155,6 +155,18 @@ def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Gra
                     )
                     graph.rows.append(row)
     return graph
+
+
+def merged(graphs: Sequence[Graph]) -> Graph:
+    """The outputs of several experiments, each once, those of the first in front."""
+    whole = Graph()
+    for graph in graphs:
+        whole.rows += graph.rows
+        whole.nodes |= graph.nodes
+        whole.jobs |= graph.jobs
+        whole.kept |= graph.kept
+        whole.missing |= graph.missing
+    return whole
 
 
 @contextmanager

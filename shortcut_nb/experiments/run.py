@@ -30,7 +30,7 @@ from ..progress import OnStep, StepInfo
 from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
-from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, subject_of
+from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of
 
 log = logging.getLogger("shortcut_nb")
 
@@ -157,14 +157,43 @@ def run(
         on_step: is told after each output.
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
-    graph = graph_of(experiment, pipeline, choice)
-    failures, skipped, unfinished = execute(graph, pipeline, executor, on_step, seconds)
+    return run_all([experiment], pipeline, executor, choice, on_step, seconds)[0]
 
-    def failed(node: Node, error: Exception) -> None:
+
+def run_all(
+    experiments: Sequence[Experiment],
+    pipeline: Pipeline,
+    executor: Executor,
+    choice: Choice = WHOLE,
+    on_step: OnStep | None = None,
+    seconds: float = math.inf,
+) -> list[Result]:
+    """The same of several experiments at once: what they share is made once, and no worker waits
+    for the last outputs of one before the next begins."""
+    graphs = [graph_of(experiment, pipeline, choice) for experiment in experiments]
+    failures, untried = execute(merged(graphs), pipeline, executor, on_step, seconds)
+    return [_result(graph, pipeline, failures, untried) for graph in graphs]
+
+
+def _result(
+    graph: Graph, pipeline: Pipeline, failures: Sequence[Failure], untried: set[str]
+) -> Result:
+    """What was measured of one experiment, after its outputs were made."""
+    own = [failure for failure in failures if failure.key in graph.nodes]
+    failed = {failure.key for failure in own}
+    skipped = untried & graph.missing.keys()
+    unfinished = any(not _needs_any(graph.nodes[key], failed) for key in skipped)
+
+    def note(node: Node, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
-        failures.append(_noted(pipeline.store, node, Outcome(text, traceback.format_exc())))
+        own.append(_noted(pipeline.store, node, Outcome(text, traceback.format_exc())))
 
-    return Result(frame_of(graph, pipeline, failed), failures, skipped, unfinished)
+    return Result(frame_of(graph, pipeline, note), own, len(skipped), unfinished)
+
+
+def _needs_any(node: Node, keys: set[str]) -> bool:
+    """Whether an output needs one of these, by however many steps."""
+    return any(need.recipe.key in keys or _needs_any(need, keys) for need in node.needs)
 
 
 def execute(
@@ -173,12 +202,12 @@ def execute(
     executor: Executor,
     on_step: OnStep | None = None,
     seconds: float = math.inf,
-) -> tuple[list[Failure], int, bool]:
+) -> tuple[list[Failure], set[str]]:
     """Make what is missing; what needs an output that failed is left out, and so is the rest
     when the seconds are over.
 
     Returns:
-        As :class:`Result` has them: ``failures``, ``skipped``, ``unfinished``.
+        What failed, and the keys of what was not tried.
     """
     end = time.monotonic() + seconds
     units = _units(graph)
@@ -187,16 +216,17 @@ def execute(
     order = {unit: number for number, unit in enumerate(units)}
     waiting: list[tuple[int, str]] = []
     failures: list[Failure] = []
-    running, done, tried = 0, 0, 0
+    running, done, untried = 0, 0, set(graph.missing)
     while True:
         for unit in sorter.get_ready():
             heappush(waiting, (order[unit], unit))
         while waiting and running < executor.slots and time.monotonic() < end:
             _, unit = heappop(waiting)
             executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
-            running, tried = running + 1, tried + len(units[unit])
+            running += 1
+            untried.difference_update(units[unit])
         if not running:
-            return failures, len(graph.missing) - tried, bool(waiting)
+            return failures, untried
         unit, outcome = executor.next()
         running -= 1
         done += len(units[unit])

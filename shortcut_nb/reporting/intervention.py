@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..analysis.shift_and_harm import correlation
 from ..experiments.measured import Measurement
-from ..experiments.questions import mismatch as every
 from ..experiments.questions.intervention import (
     FURTHER,
     MAIN,
@@ -14,6 +14,8 @@ from ..experiments.questions.intervention import (
     SHIFTER,
     harms,
 )
+from ..experiments.questions.mismatch import PURIFIED
+from ..experiments.questions.strength import NOISE as NOISES
 from ..plots.palette import FAMILY_OF
 from ..probes.shifts import SHIFTS
 from .argument import Values, Verdict
@@ -72,10 +74,10 @@ def over_attacks() -> Values:
     """
     rows = shifts_and_harms()
     values = {
-        name: every.correlation(rows, name, "quality", resamples=0)["value"]
+        name: correlation(rows, name, "quality", resamples=0)["value"]
         for name in (TOWARDS, *SHIFTS)
     }
-    attacks = set(rows["condition"]) - {*every.NOISE, every.PURIFIED}
+    attacks = set(rows["condition"]) - {*NOISES, PURIFIED}
     return {
         "tried": len(attacks),
         "few": rows["subject"].nunique(),

@@ -8,10 +8,11 @@ import pandas as pd
 
 from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
-from ..experiments.questions import decoupling, mismatch, strength, words
+from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
-from . import purification
+from . import mismatch, purification
 from .shipped import shipped
+from .strength import harms, read
 from .summary import Summary, summary
 
 ENDS = ["mean", "low", "high"]
@@ -34,7 +35,7 @@ def attacks() -> pd.DataFrame:
         quality of V* samples after it and after clean training; ``fall`` of quality with ``low``
         and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
     """
-    frame = strength.harms(strength.read())
+    frame = harms(read())
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
     frame = frame[frame["attack"] != "clean"]
     variants = {name: attack for name, (attack, _) in strength.VARIANTS.items()}
@@ -60,7 +61,7 @@ def shifts_and_harms() -> pd.DataFrame:
     """Every attack's shifts beside its harms, person by person, at the common budget; see
     :func:`.mismatch.points`."""
     rows = mismatch.points(Measurement.read("mismatch").frame)
-    return rows[rows["eps"] == mismatch.EPS]
+    return rows[rows["eps"] == strength.EPS]
 
 
 def behind() -> pd.DataFrame:
@@ -176,6 +177,19 @@ def _of_sheet(score: str, sheet: str, kept: Summary | None = None) -> pd.DataFra
     """A score of a sheet of the question ``decoupling``, by condition."""
     wide = (kept or summary("decoupling")).wide([score], sheet)
     return means_of(wide, score).set_index("condition")
+
+
+def guidance(means: pd.DataFrame) -> pd.DataFrame:
+    """Means by guidance scale after DreamBooth and CDL on protected pictures, for a curve.
+
+    Args:
+        means: of :meth:`.measured.Measurement.means`, by condition and sheet.
+    """
+    scales = {decoupling.sheet_of(scale): scale for scale in decoupling.GUIDANCE}
+    table = means[means["metric"].isin(list(decoupling.SIGNS))]
+    named = {f"{decoupling.HARD}{JOIN}plain": "DreamBooth", f"{decoupling.HARD}{JOIN}cdl": "CDL"}
+    table = table[table["sheet"].isin(scales) & table["condition"].isin(named)]
+    return table.assign(guidance=table["sheet"].map(scales), training=table["condition"].map(named))
 
 
 def rungs() -> pd.DataFrame:

@@ -15,8 +15,6 @@ import pandas as pd
 
 from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
-from ..experiments.questions import methods as methods_question
-from ..experiments.questions import strength as strength_question
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS
 from ..mini.evaluate import CARD
@@ -28,7 +26,9 @@ from . import intervention as shift
 from . import numbers, rates, withstanding
 from . import purification as purifiers
 from .findings import readme
+from .methods import costs, shipped_doses
 from .shipped import shipped
+from .strength import harms, read
 from .summary import summary
 from .tables import number, table_of
 
@@ -87,9 +87,9 @@ def methods() -> str:
         "ims_missing, class": "class: identity",
         "quality, class": "class: quality",
     }
-    doses, costs = methods_question.shipped_doses(), methods_question.costs()
+    doses = shipped_doses()
     usual = doses[(doses["share"] == 1) & doses["pictures"].isna()]
-    frame = widened(usual, ["method"], list(scores), "score").join(costs, on="method")
+    frame = widened(usual, ["method"], list(scores), "score").join(costs(), on="method")
     frame["method"] = code(frame["method"])
     columns = {"method": "method"} | scores | {"time": "time (DreamBooth: 1)"}
     return markdown(frame, columns, ".2f")
@@ -162,8 +162,8 @@ def intervention() -> str:
 
 
 def strength() -> str:
-    harms = strength_question.harms(strength_question.read())
-    frame = harms[harms["attack"] != "clean"]
+    frame = harms(read())
+    frame = frame[frame["attack"] != "clean"]
     frame = frame.assign(attack=code(frame["attack"]), beats=frame["beats_noise"].map(YES))
     columns = {
         "attack": "attack",

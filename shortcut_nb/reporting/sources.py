@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..experiments.measured import Measurement, read_table
-from ..experiments.samples import samples_of
 from .page import Page, page_of
+from .samples import samples_of
 
 
 def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame]:

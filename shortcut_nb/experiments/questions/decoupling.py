@@ -9,8 +9,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import pandas as pd
-
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
@@ -180,19 +178,6 @@ def contrasts() -> list[Contrast]:
 def contrast_name(name: str, word: str, kind: str = HARD) -> str:
     """The name of a contrast: a comparison or a piece, a score's word, and the pictures."""
     return f"{name}: {word}, {kind}"
-
-
-def guidance(means: pd.DataFrame) -> pd.DataFrame:
-    """Means by guidance scale after DreamBooth and CDL on protected pictures, for a curve.
-
-    Args:
-        means: of :meth:`.measured.Measurement.means`, by condition and sheet.
-    """
-    scales = {sheet_of(scale): scale for scale in GUIDANCE}
-    table = means[means["metric"].isin(list(SIGNS))]
-    named = {f"{HARD}{JOIN}plain": "DreamBooth", f"{HARD}{JOIN}cdl": "CDL"}
-    table = table[table["sheet"].isin(scales) & table["condition"].isin(named)]
-    return table.assign(guidance=table["sheet"].map(scales), training=table["condition"].map(named))
 
 
 def experiment(profile: Profile) -> Experiment:

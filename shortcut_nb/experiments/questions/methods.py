@@ -3,15 +3,11 @@ and pictures it takes. On clean pictures."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..measured import Measurement, by_whose
 
 # A method's name here: the trainer and its settings.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -25,14 +21,6 @@ OWN, BARE = "dreambooth", "dreambooth, no prior"
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the usual steps
 COUNTS = (1, 2, 4, 8)  # pictures
 SPOILT = 0.05  # a loss of the class's quality that would matter
-TITLES = {
-    "ims_missing": "identity match",
-    "quality": "quality",
-    "copies": "likeness to the nearest training picture (SSIM)",
-    "diversity": "diversity (CLIP distance)",
-    "ims_missing, class": "class prompt: identity match",
-    "quality, class": "class prompt: quality",
-}
 
 
 def cell_of(method: str, profile: Profile, share: float = 1.0, pictures: int | None = None) -> Cell:
@@ -54,7 +42,8 @@ def cells(profile: Profile) -> dict[str, Cell]:
     return curves | counts
 
 
-def _at(method: str, share: str = "1") -> str:
+def at(method: str, share: str = "1") -> str:
+    """The name of a method's cell at a share of its usual steps."""
     return f"{method}{JOIN}{share}"
 
 
@@ -62,20 +51,20 @@ def contrasts() -> list[Contrast]:
     """What a method teaches, what prior preservation keeps, and whether the steps are enough."""
     predictions = []
     for method in METHODS:
-        after = _at(method)
-        learns = {after: 1, _at(method, "0"): -1}
+        after = at(method)
+        learns = {after: 1, at(method, "0"): -1}
         predictions += [
             Contrast(f"{method} learns the person", "ims_missing", learns, primary=method == OWN),
-            Contrast(f"{method} goes on learning", "ims_missing", {_at(method, "2"): 1, after: -1}),
+            Contrast(f"{method} goes on learning", "ims_missing", {at(method, "2"): 1, after: -1}),
             Contrast(
                 f"{method} keeps the class good", "quality", learns, "class", "0", margin=SPOILT
             ),
         ]
         if method != OWN:
             words = f"{method} learns more than DreamBooth"
-            predictions.append(Contrast(words, "ims_missing", {after: 1, _at(OWN): -1}))
-    prior = {_at(OWN): 1, _at(BARE): -1}
-    one = {f"{_at(OWN)}{JOIN}1": 1, _at(OWN): -1}
+            predictions.append(Contrast(words, "ims_missing", {after: 1, at(OWN): -1}))
+    prior = {at(OWN): 1, at(BARE): -1}
+    one = {f"{at(OWN)}{JOIN}1": 1, at(OWN): -1}
     return [
         *predictions,
         Contrast("prior preservation keeps the class another", "ims_missing", prior, "class", "-"),
@@ -95,46 +84,3 @@ def experiment(profile: Profile) -> Experiment:
         contrasts=tuple(contrasts()),
         n=4,
     )
-
-
-def doses(means: pd.DataFrame) -> pd.DataFrame:
-    """Means by method, share of the usual steps and number of pictures, a row per score.
-
-    Args:
-        means: ``condition, sheet, metric, mean, low, high, n``.
-
-    Returns:
-        ``method, share, pictures`` (NaN: all of set B), ``score`` (of :data:`TITLES`), ``mean, low,
-        high, n``.
-    """
-    table = means.assign(score=by_whose(means))
-    table = table[table["score"].isin(list(TITLES))].reset_index(drop=True)
-    split = table["condition"].str.split(JOIN, regex=False, expand=True).reindex(columns=range(3))
-    dose = {"share": split[1].astype(float), "pictures": pd.to_numeric(split[2])}
-    return table.assign(method=split[0], **dose).drop(columns=["condition", "sheet", "metric"])
-
-
-def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
-    """:func:`doses` of the shipped measurement.
-
-    Raises:
-        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
-    """
-    measured = Measurement.read("methods", profile, folder)
-    return doses(measured.means(measured.metrics, ["condition", "sheet"]))
-
-
-def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
-    """One row per method: ``time`` of a training, as a share of DreamBooth's.
-
-    It is that of the longest trainings, which a run makes one after the other: usual ones may have
-    been kept from another run, beside other work.
-
-    Raises:
-        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
-    """
-    frame = Measurement.read("methods", profile, folder).frame
-    longest = {_at(method, f"{max(SHARES):g}"): method for method in METHODS}
-    own = frame[frame["condition"].isin(longest)]
-    seconds = own.groupby(own["condition"].map(longest), sort=False)["train_seconds"].median()
-    return (seconds / seconds[OWN]).rename("time").rename_axis("method").to_frame()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from ...attacks import ATTACKS
 from ...errors import UserError
@@ -14,7 +11,6 @@ from ...profile import Profile
 from ...registry import nearest
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
-from ..measured import Measurement
 from ..scores import against
 from ..scores import harms as harms_of
 
@@ -83,42 +79,3 @@ def experiment(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> E
         cells=every,
         contrasts=tuple(contrasts(list(every))),
     )
-
-
-def read(profile: str = "mini", folder: str | Path | None = None) -> Measurement:
-    """The shipped measurement.
-
-    Raises:
-        MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
-    """
-    return Measurement.read("strength", profile, folder)
-
-
-def harms(measured: Measurement) -> pd.DataFrame:
-    """One row per attack, the most harmful first: harm to each measure, and what it cost.
-
-    Returns:
-        ``attack``; for each measure of :data:`HARMS` its change against clean training, ``…_harm``,
-        with ``…_harm_low`` and ``…_harm_high``; ``beats_noise``: whether in one of them it is above
-        *both* noises with an interval that excludes zero (None for noise, clean pictures); the
-        other columns' means.
-    """
-    judged = measured.verdicts().set_index("contrast")
-    rows = []
-    own = measured.frame[measured.frame["sheet"] == measured.own]
-    for name, part in own.groupby("condition", sort=False):
-        row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
-        for metric in HARMS if name != "clean" else ():
-            change = judged.loc[words(str(name), metric, "clean")]
-            ends = {f"{metric}_harm_{end}": change[end] for end in ("low", "high")}
-            row |= {f"{metric}_harm": change["mean"]} | ends
-        if name not in ("clean", *NOISE):
-            row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
-        rows.append(row)
-    return pd.DataFrame(rows).sort_values("quality_harm", ignore_index=True)
-
-
-def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:
-    against = judged.reindex([words(name, metric, noise) for noise in NOISE])["verdict"].dropna()
-    measured = against[against != "not measured"]
-    return len(measured) > 0 and bool((measured == "confirmed").all())

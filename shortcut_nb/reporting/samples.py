@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..errors import UserError
+from ..experiments.experiment import Experiment
+from ..experiments.graph import Choice, graph_of
+from ..experiments.measured import Measurement
 from ..pipeline import Pipeline
-from .experiment import Experiment
-from .graph import Choice, graph_of
-from .measured import Measurement
 
 
 def kept_samples(
@@ -32,8 +32,8 @@ def kept_samples(
 
 def samples_of(measured: Measurement) -> dict[str, Tensor]:
     """:func:`kept_samples` of a question of the package; empty for any other, or without models."""
+    from ..experiments.questions import names, open_experiment
     from ..lab import Lab
-    from .questions import names, open_experiment
 
     if measured.name not in names():
         return {}

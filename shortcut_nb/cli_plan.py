@@ -1,0 +1,60 @@
+"""What `shortcut-nb bench --plan` says: what is there, what is missing, and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .experiments.experiment import Experiment
+    from .experiments.graph import Choice
+    from .pipeline import Pipeline
+
+DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
+LISTED = 40  # lines of them
+
+
+def show_plan(
+    experiments: Sequence[Experiment], pipeline: Pipeline, choice: Choice, workers: int
+) -> None:
+    """Print the outputs of some experiments by stage; what they share is counted once."""
+    from .experiments.graph import graph_of, merged
+    from .experiments.run import missing_of, planned
+
+    graph = merged([graph_of(each, pipeline, choice) for each in experiments])
+    table = planned(graph, pipeline.store, workers)
+    for each in experiments:
+        typer.echo(f"{each.name}, {len(choice.of(each))} cells: {each.question}")
+    typer.echo(f"outputs by stage (estimates with {workers} at a time):")
+    for row in table.to_dict("records"):
+        took = _duration(row["seconds"]) if row["missing"] else ""
+        typer.echo(f"  {row['stage']:<8} {row['kept']:>7} kept {row['missing']:>7} to make  {took}")
+    typer.echo(f"  together {_duration(float(table['seconds'].sum(skipna=False)))}")
+    _list_missing(missing_of(graph, pipeline.store))
+
+
+def _list_missing(missing: pd.DataFrame) -> None:
+    """The dear outputs that are missing, and what failed before; the rest follows from them."""
+    failed = missing["error"] != ""
+    dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")
+    if len(dear):
+        typer.echo("attacks, purifiers and trainings to make, with how many of each:")
+    for row in dear[:LISTED].to_dict("records"):
+        typer.echo(f"  {row['stage']:<8} {row['outputs']:>4} × {row['what']}")
+        if row["error"]:
+            typer.secho(f"    failed the last time: {row['error']}", fg="red")
+    if len(dear) > LISTED:
+        typer.echo(f"  … and {len(dear) - LISTED} more kinds; --cells shows a part")
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "unknown: nothing of the kind was made yet"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
