@@ -61,7 +61,8 @@ class Payload:
 
     def json(self, name: str) -> Any:
         """Read a JSON value back."""
-        return json.loads(self._path(name, ".json").read_text(encoding="utf-8"))
+        with open(self._path(name, ".json"), encoding="utf-8") as stream:
+            return json.load(stream)
 
     def _path(self, name: str, suffix: str) -> Path:
         if check_name(name, "a part of an output") == "manifest":

@@ -151,10 +151,9 @@ def canonical(value: Any) -> str:
     return _text(plain(value))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+_text = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 def digest(thing: Any) -> str:
@@ -180,9 +179,14 @@ def digest(thing: Any) -> str:
     raise TypeError(f"expected an array, a tensor or a Path to hash; got {type(thing).__name__}.")
 
 
-def file_digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below a folder, by relative name with "/"."""
-    return {name: file_sha256(path) for name, path in sorted(_files(os.fspath(folder)))}
+def file_digests(folder: Path, without: str = "") -> dict[str, str]:
+    """The SHA-256 of every file below a folder, by relative name with "/".
+
+    Args:
+        without: the name of a file that is left out.
+    """
+    files = sorted(_files(os.fspath(folder)))
+    return {name: file_sha256(path) for name, path in files if name != without}
 
 
 def _files(folder: str, below: str = "") -> Iterator[tuple[str, str]]:

@@ -89,8 +89,7 @@ class Entry(Payload):
         Raises:
             DamagedEntry: naming the files that were changed, added or lost.
         """
-        files = file_digests(self.folder)
-        files.pop(MANIFEST, None)
+        files = file_digests(self.folder, without=MANIFEST)
         differing = {name for name, _ in files.items() ^ dict(self.manifest["files"]).items()}
         if differing:
             raise DamagedEntry(f"changed: {', '.join(sorted(differing))}")
@@ -391,7 +390,8 @@ def read_entry(folder: Path) -> Entry:
         DamagedEntry: what is there is no manifest, or that of another recipe, place or format.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        with open(f"{folder}/{MANIFEST}", encoding="utf-8") as stream:
+            manifest = json.load(stream)
         numbers = isinstance(manifest["seconds"], (int, float)) and isinstance(
             manifest["made"], str
         )
