@@ -130,6 +130,29 @@ def pieces(score: str = "quality") -> pd.DataFrame:
     return in_order(table, table[table["group"] != "clean photos"].set_index("name")["mean"])
 
 
+def by_text_rate() -> pd.DataFrame:
+    """DreamBooth and CDL on protected and on clean photos by the text encoder's rate.
+
+    Returns:
+        ``rate`` (a share of the usual one), and a column "SCORE, METHOD, PHOTOS" with intervals for
+        quality and identity match, e.g. "quality, CDL, protected".
+    """
+    scores = {"quality": "quality", "ims_missing": "identity"}
+    wide = summary("words").wide(list(scores)).set_index(["condition", "sheet"])
+    methods = {"DreamBooth": "plain", "CDL": "without"}
+    rows = []
+    for rate, trainings in words.BY_RATE.items():
+        row = {"rate": rate}
+        for kind in words.PICTURES:
+            for training, (method, sheet) in zip(trainings, methods.items(), strict=True):
+                own = wide.loc[(f"{training}{JOIN}{kind}", sheet)]
+                for score, title in scores.items():
+                    name = f"{title}, {method}, {kind.partition(' ')[0]}"
+                    row |= {f"{name}{end}": own[f"{score}{end}"] for end in ("", "_low", "_high")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFrame:
     """A score of V* samples by what the photos were said to show in training.
 

@@ -239,6 +239,20 @@ def words() -> str:
     return markdown(widened(frame, ["name"], titles, "kind"), columns, ".2f")
 
 
+def text_rates() -> str:
+    frame = numbers.by_text_rate()
+    named = [
+        f"{score}, {method}, {kind}"
+        for kind in ("protected", "clean")
+        for score in ("quality", "identity")
+        for method in ("DreamBooth", "CDL")
+    ]
+    columns = {"rate": "text encoder's rate"} | {
+        name: name for name in named if name.endswith("protected") or name.startswith("identity")
+    }
+    return markdown(frame, columns, ".2f")
+
+
 def adaptive() -> str:
     kept = summary("adaptive")
     cells = [(key, who) for key in DEFENCES for who in attackers.knowledge("restorer")]
@@ -298,6 +312,7 @@ TABLES: Parts = {
         purification,
         benchmark,
         words,
+        text_rates,
         decoupling,
         adaptive,
         attackers_further,

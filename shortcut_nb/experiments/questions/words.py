@@ -43,6 +43,12 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 # The text encoder's learning rate, as a share of the profile's own; 0 is "frozen", 1 the usual.
 SHARES = {"1/100": 0.01, "1/10": 0.1}
+# DreamBooth and CDL by the text encoder's rate, the slowest first.
+BY_RATE = {
+    "0 (frozen)": ("plain, frozen", "cdl, frozen"),
+    **{share: (f"plain, {share} rate", f"cdl, {share} rate") for share in SHARES},
+    "1 (the usual)": ("plain", "cdl"),
+}
 # A way of training and of sampling, and what tables call it.
 ROWS = {
     "DreamBooth": ("plain", "plain"),
