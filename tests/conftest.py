@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -21,21 +22,45 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
-APART = ("test_notebooks.py", "test_sd_notebooks.py")
-"""Files whose tests are long and share nothing, so that each may run in any worker."""
+APART = "test_sd_notebooks.py"
+"""A file whose tests are long and share nothing, so that each may run in any worker."""
+NOTEBOOKS = ("test_notebooks.py::test_notebook_runs[05", "test_colab.py", "test_notebooks.py")
+"""What trains the same models: in one worker, so that none waits for another's training. Notebook
+05 comes first, since it looks at two trainings on their way and the others only at their end."""
+
+
+def scope_of(nodeid):
+    """Tests of one scope stay together in one worker, which opens the models they share once."""
+    file = nodeid.partition("::")[0]
+    if file.endswith(APART):
+        return nodeid
+    return "notebooks" if any(part in nodeid for part in NOTEBOOKS) else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A file's tests stay together in one worker, which opens the models they share once."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):
+    class ByScope(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.partition("::")[0]
-            return nodeid if file.endswith(APART) else file
+            return scope_of(nodeid)
 
-    return ByFile(config, log)
+    config.option.loadscopereorder = False  # in the order below
+    return ByScope(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Among several workers the longest scope comes first, then those of many tests: what is left
+    for the end is short."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    counts = Counter(scope_of(item.nodeid) for item in items)
+
+    def place(item):
+        among = [number for number, part in enumerate(NOTEBOOKS) if part in item.nodeid]
+        return min(among, default=len(NOTEBOOKS)), -counts[scope_of(item.nodeid)]
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
