@@ -1,0 +1,115 @@
+"""Every number with an interval in the prose of pages and notebooks is one of the shipped results.
+
+Tables are written by `python -m shortcut_nb.reporting.pages`; prose is written by hand, and this is
+what tells when a result has moved on and the prose has not.
+"""
+
+import json
+import math
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+
+from shortcut_nb.analysis.shift_and_harm import correlation, mediate
+from shortcut_nb.experiments.contrasts import Contrast, judge
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import mismatch
+from shortcut_nb.reporting.mismatch import points
+from shortcut_nb.reporting.shipped import shipped
+from shortcut_nb.results import available
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NUMBER = r"[−+-]?\d+(?:\.\d+)?"
+TRIPLE = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
+DIGITS = range(4)
+# Differences that no question predicts: question, measure, and the two cells.
+BY_HAND = [
+    ("argument", "ims_missing", "aspl | 16/255", "clean | 16/255"),
+    ("argument", "quality", "restored | 8/255", "CodeSR | 8/255"),
+    (
+        "benchmark",
+        "intact",
+        "photoguard | codesr | dreambooth",
+        "photoguard | restorer | dreambooth",
+    ),
+]
+SHIFTS = ("clip_towards", "decoded_towards", "latent", "loss")
+
+
+def rounded(value, digits):
+    """Half up, as the pages round."""
+    step = Decimal(1).scaleb(-digits)
+    return float(Decimal(repr(float(value))).quantize(step, ROUND_HALF_UP)) + 0.0
+
+
+def triples(text):
+    """Mean and interval as written, with how many digits; lines of tables are left out."""
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            for found in TRIPLE.finditer(line):
+                digits = len(found[1].partition(".")[2])
+                yield found[0], digits, tuple(float(n.replace("−", "-")) for n in found.groups())
+
+
+def prose(path):
+    """A page's text, or that of a notebook's cells."""
+    if path.suffix == ".md":
+        return path.read_text("utf-8")
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def measured():
+    """Mean, low and high of every verdict and every cell of the shipped results, and of what is
+    said besides: a few differences, correlations, and mediation."""
+    kept = {name: Measurement.read(name) for name in available("mini")}
+    for one in kept.values():
+        for table in (one.verdicts(), one.means(one.metrics, ["condition", "sheet"])):
+            yield from table[["mean", "low", "high"]].itertuples(index=False, name=None)
+    for name, metric, high, low in BY_HAND:
+        contrast = Contrast("by hand", metric, {high: 1, low: -1})
+        (row,) = judge(kept[name].frame, [contrast]).to_dict("records")
+        yield row["mean"], row["low"], row["high"]
+    rows = points(kept["mismatch"].frame)
+    rows = rows[rows["eps"] == mismatch.EPS]
+    for shift in SHIFTS:
+        for harm in ("quality", "texture"):
+            found = correlation(rows, shift, harm)
+            yield found["value"], found["low"], found["high"]
+    split = mediate(rows[rows["kind"] != "purified"], "quality", mismatch.PATHS).table
+    yield from split[["effect", "low", "high"]].itertuples(index=False, name=None)
+    for found in shipped("identifier")["goes_with"]:
+        yield found["value"], found["low"], found["high"]
+
+
+@pytest.fixture(scope="module")
+def known():
+    """What may be said, by how many digits it is said with; of a fall as well as of a rise."""
+    sets = {digits: set() for digits in DIGITS}
+    for mean, low, high in measured():
+        if not any(map(math.isnan, (mean, low, high))):
+            for digits, said in sets.items():
+                said.add(tuple(rounded(value, digits) for value in (mean, low, high)))
+                said.add(tuple(rounded(-value, digits) for value in (mean, high, low)))
+    return sets
+
+
+@pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=lambda path: path.name)
+def test_what_is_said_was_measured(path, known):
+    stale = [text for text, digits, said in triples(prose(path)) if said not in known[digits]]
+    assert not stale, f"no shipped result has: {', '.join(stale)}"
+
+
+def test_a_stale_number_is_seen(known):
+    """Most numbers would be seen if their last digit moved: few others are near."""
+    moved = [
+        (digits, (rounded(mean + 10.0**-digits, digits), low, high))
+        for path in [*PAGES, *NOTEBOOKS]
+        for _, digits, (mean, low, high) in triples(prose(path))
+    ]
+    seen = [triple not in known[digits] for digits, triple in moved]
+    assert len(seen) > 100 and sum(seen) / len(seen) > 0.8
