@@ -127,14 +127,11 @@ def bench(
         target = _check(experiments, pipeline, out, save and not add, force)
         asked = [_asked(each, pipeline, choice, save, add) for each in experiments]
         work.kept = "what is done is kept, and the same command goes on"
+        ended = _Ended(asked, pipeline, target, profile, memory)
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
-        results = _measure(experiments, pipeline, choice, room, runs, minutes)
-        _write(results, target)
-        for one, result in zip(asked, results, strict=True):
-            if memory and not result.unfinished:
-                _add_memory(one, result, profile, memory, pipeline.store)
-            _show(one, result, _save(one, pipeline, result))
-        _end(results)
+        _measure(experiments, pipeline, choice, room, runs, minutes, ended)
+        if code := ended.exit_code:
+            raise typer.Exit(code)
 
 
 @dataclass(frozen=True)
@@ -143,14 +140,15 @@ class _Asked:
 
     Attributes:
         cells: that are measured, by name.
-        earlier: the result beside which it is kept, if there is one.
-        keep: whether it is kept at all.
+        n: samples a sheet, where they are not the experiment's own.
+        save, add: whether it is kept, and beside the earlier result.
     """
 
     experiment: Experiment
     cells: dict[str, Cell]
-    earlier: Measurement | None
-    keep: bool
+    n: int | None
+    save: bool
+    add: bool
 
 
 def _open(
@@ -205,25 +203,26 @@ def _check_save(name: str, profile: str, force: bool) -> None:
 def _asked(
     experiment: Experiment, pipeline: Pipeline, choice: Choice, save: bool, add: bool
 ) -> _Asked:
+    """What is asked of an experiment; refused now if its result could not be kept."""
     cells = {name: cell for name, (cell, _) in choice.of(experiment).items()}
-    earlier = _earlier(experiment, pipeline, choice.n, list(cells.values())) if add else None
-    return _Asked(experiment, cells, earlier, save or add)
+    asked = _Asked(experiment, cells, choice.n, save, add)
+    if add:
+        _earlier(asked, pipeline)
+    return asked
 
 
-def _earlier(
-    experiment: Experiment, pipeline: Pipeline, n: int | None, cells: list[Cell]
-) -> Measurement | None:
-    """The result that is to be added to, if there is one; refused now if it cannot be."""
+def _earlier(asked: _Asked, pipeline: Pipeline) -> Measurement | None:
+    """The result that is to be added to, if there is one; an error if it cannot be."""
     from .experiments.joining import check_joins, made_with
     from .experiments.measured import Measurement
     from .results import available
 
-    lab = pipeline.lab
+    lab, experiment = pipeline.lab, asked.experiment
     if experiment.name not in available(lab.profile.name):
         return None
     earlier = Measurement.read(experiment.name, lab.profile.name)
     lab.digest(*earlier.made_with)  # looks at the models that it was measured with
-    check_joins(earlier, n or experiment.n, made_with(lab, cells))
+    check_joins(earlier, asked.n or experiment.n, made_with(lab, asked.cells.values()))
     return earlier
 
 
@@ -240,12 +239,14 @@ def _measure(
     room: int,
     executor: Executor,
     minutes: float | None,
-) -> list[Result]:
+    ended: _Ended,
+) -> None:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from .experiments.run import run_all
     from .progress import progress
 
-    bar = progress(", ".join(each.name for each in experiments))
+    alone = len(experiments) == 1
+    bar = progress(experiments[0].name if alone else f"{len(experiments)} questions")
     seconds = math.inf if minutes is None else 60 * minutes
 
     def on_step(info: StepInfo) -> None:
@@ -254,10 +255,56 @@ def _measure(
             pipeline.store.prune(keep=room, stage="train")
 
     try:
-        return run_all(experiments, pipeline, executor, choice, on_step, seconds)
+        run_all(experiments, pipeline, executor, choice, on_step, seconds, ended)
     finally:
         executor.close()
         pipeline.store.prune(keep=room, stage="train")
+
+
+@dataclass
+class _Ended:
+    """What is done with each result when it is there: written, saved and shown.
+
+    Attributes:
+        target: the CSV file of --out.
+        memory: runs for each peak memory; 0 is none.
+        exit_code: 3 when something is unfinished, 2 when a result could not be saved, 1 when an
+            output could not be made, else 0.
+    """
+
+    asked: Sequence[_Asked]
+    pipeline: Pipeline
+    target: Path | None
+    profile: str
+    memory: int
+    exit_code: int = 0
+
+    def __call__(self, experiment: Experiment, result: Result) -> None:
+        """An error here is of this result alone: the others go on."""
+        (asked,) = (each for each in self.asked if each.experiment is experiment)
+        if result.unfinished:
+            self._leave(3)
+        elif result.failures or result.skipped:
+            self._leave(1)
+        kept = None
+        try:
+            if not result.unfinished and len(result.frame):
+                kept = self._keep(asked, result)
+        except UserError as error:
+            typer.secho(f"{experiment.name}: {error}", fg="red", err=True)
+            self._leave(2)
+        _show(asked, result, kept)
+
+    def _leave(self, code: int) -> None:
+        self.exit_code = max(self.exit_code, code)
+
+    def _keep(self, asked: _Asked, result: Result) -> Measurement | None:
+        if self.memory:
+            _add_memory(asked, result, self.profile, self.memory, self.pipeline.store)
+        if self.target is not None:
+            write_text(self.target, result.frame.to_csv(index=False))
+            typer.echo(f"wrote {len(result.frame)} rows to {self.target}")
+        return _save(asked, self.pipeline, result) if asked.save or asked.add else None
 
 
 def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: Store) -> None:
@@ -270,18 +317,16 @@ def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: S
     result.frame[MEMORY] = result.frame["condition"].map(taken)
 
 
-def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement | None:
+def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
     """Keep the means and the predictions as the profile's result of the experiment's name.
 
     Returns:
-        What is kept now, the earlier result within it; None where nothing is: what time has cut
-        short would pass for the whole.
+        What is kept now; with --add the earlier result within it, read anew, since another sitting
+        may have added to it meanwhile.
     """
     from .experiments.joining import joined, made_with
     from .experiments.measured import Measurement
 
-    if not asked.keep or result.unfinished or result.frame.empty:
-        return None
     experiment = asked.experiment
     measured = Measurement.of(
         experiment.name,
@@ -292,47 +337,34 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement | No
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
         made_with=made_with(pipeline.lab, asked.cells.values()),
     )
-    kept = joined(asked.earlier, measured) if asked.earlier else measured
+    earlier = _earlier(asked, pipeline) if asked.add else None
+    kept = joined(earlier, measured) if earlier else measured
     typer.echo(f"wrote {kept.write()}")
     return kept
 
 
-def _write(results: Sequence[Result], out: Path | None) -> None:
-    """Write every sample's row to a CSV file."""
-    if out is not None and not results[0].unfinished:
-        write_text(out, results[0].frame.to_csv(index=False))
-        typer.echo(f"wrote {len(results[0].frame)} rows to {out}")
-
-
 def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
-    """Print the verdicts on what is kept, or else on this run, and what failed."""
+    """Print the verdicts on what is kept, or else on this run, and what is missing."""
     frame = result.frame if kept is None else kept.frame
+    name = asked.experiment.name
     if asked.experiment.contrasts and len(frame) and not result.unfinished:
         typer.echo(verdicts(asked.experiment, frame))
     for failure in result.failures:
         typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
-    if result.failures:
-        typer.secho(
-            f"{asked.experiment.name}: {len(result.failures)} outputs failed, and what needs them "
-            "was not tried",
-            fg="red",
-            err=True,
-        )
     if result.unfinished:
-        typer.secho(
-            f"{asked.experiment.name}: the time is over with {result.skipped} outputs to make; "
-            "what is done is kept, and the same command goes on",
-            fg="yellow",
-            err=True,
+        text = (
+            f"{name}: the time is over with {result.skipped} outputs to make; what is done is "
+            "kept, and the same command goes on"
         )
-
-
-def _end(results: Sequence[Result]) -> None:
-    """Exit with 3 when something is unfinished, with 1 when something failed."""
-    if any(result.unfinished for result in results):
-        raise typer.Exit(3)
-    if any(result.failures for result in results):
-        raise typer.Exit(1)
+        typer.secho(text, fg="yellow", err=True)
+    elif result.failures or result.skipped:
+        text = (
+            f"{name}: {len(result.failures)} outputs failed, and {result.skipped} were not tried "
+            "that need one that failed"
+        )
+        typer.secho(text, fg="red", err=True)
+    if result.frame.empty and (asked.save or asked.add):
+        typer.secho(f"{name}: nothing was measured, so nothing is saved", fg="red", err=True)
 
 
 def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:

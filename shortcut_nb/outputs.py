@@ -44,10 +44,10 @@ class Output:
 
         A new folder appears whole, by one rename. In a folder that exists, a record that says
         "unfinished" and names the files of both results stands there until the new one comes, last
-        of all: no record ever describes other files, and whoever is killed in between can run the
-        same command again. Files of an earlier result
-        that this one does not have are removed; files of others are left as they are, also in
-        folders that a result has.
+        of all, so that whoever is killed in between can give the same command again. Files of an
+        earlier result that this one does not have are removed; files of others are left as they
+        are, also in folders that a result has. Of two that replace one result in the same moment
+        files of both may be left, each of them whole.
 
         Raises:
             AlreadyThere: the folder was filled meanwhile, or something of others is in the way.
@@ -59,16 +59,8 @@ class Output:
             yield fresh
             _name_files(fresh / self.record)
             _flush(fresh)
-            if self.folder.is_dir():
-                if not self.force and _existing_names(
-                    self.folder
-                ):  # since the check, by somebody else
-                    raise AlreadyThere(
-                        f"OUT {self.folder} was filled by something else while this worked. The "
-                        "same command with a new folder goes on from what is kept."
-                    )
-                self._merge(fresh)
-            elif not _appears(fresh, self.folder):
+            if self.folder.is_dir() or not _appears(fresh, self.folder):
+                self._refuse_what_came_meanwhile()
                 self._merge(fresh)
         except BaseException as error:
             if isinstance(error, UserError) or not refused_by_system(error):
@@ -76,6 +68,13 @@ class Output:
             raise cannot_write(self.folder, error) from None
         finally:
             remove(fresh)
+
+    def _refuse_what_came_meanwhile(self) -> None:
+        if not self.force and _of_others(self.folder, self.record):
+            raise AlreadyThere(
+                f"OUT {self.folder} was filled by something else while this worked. The same "
+                "command with a new folder goes on from what is kept."
+            )
 
     def _merge(self, fresh: Path) -> None:
         earlier, files = _recorded(self.folder / self.record), _files_below(fresh)
@@ -122,7 +121,7 @@ def check_output(
     if folder.exists() and not folder.is_dir():
         raise CannotWrite(f"OUT must be a folder; {folder} is a file. Name another place.")
     _try_to_write(folder, max((Path(name).name for name in [*names, record]), key=len))
-    existing = _existing_names(folder)
+    existing = _of_others(folder, record)
     if existing and not force:
         more = f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
         raise AlreadyThere(
@@ -201,8 +200,8 @@ def _try_to_write(folder: Path, name: str) -> None:
     missing = [part for part in folder.relative_to(present).parts if part != ".."]
     place = probe.joinpath(*missing)
     try:
-        sweep(folder)
-        sweep(folder.parent)
+        for swept in {folder, folder.parent, present}:
+            sweep(swept)
         place.mkdir(parents=True)
         (place / name).write_bytes(b"x" * 4096)
     except OSError as error:
@@ -227,6 +226,23 @@ def _existing_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _of_others(folder: Path, record: str) -> list[str]:
+    """The names that a folder holds, less those of a result whose replacing was cut short."""
+    names = _existing_names(folder)
+    if not is_unfinished(folder / record):
+        return names
+    own = {name.split("/")[0] for name in _recorded(folder / record)} | {record}
+    return [name for name in names if name not in own]
+
+
+def is_unfinished(record: Path) -> bool:
+    """Whether a record says that its result was being replaced when that was cut short."""
+    try:
+        return json.loads(record.read_text("utf-8")).get("unfinished") is True
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _recorded(record: Path) -> list[str]:
@@ -309,4 +325,4 @@ def _flush(folder: Path) -> None:
                 os.fsync(stream.fileno())
 
 
-__all__ = ["Output", "check_file", "check_output", "need_room"]
+__all__ = ["Output", "check_file", "check_output", "is_unfinished", "need_room"]

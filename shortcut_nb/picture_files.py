@@ -12,6 +12,7 @@ from PIL import Image
 
 from .errors import CannotRead, MissingFile, UserError
 from .files import expand
+from .outputs import is_unfinished
 
 HEIC = (".heic", ".heif")
 HEIC_REMEDY = "HEIC: pip install 'shortcut-nb[heic]', or export it as JPEG"
@@ -133,6 +134,7 @@ def list_folder(path: str | Path) -> Listing:
     Raises:
         MissingFile: when there is no such folder, or no picture in it; says what is there instead.
         CannotRead: when the folder cannot be opened.
+        UserError: when its pictures were being replaced, and that was cut short.
     """
     folder = expand(path, "the folder of pictures")
     if not folder.is_dir():
@@ -140,6 +142,11 @@ def list_folder(path: str | Path) -> Listing:
         raise MissingFile(f"expected a folder of pictures; {what} at {folder}.")
     accepted, files, left_out = suffixes(), [], {}
     for item in _items(folder):
+        if item.name in RECORDS and is_unfinished(item):
+            raise UserError(
+                f"{folder} was being replaced when the command that wrote it was killed: give that "
+                "command again first, so that no pictures of two results are mixed."
+            )
         if item.name.startswith(".") or item.name in RECORDS:
             continue
         why = _why_not(item, accepted)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment, parse
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
+from shortcut_nb.experiments.run import executor_of
 from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
@@ -124,6 +126,7 @@ def test_several_questions_at_once_share_what_they_have_in_common(place):
     whole = bench(place, place / "first.yaml", "--subjects", "1", "--save")
     assert whole.exit_code == 0, whole.output
     kept = [place / "results" / "tiny" / f"{name}.json" for name in ("first", "more")]
+    kept[0].unlink()
     over = bench(place, *both, "--minutes", "0", "--save", "--force")
     assert over.exit_code == 3 and "more: the time is over with" in over.output, over.output
     assert "first: the time is over" not in over.output
@@ -135,6 +138,38 @@ def test_several_questions_at_once_share_what_they_have_in_common(place):
     shared = [frame[frame["condition"] == "none"].reset_index(drop=True) for frame in (one, other)]
     pd.testing.assert_frame_equal(*shared)
     assert set(other["condition"]) == {"none", "noise-uniform"}
+
+
+def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
+    """Somebody else's sitting of other settings comes between; the next question is saved."""
+    for name in ("third", "fourth"):
+        (place / f"{name}.yaml").write_text(yaml.safe_dump(QUESTION | {"seeds": [12]}))
+    read = Measurement.read.__func__
+    written = []
+
+    def changed(cls, name, *where):
+        one = read(cls, name, *where)
+        return replace(one, samples=99) if written else one
+
+    both = [place / "third.yaml", place / "fourth.yaml", "--subjects", "1"]
+    assert bench(place, *both, "--save").exit_code == 0
+    (place / "results" / "tiny" / "fourth.json").unlink()
+    monkeypatch.setattr(Measurement, "read", classmethod(changed))
+    monkeypatch.setattr(
+        "shortcut_nb.cli_bench._executor",
+        lambda *how: written.append(1) or executor_of("serial", how[1]),
+    )
+    done = bench(place, *both, "--add")
+    assert done.exit_code == 2 and "third: third has 99 samples a row" in done.stderr, done.output
+    assert (place / "results" / "tiny" / "fourth.json").is_file()
+
+
+def test_memory_is_in_the_file_of_rows(place):
+    out = place / "weighed.csv"
+    done = bench(place, place / "noise.yaml", "--subjects", 1, "--memory", 1, "--out", out)
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(out)
+    assert rows.loc[rows["condition"] == "noise", "memory_mib"].min() > 100
 
 
 def test_two_questions_of_one_name_are_refused(place):

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from shortcut_nb.errors import AlreadyThere, CannotWrite, UserError
 from shortcut_nb.files import write_json
+from shortcut_nb.images import save_folder
 from shortcut_nb.outputs import check_file, check_output
+from shortcut_nb.picture_files import list_folder
 
 from .places import small_disk
 
@@ -58,7 +61,8 @@ def test_checking_is_of_no_concern_to_a_run_beside_it(tmp_path, monkeypatch):
     assert seen == [False, False] and listing(tmp_path) == []
 
 
-def test_two_results_of_the_same_name_that_end_at_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("force", [False, True])
+def test_two_results_of_the_same_name_that_end_at_once(tmp_path, monkeypatch, force):
     """The other one appears between the last look and the rename."""
     out = tmp_path / "out"
     real = os.rename
@@ -69,15 +73,25 @@ def test_two_results_of_the_same_name_that_end_at_once(tmp_path, monkeypatch):
         return real(fresh, folder)
 
     monkeypatch.setattr(os, "rename", rename)
-    fill(out, "x", force=True)
-    assert listing(out) == [RECORD, "x"] and listing(tmp_path) == ["out"]
+    if force:
+        fill(out, "x", force=True)
+        assert listing(out) == [RECORD, "x"]
+    else:
+        with pytest.raises(AlreadyThere, match="while this worked"):
+            fill(out, "x")
+        assert listing(out) == [RECORD, "y"]
+    assert listing(tmp_path) == ["out"]
 
 
-def test_killed_while_files_are_replaced(tmp_path):
-    """At every single file: a record is there, and the same command can run again."""
+@pytest.mark.parametrize("earlier", [True, False])
+def test_killed_while_files_are_replaced(tmp_path, earlier):
+    """At every single file: a record is there, and the same command can run again; without force
+    where there was none in the first place, in a folder that was empty."""
     for calls in range(1, 6):
         out = tmp_path / str(calls)
-        fill(out, "a", "b", "c")
+        out.mkdir()
+        if earlier:
+            fill(out, "a", "b", "c")
         code = (
             "import os, pathlib; from tests.test_outputs import fill\n"
             "real, count = os.replace, 0\n"
@@ -87,7 +101,7 @@ def test_killed_while_files_are_replaced(tmp_path):
             f"    count += pathlib.Path(given[1]).parent == pathlib.Path({str(out)!r})\n"
             f"    if count == {calls}: os._exit(9)\n"
             "os.replace = replace\n"
-            f"fill({str(out)!r}, 'b', 'd', 'e', force=True)"
+            f"fill({str(out)!r}, 'b', 'd', 'e', force={earlier})"
         )
         ended = subprocess.run([sys.executable, "-c", code]).returncode
         assert ended == 9
@@ -95,8 +109,21 @@ def test_killed_while_files_are_replaced(tmp_path):
         there = {name for name in listing(out) if not name.startswith(".")} - {RECORD}
         assert there <= set(record["files"])
         assert record.get("unfinished", False) == (calls < 5)
-        fill(out, "b", "d", "e", force=True)
+        if calls < 5:
+            (out / "own").write_text("own")
+            with pytest.raises(AlreadyThere, match=r"files already \(own\)"):
+                fill(out, "b", "d", "e")
+            (out / "own").unlink()
+        fill(out, "b", "d", "e", force=earlier or calls == 5)
         assert listing(out) == ["b", "d", "e", RECORD]
+
+
+def test_a_folder_whose_replacing_was_cut_short_is_no_source(tmp_path):
+    save_folder(torch.rand(2, 3, 8, 8), tmp_path)
+    assert len(list_folder(tmp_path).files) == 2
+    write_json(tmp_path / "purify.json", {"unfinished": True, "files": ["000.png"]})
+    with pytest.raises(UserError, match="give that command again first"):
+        list_folder(tmp_path)
 
 
 def test_an_empty_folder_may_be_filled(tmp_path):

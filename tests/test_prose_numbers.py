@@ -27,9 +27,11 @@ NUMBER = r"[−+-]?\d+(?:\.\d+)?"
 TRIPLE = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
 DIGITS = range(4)
 # Differences that no question predicts: question, measure, and the two cells.
+TENTH = "condition=cdl{} | clean & sheet=without"
 BY_HAND = [
     ("argument", "ims_missing", "aspl | 16/255", "clean | 16/255"),
     ("argument", "quality", "restored | 8/255", "CodeSR | 8/255"),
+    ("words", "ims_missing", TENTH.format(""), TENTH.format(", 1/10 rate")),
     (
         "benchmark",
         "intact",

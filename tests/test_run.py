@@ -188,6 +188,25 @@ def test_time_that_is_over_is_told_beside_a_failure(pipeline):
     assert both.skipped == failed.skipped + 2  # the other two purifications
 
 
+def test_a_group_that_fails_half_way_is_no_matter_of_time(tiny_lab, tmp_path):
+    """The first sample of a training is there, the second cannot be kept: the first one's scores
+    wait for the next run, and nobody is told that the time is over."""
+    pipeline = Pipeline(tiny_lab, Store(tmp_path / "store"), keep_trained=0.01)
+    graph = graph_of(SMALL, pipeline)
+    groups = {}
+    for key in graph.missing:
+        groups.setdefault(graph.nodes[key].group, []).append(key)
+    first, second, *_ = next(keys for group, keys in groups.items() if group and len(keys) > 1)
+    (pipeline.store.root / "locks" / f"{second}.lock").mkdir(parents=True)  # none can take it
+    result = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert [failure.key for failure in result.failures] == [second]
+    assert pipeline.store.has(graph.nodes[first].recipe)
+    assert result.skipped and not result.unfinished
+    (pipeline.store.root / "locks" / f"{second}.lock").rmdir()
+    whole = run(SMALL, pipeline, executor_of("serial", pipeline))
+    assert not whole.failures and not whole.skipped and len(whole.frame) > len(result.frame)
+
+
 def test_large_weights_are_not_kept_and_train_once_for_all_sheets(
     tiny_lab, measured, tmp_path, monkeypatch
 ):
@@ -259,7 +278,7 @@ def test_a_ray_worker_that_dies_is_tried_again_and_blamed_alone(tmp_path):
 def test_another_machine_with_other_models_is_refused(measured, pipeline):
     graph = graph_of(SMALL, pipeline)
     graph.jobs = {key: job.__class__(**(vars(job) | {"n": 5})) for key, job in graph.jobs.items()}
-    failures, _ = execute(graph, pipeline, executor_of("serial", pipeline))
+    failures = execute(graph, pipeline, executor_of("serial", pipeline)).failures
     assert failures and all("differ" in failure.error for failure in failures)
 
 

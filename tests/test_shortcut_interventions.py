@@ -10,7 +10,7 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
-from shortcut_nb.experiments.run import execute, executor_of
+from shortcut_nb.experiments.run import Ended, execute, executor_of
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.store import Store
 from shortcut_nb.transplant import mixed, moved, shuffled
@@ -186,7 +186,7 @@ def test_the_looks_of_one_training_are_made_together_in_its_order(pipeline, monk
 
     monkeypatch.setattr(type(pipeline.lab.personalize("dreambooth").settings), "fit", fit)
     graph = graph_of(small, pipeline)
-    assert execute(graph, pipeline, executor_of("serial", pipeline)) == ([], set())
+    assert execute(graph, pipeline, executor_of("serial", pipeline)) == Ended()
     assert taken == [0, 1, 2, 3, None, None]  # four steps: a sixth of them is 1, a third too
     frame = frame_of(graph, pipeline)
     watch = set(frame.loc[frame["condition"] == "protected", "sheet"])

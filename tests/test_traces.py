@@ -13,7 +13,7 @@ from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
-from shortcut_nb.experiments.run import execute, executor_of, run
+from shortcut_nb.experiments.run import Ended, execute, executor_of, run
 from shortcut_nb.inside import INSIDE
 from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
@@ -67,7 +67,7 @@ def test_a_training_that_is_not_kept_is_looked_into(lab, tmp_path):
     pipeline = Pipeline(lab, Store(tmp_path), keep_trained=0)
     graph = looks_of(pipeline)
     assert "prior" in {graph.nodes[key].recipe.stage for key in graph.missing}
-    assert execute(graph, pipeline, executor_of("serial", pipeline)) == ([], set())
+    assert execute(graph, pipeline, executor_of("serial", pipeline)) == Ended()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -167,33 +167,63 @@ def run_all(
     choice: Choice = WHOLE,
     on_step: OnStep | None = None,
     seconds: float = math.inf,
+    on_result: Callable[[Experiment, Result], None] | None = None,
 ) -> list[Result]:
     """The same of several experiments at once: what they share is made once, and no worker waits
-    for the last outputs of one before the next begins."""
+    for the last outputs of one before the next begins.
+
+    Args:
+        on_result: is told of each experiment and its result, as soon as all its outputs are there;
+            of those where some could not be made, at the end.
+    """
     graphs = [graph_of(experiment, pipeline, choice) for experiment in experiments]
-    failures, untried = execute(merged(graphs), pipeline, executor, on_step, seconds)
-    return [_result(graph, pipeline, failures, untried) for graph in graphs]
+    left = [set(graph.missing) for graph in graphs]
+    results: dict[int, Result] = {}
+
+    def settle(number: int, ended: Ended) -> None:
+        results[number] = _result(graphs[number], pipeline, ended)
+        if on_result:
+            on_result(experiments[number], results[number])
+
+    def on_unit(keys: Sequence[str]) -> None:
+        for number, rest in enumerate(left):
+            rest.difference_update(keys)
+            if not rest and number not in results:
+                settle(number, Ended())
+
+    on_unit([])
+    ended = execute(merged(graphs), pipeline, executor, on_step, seconds, on_unit)
+    for number in range(len(graphs)):
+        if number not in results:
+            settle(number, ended)
+    return [results[number] for number in range(len(graphs))]
 
 
-def _result(
-    graph: Graph, pipeline: Pipeline, failures: Sequence[Failure], untried: set[str]
-) -> Result:
+def _result(graph: Graph, pipeline: Pipeline, ended: Ended) -> Result:
     """What was measured of one experiment, after its outputs were made."""
-    own = [failure for failure in failures if failure.key in graph.nodes]
-    failed = {failure.key for failure in own}
-    skipped = untried & graph.missing.keys()
-    unfinished = any(not _needs_any(graph.nodes[key], failed) for key in skipped)
+    own = [failure for failure in ended.failures if failure.key in graph.nodes]
+    barred, late = ended.barred & graph.missing.keys(), ended.late & graph.missing.keys()
 
     def note(node: Node, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         own.append(_noted(pipeline.store, node, Outcome(text, traceback.format_exc())))
 
-    return Result(frame_of(graph, pipeline, note), own, len(skipped), unfinished)
+    return Result(frame_of(graph, pipeline, note), own, len(barred) + len(late), bool(late))
 
 
-def _needs_any(node: Node, keys: set[str]) -> bool:
-    """Whether an output needs one of these, by however many steps."""
-    return any(need.recipe.key in keys or _needs_any(need, keys) for need in node.needs)
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        failures: what could not be made.
+        barred: keys of what was not tried, since it needs something that could not be made.
+        late: keys of what was not tried, since the time was over.
+    """
+
+    failures: list[Failure] = field(default_factory=list)
+    barred: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
 
 
 def execute(
@@ -202,21 +232,24 @@ def execute(
     executor: Executor,
     on_step: OnStep | None = None,
     seconds: float = math.inf,
-) -> tuple[list[Failure], set[str]]:
+    on_unit: Callable[[Sequence[str]], None] | None = None,
+) -> Ended:
     """Make what is missing; what needs an output that failed is left out, and so is the rest
     when the seconds are over.
 
-    Returns:
-        What failed, and the keys of what was not tried.
+    Args:
+        on_unit: is told the keys of what was made, each time some were.
     """
     end = time.monotonic() + seconds
     units = _units(graph)
-    sorter = TopologicalSorter({unit: _needs(graph, units, keys) for unit, keys in units.items()})
+    needs = {unit: _needs(graph, units, keys) for unit, keys in units.items()}
+    sorter = TopologicalSorter(needs)
     sorter.prepare()
     order = {unit: number for number, unit in enumerate(units)}
     waiting: list[tuple[int, str]] = []
     failures: list[Failure] = []
-    running, done, untried = 0, 0, set(graph.missing)
+    running, done = 0, 0
+    untried, failed = set(units), set[str]()
     while True:
         for unit in sorter.get_ready():
             heappush(waiting, (order[unit], unit))
@@ -224,18 +257,36 @@ def execute(
             _, unit = heappop(waiting)
             executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
             running += 1
-            untried.difference_update(units[unit])
+            untried.remove(unit)
         if not running:
-            return failures, untried
+            barred = _barred(needs, failed)
+            return Ended(
+                failures,
+                {key for unit in untried & barred for key in units[unit]},
+                {key for unit in untried - barred for key in units[unit]},
+            )
         unit, outcome = executor.next()
         running -= 1
         done += len(units[unit])
         failures += _failures(graph, pipeline.store, units[unit], outcome)
-        if not outcome.error:
+        if outcome.error:
+            failed.add(unit)
+        else:
             sorter.done(unit)
+            if on_unit:
+                on_unit(units[unit])
         if on_step:
             about = graph.nodes[units[unit][-1]].about
             on_step(StepInfo(done, len(graph.missing), about=about))
+
+
+def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
+    """The units that need one that failed, by however many steps."""
+    barred: set[str] = set()
+    for unit in TopologicalSorter(needs).static_order():
+        if needs[unit] & (failed | barred):
+            barred.add(unit)
+    return barred
 
 
 def _units(graph: Graph) -> dict[str, list[str]]:

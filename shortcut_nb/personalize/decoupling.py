@@ -132,8 +132,8 @@ class DecoupledDreamBooth(DreamBooth):
             L(with) is a constant here, so that the token is not made worse.
         margin: by which share.
         noise_prior_weight: of the denoising loss of what the model itself draws of the class "with
-            V_N*", under that prompt: prior preservation for the noise token, which fine-tuning
-            wears down otherwise.
+            V_N*", under that prompt: prior preservation for the noise token, which fast training of
+            the text encoder would wear down.
     """
 
     prompts: str = "cdl"

@@ -50,8 +50,8 @@ def shipped_doses(profile: str = "mini", folder: str | Path | None = None) -> pd
 def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFrame:
     """One row per method: ``time`` of a training, as a share of DreamBooth's.
 
-    It is that of the longest trainings, which a run makes one after the other: usual ones may have
-    been kept from another run, beside other work.
+    It is that of the longest trainings: usual ones may have been kept from another run, beside
+    other work.
 
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.

@@ -1,4 +1,4 @@
-"""The questions of this repository, one short file each: data, and what the data are read as.
+"""The questions of this repository, one short file each: what is measured, and what is predicted.
 
 A question is a module with ``experiment(profile)``, or a YAML file of an experiment beside it.
 """

@@ -1,8 +1,8 @@
 """Contrastive decoupling with its words held: the text encoder frozen, or trained more slowly.
 
-The base model understands "with" and "without" a noise token; fine-tuning its text encoder fast
-wears that down before sampling asks for it. The idea and the weight of the noise prior were chosen
-on four validation people at one seed, from thirteen ways of training.
+The base model understands "with" and "without" a noise token; fine-tuning its text encoder fast, as
+the first miniature's was, wears that down before sampling asks for it. The idea and the weight of
+the noise prior were chosen on four validation people at one seed, from thirteen ways of training.
 """
 
 from __future__ import annotations
