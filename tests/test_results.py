@@ -56,9 +56,9 @@ def test_a_run_is_held_to_a_measurement_of_its_own_profile_budget_and_world(tmp_
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
     write_result("adaptive", kept)
     mini = load_profile("mini")
-    own = shipped("adaptive", mini, eps="16/255", subject="mini:held-out/7")
+    own = shipped("adaptive", mini, eps="16/255", subject="mini:held-out/13")
     assert own.same and own.profile == "mini"
-    assert own.heading == "measured on mini: 6 subjects, 1 seed"
+    assert own.heading == "measured on mini: 8 subjects, 1 seed"
     for other in (
         shipped("adaptive", load_profile("sd21"), eps="16/255"),
         shipped("adaptive", mini, eps="7/255"),

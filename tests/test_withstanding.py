@@ -71,6 +71,14 @@ def test_quality_lost_at_the_usual_budget_breaks_it(told):
     assert verdict == "no" and "quality falls by 0.29" in values["here"]
 
 
+def test_a_loss_of_no_size_breaks_nothing(told):
+    """It is beyond chance, and nobody would see it."""
+    verdict, values = told({("purifier + prompts", "both", USUAL): (0.96, 0.6)})
+    row = withstanding.harm(withstanding.kept(), "quality", "both", USUAL)
+    assert row["verdict"] == "confirmed" and abs(row["mean"]) < withstanding.DEAR
+    assert verdict == "yes" and not values["here"]
+
+
 def test_what_was_not_measured_is_open(told):
     for cell in (("purifier + prompts", "both", USUAL), ("nothing", "purifier", MOST)):
         assert told(without=[cell])[0] == "open"

@@ -22,7 +22,7 @@ WHY: dict[str, str] = {
     "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve "
     "people, and seventeen on six. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
     "withstanding": "Now of CDL as the paper has it, of the purifier by itself, and of likeness. "
-    "The better models lose more to an attacker who knows the purifier. Of six people, one "
+    "The better models lose more to an attacker who knows the purifier. Of eight people, one "
     "training each.",
     "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "
     "24 times, and words keep the meaning by which CDL works. Models and rates changed, too.",

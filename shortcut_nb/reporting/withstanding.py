@@ -29,7 +29,10 @@ PANELS = {
 }
 CLEAN = "0/255"
 PLAIN = 32  # grey levels at which a change is plain to see (19 dB, SSIM about 0.5)
-DEAR = 0.05  # of the identity match: a price worth saying
+# Of quality or the identity match: what is worth saying. Set when, with eight people, a fall of
+# quality by 0.003 was beyond chance and made the defence "broken".
+DEAR = 0.05
+LEAST = {"quality": DEAR, "ims_missing": DEAR}
 LOSSES = {
     "quality": "quality falls by {:.2f}",
     "ims_missing": "the identity match falls by {:.2f}",
@@ -80,7 +83,7 @@ def withstanding() -> tuple[Verdict, Values]:
 
     "no" if it loses quality at the usual budget, "partly" if it loses anything of :data:`LOSSES`
     there or at the largest that was measured, "yes" if nothing shows; "open" if an attacker of
-    these was not measured.
+    these was not measured. A loss is beyond chance and at least :data:`LEAST`.
     """
     measured = kept()
     usual, most = adaptive.EPS, largest(measured)
@@ -96,7 +99,7 @@ def withstanding() -> tuple[Verdict, Values]:
     verdict: Verdict = "yes"
     if any(row["verdict"] == "not measured" for row in rows):
         verdict = "open"
-    elif rows[-1]["verdict"] == "confirmed":
+    elif lost(rows[-1], "quality"):
         verdict = "no"
     elif here or there:
         verdict = "partly"
@@ -121,11 +124,16 @@ def largest(measured: Summary) -> str:
     return max(measured_budgets(measured), key=adaptive.BUDGETS.index, default=adaptive.EPS)
 
 
+def lost(row: dict[str, Any], score: str) -> bool:
+    """Whether a verdict on a score says that it is lost: beyond chance, and worth saying."""
+    return row["verdict"] == "confirmed" and abs(row["mean"]) >= LEAST.get(score, 0.0)
+
+
 def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
-    """What the knowing attacker takes from a defence, beyond chance, as ends of a sentence."""
+    """What the knowing attacker takes from a defence, as ends of a sentence."""
     for score, text in LOSSES.items():
         row = harm(measured, score, defence, budget)
-        if row["verdict"] == "confirmed":
+        if lost(row, score):
             yield text.format(abs(row["mean"]))
 
 
