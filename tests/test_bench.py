@@ -164,6 +164,7 @@ def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
     assert (place / "results" / "tiny" / "fourth.json").is_file()
 
 
+@pytest.mark.slow
 def test_memory_is_in_the_file_of_rows(place):
     out = place / "weighed.csv"
     done = bench(place, place / "noise.yaml", "--subjects", 1, "--memory", 1, "--out", out)

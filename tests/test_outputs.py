@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +81,21 @@ def test_two_results_of_the_same_name_that_end_at_once(tmp_path, monkeypatch, fo
     assert listing(tmp_path) == ["out"]
 
 
+def die_after(calls, out):
+    """Have this process end at once when so many files have been put into a folder."""
+    real = os.replace
+    count = 0
+
+    def replace(source, target):
+        nonlocal count
+        real(source, target)
+        count += Path(target).parent == out
+        if count == calls:
+            os._exit(9)
+
+    os.replace = replace
+
+
 @pytest.mark.parametrize("earlier", [True, False])
 def test_killed_while_files_are_replaced(tmp_path, earlier):
     """At every single file: a record is there, and the same command can run again; without force
@@ -92,19 +105,14 @@ def test_killed_while_files_are_replaced(tmp_path, earlier):
         out.mkdir()
         if earlier:
             fill(out, "a", "b", "c")
-        code = (
-            "import os, pathlib; from tests.test_outputs import fill\n"
-            "real, count = os.replace, 0\n"
-            "def replace(*given):\n"
-            "    global count\n"
-            "    real(*given)\n"
-            f"    count += pathlib.Path(given[1]).parent == pathlib.Path({str(out)!r})\n"
-            f"    if count == {calls}: os._exit(9)\n"
-            "os.replace = replace\n"
-            f"fill({str(out)!r}, 'b', 'd', 'e', force={earlier})"
-        )
-        ended = subprocess.run([sys.executable, "-c", code]).returncode
-        assert ended == 9
+        child = os.fork()
+        if not child:
+            try:
+                die_after(calls, out)
+                fill(out, "b", "d", "e", force=earlier)
+            finally:
+                os._exit(1)  # it should have ended before
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
         record = json.loads((out / RECORD).read_text())
         there = {name for name in listing(out) if not name.startswith(".")} - {RECORD}
         assert there <= set(record["files"])
