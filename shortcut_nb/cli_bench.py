@@ -125,12 +125,12 @@ def bench(
             return
         room = parse_size(keep_trained)
         target = _check(experiments, pipeline, out, save and not add, force)
-        asked = [_asked(each, pipeline, choice, save, add) for each in experiments]
+        asked = {each.name: _asked(each, pipeline, choice, save, add) for each in experiments}
         work.kept = "what is done is kept, and the same command goes on"
-        ended = _Ended(asked, pipeline, target, profile, memory)
+        results = _Results(asked, pipeline, target, profile, memory)
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
-        _measure(experiments, pipeline, choice, room, runs, minutes, ended)
-        if code := ended.exit_code:
+        _measure(experiments, pipeline, choice, room, runs, minutes, results)
+        if code := results.exit_code:
             raise typer.Exit(code)
 
 
@@ -239,7 +239,7 @@ def _measure(
     room: int,
     executor: Executor,
     minutes: float | None,
-    ended: _Ended,
+    results: _Results,
 ) -> None:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from .experiments.run import run_all
@@ -255,24 +255,25 @@ def _measure(
             pipeline.store.prune(keep=room, stage="train")
 
     try:
-        run_all(experiments, pipeline, executor, choice, on_step, seconds, ended)
+        run_all(experiments, pipeline, executor, choice, on_step, seconds, results)
     finally:
         executor.close()
         pipeline.store.prune(keep=room, stage="train")
 
 
 @dataclass
-class _Ended:
+class _Results:
     """What is done with each result when it is there: written, saved and shown.
 
     Attributes:
+        asked: by the experiment's name.
         target: the CSV file of --out.
         memory: runs for each peak memory; 0 is none.
         exit_code: 3 when something is unfinished, 2 when a result could not be saved, 1 when an
             output could not be made, else 0.
     """
 
-    asked: Sequence[_Asked]
+    asked: dict[str, _Asked]
     pipeline: Pipeline
     target: Path | None
     profile: str
@@ -281,7 +282,7 @@ class _Ended:
 
     def __call__(self, experiment: Experiment, result: Result) -> None:
         """An error here is of this result alone: the others go on."""
-        (asked,) = (each for each in self.asked if each.experiment is experiment)
+        asked = self.asked[experiment.name]
         if result.unfinished:
             self._leave(3)
         elif result.failures or result.skipped:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import AlreadyThere, CannotWrite, UserError
 from .files import (
@@ -239,19 +240,23 @@ def _of_others(folder: Path, record: str) -> list[str]:
 
 def is_unfinished(record: Path) -> bool:
     """Whether a record says that its result was being replaced when that was cut short."""
+    return _about(record).get("unfinished") is True
+
+
+def _about(record: Path) -> dict[str, Any]:
+    """What a record says; nothing where there is none, or something else is there."""
     try:
-        return json.loads(record.read_text("utf-8")).get("unfinished") is True
-    except (OSError, ValueError, AttributeError):
-        return False
+        content = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _recorded(record: Path) -> list[str]:
     """The files that an earlier result of ours consists of; only names below its folder count."""
-    try:
-        names = json.loads(record.read_text("utf-8"))["files"]
-        return [name for name in names if isinstance(name, str) and _below(name)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    names = _about(record).get("files")
+    every = names if isinstance(names, Iterable) else ()
+    return [name for name in every if isinstance(name, str) and _below(name)]
 
 
 def _below(name: str) -> bool:
@@ -267,10 +272,9 @@ def _files_below(folder: Path) -> list[str]:
 
 def _name_files(record: Path) -> None:
     """Put the files of a folder in the place of the folder, in what a record lists."""
-    try:
-        about = json.loads(record.read_text("utf-8"))
-        names = list(about["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    about = _about(record)
+    names = about.get("files")
+    if not isinstance(names, list):
         return  # a result without a record, or one that lists nothing
     files: list[str] = []
     for name in names:

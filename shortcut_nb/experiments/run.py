@@ -260,23 +260,20 @@ def execute(
             untried.remove(unit)
         if not running:
             barred = _barred(needs, failed)
-            return Ended(
-                failures,
-                {key for unit in untried & barred for key in units[unit]},
-                {key for unit in untried - barred for key in units[unit]},
-            )
+            return Ended(failures, _keys(units, untried & barred), _keys(units, untried - barred))
         unit, outcome = executor.next()
+        keys = units[unit]
         running -= 1
-        done += len(units[unit])
-        failures += _failures(graph, pipeline.store, units[unit], outcome)
+        done += len(keys)
+        failures += _failures(graph, pipeline.store, keys, outcome)
         if outcome.error:
             failed.add(unit)
         else:
             sorter.done(unit)
             if on_unit:
-                on_unit(units[unit])
+                on_unit(keys)
         if on_step:
-            about = graph.nodes[units[unit][-1]].about
+            about = graph.nodes[keys[-1]].about
             on_step(StepInfo(done, len(graph.missing), about=about))
 
 
@@ -287,6 +284,11 @@ def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
         if needs[unit] & (failed | barred):
             barred.add(unit)
     return barred
+
+
+def _keys(units: dict[str, list[str]], names: set[str]) -> set[str]:
+    """The keys of some units."""
+    return {key for name in names for key in units[name]}
 
 
 def _units(graph: Graph) -> dict[str, list[str]]:

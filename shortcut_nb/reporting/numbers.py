@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -142,13 +143,12 @@ def by_text_rate() -> pd.DataFrame:
     methods = {"DreamBooth": "plain", "CDL": "without"}
     rows = []
     for rate, trainings in words.BY_RATE.items():
-        row = {"rate": rate}
+        row: dict[str, Any] = {"rate": rate}
         for kind in words.PICTURES:
             for training, (method, sheet) in zip(trainings, methods.items(), strict=True):
                 own = wide.loc[(f"{training}{JOIN}{kind}", sheet)]
                 for score, title in scores.items():
-                    name = f"{title}, {method}, {kind.partition(' ')[0]}"
-                    row |= {f"{name}{end}": own[f"{score}{end}"] for end in ("", "_low", "_high")}
+                    row |= _with_ends(own, score, f"{title}, {method}, {kind.partition(' ')[0]}")
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -226,14 +226,18 @@ def rungs() -> pd.DataFrame:
     wide = summary("decoupling").wide(scores).set_index(["condition", "sheet"])
     rows = []
     for name, training, sheet in decoupling.RUNGS:
-        row = {"name": name}
+        row: dict[str, Any] = {"name": name}
         for kind in ("clean", decoupling.HARD):
             own = wide.loc[(f"{kind}{JOIN}{training}", sheet)]
             for score in scores:
-                for end in ("", "_low", "_high"):
-                    row[f"{score}, {kind.partition(' ')[0]}{end}"] = own[f"{score}{end}"]
+                row |= _with_ends(own, score, f"{score}, {kind.partition(' ')[0]}")
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _with_ends(own: pd.Series, column: str, name: str) -> dict[str, Any]:
+    """A mean and its interval, under another name."""
+    return {f"{name}{end}": own[f"{column}{end}"] for end in ("", "_low", "_high")}
 
 
 def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:

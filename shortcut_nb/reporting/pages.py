@@ -240,17 +240,10 @@ def words() -> str:
 
 
 def text_rates() -> str:
-    frame = numbers.by_text_rate()
-    named = [
-        f"{score}, {method}, {kind}"
-        for kind in ("protected", "clean")
-        for score in ("quality", "identity")
-        for method in ("DreamBooth", "CDL")
-    ]
-    columns = {"rate": "text encoder's rate"} | {
-        name: name for name in named if name.endswith("protected") or name.startswith("identity")
-    }
-    return markdown(frame, columns, ".2f")
+    pairs = (("quality", "protected"), ("identity", "protected"), ("identity", "clean"))
+    named = [f"{score}, {how}, {kind}" for score, kind in pairs for how in ("DreamBooth", "CDL")]
+    columns = {"rate": "text encoder's rate"} | {name: name for name in named}
+    return markdown(numbers.by_text_rate(), columns, ".2f")
 
 
 def adaptive() -> str:
