@@ -10,6 +10,7 @@ import functools
 import html
 import posixpath
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import latex2mathml.converter
@@ -23,6 +24,7 @@ LINK = re.compile(r"(\]\()([^)\s]+)(\))|(<img[^>]*\ssrc=\")([^\"]+)(\")")
 MATH = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 ROLE = re.compile(r":(?:class|func|meth|data|attr|mod|exc):\s*<code>[~.]*")
 CODE = re.compile(r"(^```.*?^```[^\n]*$)", re.DOTALL | re.MULTILINE)
+FOLD = re.compile(r"^<details>", re.MULTILINE)
 SECTION = "Argument"
 # A page of the site to the file of the repository that it is made of.
 PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
@@ -102,8 +104,13 @@ def moved(text: str, source: str, page: str, files, config, skip: str = "\0") ->
         start = posixpath.dirname(page) or "."
         return f"{before}{posixpath.relpath(place, start)}{sharp}{anchor}{after}"
 
+    return outside_code(text, functools.partial(LINK.sub, one))
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """A text with a change made everywhere but in its fenced code, which shows what it shows."""
     parts = CODE.split(text)
-    return "".join(part if i % 2 else LINK.sub(one, part) for i, part in enumerate(parts))
+    return "".join(part if i % 2 else change(part) for i, part in enumerate(parts))
 
 
 def placed(wanted: str, source: str, files, config) -> str:  # noqa: ANN001
@@ -128,6 +135,15 @@ def placed(wanted: str, source: str, files, config) -> str:  # noqa: ANN001
 def without_blank_lines(text: str) -> str:
     """HTML that Markdown takes as one block."""
     return re.sub(r"\n\s*\n", "\n", text)
+
+
+def on_page_markdown(markdown, page, config, files):  # noqa: ANN001, ANN201
+    """Folded parts are read as Markdown.
+
+    Code hosts and Jupyter do so by themselves. Python-Markdown leaves what is in an HTML element as
+    it is, with raw formulas and links that lead nowhere, unless the element asks for it.
+    """
+    return outside_code(markdown, functools.partial(FOLD.sub, '<details markdown="1">'))
 
 
 def on_page_content(text, page, config, files):  # noqa: ANN001, ANN201

@@ -1,4 +1,4 @@
-"""shortcut_nb: why a few faint pixels ruin a personalised diffusion model, and how to undo it.
+"""shortcut_nb: why a faint pattern over a few photos ruins a personalised model, and its undoing.
 
 ``Lab`` is the way in; see the README and ``notebooks/00_quickstart.ipynb``. It is imported when
 first asked for, so that light uses (``shortcut-nb --help``) do not load torch.

@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# Marks of Markdown that a reader of the site should never see: a formula, code, a link.
+MARKS = re.compile(r"\$[^$\n]+\$|`[^`\n]+`|\]\(")
+LITERAL = {"code", "pre", "script", "style", "math"}
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
@@ -96,6 +99,25 @@ class Page(HTMLParser):
             self.loads.append(given[LOADS[tag]])
 
 
+class Prose(HTMLParser):
+    """What a page of the site says outside of code, scripts and formulas."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.inside, self.text = 0, ""
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.inside += tag in LITERAL
+
+    def handle_endtag(self, tag):
+        self.inside -= tag in LITERAL
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.text += data
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The site, built in strict mode: a warning is an error."""
@@ -121,6 +143,28 @@ def test_the_site_has_every_page(site):
         assert all(len(alt) > 10 for alt in page.pictures), notebook.stem
     assert 'id="shortcut_nb.lab.Lab.attack"' in (site / "api" / "index.html").read_text("utf-8")
     assert "<math" in (site / "argument.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_no_markdown_is_left_raw_on_the_site(site):
+    """Folded parts too: Python-Markdown would leave what is in an HTML element as it is."""
+    pages = {path: Prose(path) for path in site.rglob("*.html")}
+    raw = {path.name: MARKS.findall(page.text) for path, page in pages.items()}
+    assert not any(raw.values()), {name: marks for name, marks in raw.items() if marks}
+    assert all(page.inside == 0 and len(page.text) > 200 for page in pages.values())
+    solution = (site / "notebooks" / "07_contrastive_decoupling.html").read_text("utf-8")
+    (folded,) = re.findall(r"<details>.*?</details>", solution, re.DOTALL)
+    assert "<math" in folded and "<code>" in folded
+
+
+@pytest.mark.slow
+def test_results_have_a_table_of_contents(site):
+    """They are long: every section is to be found beside the text."""
+    page = (site / "results.html").read_text("utf-8")
+    beside, text = page.partition("md-sidebar--secondary")[2].split("<article", 1)
+    sections = re.findall(r'<h[23] id="([^"]+)"', text)
+    assert len(sections) > 10
+    assert re.findall(r'href="#([^"]+)"', beside) == sections
 
 
 @pytest.mark.slow

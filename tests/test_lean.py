@@ -134,7 +134,9 @@ def test_parked_modules_go_to_the_host_and_back():
 
 
 @pytest.mark.parametrize("name", ["dreambooth", "dreambooth-lora", "custom-diffusion"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)]
+)
 def test_low_memory_trains_the_same(subject, name, dtype):
     """One picture at a time through the VAE rounds otherwise; nothing else does.
 

@@ -31,6 +31,15 @@ TENTH = "condition=cdl{} | clean & sheet=without"
 BY_HAND = [
     ("argument", "ims_missing", "aspl | 16/255", "clean | 16/255"),
     ("argument", "quality", "restored | 8/255", "CodeSR | 8/255"),
+    (
+        "argument",
+        "texture",
+        "condition=aspl | 8/255 & sheet=class",
+        "condition=clean | 8/255 & sheet=class",
+    ),
+    ("benchmark", "ims_missing", "none | none | dreambooth", "photoguard | none | dreambooth"),
+    ("benchmark", "ims_missing", "none | none | dreambooth", "none | jpeg | dreambooth"),
+    ("benchmark", "quality", "metacloak | jpeg | dreambooth", "metacloak | none | dreambooth"),
     ("words", "ims_missing", TENTH.format(""), TENTH.format(", 1/10 rate")),
     (
         "benchmark",

@@ -203,7 +203,7 @@ def test_cells_are_shown_safely():
     assert 'class="ends">[0.1, 0.3]' in shown_cell("0.2 [0.1, 0.3]")
 
 
-QUICK = "story"  # the others are the same code on more rows
+QUICK = "intervention"  # the others are the same code on more rows
 SHIPPED = [
     pytest.param(name, marks=() if name == QUICK else pytest.mark.slow)
     for name in available("mini")

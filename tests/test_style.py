@@ -9,7 +9,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.plots import CONDITIONS, FAMILY_OF, LOOKS, looks, theme
-from shortcut_nb.plots.palette import FAMILIES, VERDICTS
+from shortcut_nb.plots.palette import FAMILIES, PURIFIER_FAMILIES, SPARE, VERDICTS
 
 # Machado, Oliveira and Fernandes 2009, full deuteranopia, for linear RGB.
 DEUTERANOPIA = np.array(
@@ -36,16 +36,18 @@ def closest(lab):
     return min(float(deltaE_ciede2000(a, b)) for a, b in itertools.combinations(lab, 2))
 
 
-def test_palette_is_told_apart_under_deuteranopia():
-    seen = rgb2lab(deuteranope(palette())[None])[0]
+@pytest.mark.parametrize("those", [LOOKS, SPARE], ids=["conditions", "spare"])
+def test_palette_is_told_apart_under_deuteranopia(those):
+    seen = rgb2lab(deuteranope(palette(those))[None])[0]
     assert closest(seen) > 11
-    assert closest(seen[:4]) > 25
+    assert those is SPARE or closest(seen[:4]) > 25
     red_green = np.array([[0.8, 0.3, 0.2], [0.5, 0.55, 0.15]])  # the check itself can fail
     assert closest(rgb2lab(deuteranope(red_green)[None])[0]) < 11
 
 
-def test_the_four_main_conditions_survive_grey_printing():
-    lightness = np.sort(rgb2lab(palette()[None])[0][:4, 0])
+@pytest.mark.parametrize("those", [LOOKS, SPARE], ids=["conditions", "spare"])
+def test_the_first_four_survive_grey_printing(those):
+    lightness = np.sort(rgb2lab(palette(those)[None])[0][:4, 0])
     assert np.diff(lightness).min() > 11
 
 
@@ -63,7 +65,7 @@ def test_a_condition_looks_the_same_in_every_figure():
 
 
 def test_families_and_verdicts_are_told_apart_in_every_way():
-    for vocabulary in (FAMILIES, VERDICTS):
+    for vocabulary in (FAMILIES, PURIFIER_FAMILIES, VERDICTS):
         assert closest(rgb2lab(deuteranope(palette(vocabulary.values()))[None])[0]) > 11
         for part in ("color", "marker", "dash"):
             assert len({getattr(look, part) for look in vocabulary.values()}) == len(vocabulary)
@@ -82,9 +84,27 @@ def test_names_keep_their_look_whatever_stands_beside_them():
         "both": CONDITIONS["purified + cdl"],
         "noise": CONDITIONS["random noise"],
     }
-    mixed = looks(["protected", "surrogates"])  # two vocabularies that share a colour
-    assert mixed["protected"] == CONDITIONS["protected"]
-    assert mixed["surrogates"].color != mixed["protected"].color
+    assert looks(["aspl", "clean", "clip-shift"]) == {
+        "clean": CONDITIONS["clean"],
+        "aspl": FAMILIES["surrogates"],
+        "clip-shift": FAMILIES["CLIP"],
+    }
+    kin = looks(["aspl", "simac"])  # one family, so that the second takes another look
+    assert kin["aspl"] == FAMILIES["surrogates"] and kin["simac"].color != kin["aspl"].color
+
+
+def test_no_colour_means_two_things():
+    """Whatever two figures compare: conditions, families, and names of no vocabulary."""
+    conditions = {look.color for look in CONDITIONS.values()}
+    own = {name: look.color for name, look in FAMILIES.items() if name not in CONDITIONS}
+    made_by = {"none": "protected", "restoration": "purified"}
+    treated = {name: look.color for name, look in PURIFIER_FAMILIES.items() if name not in made_by}
+    assert not conditions & {*own.values(), *treated.values()}
+    assert not set(own.values()) & set(treated.values())
+    assert not conditions & {look.color for look in SPARE}
+    for name, condition in made_by.items():
+        assert PURIFIER_FAMILIES[name] == CONDITIONS[condition]
+    assert looks(["something else"])["something else"].color not in conditions
 
 
 def test_theme_leaves_nothing_behind():

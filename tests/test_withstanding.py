@@ -96,7 +96,7 @@ def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
     assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)
 
 
-def test_the_table_has_a_column_for_each_budget_and_the_others_a_table_of_their_own(
+def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_of_their_own(
     told, monkeypatch
 ):
     """Attackers of another purifier, and of sets of which a part stays clean."""
@@ -115,7 +115,8 @@ def test_the_table_has_a_column_for_each_budget_and_the_others_a_table_of_their_
     monkeypatch.setattr(pages, "summary", lambda name: kept)
     heading, *_ = pages.adaptive().splitlines()
     there = [eps for eps in ("4/255", "8/255", USUAL, MOST) if f"quality, {eps}" in heading]
-    assert there == ["8/255", USUAL, MOST]
+    assert there == [USUAL, MOST]
+    assert [f"{title}, {USUAL}" in heading for title, _ in pages.TAKEN.values()] == [True] * 4
     assert "jpeg" not in pages.adaptive().lower()
     rows = pages.attackers_further().splitlines()[2:]
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")

@@ -1,7 +1,8 @@
 """One look for each name, in every figure: a colour, a marker and a dash, readable without colour.
 
-Three vocabularies have looks of their own: the conditions of the collection, families of attacks,
-and verdicts. Whatever else a figure compares takes the looks that are left over.
+Four vocabularies have looks of their own: the conditions of the collection, families of attacks,
+families of purifiers, and verdicts. Conditions and families share no colour, so that none is taken
+for another. Whatever else a figure compares takes looks that no condition has.
 """
 
 from __future__ import annotations
@@ -41,6 +42,23 @@ LOOKS = tuple(
 )
 _BY_COLOR = dict(zip(OKABE_ITO, LOOKS, strict=True))
 
+_FURTHER = {
+    "navy": "#1B2A6B",
+    "wine": "#882255",
+    "magenta": "#AA4499",
+    "lime": "#B8C04A",
+    "lavender": "#B3A2D6",
+    "brown": "#6B3E0A",
+    "khaki": "#8A7B3D",
+    "grey": "#BBBBBB",
+}
+SPARE = tuple(
+    Look(color, marker, dash)
+    for color, marker, dash in zip(_FURTHER.values(), _MARKERS, _DASHES, strict=True)
+)
+"""Looks of what is no condition; the first four survive grey printing, too."""
+_SPARE_BY_COLOR = dict(zip(_FURTHER, SPARE, strict=True))
+
 CONDITIONS = {
     "clean": _BY_COLOR["black"],
     "protected": _BY_COLOR["orange"],
@@ -58,6 +76,7 @@ SAME_AS = {
     "CDL": "cdl",
     "both": "purified + cdl",
     "purified + CDL": "purified + cdl",
+    "no defence": "protected",
     "V*": "protected",
     "class": "prior",
 }
@@ -65,12 +84,21 @@ SAME_AS = {
 
 FAMILIES = {
     "random noise": _BY_COLOR["vermillion"],
-    "denoising loss": _BY_COLOR["blue"],
-    "surrogates": _BY_COLOR["orange"],
-    "encoder": _BY_COLOR["green"],
-    "CLIP": _BY_COLOR["purple"],
+    "denoising loss": _SPARE_BY_COLOR["navy"],
+    "surrogates": _SPARE_BY_COLOR["brown"],
+    "encoder": _SPARE_BY_COLOR["lime"],
+    "CLIP": _SPARE_BY_COLOR["wine"],
 }
 """Families of attacks, by what they climb."""
+
+PURIFIER_FAMILIES = {
+    "none": _BY_COLOR["orange"],
+    "filter": _SPARE_BY_COLOR["khaki"],
+    "restoration": _BY_COLOR["green"],
+    "pixel model": _SPARE_BY_COLOR["lavender"],
+    "latent model": _SPARE_BY_COLOR["grey"],
+}
+"""Families of purifiers; restoration is what the collection's "purified" is made by."""
 
 FAMILY_OF = {
     "noise": "random noise",
@@ -111,8 +139,8 @@ SEQUENTIAL = "viridis"
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """A look for each name, in order of first mention.
 
-    Names of a vocabulary get their own look; other names take what is left over, and so does a
-    name whose look another name of the same figure already has.
+    Names of a vocabulary get their own look; other names take those of :data:`SPARE` that are
+    free, and so does a name whose look another name of the same figure already has.
 
     Raises:
         ValueError: more than eight names: split the figure.
@@ -129,11 +157,14 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
         if own is not None and own.color not in {look.color for look in style.values()}:
             style[name] = own
     used = {look.color for look in style.values()}
-    free = iter(look for look in LOOKS if look.color not in used)
+    free = iter(look for look in SPARE if look.color not in used)
     return {name: style[name] if name in style else next(free) for name in wanted}
 
 
 def own_look(name: str) -> Look | None:
     """The look that a name has in every figure; None for a name of no vocabulary."""
     name = SAME_AS.get(name, name)
-    return CONDITIONS.get(name) or FAMILIES.get(name) or VERDICTS.get(name)
+    for vocabulary in (CONDITIONS, FAMILIES, PURIFIER_FAMILIES, VERDICTS):
+        if name in vocabulary:
+            return vocabulary[name]
+    return FAMILIES[FAMILY_OF[name]] if name in FAMILY_OF else None

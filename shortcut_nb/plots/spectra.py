@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .palette import LOOKS
+from .palette import looks
 from .style import theme
 
 
@@ -27,12 +27,13 @@ def spectrum_plot(
         raise ValueError(f"expected conditions and the reference {reference!r} in column {by!r}")
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
-    own, behind = LOOKS[0], LOOKS[1]
     with theme():
         fig = Figure((2.0 * columns, 1.7 * rows + 0.4), layout="constrained")
         axes = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax, name in zip(axes.flat, names, strict=False):
+            own = looks([name])[name]
             if reference is not None:
+                behind = looks([reference])[reference]
                 part = frame[frame[by] == reference]
                 ax.plot(
                     part["frequency"],

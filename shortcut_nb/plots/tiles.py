@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
@@ -28,8 +29,9 @@ def image_grid(
 
     Args:
         tiles: name to (n, 3, H, W) float32 in [0, 1]; the n pictures stand below each other.
-        families: name to family, at most eight; written below the name, in the family's colour.
-            Tiles keep their order within a family, families that of first mention.
+        families: name to family, at most eight; written below the name, and the tile is framed in
+            the family's colour. Tiles keep their order within a family, families that of first
+            mention.
         columns: tiles to a row.
         title: above all rows.
         cell: width of a picture in inches.
@@ -48,7 +50,7 @@ def image_grid(
     high = max(len(images) * images.shape[-2] / images.shape[-1] for images in tiles.values())
     wide, lines = min(columns, len(order)), -(-len(order) // columns)
     with theme():
-        size = (wide * cell, lines * (high * cell + 0.42) + 0.35 * (title is not None))
+        size = (wide * cell, lines * (high * cell + 0.5) + 0.35 * (title is not None))
         pads = ConstrainedLayoutEngine(
             compress=True, w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0
         )
@@ -58,13 +60,20 @@ def image_grid(
             bare(ax)
         for ax, name in zip(axes, order, strict=False):
             ax.imshow(to_hwc(_stacked(tiles[name])), interpolation="nearest")
-            ax.set_title(name, fontsize=9)
             if families:
-                look = style[families[name]]
-                ax.set_xlabel(families[name], fontsize=8, color=look.color)
+                ax.set_title(f"{name}\n({families[name]})", fontsize=8.5, linespacing=1.05)
+                _framed(ax, style[families[name]].color)
+            else:
+                ax.set_title(name, fontsize=9)
         if title:
             fig.suptitle(title, fontsize=11)
     return fig
+
+
+def _framed(ax: Axes, color: str) -> None:
+    """A frame of a colour around a tile."""
+    for side in ax.spines.values():
+        side.set(visible=True, color=color, linewidth=2.5)
 
 
 def _kin(names: list[str], families: Mapping[str, str] | None) -> list[str]:

@@ -46,7 +46,7 @@ UNIT = {"quality": "quality", "intact": "intactness", "ims_missing": "identity m
 """Measures from 0 to 1, with their heading in a figure."""
 HEADINGS = UNIT | {"apart": "distance", "attributes": "traits read right"}
 TRAIT = "trait_"
-SHEETS = {"instance": "V*", "class": "class"}
+SHEETS = {"instance": "V*, the person's name", "class": "the class, any person"}
 SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 
 

@@ -24,7 +24,7 @@ PURIFIED = "purification"
 COLORS = {NOISE: "protected", PURIFIED: "purified"}
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
-    (PURIFIED, NOISE, "purification removes the texture", "texture"),
+    (PURIFIED, BOUND, "purification removes the texture", "texture"),
     (NOISE, SHIFTED, MOVED, "decoded_towards"),
     (SHIFTED, BOUND, harms(SEEN, "texture"), "texture"),
     (SHIFTED, "quality", harms(SEEN, "quality"), "quality"),
@@ -37,7 +37,6 @@ ARROWS = (
     (TRAINED, BOUND, "naming the person leaves the noise to V*", "texture"),
     (TRAINED, BOUND, "naming the noise relieves V*", "texture"),
     (TRAINED, BOUND, "without prior preservation V* is set apart less", "texture"),
-    (BOUND, "texture", BASE, "texture"),
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
 )
@@ -89,7 +88,7 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     verdicts = [edge.verdict for edge in arrows]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in SCORED)
     alt = (
-        f"Causal graph at {eps}: purification acts on the perturbation; the perturbation, what the "
+        f"Causal graph at {eps}: the perturbation, purification, what the "
         "model sees of it, and words and prior in training act on whether V* carries the noise; "
         f"below it quality, identity and texture; {counts}."
     )

@@ -41,6 +41,7 @@ GROUPS = {
     name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == "random noise")
 }
 WORDS = looks(["V*", "class"])
+SPOKEN = dict(zip(argument.SHEETS.values(), WORDS.values(), strict=True))
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
 against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
@@ -56,7 +57,7 @@ argued = partial(
     style=style({kind: kind for kind in argument.KINDS.values()}),
     panel="panel",
     legend=False,
-    xlabel="samples of V*: mean over people (0 to 1)",
+    xlabel="samples of the person's name, V*: mean over people (0 to 1)",
     reference=None,
 )
 
@@ -150,11 +151,16 @@ FIGURES: dict[str, PageFigure] = {
     "argument_shortcut": PageFigure(
         "argument",
         "The identifier and its class",
-        "Quality of samples of the identifier V* and of its class, drawn by the same model, after "
+        "Texture of samples of the identifier V* and of its class, drawn by the same model, after "
         "training on clean, noisy and protected photos, with intervals over people; a line joins "
         "the two.",
-        partial(argument.by_word, "quality"),
-        partial(levels, style=WORDS),
+        partial(argument.by_word, "texture"),
+        partial(
+            ranked_plot,
+            style=SPOKEN,
+            xlabel="texture of samples (grey levels)",
+            reference=None,
+        ),
     ),
     "argument_purification": PageFigure(
         "argument",
@@ -180,7 +186,12 @@ FIGURES: dict[str, PageFigure] = {
         "Quality of samples after training on clean, noisy, protected and purified pictures, with "
         "and without contrastive decoupling, at each budget, with intervals over people.",
         by_budget,
-        partial(levels, style=style({"samples": "clean"}), panel="panel"),
+        partial(
+            levels,
+            style=style({name: name for name in numbers.TREATMENTS}),
+            panel="panel",
+            legend=False,
+        ),
     ),
     "results_protection": PageFigure(
         "strength",
@@ -281,7 +292,7 @@ FIGURES: dict[str, PageFigure] = {
         numbers.variants,
         partial(
             levels,
-            style=PHOTOS,
+            style=style({"cdl": "cdl"}),
             panel="panel",
             legend=False,
             xlabel="samples of V*: mean over people (0 to 1)",

@@ -78,7 +78,7 @@ def treatments() -> pd.DataFrame:
     table = means_of(kept.wide(["quality"], "instance"), "quality").join(counts, on="condition")
     table[["condition", "eps"]] = table["condition"].str.split(JOIN, expand=True, regex=False)
     table = table[table["condition"].isin(TREATMENTS)]
-    table = table.assign(name=table["condition"].map(TREATMENTS), group="samples")
+    table = table.assign(name=table["condition"].map(TREATMENTS), group=table["condition"])
     table = in_order(table, list(TREATMENTS.values()).index)
     return table[["name", "condition", "eps", *ENDS, "n", "group"]]
 
@@ -189,7 +189,7 @@ def variants() -> pd.DataFrame:
     table = table.assign(
         name=table["condition"].map(cells),
         panel=table["metric"].map(panels),
-        group="protected photos",
+        group="cdl",
     )
     alike = table[table["metric"] == "ims_missing"].set_index("name")["mean"]
     table = table.sort_values("metric", key=lambda names: names.map(list(panels).index))

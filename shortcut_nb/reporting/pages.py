@@ -52,6 +52,13 @@ BACK = {
     "ims_missing_left": "identity against clean training",
 }
 """What comes back after training on them, by column."""
+TAKEN = {
+    "quality": ("quality", "+z.2f"),
+    "ims_missing": ("identity", "+z.2f"),
+    "apart": ("distance", "+z.2f"),
+    "coarse_texture": ("coarse texture", "+z.1f"),
+}
+"""What an attacker takes, by score: its heading and format."""
 DEFENCES = {
     "none": "none",
     "purifier": "purifier",
@@ -247,19 +254,23 @@ def text_rates() -> str:
 
 
 def adaptive() -> str:
+    """At the usual budget and at the largest; bold: the whole defence against who knows it."""
     kept = summary("adaptive")
     cells = [(key, who) for key in DEFENCES for who in attackers.knowledge("restorer")]
     frame = pd.DataFrame(cells, columns=["key", "who"])
     frame["defence"] = frame["key"].map(DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
-    for score, spec in {"quality": "+.2f", "coarse_texture": "+.1f"}.items():
-        for eps in withstanding.measured_budgets(kept):
-            column = f"{score.replace('_', ' ')}, {eps}"
+    for eps in dict.fromkeys([attackers.EPS, withstanding.largest(kept)]):
+        for score, (title, spec) in TAKEN.items():
+            column = f"{title}, {eps}"
             word, _ = attackers.HARMS[score]
             names = [attackers.harm(who, key, word, eps) for key, who in cells]
             frame = kept.beside(frame, column, names)
             columns[column], digits[column] = column, spec
-    return markdown(frame.dropna(subset=[f"quality, {attackers.EPS}"]), columns, digits)
+    frame = frame.dropna(subset=[f"quality, {attackers.EPS}"])
+    whole = withstanding.WHOLE
+    marked = (frame["key"] == whole) & (frame["who"] == attackers.informed(whole))
+    return table_of(frame, columns, marked=marked, digits=digits).markdown()
 
 
 def attackers_further() -> str:

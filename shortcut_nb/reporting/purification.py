@@ -66,7 +66,10 @@ def others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[st
 
 
 def family(purifier: str) -> str:
-    """What a purifier is made of: "filter", "latent model", "pixel model" or "restoration"."""
+    """What a purifier is made of: "filter", "latent model", "pixel model" or "restoration"; "none"
+    for none."""
+    if purifier == "none":
+        return "none"
     needs = roles(build(purifier))
     if "purifier:pixel" in needs:
         return "pixel model"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -36,6 +36,7 @@ LEAST = {"quality": DEAR, "ims_missing": DEAR}
 LOSSES = {
     "quality": "quality falls by {:.2f}",
     "ims_missing": "the identity match falls by {:.2f}",
+    "apart": "samples lie further from those of clean training, by a distance of {:.2f}",
     "coarse_texture": "samples show blotches, {:.1f} grey levels of coarse texture",
 }
 """What an attacker may take, by score, as the end of a sentence."""
@@ -90,8 +91,8 @@ def withstanding() -> tuple[Verdict, Values]:
     asked = [(PURIFIED, most, BLIND), (PURIFIED, most), (WHOLE, most), (WHOLE, usual)]
     rows = [harm(measured, "quality", *one) for one in asked]
     blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
-    here = " and ".join(losses(measured, WHOLE, usual))
-    there = " and ".join(losses(measured, WHOLE, most)) if most != usual else ""
+    here = listed(losses(measured, WHOLE, usual))
+    there = listed(losses(measured, WHOLE, most)) if most != usual else ""
     means = measured.wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
     alike, alike_whole = (
         means[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)
@@ -135,6 +136,12 @@ def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
         row = harm(measured, score, defence, budget)
         if lost(row, score):
             yield text.format(abs(row["mean"]))
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Parts of a sentence in a row, "a, b and c"."""
+    *first, last = [*parts] or [""]
+    return " and ".join(filter(None, (", ".join(first), last)))
 
 
 def measured_budgets(measured: Summary) -> list[str]:
