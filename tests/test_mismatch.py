@@ -206,14 +206,14 @@ def test_the_shipped_measurement_is_read_and_is_what_is_asked():
     measured = Measurement.read("mismatch")
     table = measured.verdicts().set_index("contrast")
     strong = table[table.index.str.endswith(EPS)]
-    assert (strong["n"] == 6).all() and (table["role"] == "primary").sum() == 1
+    assert (strong["n"] == 8).all() and (table["role"] == "primary").sum() == 1
     known = {contrast.name for eps in ("16/255", "8/255") for contrast in mismatch.contrasts(eps)}
     assert set(table.index) <= known
     rows = points(measured.frame)
     assert set(rows["eps"]) == {EPS}
     found = correlation(rows, "clip_towards", "quality", "psnr", 0)
     assert found["conditions"] == 22 and 0.2 < found["value"] < 0.6
-    assert mediate(rows, "quality", mismatch.PATHS, resamples=0).clusters == 6
+    assert mediate(rows, "quality", mismatch.PATHS, resamples=0).clusters == 8
 
 
 def test_cells_are_those_of_the_strength_question_at_two_budgets():

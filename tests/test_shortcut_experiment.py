@@ -7,7 +7,7 @@ import pytest
 from shortcut_nb.analysis.lead import by_share, lead
 from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.questions import open_experiment, story
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.profile import load_profile
@@ -74,8 +74,7 @@ def test_every_condition_of_a_prediction_exists():
     ]
     asked = open_experiment("intervention", load_profile("mini")).contrasts
     h1 = {contrast.name for contrast in asked}
-    elsewhere = {"purification removes the texture"}
-    mine = {claim for *_, claim, _ in causes.ARROWS} - elsewhere
+    mine = {claim for *_, claim, _ in causes.ARROWS}
     assert mine <= set(CLAIMS) | h1 and mine & h1
 
 
@@ -183,33 +182,14 @@ def of_h1():
     return Measurement.of("intervention", pd.DataFrame(rows), contrasts=question.contrasts)
 
 
-def of_purification():
-    """A measurement of ``story`` at two budgets: purified pictures leave less texture."""
-    draw = np.random.default_rng(1)
-    rows = [
-        {"condition": f"{name} | {eps}", "treatment": name, "eps": eps, "subject": f"s{i}"}
-        | {"texture": texture + 0.1 * draw.normal()}
-        for name, texture in (("protected", 3.0), ("purified", 1.4))
-        for eps in ("16/255", "8/255") for i in range(6)
-    ]  # fmt: skip
-    asked = [
-        each
-        for eps in ("16/255", "8/255")
-        for each in story.contrasts(eps)
-        if each.name.startswith("purification removes the texture")
-    ]
-    return Measurement.of("story", pd.DataFrame(rows), contrasts=tuple(asked))
-
-
-def test_the_graph_takes_its_arrows_from_the_results_beside(tmp_path):
-    of_purification().write(tmp_path)
+def test_the_graph_takes_its_arrows_from_the_result_beside(tmp_path):
     of_h1().write(tmp_path)
     rows = judged(frame())
     beside = causes.claims_beside("16/255", tmp_path)
     causes.draw_graph(causes.edges([*rows, *beside]), "16/255", tmp_path)
     drawn = pd.read_csv(tmp_path / "shortcut_graph.csv")
     assert len(drawn) == len(causes.ARROWS)
-    assert len(causes.edges(rows)) == len(causes.ARROWS) - 1 - 4  # without the files beside
+    assert len(causes.edges(rows)) == len(causes.ARROWS) - 4  # without the file beside
     shifted = drawn[drawn["cause"] == causes.SHIFTED]
     assert set(shifted["effect"]) == {causes.BOUND, "quality", "identity"}
 

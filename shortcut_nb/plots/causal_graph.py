@@ -157,9 +157,8 @@ def _arrow(
     )
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
     count = f"{verdicts.count('confirmed')} of {len(edges)}"
-    middle = _middle(start, end, bend)
     ax.text(
-        *middle,
+        *_along(start, end, bend, 0.64 if bend else 0.5),  # beside the node it goes around
         count,
         ha="center",
         va="center",
@@ -170,8 +169,14 @@ def _arrow(
     )
 
 
-def _middle(start: Place, end: Place, bend: float) -> Place:
-    """The middle of matplotlib's arc3 curve."""
+def _along(start: Place, end: Place, bend: float, share: float) -> Place:
+    """A point of matplotlib's arc3 curve, a quadratic Bézier, at a share of the way."""
     across, down = end[0] - start[0], end[1] - start[1]
-    x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    return x + bend / 2 * down, y - bend / 2 * across
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    control = middle[0] + bend * down, middle[1] - bend * across
+    weights = (1 - share) ** 2, 2 * share * (1 - share), share**2
+    x, y = (
+        sum(weight * each for weight, each in zip(weights, ends, strict=True))
+        for ends in zip(start, control, end, strict=True)
+    )
+    return x, y

@@ -47,10 +47,10 @@ _FURTHER = {
     "wine": "#882255",
     "magenta": "#AA4499",
     "lime": "#B8C04A",
-    "lavender": "#B3A2D6",
+    "lavender": "#9A86C8",
     "brown": "#6B3E0A",
     "khaki": "#8A7B3D",
-    "grey": "#BBBBBB",
+    "grey": "#A5A5A5",
 }
 SPARE = tuple(
     Look(color, marker, dash)
@@ -77,6 +77,7 @@ SAME_AS = {
     "both": "purified + cdl",
     "purified + CDL": "purified + cdl",
     "no defence": "protected",
+    "aspl, purified": "purified",
     "V*": "protected",
     "class": "prior",
 }
@@ -140,7 +141,8 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     """A look for each name, in order of first mention.
 
     Names of a vocabulary get their own look; other names take those of :data:`SPARE` that are
-    free, and so does a name whose look another name of the same figure already has.
+    free, markers that nobody has first, and so does a name whose look another name of the same
+    figure already has.
 
     Raises:
         ValueError: more than eight names: split the figure.
@@ -157,7 +159,9 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
         if own is not None and own.color not in {look.color for look in style.values()}:
             style[name] = own
     used = {look.color for look in style.values()}
-    free = iter(look for look in SPARE if look.color not in used)
+    markers = {look.marker for look in style.values()}
+    spare = [look for look in SPARE if look.color not in used]
+    free = iter(sorted(spare, key=lambda look: look.marker in markers))
     return {name: style[name] if name in style else next(free) for name in wanted}
 
 

@@ -20,11 +20,9 @@ NOISE = "perturbation"
 TRAINED = "words and prior\nin training"
 BOUND = "V* carries\nthe noise"
 SHIFTED = "the model\nsees noise"
-PURIFIED = "purification"
-COLORS = {NOISE: "protected", PURIFIED: "purified"}
+COLORS = {NOISE: "protected"}
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
-    (PURIFIED, BOUND, "purification removes the texture", "texture"),
     (NOISE, SHIFTED, MOVED, "decoded_towards"),
     (SHIFTED, BOUND, harms(SEEN, "texture"), "texture"),
     (SHIFTED, "quality", harms(SEEN, "quality"), "quality"),
@@ -57,14 +55,12 @@ def edges(claims: Sequence[dict[str, Any]]) -> list[Edge]:
 
 
 def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
-    """Claims at a budget from ``story`` and ``intervention``, where they are.
+    """Claims at a budget from ``intervention``, where it is.
 
     Args:
         folder: where to look; see :func:`.shipped.shipped`.
     """
     rows: list[dict[str, Any]] = []
-    with suppress(FileNotFoundError):
-        rows += claims_of(summary("story", folder=folder).verdicts)
     with suppress(FileNotFoundError):
         rows += claims_of(summary("intervention", folder=folder).verdicts, intervention.EPS)
     return [row for row in rows if row["eps"] == eps]
@@ -88,9 +84,9 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     verdicts = [edge.verdict for edge in arrows]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in SCORED)
     alt = (
-        f"Causal graph at {eps}: the perturbation, purification, what the "
+        f"Causal graph at {eps}: the perturbation, what the "
         "model sees of it, and words and prior in training act on whether V* carries the noise; "
-        f"below it quality, identity and texture; {counts}."
+        f"below it quality and identity; {counts}."
     )
     data = pd.DataFrame(arrows)
     return save_figure(causal_graph(arrows, COLORS), "shortcut_graph", alt, data, out)

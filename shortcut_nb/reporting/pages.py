@@ -17,6 +17,7 @@ from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS
+from ..metrics import describe
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from . import argument as argued
@@ -155,6 +156,7 @@ def story() -> str:
     frame = judged[judged["n"] > 0].copy()
     frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
     frame["text"] = _differences(frame, "+.3f")
+    frame["metric"] = [describe(metric).label for metric in frame["metric"]]
     wide = frame.set_index(["claim", "metric", "eps"])["text"].unstack("eps", sort=False)
     columns = {"claim": "claim", "metric": "score"} | {eps: eps for eps in wide}
     return markdown(wide.reset_index(), columns)

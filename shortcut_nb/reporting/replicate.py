@@ -14,7 +14,7 @@ from ..experiments.run import run as run_experiment
 from ..metrics import describe
 from ..pipeline import Pipeline
 from .summary import Summary
-from .tables import Table, digits_for, number
+from .tables import Table, digits_for, number, spoken
 
 NOTE = (
     "Bold: asserted here, since the larger run confirmed it and each of its people showed at least "
@@ -51,7 +51,7 @@ def table(rows: pd.DataFrame, larger: Summary) -> Table:
         digits = digits_for([low], [high], [there])
         lines.append(
             (
-                row["contrast"],
+                spoken(row["contrast"], row["metric"]),
                 describe(row["metric"]).label,
                 f"{row['here']:+.{digits}f}",
                 number(there, low, high, digits, sign=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,6 +129,7 @@ def verdict_table(measured: Measurement) -> Table | None:
     judged = measured.verdicts()
     rows = judged.to_dict("records")
     text = judged.assign(
+        contrast=[spoken(row["contrast"], row["metric"]) for row in rows],
         measure=[_measure(row) for row in rows],
         predicted=[
             f"within ±{row['margin']:g}" if row["expect"] == "0" else row["expect"] for row in rows
@@ -167,6 +169,13 @@ def _measure(row: Mapping[str, Any]) -> str:
     """A verdict's metric, and of which samples."""
     sheet = SAYS.get(row["sheet"], row["sheet"])
     return f"{describe(row['metric'])}{f', {sheet}' if sheet else ''}"
+
+
+def spoken(contrast: str, metric: str) -> str:
+    """A contrast's name as it is read: a metric's name that is no plain word by its label."""
+    if "_" not in metric:
+        return contrast
+    return re.sub(rf"\b{re.escape(metric)}\b", describe(metric).label, contrast)
 
 
 def probability(p: float) -> str:

@@ -1,0 +1,261 @@
+"""The claim checks of notebooks 02, 04, 07 and 08 fail when the effect is taken away.
+
+What checks is the notebooks' own code, read from them and executed here. In place of a live person
+stands the mean person of the shipped result, under the name of one whom it never saw; nothing is
+trained, and no model is opened.
+"""
+
+import ast
+import functools
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import mismatch, words
+from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting.summary import checked
+from shortcut_nb.runner.places import find_notebook
+
+SCORES = ["quality", "ims_missing", "texture", "coarse_texture", "intact"]  # of samples
+PLACE = ["condition", "sheet"]
+# Of each notebook: the result that it is held to, and the names that lead to its check.
+CHECKS = {
+    "02": ("methods", {"cell", "early", "larger"}),
+    "04": ("mismatch", {"cells", "looked_at", "here", "measured"}),
+    "07": ("words", {"question", "chosen", "cells", "live", "result", "larger"}),
+    "08": (
+        "adaptive",
+        {"known", "knowing", "cell", "question", "tried", "cells", "live", "result", "larger"},
+    ),
+}
+
+
+def names_given(statement):
+    """The names to which a statement gives a value."""
+    if isinstance(statement, ast.FunctionDef):
+        return {statement.name}
+    if not isinstance(statement, ast.Assign):
+        return set()
+    nodes = [node for target in statement.targets for node in ast.walk(target)]
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+@functools.cache
+def parts_of(notebook):
+    """A notebook's imports, what leads to its check (its parameters first), and the check."""
+    cells = nbformat.read(find_notebook(notebook), as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    (check,) = [source for source in sources if "checked(" in source]
+    wanted = CHECKS[notebook][1]
+    imports, leading = [], []
+    for source in sources[: sources.index(check)]:
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                imports.append(statement)
+            elif isinstance(statement, ast.AnnAssign) or names_given(statement) & wanted:
+                leading.append(statement)
+    given = {name for statement in leading for name in names_given(statement)}
+    assert wanted <= given, f"{notebook} has no {wanted - given} any more"
+    parts = [ast.Module(imports, []), ast.Module(leading, []), ast.parse(check)]
+    return [compile(part, f"notebook {notebook}", "exec") for part in parts]
+
+
+@functools.cache
+def mean_person(result):
+    """Means over a shipped result's people, a row per condition and sheet."""
+    frame = Measurement.read(result).frame
+    return frame.groupby(PLACE).mean(numeric_only=True).drop(columns="seed")
+
+
+class Pictures:
+    """A pipeline whose pictures are as far from the clean ones as the mean person's."""
+
+    def __init__(self, levels):
+        self.levels = levels.drop(columns=SCORES, errors="ignore")
+
+    def changes(self, subject, cell, seed):
+        return {}
+
+    def looks(self, subject, cell, seed, probe):
+        name = mismatch.PURIFIED if cell.purifier != "none" else cell.attack
+        condition = "clean" if name == "none" else mismatch.at(name, cell.eps)
+        seen = self.levels.loc[(condition, "instance")].dropna()
+        of_controls = seen.index.str.startswith("beyond_")
+        return dict(seen[of_controls if probe == "controls" else ~of_controls])
+
+
+def as_found(notebook):
+    return mean_person(CHECKS[notebook][0])
+
+
+def run_check(notebook, levels):
+    """The claims that a notebook's check asserts of a person with these levels."""
+
+    def measure(experiment, *settings):
+        """The rows that a live run of an experiment's cells gives, one a sheet."""
+        frame = levels[levels.columns.intersection(SCORES)].reset_index()
+        frame = frame[frame["condition"].isin(experiment.all_cells())]
+        frame = frame[frame["sheet"].isin(experiment.sheets)]
+        return frame.assign(subject=names["subject_name"], seed=0)
+
+    def run(experiment, *settings):
+        return SimpleNamespace(frame=measure(experiment), failures=[])
+
+    def recorded(*given, **named):
+        rows = checked(*given, **named)
+        claims.extend(rows.loc[rows["asserted"], "contrast"])
+        return rows
+
+    imports, leading, check = parts_of(notebook)
+    names, claims = {}, []
+    exec(imports, names)
+    names |= {
+        "lab": SimpleNamespace(profile=load_profile("mini")),
+        "pipeline": Pictures(levels),
+        "subject": SimpleNamespace(name="mini:held-out/13"),
+        "measure": measure,
+        "run": run,
+        "executor_of": lambda *settings, **more: None,
+        "checked": recorded,
+    }
+    exec(leading, names)
+    exec(check, names)
+    return claims
+
+
+@functools.cache
+def asserted(notebook):
+    return run_check(notebook, as_found(notebook))
+
+
+HARD = words.HARD
+KNOWS = "purifier + prompts | both | 16/255"
+# In the notebook, what becomes as what (all its scores), and the claims that must fail then.
+TAKEN_AWAY = {
+    "training teaches nothing": (
+        "02",
+        ("dreambooth | 1", "instance"),
+        ("dreambooth | 0", "instance"),
+        ["dreambooth learns the person"],
+    ),
+    "the prior keeps nothing": (
+        "02",
+        ("dreambooth, no prior | 1", "class"),
+        ("dreambooth | 1", "class"),
+        ["prior preservation keeps the class another"],
+    ),
+    "ASPL shifts nothing": (
+        "04",
+        ("aspl | 16/255", "instance"),
+        ("clean", "instance"),
+        ["ASPL moves CLIP towards noise", "the prompt fits less well after ASPL"],
+    ),
+    "ASPL is random signs": (
+        "04",
+        ("aspl | 16/255", "instance"),
+        ("noise | 16/255", "instance"),
+        [
+            "ASPL moves latents more than random signs",
+            "ASPL misleads the model more than random signs",
+        ],
+    ),
+    "purification purifies nothing": (
+        "04",
+        ("aspl, purified | 16/255", "instance"),
+        ("aspl | 16/255", "instance"),
+        ["takes back the shift towards noise", "lets the prompt fit again"],
+    ),
+    "climbing the shift is random signs": (
+        "04",
+        ("clip-shift | 16/255", "instance"),
+        ("noise | 16/255", "instance"),
+        ["the CLIP-shift attack moves CLIP more than random signs"],
+    ),
+    "climbing the shift is ASPL": (
+        "04",
+        ("clip-shift | 16/255", "instance"),
+        ("aspl | 16/255", "instance"),
+        ["the CLIP-shift attack moves CLIP more than ASPL"],
+    ),
+    "CDL is DreamBooth": (
+        "07",
+        (f"cdl | {HARD}", "without"),
+        (f"plain | {HARD}", "plain"),
+        [f"CDL: quality, {HARD}", f"CDL: texture, {HARD}"],
+    ),
+    "training on the noise's name does nothing": (
+        "07",
+        (f"cdl | {HARD}", "plain"),
+        (f"plain | {HARD}", "plain"),
+        [
+            f"CDL's words when training, text trained: {score}, {HARD}"
+            for score in ("quality", "texture")
+        ],
+    ),
+    "training on the noise's name does nothing, text frozen": (
+        "07",
+        (f"cdl, frozen | {HARD}", "without"),
+        (f"plain, frozen | {HARD}", "without"),
+        [f"CDL's words when training: {score}, {HARD}" for score in ("quality", "texture")],
+    ),
+    "freezing the text encoder does nothing": (
+        "07",
+        (f"plain, frozen | {HARD}", "plain"),
+        (f"plain | {HARD}", "plain"),
+        [f"freezing the text encoder: texture, {HARD}"],
+    ),
+    "the name holds no noise": (
+        "07",
+        (f"cdl | {HARD}", "named"),
+        (f"cdl | {HARD}", "plain"),
+        [f"V_N* named (cdl): {score}, {HARD}" for score in ("quality", "texture")],
+    ),
+    "the name holds no noise, text frozen": (
+        "07",
+        (f"cdl, frozen | {HARD}", "named"),
+        (f"cdl, frozen | {HARD}", "plain"),
+        [f"V_N* named (cdl, frozen): {score}, {HARD}" for score in ("quality", "texture")],
+    ),
+    "who knows the defence does no harm": (
+        "08",
+        (KNOWS, "instance"),
+        ("clean | both | 0/255", "instance"),
+        ["defence both, 16/255: harm to coarse texture"],
+    ),
+    "knowing the defence gains nothing": (
+        "08",
+        (KNOWS, "instance"),
+        ("nothing | both | 16/255", "instance"),
+        ["defence both, 16/255: gain in coarse texture"],
+    ),
+}
+
+
+@pytest.mark.parametrize("effect", TAKEN_AWAY)
+def test_the_check_of_the_notebook_fails_without_the_effect(effect):
+    notebook, changed, like, claims = TAKEN_AWAY[effect]
+    for claim in claims:
+        assert any(claim in name for name in asserted(notebook))
+    levels = as_found(notebook).copy()
+    levels.loc[changed] = levels.loc[like]
+    with pytest.raises(AssertionError, match="not as the larger measurement found") as failed:
+        run_check(notebook, levels)
+    for claim in claims:
+        assert claim in str(failed.value)
+
+
+@pytest.mark.parametrize("notebook", CHECKS)
+def test_every_asserted_claim_fails_where_nothing_differs(notebook):
+    with pytest.raises(AssertionError, match="not as the larger measurement found") as failed:
+        run_check(notebook, 0 * as_found(notebook))
+    _, *lines = str(failed.value).splitlines()
+    failing = [line.rpartition(": ")[0] for line in lines]
+    assert failing == asserted(notebook)
+
+
+def test_notebook_04_fails_where_next_to_nothing_is_held():
+    assert len(asserted("04")) >= 3
+    with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of how many there are
+        run_check("04", as_found("04")[["latent"]])
