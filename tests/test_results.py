@@ -39,7 +39,7 @@ def test_a_table_says_what_its_file_says():
 
 def test_a_changed_number_is_written_anew():
     page = pages.PAGE.read_text("utf-8")
-    spoilt = page.replace("| `aspl` |", "| `aspl` | 7 |", 1)
+    spoilt = page.replace("| `advdm` |", "| `advdm` | 7 |", 1)
     assert spoilt != page and pages.filled(spoilt) == page
 
 

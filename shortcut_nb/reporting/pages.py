@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -69,10 +69,13 @@ DEFENCES = {
 
 
 def markdown(
-    frame: pd.DataFrame, columns: Mapping[str, str], digits: int | str | Mapping[str, int | str] = 2
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    digits: int | str | Mapping[str, int | str] = 2,
+    marked: Iterable[bool] = (),
 ) -> str:
-    """Some columns of a frame as a table; see :func:`.tables.table_of`."""
-    return table_of(frame, columns, digits=digits).markdown()
+    """Some columns of a frame as a table, what matters bold; see :func:`.tables.table_of`."""
+    return table_of(frame, columns, marked=marked, digits=digits).markdown()
 
 
 def code(names: pd.Series) -> pd.Series:
@@ -120,7 +123,8 @@ def argument(eps: str = argued.EPS) -> str:
     columns = {"treatment": "trained on"} | {metric: argued.label(metric) for metric in metrics}
     columns |= {"class": "class: quality"}
     digits = dict.fromkeys(columns, ".2f") | {"texture": ".1f"}
-    return markdown(frame, columns, digits)
+    protected = frame["treatment"] == argued.TITLES[argued.TREATED]
+    return markdown(frame, columns, digits, protected)
 
 
 def halved() -> str:
@@ -192,7 +196,8 @@ def strength() -> str:
         "attack_seconds": ".0f",
         "memory_mib": ".0f",
     }
-    return markdown(frame, columns, dict.fromkeys(columns, "+.2f") | digits)
+    digits = dict.fromkeys(columns, "+.2f") | digits
+    return markdown(frame, columns, digits, frame["attack"] == "`aspl`")
 
 
 def shortcut() -> str:
@@ -222,11 +227,13 @@ def purification() -> str:
         columns |= {title: title for title in titles}
         digits |= dict.fromkeys(titles, "+.2f")
     table = table.reset_index().assign(name=lambda table: code(table["purifier"]))
-    return markdown(table, {"name": "purifier"} | columns, digits)
+    papers = table["purifier"] == "codesr"
+    return markdown(table, {"name": "purifier"} | columns, digits, papers)
 
 
 def benchmark() -> str:
-    return markdown(matrix.worst_cases(), matrix.COLUMNS)
+    frame = matrix.worst_cases()
+    return markdown(frame, matrix.COLUMNS, marked=frame["defence"] == matrix.WHOLE)
 
 
 def words() -> str:
@@ -272,7 +279,7 @@ def adaptive() -> str:
     frame = frame.dropna(subset=[f"quality, {attackers.EPS}"])
     whole = withstanding.WHOLE
     marked = (frame["key"] == whole) & (frame["who"] == attackers.informed(whole))
-    return table_of(frame, columns, marked=marked, digits=digits).markdown()
+    return markdown(frame, columns, digits, marked)
 
 
 def attackers_further() -> str:
