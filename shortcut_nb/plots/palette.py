@@ -97,7 +97,7 @@ PURIFIER_FAMILIES = {
     "filter": _SPARE_BY_COLOR["khaki"],
     "restoration": _BY_COLOR["green"],
     "pixel model": _SPARE_BY_COLOR["lavender"],
-    "latent model": _SPARE_BY_COLOR["grey"],
+    "latent model": _SPARE_BY_COLOR["magenta"]._replace(marker="v", dash=_DASHES[5]),
 }
 """Families of purifiers; restoration is what the collection's "purified" is made by."""
 

@@ -17,7 +17,6 @@ from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS
-from ..metrics import describe
 from ..mini.evaluate import CARD
 from ..weights import PACKAGE
 from . import argument as argued
@@ -31,7 +30,7 @@ from .methods import costs, shipped_doses
 from .shipped import shipped
 from .strength import harms, read
 from .summary import summary
-from .tables import number, table_of
+from .tables import number, short_label, table_of
 
 ROOT = PACKAGE.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -160,7 +159,7 @@ def story() -> str:
     frame = judged[judged["n"] > 0].copy()
     frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
     frame["text"] = _differences(frame, "+.3f")
-    frame["metric"] = [describe(metric).label for metric in frame["metric"]]
+    frame["metric"] = [short_label(metric) for metric in frame["metric"]]
     wide = frame.set_index(["claim", "metric", "eps"])["text"].unstack("eps", sort=False)
     columns = {"claim": "claim", "metric": "score"} | {eps: eps for eps in wide}
     return markdown(wide.reset_index(), columns)

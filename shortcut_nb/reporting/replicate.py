@@ -11,10 +11,9 @@ from ..experiments.experiment import Experiment
 from ..experiments.graph import Choice
 from ..experiments.run import make_jobs
 from ..experiments.run import run as run_experiment
-from ..metrics import describe
 from ..pipeline import Pipeline
 from .summary import Summary
-from .tables import Table, digits_for, number, spoken
+from .tables import Table, digits_for, number, short_label, spoken
 
 NOTE = (
     "Bold: asserted here, since the larger run confirmed it and each of its people showed at least "
@@ -52,7 +51,7 @@ def table(rows: pd.DataFrame, larger: Summary) -> Table:
         lines.append(
             (
                 spoken(row["contrast"], row["metric"]),
-                describe(row["metric"]).label,
+                short_label(row["metric"]),
                 f"{row['here']:+.{digits}f}",
                 number(there, low, high, digits, sign=True),
                 "" if pd.isna(row["n"]) else f"{row['n']:.0f}",

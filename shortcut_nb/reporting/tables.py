@@ -175,7 +175,12 @@ def spoken(contrast: str, metric: str) -> str:
     """A contrast's name as it is read: a metric's name that is no plain word by its label."""
     if "_" not in metric:
         return contrast
-    return re.sub(rf"\b{re.escape(metric)}\b", describe(metric).label, contrast)
+    return re.sub(rf"\b{re.escape(metric)}\b", short_label(metric), contrast)
+
+
+def short_label(metric: str) -> str:
+    """A metric's label up to its first comma: "identity match"."""
+    return describe(metric).label.partition(",")[0]
 
 
 def probability(p: float) -> str:
