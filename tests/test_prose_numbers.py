@@ -38,15 +38,29 @@ BY_HAND = [
         "condition=clean | 8/255 & sheet=class",
     ),
     ("benchmark", "ims_missing", "none | none | dreambooth", "photoguard | none | dreambooth"),
-    ("benchmark", "ims_missing", "none | none | dreambooth", "none | jpeg | dreambooth"),
-    ("benchmark", "quality", "metacloak | jpeg | dreambooth", "metacloak | none | dreambooth"),
-    ("words", "ims_missing", TENTH.format(""), TENTH.format(", 1/10 rate")),
+    *(
+        ("benchmark", "ims_missing", "none | none | dreambooth", f"none | {defence}")
+        for defence in ("jpeg | dreambooth", "none | cdl", "codesr | cdl")
+    ),
+    *(
+        (
+            "benchmark",
+            metric,
+            "photoguard | codesr | dreambooth",
+            "photoguard | restorer | dreambooth",
+        )
+        for metric in ("quality", "intact", "ims_missing")
+    ),
     (
         "benchmark",
-        "intact",
-        "photoguard | codesr | dreambooth",
-        "photoguard | restorer | dreambooth",
+        "ims_missing",
+        "photoguard | ddspure | dreambooth",
+        "photoguard | none | dreambooth",
     ),
+    ("benchmark", "intact", "photoguard | none | cdl", "photoguard | codesr | dreambooth"),
+    ("benchmark", "intact", "photoguard | jpeg | dreambooth", "photoguard | none | dreambooth"),
+    ("benchmark", "quality", "metacloak | jpeg | dreambooth", "metacloak | none | dreambooth"),
+    ("words", "ims_missing", TENTH.format(""), TENTH.format(", 1/10 rate")),
 ]
 SHIFTS = ("clip_towards", "decoded_towards", "latent", "loss")
 
