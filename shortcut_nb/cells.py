@@ -21,6 +21,25 @@ class Record(BaseModel):
         return hash(self.model_dump_json())
 
 
+SHEET_WORDS = ("identifier", "class_name", "instance", "class_prompt", "noise_token", "negative")
+CELL_WORDS = (*SHEET_WORDS, "traits")
+
+
+def fillable(text: str | None, words: tuple[str, ...]) -> str | None:
+    """A text whose {words} can be filled in.
+
+    Raises:
+        ValueError: another word in braces, or a brace alone.
+    """
+    if text is not None:
+        known = ", ".join(f"{{{word}}}" for word in words)
+        try:
+            text.format(**dict.fromkeys(words, ""))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(f"{text!r} cannot be filled in ({error}); there are {known}") from None
+    return text
+
+
 class Sheet(Record):
     """One way to look at a fine-tuned model.
 
@@ -42,6 +61,11 @@ class Sheet(Record):
     steps: int | None = Field(default=None, ge=1)
     at: float | None = Field(default=None, ge=0, lt=1)
     inside: str | None = None
+
+    @field_validator("prompt", "negative")
+    @classmethod
+    def _filled(cls, text: str | None) -> str | None:
+        return fillable(text, SHEET_WORDS)
 
 
 class Cell(Record):
@@ -88,6 +112,11 @@ class Cell(Record):
     @classmethod
     def _budget(cls, text: str) -> str:
         return str(Budget.parse(text))
+
+    @field_validator("instance")
+    @classmethod
+    def _filled(cls, text: str | None) -> str | None:
+        return fillable(text, CELL_WORDS)
 
     @model_validator(mode="after")
     def _something_to_move(self) -> Cell:

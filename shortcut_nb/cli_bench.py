@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 EVERY = 50  # outputs between two looks at the room that trained weights take
 
 
+MOST_SEEDS = 1000
+
+
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     """Seeds from "3" (0, 1, 2), "0,4,7" or "7," (that one alone).
 
@@ -48,7 +51,11 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         raise UserError(
             f"seeds read like 2 (how many), 0,4,7 (which) or 7, (that one); got {text!r}."
         )
-    return tuple(range(numbers[0])) if "," not in text else tuple(n for n in numbers)
+    if "," in text:
+        return numbers
+    if numbers[0] > MOST_SEEDS:
+        raise UserError(f"expected at most {MOST_SEEDS} seeds, got {numbers[0]}.")
+    return tuple(range(numbers[0]))
 
 
 def people(given: list[str] | None) -> tuple[str, ...] | None:
@@ -119,11 +126,14 @@ def bench(
     """
     with doors() as work:
         chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
+        from .experiments.run import check_executor
+
+        check_executor(executor)
+        room = parse_size(keep_trained)
         experiments, pipeline, choice = _open(names, profile, *chosen)
         if plan:
             show_plan(experiments, pipeline, choice, workers or 1)
             return
-        room = parse_size(keep_trained)
         target = _check(experiments, pipeline, out, save and not add, force)
         asked = {each.name: _asked(each, pipeline, choice, save, add) for each in experiments}
         work.kept = "what is done is kept, and the same command goes on"
@@ -294,7 +304,14 @@ class _Results:
         except UserError as error:
             typer.secho(f"{experiment.name}: {error}", fg="red", err=True)
             self._leave(2)
-        _show(asked, result, kept)
+        self._show(asked, result, kept)
+
+    def _show(self, asked: _Asked, result: Result, kept: Measurement | None) -> None:
+        try:
+            _show(asked, result, kept)
+        except UserError as error:
+            typer.secho(f"{asked.experiment.name}: {error}", fg="red", err=True)
+            self._leave(2)
 
     def _leave(self, code: int) -> None:
         self.exit_code = max(self.exit_code, code)

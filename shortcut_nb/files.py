@@ -91,6 +91,19 @@ def cannot_write(path: Path, error: BaseException) -> CannotWrite:
     return refusal
 
 
+def plain_name(name: str) -> str:
+    """The name, if it is one of a file in a folder: letters, digits, and single "." "-" "_" " ".
+
+    Raises:
+        UserError: any other, which might lead to another folder.
+    """
+    if not re.fullmatch(r"\w+(?:[ .-]\w+)*", name):
+        raise UserError(
+            f"a name is of letters, digits, and single dots, hyphens or spaces within; got {name!r}"
+        )
+    return name
+
+
 def temporary(folder: Path) -> Path:
     """An unused temporary name in a folder; it tells which process it belongs to."""
     return folder / f".shortcut-nb-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"

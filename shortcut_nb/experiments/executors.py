@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import traceback
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -20,6 +21,7 @@ from ..errors import UserError
 from ..progress import HEADLESS
 
 Work = Callable[..., Any]
+PATIENCE = 5.0  # seconds to wait for a cluster to answer
 OBJECTS = 80 * 2**20  # bytes of Ray's own store, nearly its least: outputs go by path
 
 
@@ -202,12 +204,14 @@ class Ray:
         self._running: dict[Any, Hashable] = {}
         self._ray, self._own = start_ray(address, workers and workers * cores)
         there = self._ray.cluster_resources()
-        if there.get("CPU", 1) < cores:
-            self.close()
-            raise UserError(
-                f"each unit asks for {cores} CPUs and the Ray cluster has {there.get('CPU', 1):g}: "
-                "ask for fewer threads"
-            )
+        wanted = {"CPU": (cores, "threads"), "GPU": (gpus, "GPUs")}
+        for kind, (count, ask) in wanted.items():
+            if there.get(kind, 0) < count:
+                self.close()
+                raise UserError(
+                    f"each unit asks for {count:g} {kind}s and the Ray cluster has "
+                    f"{there.get(kind, 0):g}: ask for fewer {ask}"
+                )
         remote = self._ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         self._attempt = remote(remotely)
         self.work, self.threads = work, threads
@@ -241,6 +245,20 @@ def remotely(work: Work, arguments: tuple[Any, ...], threads: int | None) -> Out
     return attempt(work, arguments, threads)
 
 
+def be_reachable(address: str) -> None:
+    """Raise a UserError where nobody listens at "host:port"; Ray itself would go on trying.
+
+    Other addresses ("auto", "ray://…") are left to Ray.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"there is no Ray cluster at {address!r}: {error}") from None
+
+
 def start_ray(address: str | None, cpus: int | None) -> tuple[Any, bool]:
     """Ray, connected; and whether it was started here and so is to be stopped here.
 
@@ -257,6 +275,8 @@ def start_ray(address: str | None, cpus: int | None) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is not None:
+        be_reachable(address)
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     if address is None:
         how |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECTS}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..cells import CLEAN, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
+from ..files import plain_name
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
@@ -19,6 +20,7 @@ from .contrasts import NAMED, Contrast, load
 
 OfSamples = Literal["apart", "traits"]
 """Further measures of a sheet."""
+SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
 
 
@@ -52,7 +54,7 @@ class Experiment(Record):
         default={"instance": OWN, "class": Sheet(of="class")}, min_length=1
     )
     contrasts: tuple[Contrast, ...] = ()
-    subjects: int | tuple[str, ...] = 6
+    subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 6
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
     looks: tuple[str, ...] = ()
@@ -61,8 +63,16 @@ class Experiment(Record):
     @field_validator("contrasts", mode="before")
     @classmethod
     def _contrasts(cls, given: Any) -> Any:
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise ValueError(f"expected a list of contrasts, got {type(given).__name__}")
         plain = [each for each in given if isinstance(each, Mapping)]
-        return tuple(given) if len(plain) < len(list(given)) else tuple(load(plain))
+        return tuple(given) if len(plain) < len(given) else tuple(load(plain))
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, name: str) -> str:
+        """It names files of results: nothing that could lead elsewhere."""
+        return plain_name(name)
 
     @field_validator("looks")
     @classmethod
@@ -77,16 +87,25 @@ class Experiment(Record):
 
     @model_validator(mode="after")
     def _compared(self) -> Experiment:
-        """Contrasts name cells that are there: a slip would read "not measured"."""
-        names = self.all_cells()
+        """Contrasts compare what is measured: a slip would read "not measured" in the end."""
+        every = self.all_cells()
+        sheets = self.sheets | {
+            name: sheet for cell, _ in every.values() for name, sheet in cell.sheets.items()
+        }
+        there: dict[str, set[str]] = {NAMED: set(every), SHEET: set(sheets)}
+        looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
+        for _, labels in every.values():
+            for column, value in labels.items():
+                there.setdefault(column, set()).add(str(value))
         for contrast in self.contrasts:
-            for columns in contrast.cells():
-                name = columns.get(NAMED)
-                if name is not None and name not in names:
-                    raise ValueError(
-                        f"contrast {contrast.name!r} has no cell {name!r} to compare; the nearest "
-                        f"are {nearest(name, list(names))}"
-                    )
+            for cell in contrast.cells():
+                for column, value in cell.items():
+                    if column == SHEET and looked_into:
+                        continue
+                    _be_there(contrast.name, column, value, there)
+        first = [contrast.name for contrast in self.contrasts if contrast.primary]
+        if len(first) > 1:
+            raise ValueError(f"expected one primary contrast at most, got {', '.join(first)}")
         return self
 
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:
@@ -125,6 +144,21 @@ class Experiment(Record):
         return list(profile.subjects[:wanted])
 
 
+def _be_there(contrast: str, column: str, value: str, there: Mapping[str, set[str]]) -> None:
+    """Raise a ValueError when a contrast names a column or a value that no row will have."""
+    if column not in there:
+        raise ValueError(
+            f"contrast {contrast!r} selects by {column!r}, which no row has; the nearest are "
+            f"{nearest(column, list(there))}"
+        )
+    if value not in there[column]:
+        what = "cell" if column == NAMED else column
+        raise ValueError(
+            f"contrast {contrast!r} has no {what} {value!r} to compare; the nearest are "
+            f"{nearest(value, list(there[column]))}"
+        )
+
+
 def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Names of an axis's values with the fields that each sets."""
     if isinstance(values, Mapping):
@@ -149,7 +183,11 @@ def parse(content: Mapping[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        lines = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        ]
+        lines = [line.removeprefix(": ") for line in lines]
         raise UserError(f"{where} is not a valid experiment: {'; '.join(lines)}") from error
 
 

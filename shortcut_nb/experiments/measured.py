@@ -298,13 +298,23 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise UserError(f"expected a CSV or Parquet file; there is none at {path}")
     if path.suffix == ".parquet":
         need_pyarrow()
-        return pd.read_parquet(path)
+        return _read_parquet(path)
     if path.suffix != ".csv":
         raise UserError(f"expected a name ending in .csv or .parquet; got {path.name}")
     try:
         return pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise CannotRead(f"{path} is no CSV table: {error}") from None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file's frame; a CannotRead where it is damaged."""
+    from pyarrow import ArrowException
+
+    try:
+        return pd.read_parquet(path)
+    except (ArrowException, OSError, ValueError) as error:
+        raise CannotRead(f"{path} is no Parquet table: {' '.join(str(error).split())}") from None
 
 
 def need_pyarrow() -> None:

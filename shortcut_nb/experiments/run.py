@@ -380,13 +380,18 @@ def executor_of(
     Raises:
         UserError: an unknown name, or Ray is not there.
     """
+    check_executor(name)
     if name == "serial":
         return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
     if name == "processes":
         return Processes(work, workers or 2, threads)
-    if name == "ray":
-        return Ray(work, workers, gpus, address=address, threads=threads)
-    raise UserError(f"an executor is serial, processes or ray; got {name!r}")
+    return Ray(work, workers, gpus, address=address, threads=threads)
+
+
+def check_executor(name: str) -> None:
+    """Raise a UserError for a name of no executor."""
+    if name not in ("serial", "processes", "ray"):
+        raise UserError(f"an executor is serial, processes or ray; got {name!r}")
 
 
 @cache

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CannotRead, MissingFile
-from ..files import write_text
+from ..files import plain_name, write_text
 
 PACKAGE = Path(__file__).parent
 OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
@@ -38,7 +38,11 @@ def path_of(name: str, profile: str = "mini", folder: str | Path | None = None) 
 
     Args:
         folder: where to look; None is :func:`folder_of` the profile.
+
+    Raises:
+        UserError: a name that is none of a file in that folder.
     """
+    plain_name(name)
     place = folder_of(profile) if folder is None else Path(folder)
     return place / f"{name}.json"
 
@@ -75,9 +79,11 @@ def write_result(
 
     Args:
         folder: where to; None is :func:`folder_of` the profile.
+
+    Raises:
+        UserError: see :func:`path_of`.
     """
-    place = folder_of(profile) if folder is None else Path(folder)
-    return write_text(place / f"{name}.json", _lines(_plain(content)) + "\n")
+    return write_text(path_of(name, profile, folder), _lines(_plain(content)) + "\n")
 
 
 def _lines(value: Any, indent: str = "") -> str:
