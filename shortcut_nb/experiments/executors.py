@@ -203,7 +203,7 @@ class Ray:
         cores = threads or 1
         self._running: dict[Any, Hashable] = {}
         self._ray, self._own = start_ray(address, workers and workers * cores)
-        there = self._ray.cluster_resources()
+        there = {"CPU": 1.0} | self._ray.cluster_resources()
         wanted = {"CPU": (cores, "threads"), "GPU": (gpus, "GPUs")}
         for kind, (count, ask) in wanted.items():
             if there.get(kind, 0) < count:
