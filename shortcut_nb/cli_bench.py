@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -298,19 +299,19 @@ class _Results:
         elif result.failures or result.skipped:
             self._leave(1)
         kept = None
-        try:
+        with self._reported(experiment.name):
             if not result.unfinished and len(result.frame):
                 kept = self._keep(asked, result)
-        except UserError as error:
-            typer.secho(f"{experiment.name}: {error}", fg="red", err=True)
-            self._leave(2)
-        self._show(asked, result, kept)
-
-    def _show(self, asked: _Asked, result: Result, kept: Measurement | None) -> None:
-        try:
+        with self._reported(experiment.name):
             _show(asked, result, kept)
+
+    @contextmanager
+    def _reported(self, name: str) -> Iterator[None]:
+        """A user's error is printed, and the exit code says so."""
+        try:
+            yield
         except UserError as error:
-            typer.secho(f"{asked.experiment.name}: {error}", fg="red", err=True)
+            typer.secho(f"{name}: {error}", fg="red", err=True)
             self._leave(2)
 
     def _leave(self, code: int) -> None:

@@ -64,7 +64,7 @@ def test_words_that_can_be_filled_in_are():
 
 def test_a_result_lies_in_its_folder(tmp_path):
     assert path_of("mine 2.1-b", folder=tmp_path) == tmp_path / "mine 2.1-b.json"
-    for name in ("../mine", "/tmp/mine", "a/b", "", ".", ".hidden"):
+    for name in ("../mine", "/mine", "a/b", "", ".", ".hidden"):
         with pytest.raises(UserError, match="a name is of letters"):
             write_result(name, {}, folder=tmp_path / "results")
     assert not list(tmp_path.iterdir())
