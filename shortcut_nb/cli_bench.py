@@ -169,7 +169,9 @@ def _open(
     from .experiments.graph import Choice
     from .experiments.questions import open_experiment
     from .pipeline import Pipeline
+    from .progress import quiet_libraries
 
+    quiet_libraries()
     lab = Lab(profile)
     experiments = [open_experiment(name, lab.profile) for name in dict.fromkeys(names)]
     called = [each.name for each in experiments]

@@ -33,10 +33,19 @@ def parse_size(text: str) -> int:
     return int(float(match.group(1)) * UNITS[match.group(2)])
 
 
-def _store() -> Store:
+def _store(stage: str | None = None) -> Store:
+    """The store; a stage that no one knows is refused, since it may be misspelt."""
+    from .cells import STAGES
+    from .registry import nearest
     from .store import Store
 
-    return Store()
+    store = Store()
+    known = {*STAGES, *store.stages()}
+    if stage is not None and stage not in known:
+        raise UserError(
+            f"there is no stage {stage!r}; the nearest are {nearest(stage, sorted(known))}"
+        )
+    return store
 
 
 @app.command("ls")
@@ -46,7 +55,7 @@ def ls(stage: Stage = None) -> None:
     Example: shortcut-nb cache ls --stage train
     """
     with doors():
-        store, total, count = _store(), 0, 0
+        store, total, count = _store(stage), 0, 0
         for entry in store.ls(stage):
             size = entry.bytes
             total, count = total + size, count + 1
@@ -64,7 +73,7 @@ def verify(stage: Stage = None) -> None:
     A damaged output is made again when it is next asked for. Example: shortcut-nb cache verify
     """
     with doors():
-        store, damaged, count = _store(), 0, 0
+        store, damaged, count = _store(stage), 0, 0
         for folder, problem in store.verify(stage):
             count += 1
             if problem is not None:
@@ -90,7 +99,7 @@ def prune(
     Example: shortcut-nb cache prune --keep 2GB
     """
     with doors():
-        store = _store()
+        store = _store(stage)
         size = None if keep is None else parse_size(keep)
         age = 30.0 if days is None and size is None else days
         gone = store.prune(age, size, stage)
@@ -110,5 +119,5 @@ def export(
     Example: shortcut-nb cache export /media/stick/store --stage protect
     """
     with doors():
-        copied = _store().export(target, stage, force)
+        copied = _store(stage).export(target, stage, force)
         typer.echo(f"copied {len(copied)} outputs to {target}")

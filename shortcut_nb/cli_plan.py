@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from .experiments.graph import Choice
     from .pipeline import Pipeline
 
-DEAR = ("protect", "purify", "train")  # stages that a plan lists one by one
 LISTED = 40  # lines of them
 
 
@@ -32,14 +30,26 @@ def show_plan(
         typer.echo(f"{each.name}, {len(choice.of(each))} cells: {each.question}")
     typer.echo(f"outputs by stage (estimates with {workers} at a time):")
     for row in table.to_dict("records"):
-        took = _duration(row["seconds"]) if row["missing"] else ""
+        took = _estimate(row) if row["missing"] else ""
         typer.echo(f"  {row['stage']:<8} {row['kept']:>7} kept {row['missing']:>7} to make  {took}")
-    typer.echo(f"  together {_duration(float(table['seconds'].sum(skipna=False)))}")
+    typer.echo(f"  together {_estimate(table[['missing', 'seconds', 'unknown']].sum())}")
     _list_missing(missing_of(graph, pipeline.store))
+
+
+def _estimate(row: Mapping[str, Any] | pd.Series) -> str:
+    """How long so many outputs take; of those whose like was never made it is said so."""
+    unknown = int(row["unknown"])
+    if not unknown:
+        return _duration(row["seconds"])
+    if unknown == row["missing"]:
+        return "unknown: none of the kind was made yet"
+    return f"at least {_duration(row['seconds'])}; none like {unknown} of them was made yet"
 
 
 def _list_missing(missing: pd.DataFrame) -> None:
     """The dear outputs that are missing, and what failed before; the rest follows from them."""
+    from .experiments.run import DEAR
+
     failed = missing["error"] != ""
     dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")
     if len(dear):
@@ -53,8 +63,6 @@ def _list_missing(missing: pd.DataFrame) -> None:
 
 
 def _duration(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "unknown: nothing of the kind was made yet"
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

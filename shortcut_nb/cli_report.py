@@ -15,7 +15,8 @@ RECORD = "report.json"
 
 def report(
     name: Annotated[
-        str, typer.Argument(help="A measurement, or a CSV or Parquet file of scored samples.")
+        str,
+        typer.Argument(help="A measurement, an experiment's YAML file, or a CSV or Parquet file."),
     ],
     out: Annotated[
         Path, typer.Option(help="A folder of its own for NAME.html, NAME.md, figures/ and data/.")

@@ -1,4 +1,4 @@
-"""A profile's ``defaults:`` are settings of known attacks, purifiers and trainers."""
+"""A profile's ``defaults:`` and ``purifier:`` are known attacks, purifiers and trainers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from .attacks import ATTACKS
 from .errors import UserError
 from .personalize import TRAINERS
 from .profile import Profile
-from .purify import PURIFIERS
+from .purify import PURIFIERS, build, expand
 from .registry import nearest
 from .settings import make
 
 
 def check_defaults(profile: Profile) -> None:
-    """Make sure that every entry of a profile's ``defaults`` can be made.
+    """Make sure that every entry of a profile's ``defaults`` can be made, and its ``purifier``.
 
     Raises:
         UserError: an unknown name or parameter (the nearest are listed), or a wrong value.
@@ -29,3 +29,7 @@ def check_defaults(profile: Profile) -> None:
             make(known[name], params)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
+    try:
+        build(expand(profile.purifier, profile.purifiers))
+    except UserError as error:
+        raise UserError(f"profile {profile.name}, purifier: {error}") from None

@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from .errors import UserError
 from .memory import counted_for, kinds_of, table
 from .profile import Profile, available_profiles, load_profile
 from .versions import TESTED, installed, is_tested
@@ -34,7 +35,7 @@ def diagnose(profiles: list[str | Path] | None = None) -> dict[str, Any]:
         UserError: a profile that cannot be read.
     """
     opened = [load_profile(name) for name in profiles or available_profiles()]
-    lacking = {profile.name: lacks(profile) for profile in opened}
+    lacking = {profile.name: lacks(profile) | wrong_settings(profile) for profile in opened}
     versions = {name: installed(name) for name in LIBRARIES}
     return {
         "python": platform.python_version(),
@@ -59,6 +60,20 @@ def lacks(profile: Profile | str | Path) -> dict[str, str]:
         if what := problem(ref):
             missing[role] = what
     return missing
+
+
+def wrong_settings(profile: Profile) -> dict[str, str]:
+    """What is wrong with a profile's own attacks, purifiers and trainers; those of the package's
+    profiles are tested and not looked at, since looking loads torch."""
+    if profile.name in available_profiles() and profile == load_profile(profile.name):
+        return {}
+    from .defaults import check_defaults
+
+    try:
+        check_defaults(profile)
+    except UserError as error:
+        return {"settings": str(error)}
+    return {}
 
 
 def problem(ref: ModelRef) -> str:

@@ -27,7 +27,7 @@ from .lab import Lab
 from .metrics import METRICS, psnr, ssim
 from .metrics.apart import distance_to
 from .metrics.copying import nearest, spread
-from .metrics.frame import is_available
+from .metrics.frame import TRAIT, is_available
 from .partway import Partway
 from .personalize import Personalized
 from .personalize.methods import FullFineTuning
@@ -40,7 +40,6 @@ from .subjects import Subject
 from .transplant import mixed, moved, shuffled
 from .weights.sizes import trained_bytes
 
-STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
 VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
 EVERY = 100  # training steps between checkpoints
 
@@ -259,8 +258,13 @@ class Pipeline:
         return self.remember(("purify", subject, before and before.recipe.key, named), node)
 
     def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
-        """The weights that fine-tuning changed, in safetensors."""
+        """The weights that fine-tuning changed, in safetensors.
+
+        Raises:
+            UserError: the cell asks for more pictures than the subject has.
+        """
         before, (named, trainer) = self.purify(subject, cell, seed), self._trainer(cell, seed)
+        _check_count(subject, cell)
         about = f"train {subject.name} {cell.attack} {cell.eps} {cell.purifier} {cell.prompts}"
 
         def node() -> Node:
@@ -401,7 +405,7 @@ class Pipeline:
         def write(out: Payload) -> None:
             reader = self.lab.measure("attributes")
             kept = reader.kept(self.make(drawn).images("images"), subject.c).astype(float)
-            out.save_json("columns", {f"trait_{name}": list(kept[name]) for name in kept})
+            out.save_json("columns", {f"{TRAIT}{name}": list(kept[name]) for name in kept})
 
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
         inputs |= self._weights("measure:attributes")
@@ -609,21 +613,11 @@ class Pipeline:
         return self.make(node).images("images") if node else subject.images
 
     def _trained_on(self, subject: Subject, node: Node | None, cell: Cell) -> Tensor:
-        """The pictures of a cell's training, as many as it asks for: set B, then set A.
-
-        Raises:
-            UserError: the subject has fewer.
-        """
+        """The pictures of a cell's training, as many as it asks for: set B, then set A."""
         images = self._pictures(subject, node)
         if cell.pictures is None:
             return images
-        every = torch.cat([images, subject.a])
-        if cell.pictures > len(every):
-            raise UserError(
-                f"{subject.name} has {len(every)} pictures in sets B and A; a training on "
-                f"{cell.pictures} was asked for: ask for fewer"
-            )
-        return every[: cell.pictures]
+        return torch.cat([images, subject.a])[: cell.pictures]
 
     def _seconds(self, node: Node | None) -> float:
         return self.make(node).json("cost")["seconds"] if node else 0.0
@@ -690,6 +684,16 @@ def neighbour(names: Sequence[str], name: str) -> str:
 def _settings(bound: Any) -> Any:
     """The settings of an attack, purifier or trainer that a lab has given its models."""
     return getattr(bound, "settings", bound)
+
+
+def _check_count(subject: Subject, cell: Cell) -> None:
+    """Raise a UserError when a cell's training asks for more pictures than there are."""
+    there = len(subject.b) + len(subject.a)
+    if cell.pictures is not None and cell.pictures > there:
+        raise UserError(
+            f"{subject.name} has {there} pictures in sets B and A; a training on "
+            f"{cell.pictures} was asked for: ask for fewer"
+        )
 
 
 def _those(node: Node | None) -> tuple[Node, ...]:

@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shortcut_nb.templates import check_template, fill
@@ -19,6 +18,7 @@ from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resol
 
 from .errors import MissingFile, UserError
 from .files import expand
+from .yaml_files import read_mapping, refusals
 
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")
@@ -221,19 +221,9 @@ def _place(text: str) -> Path:
 
 
 def _read(path: Path) -> Profile:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {error}. Correct the file.") from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} must hold keys and values; got {type(content).__name__}. "
-            f"Start from a copy of {PROFILES.name}/mini.yaml."
-        )
+    content = read_mapping(path, f"Start from a copy of {PROFILES.name}/mini.yaml.")
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise UserError(
-            f"{path} is not a valid profile:\n" + "\n".join(lines) + "\nCorrect these keys."
-        ) from error
+        lines = "".join(f"\n  {line}" for line in refusals(error, Profile))
+        raise UserError(f"{path} is not a valid profile:{lines}\nCorrect these keys.") from error

@@ -325,4 +325,4 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
     (place / "metric.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": [slip]}))
     refused = bench(place, place / "metric.yaml", "--subjects", 1)
     assert refused.exit_code == 2 and "Traceback" not in refused.output
-    assert "no column 'qualty'; did you mean 'quality'?" in refused.stderr
+    assert "'qualty', which is not measured; the nearest are quality" in refused.stderr

@@ -21,7 +21,7 @@ from shortcut_nb.experiments.questions.mismatch import EPS, at
 from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.metrics import psnr
 from shortcut_nb.pipeline import Pipeline
-from shortcut_nb.plots.scatter import planes_plot, scatter_plot
+from shortcut_nb.plots.scatter import planes_plot
 from shortcut_nb.probes.controls import controls
 from shortcut_nb.probes.shifts import SHIFTS
 from shortcut_nb.profile import load_profile
@@ -313,25 +313,6 @@ def test_controls_have_the_size_of_what_they_control(tiny):
     for name in bounded:
         assert max(linf_pixels(both[name], subject.b)) <= 8
     assert max(linf_pixels(both["gaussian_linf"], subject.b)) >= 7
-
-
-def test_scatter_names_conditions_where_there_is_room():
-    rows = points(frame())
-    fig = scatter_plot(rows, "clip_towards", {"quality": "quality", "texture": "texture"})
-    assert [ax.get_ylabel() for ax in fig.axes] == ["quality", "texture"]
-    assert {text.get_text() for text in fig.axes[0].texts} == set(LEVELS) - {"clean"}
-    crowd = rows["condition"] != rows["condition"].iloc[0]  # all but one in one place
-    apart = rows.assign(clip_towards=0.5 * crowd, quality=0.5 * crowd)
-    (ax,) = scatter_plot(apart, "clip_towards", {"quality": "quality"}).axes
-    names = {text.get_text() for text in ax.texts}
-    assert len(names) == 2 and rows["condition"].iloc[0] in names
-    here = rows.assign(clip_towards=0.5, quality=0.5)  # every name in one place
-    (ax,) = scatter_plot(here, "clip_towards", {"quality": "quality"}).axes
-    assert len(ax.texts) == 1
-    with pytest.raises(KeyError, match="nothing"):
-        scatter_plot(rows, "nothing", {"quality": "quality"})
-    with pytest.raises(ValueError, match="got none"):
-        scatter_plot(rows.assign(quality=np.nan), "psnr", {"quality": "quality"})
 
 
 def test_planes_share_a_legend():

@@ -4,11 +4,13 @@ import re
 
 import pytest
 
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.reporting.summary import summary
-from shortcut_nb.results import read_result, write_result
+from shortcut_nb.results import available, read_result, write_result
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
@@ -16,6 +18,17 @@ def test_the_pages_are_up_to_date(page):
     text = page.read_text("utf-8")
     fresh = pages.filled(text, pages.PAGES[page])
     assert fresh == text, "run python -m shortcut_nb.reporting.pages"
+
+
+@pytest.mark.parametrize("name", available("mini"))
+def test_make_results_measures_again_what_ships(name):
+    """The people and the samples of a question are those of its result: nothing is lost by it."""
+    mini, kept = load_profile("mini"), Measurement.read(name)
+    question = open_experiment(name, mini)
+    assert set(question.people(mini)) == set(kept.whom["subjects"])
+    assert set(kept.whom["seeds"]) <= set(question.seeds)
+    assert question.n == kept.samples
+    assert set(kept.frame["condition"]) <= set(question.all_cells())
 
 
 def test_every_table_has_rows_of_one_width():

@@ -59,7 +59,7 @@ def test_a_frame_has_a_row_for_each_picture(measured):
 def test_a_plan_says_what_is_there_and_what_it_takes(measured, pipeline):
     kept, _ = measured
     before = plan(SMALL, pipeline).set_index("stage")
-    assert before["missing"].to_dict() == STAGES and before["seconds"].isna().all()
+    assert before["missing"].to_dict() == STAGES and before["unknown"].to_dict() == STAGES
     after = plan(SMALL, kept).set_index("stage")
     assert after["missing"].sum() == 0 and after["seconds"].sum() == 0
     more = plan(SMALL, kept, Choice(seeds=(0, 1)), workers=2).set_index("stage")
@@ -69,6 +69,17 @@ def test_a_plan_says_what_is_there_and_what_it_takes(measured, pipeline):
         one["seconds"].sum() == pytest.approx(2 * more["seconds"].sum())
         and one.loc["train", "seconds"] > 0
     )
+
+
+def test_a_plan_takes_no_attack_for_another(measured):
+    """One may take a hundred times as long; what was never made is counted, not guessed."""
+    kept, _ = measured
+    new = SMALL.model_copy(update={"axes": {"attack": ["noise", "aspl"]}})
+    after = plan(new, kept, Choice(seeds=(7,))).set_index("stage")
+    assert after.loc["protect", ["missing", "unknown"]].tolist() == [2, 1]
+    assert after.loc["train", "unknown"] == 0 and after.loc["train", "seconds"] > 0
+    known = plan(new, kept, Choice(seeds=(7,), cells=("noise",))).set_index("stage")
+    assert after.loc["protect", "seconds"] == known.loc["protect", "seconds"]
 
 
 def test_nothing_is_made_twice(measured):

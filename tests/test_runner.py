@@ -155,6 +155,17 @@ def test_a_failed_run_leaves_an_earlier_one_whole(make):
     assert listing(ran.copy.parent) == [path.name, "figures", "run.json"]
 
 
+def test_a_folder_that_a_stopped_run_alone_wrote_is_taken_again(make, tmp_path, monkeypatch):
+    path, out = make("import os\nassert not os.environ.get('FAIL')\n" + DRAW), tmp_path / "out"
+    monkeypatch.setenv("FAIL", "1")
+    with pytest.raises(NotebookFailed):
+        run_notebook(path, out=out)
+    assert listing(out) == ["00_tiny.stopped.ipynb", "run.json"]
+    monkeypatch.delenv("FAIL")
+    run_notebook(path, out=out)
+    assert listing(out) == [path.name, "figures", "run.json"]
+
+
 def test_older_notebooks_without_kernel_or_cell_ids_are_run(tmp_path):
     notebook = new_notebook(cells=[new_code_cell("print(6 * 7)")])
     notebook.nbformat_minor = 2

@@ -1,16 +1,25 @@
 """Slips in an experiment, a name or an option are told before anything is measured."""
 
+import json
 import socket
 
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from shortcut_nb.cells import Cell
+from shortcut_nb.cli import app
 from shortcut_nb.cli_bench import parse_seeds
+from shortcut_nb.doctor import wrong_settings
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.executors import be_reachable
-from shortcut_nb.experiments.experiment import parse
-from shortcut_nb.experiments.measured import read_table
+from shortcut_nb.experiments.experiment import parse, read
+from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.experiments.run import check_executor
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.results import path_of, write_result
+from shortcut_nb.store import Store
 
 BASE = {
     "name": "mine",
@@ -41,6 +50,10 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [contrast({"attack=nois": 1})]}, "no attack 'nois'"),
         ({"contrasts": [contrast({"atack=noise": 1})]}, "selects by 'atack'"),
         ({"contrasts": [RIGHT | {"sheet": "klass"}]}, "no sheet 'klass'"),
+        ({"contrasts": [RIGHT | {"metric": "qualty"}]}, "'qualty', which is not measured"),
+        ({"seds": [0]}, "seds: there is no such key; the nearest are seeds"),
+        ({"base": {"epss": "8/255"}}, "epss: there is no such key; the nearest are eps"),
+        ({"sheets": {"own": {"prmpt": "a"}}}, "sheets.own.prmpt: there is no such key"),
         (
             {"contrasts": [RIGHT | {"primary": True}, RIGHT | {"primary": True, "name": "d"}]},
             "one primary contrast at most, got c, d",
@@ -53,6 +66,81 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
         parse(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+def test_a_key_that_is_given_twice_is_refused_and_a_merged_one_is_not(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("axes: &axes {attack: [none], eps: [8/255]}\nn: 2\nn: 3\n")
+    with pytest.raises(UserError, match="the key 'n' is given twice.*line 3"):
+        read(path)
+    path.write_text("base: &base {eps: 8/255}\ncells:\n  a: {<<: *base, eps: 4/255}\nbase: {}\n")
+    with pytest.raises(UserError, match="the key 'base' is given twice"):
+        read(path)
+    path.write_text("cells:\n  a: &a {eps: 8/255}\n  b: {<<: *a, eps: 4/255}\n")
+    assert read(path).cells["b"].eps == "4/255"
+    profile = tmp_path / "profile.yaml"
+    profile.write_text((PROFILES / "mini.yaml").read_text() + "\nresolution: 64\n")
+    with pytest.raises(UserError, match="the key 'resolution' is given twice"):
+        load_profile(profile)
+
+
+def test_more_pictures_than_there_are_is_said_before_anything_is_made(quick_lab, tmp_path):
+    pipeline, person = Pipeline(quick_lab, Store(tmp_path)), quick_lab.subject("mini:held-out/0")
+    there = len(person.b) + len(person.a)
+    assert pipeline.train(person, Cell(pictures=there), 0)
+    with pytest.raises(UserError, match=f"has {there} pictures in sets B and A"):
+        pipeline.train(person, Cell(pictures=there + 1), 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([], "holds no result but a list"),
+        (None, "holds no result but a NoneType"),
+        ({"format": 2}, "is damaged .KeyError: 'frame'"),
+        ({"format": 2, "frame": {"condition": ["a"]}, "axes": ["condition"]}, "'subject'"),
+        ({"format": 2, "frame": {"a": ["a"], "b": []}, "axes": []}, "same length"),
+    ],
+)
+def test_a_file_that_is_no_measurement_is_named(content, says, tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    with pytest.raises(CannotRead, match=says) as refused:
+        Measurement.read("mine", folder=tmp_path)
+    assert "mine" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_rows_of_nobody_and_numbers_without_a_mean_are_named(tmp_path):
+    rows = pd.DataFrame({"condition": ["a", "b"], "subject": ["x", None], "quality": [1.0, 2.0]})
+    with pytest.raises(UserError, match="a subject in every row, and 1 rows have none"):
+        Measurement.of("mine", rows)
+    rows = rows.assign(subject="x", quality=[1.0, float("inf")])
+    with pytest.raises(UserError, match="'quality' has an infinite one"):
+        Measurement.of("mine", rows)
+
+
+def test_a_misspelt_stage_is_refused_and_one_without_outputs_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path / "store"))
+    for command in (["ls"], ["verify"], ["prune"], ["export", str(tmp_path / "copy")]):
+        refused = CliRunner().invoke(app, ["cache", *command, "--stage", "trian"])
+        assert (
+            refused.exit_code == 2 and "no stage 'trian'; the nearest are train" in refused.output
+        )
+        right = CliRunner().invoke(app, ["cache", *command, "--stage", "train"])
+        assert right.exit_code == 0, right.output
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"purifier": "restorr"}, "unknown purifier 'restorr'"),
+        ({"defaults": {"asple": {}}}, "no attack, purifier or trainer 'asple'"),
+        ({"defaults": {"aspl": {"stepz": 1}}}, "stepz"),
+    ],
+)
+def test_a_profile_with_a_slip_is_not_ready(change, says):
+    mini = load_profile("mini")
+    assert not wrong_settings(mini)
+    assert says in wrong_settings(mini.model_copy(update=change))["settings"]
 
 
 def test_words_that_can_be_filled_in_are():

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..cells import CLEAN, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
+from ..metrics import METRICS
+from ..metrics.frame import FURTHER, TRAIT
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
+from ..yaml_files import read_mapping, refusals
 from .contrasts import NAMED, Contrast, load
 
 OfSamples = Literal["apart", "traits"]
@@ -54,7 +56,7 @@ class Experiment(Record):
         default={"instance": OWN, "class": Sheet(of="class")}, min_length=1
     )
     contrasts: tuple[Contrast, ...] = ()
-    subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 6
+    subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 8
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
     looks: tuple[str, ...] = ()
@@ -94,6 +96,10 @@ class Experiment(Record):
         }
         there: dict[str, set[str]] = {NAMED: set(every), SHEET: set(sheets)}
         looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
+        looks = self.looks or any(cell.looks for cell, _ in every.values())
+        if not looked_into and not looks:  # which measure what they will
+            for contrast in self.contrasts:
+                _be_measured(contrast)
         for _, labels in every.values():
             for column, value in labels.items():
                 there.setdefault(column, set()).add(str(value))
@@ -123,9 +129,14 @@ class Experiment(Record):
             fields = dict(self.base)
             for _, _, own in chosen:
                 fields |= own
-            cell = Cell(**fields)
+            called = JOIN.join(name for _, name, _ in chosen)
+            try:
+                cell = Cell(**fields)
+            except ValidationError as error:
+                lines = "; ".join(refusals(error, Cell))
+                raise ValueError(f"the cell {called!r}, of axes and base: {lines}") from None
             labels = columns(cell) | {axis: name for axis, name, _ in chosen}
-            yield JOIN.join(name for _, name, _ in chosen), (cell, labels)
+            yield called, (cell, labels)
 
     def people(self, profile: Profile, count: int | None = None) -> list[str]:
         """The subjects' names: of the experiment, or the first so many of the profile.
@@ -142,6 +153,17 @@ class Experiment(Record):
                 "wanted: list folders of photos under subjects: in the profile, or ask for fewer"
             )
         return list(profile.subjects[:wanted])
+
+
+def _be_measured(contrast: Contrast) -> None:
+    """Raise a ValueError when a contrast is of a metric that no frame has."""
+    known = [*FURTHER, *(column for metric in METRICS.values() for column in metric.columns)]
+    traits = contrast.metric.startswith(TRAIT)  # as many as the person has
+    if contrast.metric not in known and not traits:
+        raise ValueError(
+            f"contrast {contrast.name!r} is of the metric {contrast.metric!r}, which is not "
+            f"measured; the nearest are {nearest(contrast.metric, known)}"
+        )
 
 
 def _be_there(contrast: str, column: str, value: str, there: Mapping[str, set[str]]) -> None:
@@ -183,12 +205,8 @@ def parse(content: Mapping[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()
-        ]
-        lines = [line.removeprefix(": ") for line in lines]
-        raise UserError(f"{where} is not a valid experiment: {'; '.join(lines)}") from error
+        lines = "; ".join(refusals(error, Experiment))
+        raise UserError(f"{where} is not a valid experiment: {lines}") from error
 
 
 def read(path: str | Path) -> Experiment:
@@ -200,13 +218,7 @@ def read(path: str | Path) -> Experiment:
     path = Path(path).expanduser()
     if not path.is_file():
         raise MissingFile(f"expected a YAML file of an experiment; there is none at {path}.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} must hold keys and values; got {type(content).__name__}.")
-    return parse({"name": path.stem} | dict(content), str(path))
+    return parse({"name": path.stem} | read_mapping(path), str(path))
 
 
 __all__ = ["CLEAN", "OWN", "Cell", "Experiment", "Sheet", "columns", "parse", "read"]

@@ -66,6 +66,7 @@ class Measurement:
                 raise UserError(f"{name}: expected a column {column!r} in the frame; got {there}")
         if pictures.empty:
             raise UserError(f"{name}: nothing was measured, the frame has no rows")
+        _check_values(name, pictures)
         axes = tuple(about.pop("axes", None) or axes_of(pictures))
         filled = pictures.assign(
             **{axis: _text(pictures[axis]) for axis in axes},
@@ -207,10 +208,31 @@ class Measurement:
                 f"{content.get('format')}, expected {FORMAT}): measure it with "
                 f"`shortcut-nb bench {name} --profile {profile} --save`"
             )
+        try:
+            return cls._restored(name, content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CannotRead(
+                f"the result {name!r} of profile {profile} is damaged "
+                f"({type(error).__name__}: {error}): measure it again, or restore its file"
+            ) from None
+
+    @classmethod
+    def _restored(cls, name: str, content: Mapping[str, Any]) -> Measurement:
+        """From what :meth:`write` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: something of it is not there.
+        """
+        frame, axes = pd.DataFrame(content["frame"]), tuple(content["axes"])
+        for column in (NAMED, *axes, *UNITS):
+            if column not in frame:
+                raise KeyError(column)
+        if frame.empty:
+            raise ValueError("its frame has no rows")
         return cls(
             name,
-            pd.DataFrame(content["frame"]),
-            tuple(content["axes"]),
+            frame,
+            axes,
             tuple(load(content["contrasts"])),
             content["question"],
             content["profile"],
@@ -325,6 +347,15 @@ def need_pyarrow() -> None:
         raise UserError(
             "Parquet needs pyarrow: pip install 'shortcut-nb[parquet]', or use CSV"
         ) from None
+
+
+def _check_values(name: str, pictures: pd.DataFrame) -> None:
+    """Raise a UserError for rows of nobody, or with a number that has no mean."""
+    if nobody := int(pictures["subject"].isna().sum()):
+        raise UserError(f"{name}: expected a subject in every row, and {nobody} rows have none")
+    for column in pictures.select_dtypes("number"):
+        if np.isinf(pictures[column].to_numpy(float)).any():
+            raise UserError(f"{name}: expected finite numbers, and {column!r} has an infinite one")
 
 
 def _text(column: pd.Series) -> pd.Series:

@@ -11,7 +11,7 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -22,17 +22,20 @@ from typing import Any
 
 import pandas as pd
 
+from ..cells import STAGES
 from ..errors import UserError
 from ..lab import Lab
-from ..pipeline import STAGES, Node, Pipeline
+from ..pipeline import Node, Pipeline
 from ..profile import Profile
-from ..progress import OnStep, StepInfo
+from ..progress import OnStep, StepInfo, quiet_libraries
 from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
 from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of
 
 log = logging.getLogger("shortcut_nb")
+DEAR = ("protect", "purify", "train")
+"""Stages whose outputs take seconds or hours, as their kind is: one says nothing of another."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,13 @@ class Result:
 def plan(
     experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE, workers: int = 1
 ) -> pd.DataFrame:
-    """What a run would do, by stage: ``kept``, ``missing`` (outputs) and ``seconds`` (estimate).
+    """What a run would do, by stage.
 
-    The estimate is the median of what such outputs took before, of the same attack, purifier,
-    trainer, or of the stage; NaN where there is none. It is divided by the number of workers.
+    Returns:
+        ``kept``, ``missing`` (outputs), ``seconds`` (what those take whose like was made before,
+        divided by the number of workers) and ``unknown`` (outputs whose like never was). The
+        estimate is the median of the same attack, purifier or trainer; of other stages, where
+        kinds differ little, that of the stage will do.
     """
     return planned(graph_of(experiment, pipeline, choice), pipeline.store, workers)
 
@@ -81,15 +87,25 @@ def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
     """The same of a graph; see :func:`plan`."""
     kept = Counter(graph.nodes[key].recipe.stage for key in graph.kept)
     missing = Counter(graph.nodes[key].recipe.stage for key in graph.missing)
-    seconds = dict.fromkeys(STAGES, 0.0)
-    if graph.missing:
-        known = costs(store)
-        for key in graph.missing:
-            recipe = graph.nodes[key].recipe
-            guess = known.get(kind(recipe.fields), known.get((recipe.stage, ""), math.nan))
-            seconds[recipe.stage] += guess / workers
+    seconds, unknown = dict.fromkeys(STAGES, 0.0), Counter[str]()
+    known = costs(store) if graph.missing else {}
+    for key in graph.missing:
+        recipe = graph.nodes[key].recipe
+        alike = known.get(kind(recipe.fields))
+        if alike is None and recipe.stage not in DEAR:
+            alike = known.get((recipe.stage, ""))
+        if alike is None:
+            unknown[recipe.stage] += 1
+        else:
+            seconds[recipe.stage] += alike / workers
+    columns: dict[str, Mapping[str, float]] = {
+        "kept": kept,
+        "missing": missing,
+        "seconds": seconds,
+        "unknown": unknown,
+    }
     rows = [
-        {"stage": stage, "kept": kept[stage], "missing": missing[stage], "seconds": seconds[stage]}
+        {"stage": stage} | {name: values[stage] for name, values in columns.items()}
         for stage in STAGES
     ]
     return pd.DataFrame(rows)
@@ -120,7 +136,9 @@ def kind(fields: Any) -> tuple[str, str]:
     """What decides how long an output takes: its stage, and the attack, purifier or trainer."""
     params = fields["params"]
     if fields["stage"] == "protect":
-        return "protect", str(params["attack"]["attack"])
+        attack = params["attack"]["attack"]  # its settings; "moved" where no attack is made
+        named = attack if isinstance(attack, str) else f"{attack['attack']} {attack.get('steps')}"
+        return "protect", f"a part of {named}" if "clean" in params else named
     if fields["stage"] == "purify":
         return "purify", params["purifier"]
     if fields["stage"] == "train":
@@ -399,5 +417,6 @@ def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained:
     """A process's own pipeline, opened once."""
     import torch
 
+    quiet_libraries()
     lab = Lab(Profile.model_validate_json(profile), device, getattr(torch, autocast))
     return Pipeline(lab, Store(Path(root)), keep_trained=float(keep_trained))

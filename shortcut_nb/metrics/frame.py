@@ -47,6 +47,8 @@ FURTHER: dict[str, Column] = {
 }
 """Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
 """
+TRAIT = "trait_"
+"""What the columns of a person's attributes begin with, as many as the reader knows."""
 
 
 def score_pictures(

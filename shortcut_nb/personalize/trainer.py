@@ -228,7 +228,7 @@ class Trainer(Regime):
     @property
     def needs_class_pictures(self) -> bool:
         """Whether pictures from the model itself are trained on beside the person's."""
-        return self.prior_weight > 0
+        return self.prior_weight > 0 and self.steps > 0
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any; opens no model."""
@@ -282,7 +282,7 @@ class Trainer(Regime):
         self.admit(models.profile)
         self._check_words(subject, models)
         prior = None
-        if self.prior_weight > 0:
+        if self.prior_weight > 0 and self.steps > 0:
             prior = models.prior_latents(
                 subject.class_prompt,
                 self.class_images,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .palette import looks
+from ..columns import check_columns
+from .palette import SPARE, looks
 from .style import theme
 
 BETWEEN = 0.7  # rows that stay free between two groups
+WIDE = 5  # panels side by side
 LONG = 28  # letters of a row's name for which a figure is not widened
 
 
@@ -59,6 +62,40 @@ def interval_plot(
             ax.set_title(title)
         if group is not None:
             ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def interval_panels(
+    table: pd.DataFrame, row: str, panel: str, xlabel: str = "mean and 95 % interval"
+) -> Figure:
+    """A point and a horizontal interval per row, a panel per group; panels share rows and scale.
+
+    Args:
+        table: the columns ``row``, ``panel``, ``mean, low, high``; each row at most once a panel.
+
+    Raises:
+        KeyError: a column that is not there.
+    """
+    check_columns(table, [row, panel, "mean", "low", "high"])
+    names, groups = list(dict.fromkeys(table[row])), list(dict.fromkeys(table[panel]))
+    wide = min(WIDE, len(groups))
+    high = math.ceil(len(groups) / wide)
+    color = SPARE[0].color
+    with theme():
+        size = (1.6 + 2.1 * wide, high * (0.9 + 0.26 * len(names)))
+        fig = Figure(size, layout="constrained")
+        axes = fig.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
+        for ax, group in zip(axes.flat, groups, strict=False):
+            for each in table[table[panel] == group].to_dict("records"):
+                y = names.index(each[row])
+                ax.plot([each["low"], each["high"]], [y, y], color=color, linewidth=2, alpha=0.5)
+                ax.plot(each["mean"], y, "o", color=color, markersize=6)
+            ax.set_title(str(group))
+        for ax in axes.flat[len(groups) :]:
+            ax.set_axis_off()
+        axes[0, 0].set_yticks(range(len(names)), names)
+        axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
+        fig.supxlabel(xlabel, fontsize=11)
     return fig
 
 

@@ -7,7 +7,7 @@ for another. Whatever else a figure compares takes looks that no condition has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -163,6 +163,22 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     spare = [look for look in SPARE if look.color not in used]
     free = iter(sorted(spare, key=lambda look: look.marker in markers))
     return {name: style[name] if name in style else next(free) for name in wanted}
+
+
+def many_looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each of up to 64 names of no vocabulary: a colour and a marker together.
+
+    Raises:
+        ValueError: more names.
+    """
+    wanted, count = list(dict.fromkeys(map(str, names))), len(SPARE)
+    if len(wanted) > count**2:
+        raise ValueError(f"at most {count**2} can be told apart, got {len(wanted)}")
+    style = {}
+    for number, name in enumerate(wanted):
+        turn, place = divmod(number, count)
+        style[name] = SPARE[place]._replace(marker=SPARE[(place + turn) % count].marker)
+    return style
 
 
 def own_look(name: str) -> Look | None:

@@ -13,6 +13,7 @@ from ..experiments.measured import Measurement
 from ..experiments.questions import decoupling as further
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..metrics import describe
+from ..metrics.frame import TRAIT
 from ..profile import load_profile
 from . import benchmark as matrix
 from . import numbers
@@ -45,7 +46,6 @@ KINDS |= dict.fromkeys(PROTECTIONS, "protected") | {CDL: "cdl", BOTH: "purified 
 UNIT = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
 """Measures from 0 to 1, with their heading in a figure."""
 HEADINGS = UNIT | {"apart": "distance", "attributes": "traits read right"}
-TRAIT = "trait_"
 SHEETS = {"instance": "V*, the person's name", "class": "the class, any person"}
 SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 

@@ -12,6 +12,7 @@ from ..analysis.pareto import pareto
 from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
+from ..plots.bars import interval_panels
 from ..plots.matrix import matrix_plot
 from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
@@ -56,7 +57,10 @@ def predictions(measured: Measurement) -> Iterator[Chart]:
 
 
 def bars(measured: Measurement) -> Iterator[Chart]:
-    """Each score of each cell: a row per attack (or cell), a colour for what else varies."""
+    """Each score of each cell: a row per attack (or cell), a colour for what else varies.
+
+    Where that would be too many colours or rows, a panel per attack and a row for what else varies.
+    """
     scores, _ = measures(measured)
     group, by = _places(measured)
     data = measured.means(scores, by=[*measured.varying, "sheet"])
@@ -66,11 +70,14 @@ def bars(measured: Measurement) -> Iterator[Chart]:
     every = list(dict.fromkeys(data[by]))
     among = every if len(every) <= len(LOOKS) else None
     for metric, part in data.groupby("metric", sort=False):
-        if len(part) > LINES or part[by].nunique() > len(LOOKS):
-            continue
         column = describe(str(metric))
         xlabel = f"{column}; {people_of(measured)}"
-        figure = interval_plot(part, by=by, group=group, xlabel=xlabel, pitch=PITCH, among=among)
+        if len(part) <= LINES and part[by].nunique() <= len(LOOKS):
+            figure = interval_plot(part, by, group, xlabel, pitch=PITCH, among=among)
+        elif by == "cell" and part["cell"].nunique() <= LINES:
+            figure = interval_panels(part, by, group, xlabel)
+        else:
+            continue
         alt = f"Mean {column.label} of each {group}, with 95 % t intervals over people."
         title = column.label[:1].upper() + column.label[1:]
         yield Chart(f"bars_{metric}", title, figure, part, alt)
@@ -156,7 +163,7 @@ def _defence_chart(table: pd.DataFrame, metric: str, faithful: str, seconds: lis
     )
     alt = (
         f"For each attack, the {recovered.label} that each defence gives back against its "
-        f"{kept.label}; larger points take longer. Green: no other is better in all three."
+        f"{kept.label}; larger points take longer. Ringed: no other is better in all three."
     )
     return Chart("defences", "What each defence gives back, keeps and costs", figure, table, alt)
 

@@ -30,16 +30,20 @@ def kept_samples(
     return samples
 
 
-def samples_of(measured: Measurement) -> dict[str, Tensor]:
-    """:func:`kept_samples` of a question of the package; empty for any other, or without models."""
+def samples_of(measured: Measurement, own: Experiment | None = None) -> dict[str, Tensor]:
+    """:func:`kept_samples` of an experiment; empty where its models are not here.
+
+    Args:
+        own: the experiment; None is the package's question of that name, if there is one.
+    """
     from ..experiments.questions import names, open_experiment
     from ..lab import Lab
 
-    if measured.name not in names():
+    if own is None and measured.name not in names():
         return {}
     try:
         lab = Lab(measured.profile)
-        experiment = open_experiment(measured.name, lab.profile)
+        experiment = own or open_experiment(measured.name, lab.profile)
         return kept_samples(experiment, Pipeline(lab), measured)
     except UserError:  # a profile, a person or weights that are not on this machine
         return {}

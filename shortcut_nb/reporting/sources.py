@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..experiments.experiment import read
 from ..experiments.measured import Measurement, read_table
 from .page import Page, page_of
 from .samples import samples_of
@@ -15,7 +16,8 @@ def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame]:
     """The page of a measurement, and its frame.
 
     Args:
-        name: of a profile's result, or the path of a CSV or Parquet file with one row per sample.
+        name: of a profile's result, or the YAML file of an experiment that was saved as one, with
+            samples of it then; or a CSV or Parquet file with one row per sample.
 
     Raises:
         UserError: nothing of the kind is there, or it cannot be read.
@@ -24,5 +26,6 @@ def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame]:
     if path.suffix in (".csv", ".parquet"):
         measured = Measurement.of(path.stem, read_table(path), profile=profile)
         return page_of(measured), measured.frame
-    measured = Measurement.read(name, profile)
-    return page_of(measured, samples_of(measured)), measured.frame
+    own = read(path) if path.suffix in (".yaml", ".yml") else None
+    measured = Measurement.read(own.name if own else name, profile)
+    return page_of(measured, samples_of(measured, own)), measured.frame

@@ -57,7 +57,7 @@ def read_result(
 
     Raises:
         MissingFile: there is no such result; says which there are and what makes one.
-        CannotRead: the file is no JSON.
+        CannotRead: the file is no JSON of keys and values.
     """
     path = path_of(name, profile, folder)
     if not path.is_file():
@@ -67,9 +67,15 @@ def read_result(
             f"`shortcut-nb bench {name} --profile {profile}` measures it (hours; it can be resumed)"
         )
     try:
-        return json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise CannotRead(f"{path} is no JSON ({error}): measure it again, or restore it") from None
+    if not isinstance(content, dict):
+        raise CannotRead(
+            f"{path} holds no result but a {type(content).__name__}: measure it again, or restore "
+            "it"
+        )
+    return content
 
 
 def write_result(

@@ -124,7 +124,8 @@ def _keep_stopped(output: Output, copy: Path) -> Path | None:
     with writing(place) as fresh:
         shutil.copyfile(copy, fresh)
     if not (output.folder / RECORD).exists():
-        write_json(output.folder / RECORD, {"notebook": copy.name, "files": [place.name]})
+        about = {"notebook": copy.name, "files": [place.name], "unfinished": True}
+        write_json(output.folder / RECORD, about)
     return place
 
 

@@ -214,6 +214,10 @@ class Store:
         except (OSError, ValueError):
             return None
 
+    def stages(self) -> list[str]:
+        """The stages of which there are or were outputs, sorted."""
+        return sorted({place.parent.name for place in self.root.glob("*/*") if is_key(place.name)})
+
     def ls(self, stage: str | None = None) -> Iterator[Entry]:
         """Every entry of the store's own, sorted by stage and key; contents unchecked.
 

@@ -188,4 +188,5 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(profile),
         sheets={"plain": PLAIN},
         contrasts=tuple(contrasts()),
+        subjects=12,
     )

@@ -211,6 +211,7 @@ def experiment(profile: Profile) -> Experiment:
         cells=cells(),
         sheets={name: _sheet(WORDS[name]) for name in ALWAYS},
         contrasts=contrasts(),
+        subjects=12,
     )
 
 

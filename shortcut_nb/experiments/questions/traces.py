@@ -84,4 +84,5 @@ def experiment(profile: Profile) -> Experiment:
         cells={"protected": Cell(attack="aspl", eps=EPS)},
         sheets={"traces": Sheet(inside="traces")},
         contrasts=tuple(contrasts()),
+        n=1,
     )

@@ -1,4 +1,4 @@
-"""The pool of rendered training pictures: drawn once, in parallel, and kept as one .npz file."""
+"""The pool of rendered training pictures: drawn once, in parallel, and kept as one .npy file."""
 
 from __future__ import annotations
 

@@ -1,0 +1,84 @@
+"""A YAML file of keys and values that a model of pydantic describes: no key counts unseen."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
+from yaml.nodes import MappingNode
+
+from .errors import UserError
+from .registry import nearest
+
+MERGE = "tag:yaml.org,2002:merge"  # "<<", which may stand there twice
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML lets the last of two equal keys count; here they are refused."""
+
+    def compose_mapping_node(self, anchor: Any) -> MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != MERGE and key.value in seen:
+                raise ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return node
+
+
+def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Args:
+        start: what to begin such a file from, for the message.
+
+    Raises:
+        UserError: no YAML, no keys and values, or a key that is given twice.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not valid YAML: {reason}. Correct the file.") from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} must hold keys and values; got {type(content).__name__}. {start}".rstrip()
+        )
+    return content
+
+
+def refusals(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """What a model refuses, a line each, "sampling.steps: …"; of an unknown key the nearest."""
+    return [_refusal(each["type"], each["loc"], each["msg"], model) for each in error.errors()]
+
+
+def _refusal(kind: str, place: Sequence[Any], message: str, model: type[BaseModel]) -> str:
+    text = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        fields = _model_at(model, place[:-1]).model_fields
+        text = f"there is no such key; the nearest are {nearest(place[-1], fields)}"
+    where = ".".join(map(str, place))
+    return f"{where}: {text}" if where else text
+
+
+def _model_at(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel]:
+    """The model that describes a place within another, by the annotations on the way there."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        inner = _models_in(field.annotation) if field else []
+        model = inner[0] if inner else model
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Models within an annotation such as ``dict[str, Sheet] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for part in typing.get_args(annotation) for each in _models_in(part)]
