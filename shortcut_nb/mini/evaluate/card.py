@@ -44,7 +44,9 @@ BARS: Bars = (
     ("text_to_image.found", ">=", 0.99),
     ("text_to_image.obeyed", ">=", 0.85),
     ("text_to_image.noisy_prompt_is_noisy", ">=", 0.9),
+    ("text_to_image.kid", "<=", 0.0006),  # half of the first miniature's: 0.0010 and 0.0014
     ("copies.closeness", "<=", 1.25),
+    ("copies.closest", "<=", 1.25),
     ("ensemble.found", ">=", 0.98),
     ("personalisation.reached", ">=", 0.9),
 )
