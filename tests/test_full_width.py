@@ -46,7 +46,7 @@ def before():
 def lab(before):
     """A lab around an open pipeline: weights in float32, arithmetic in bfloat16."""
     torch.manual_seed(0)
-    lab = Lab.from_pipeline(pipeline("sd15"), sampling=Sampling(steps=1, guidance_scale=7.5))
+    lab = Lab.from_pipeline(pipeline("sd15"), sampling=Sampling(steps=1, guidance_scale=1.0))
     vars(lab)["diffusion"] = replace(lab.diffusion, autocast=torch.bfloat16)
     return lab
 

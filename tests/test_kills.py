@@ -26,7 +26,7 @@ SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(
     ["shortcut_nb.cli", "shortcut_nb.lab", "shortcut_nb.photos", "shortcut_nb.diffusion"]
 )
-KILLS = 10
+KILLS = 6
 STEPS = {"protect": 30, "personalize": 70}  # checkpoints are kept every 10 and 50
 
 

@@ -1,0 +1,93 @@
+"""The question ``course`` for readers: what samples are like on the way of a clean training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..analysis.lead import by_share
+from ..experiments.measured import Measurement, means_of, widened
+from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, kept
+from ..experiments.questions.regime import CHOSEN, REGIMES
+from ..plots import curve_plot
+from ..plots.page import PAGE_WIDTH
+from .summary import of_measurement
+from .tables import table_of
+
+NAME = "course"
+SCORES = {
+    ("instance", "ims_missing"): "V*: identity match",
+    ("instance", "quality"): "V*: quality",
+    ("class", "quality"): "class: quality",
+    ("class", "intact"): "class: intactness",
+}
+"""What is told of each look, by sheet and metric."""
+EXACT = {float(f"{share:.2f}"): share for share in (*SHARES, 1.0)}
+"""A share of the steps, by what its sheet's name says of it."""
+
+
+def curves(measured: Measurement | None = None) -> pd.DataFrame:
+    """Means over people: ``condition``, ``step``, ``score`` (of SCORES), ``mean, low, high, n``.
+
+    Args:
+        measured: None is the shipped measurement of the miniature.
+    """
+    frame = by_share((measured or Measurement.read(NAME)).frame)
+    table = means_of(frame, ["ims_missing", "quality", "intact"], ["condition", "sheet", "share"])
+    total = table["condition"].map({name: REGIMES[name]["steps"] for name in WATCHED})
+    places = zip(table["sheet"], table["metric"], strict=True)
+    table = table.assign(
+        step=(table["share"].map(EXACT) * total).round().astype(int),
+        score=[SCORES.get(place) for place in places],
+    )
+    table = table.dropna(subset=["score"]).drop(columns=["sheet", "metric", "share"])
+    order = {name: place for place, name in enumerate((*SCORES.values(),))}
+    return table.sort_values(["score"], key=lambda names: names.map(order), kind="stable")
+
+
+def chosen(measured: Measurement | None = None) -> str:
+    """The chosen regime step by step, in Markdown; the row where V* is lowest is bold."""
+    table = curves(measured)
+    own = table[table["condition"] == CHOSEN]
+    counts = own.groupby("step")["n"].max().rename("n")
+    wide = widened(own, ["step"], list(SCORES.values()), "score").sort_values("step")
+    wide = wide.join(counts, on="step")
+    lowest = wide[SCORES["instance", "quality"]]
+    columns = {"step": "step", **{name: name for name in SCORES.values()}, "n": "people"}
+    return table_of(wide, columns, marked=lowest == lowest.min(), digits={"step": 0}).markdown()
+
+
+def picture(table: pd.DataFrame) -> Figure:
+    """:func:`curves`, drawn: a panel for each score, a line for each regime."""
+    figure = curve_plot(table, "step", "condition", "score", ylabel="mean over people", sharey=True)
+    figure.set_size_inches(1.45 * PAGE_WIDTH, 3.2)
+    return figure
+
+
+def told(measured: Measurement | None = None) -> dict[str, Any]:
+    """Values for a sentence.
+
+    Returns:
+        ``no_flood``: whether no look fell by more than :data:`FLOOD` with confidence; the lowest
+        quality of V* on the way in the chosen regime, ``lowest`` at ``lowest_step``, and in the
+        first miniature's, ``first_lowest`` at ``first_step``.
+    """
+    measured = measured or Measurement.read(NAME)
+    table, summed = curves(measured), of_measurement(measured)
+    quality = table[table["score"] == SCORES["instance", "quality"]]
+    looked = quality[quality["condition"] == CHOSEN]
+    steps = [step for step in looked["step"] if step > 0]
+    verdicts = {step: summed.verdict(kept(step))["verdict"] for step in steps}
+    lowest = looked.loc[looked["mean"].idxmin()]
+    first = quality[quality["condition"] == FIRST]
+    deepest = first.loc[first["mean"].idxmin()]
+    return {
+        "no_flood": all(verdict == "confirmed" for verdict in verdicts.values()),
+        "lowest": lowest["mean"],
+        "lowest_step": int(lowest["step"]),
+        "first_lowest": deepest["mean"],
+        "first_step": int(deepest["step"]),
+        "flood": FLOOD,
+    }
