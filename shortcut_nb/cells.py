@@ -121,6 +121,20 @@ class Cell(Record):
         return fillable(text, CELL_WORDS)
 
     @model_validator(mode="after")
+    def _each_in_its_place(self) -> Cell:
+        """What has a field of its own would be another thing than the frame's columns say."""
+        for name, fields in (("settings", ("eps", "seed")), ("training", ("prompts", "seed"))):
+            for field in fields:
+                if field in getattr(self, name):
+                    place = "the experiment's seeds" if field == "seed" else f"the field {field}"
+                    raise ValueError(f"{name} must not have {field!r}: it is said by {place}")
+        if self.settings and self.attack == NONE:
+            raise ValueError("settings are an attack's, and there is none")
+        if self.purifying and self.purifier == NONE:
+            raise ValueError("purifying is a purifier's, and there is none")
+        return self
+
+    @model_validator(mode="after")
     def _something_to_move(self) -> Cell:
         if self.attack == NONE and not self.at_home:
             raise ValueError("share and perturbation need an attack whose perturbation it is")

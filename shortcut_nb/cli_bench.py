@@ -53,7 +53,7 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
             f"seeds read like 2 (how many), 0,4,7 (which) or 7, (that one); got {text!r}."
         )
     if "," in text:
-        return numbers
+        return tuple(dict.fromkeys(numbers))
     if numbers[0] > MOST_SEEDS:
         raise UserError(f"expected at most {MOST_SEEDS} seeds, got {numbers[0]}.")
     return tuple(range(numbers[0]))
@@ -173,7 +173,8 @@ def _open(
 
     quiet_libraries()
     lab = Lab(profile)
-    experiments = [open_experiment(name, lab.profile) for name in dict.fromkeys(names)]
+    each = dict.fromkeys(str(Path(name)) for name in names)  # "./one.yaml" is "one.yaml"
+    experiments = [open_experiment(name, lab.profile) for name in each]
     called = [each.name for each in experiments]
     if twice := sorted({name for name in called if called.count(name) > 1}):
         raise UserError(
@@ -235,7 +236,7 @@ def _earlier(asked: _Asked, pipeline: Pipeline) -> Measurement | None:
         return None
     earlier = Measurement.read(experiment.name, lab.profile.name)
     lab.digest(*earlier.made_with)  # looks at the models that it was measured with
-    check_joins(earlier, asked.n or experiment.n, made_with(lab, asked.cells.values()))
+    check_joins(earlier, asked.n or experiment.n, made_with(lab, asked.cells, experiment.sheets))
     return earlier
 
 
@@ -298,7 +299,7 @@ class _Results:
         asked = self.asked[experiment.name]
         if result.unfinished:
             self._leave(3)
-        elif result.failures or result.skipped:
+        elif result.failures or result.skipped or result.frame.empty:
             self._leave(1)
         kept = None
         with self._reported(experiment.name):
@@ -356,11 +357,12 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
         question=experiment.question,
         profile=pipeline.lab.profile.name,
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
-        made_with=made_with(pipeline.lab, asked.cells.values()),
+        made_with=made_with(pipeline.lab, asked.cells, experiment.sheets),
     )
     earlier = _earlier(asked, pipeline) if asked.add else None
     kept = joined(earlier, measured) if earlier else measured
-    typer.echo(f"wrote {kept.write()}")
+    more = f": {len(earlier.frame)} rows were there, now {len(kept.frame)}" if earlier else ""
+    typer.echo(f"wrote {kept.write()}{more}")
     return kept
 
 

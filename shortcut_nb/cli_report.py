@@ -38,7 +38,7 @@ def report(
         from .reporting.page import write_page
         from .reporting.sources import report_of
 
-        page, frame = report_of(name, _name(profile))
+        page, frame = report_of(name, _name(profile), profile)
         with output.filling() as folder:
             path = write_page(page, folder, frame)
             files = sorted(item.name for item in folder.iterdir())

@@ -28,9 +28,10 @@ from .metrics import METRICS, psnr, ssim
 from .metrics.apart import distance_to
 from .metrics.copying import nearest, spread
 from .metrics.frame import TRAIT, is_available
+from .notices import IN_MEMORY
 from .partway import Partway
 from .personalize import Personalized
-from .personalize.methods import FullFineTuning
+from .personalize.methods import FullFineTuning, named
 from .probes import PROBES
 from .profile import resolve
 from .progress import OnStep, progress
@@ -38,7 +39,7 @@ from .purify import roles
 from .store import Entry, Payload, Recipe, Store, canonical, digest, plain
 from .subjects import Subject
 from .transplant import mixed, moved, shuffled
-from .weights.sizes import trained_bytes
+from .weights.sizes import FLOAT32, trained_bytes
 
 VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
 EVERY = 100  # training steps between checkpoints
@@ -158,7 +159,7 @@ class Pipeline:
         params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
         named = f"{cell.attack} {canonical(params)}"
         attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
-        about = f"protect {subject.name} {cell.attack} {cell.eps}"
+        about = f"protect {subject.name} {photos_of(cell)}"
 
         def node() -> Node:
             def write(out: Payload) -> None:
@@ -223,7 +224,7 @@ class Pipeline:
             "clean": self._digest(subject, "b"),
         }
         recipe = self._recipe("protect", {"attack": how | {"eps": cell.eps}}, inputs)
-        about = f"move {subject.name} {cell.attack} {cell.eps} {cell.perturbation} {cell.share:g}"
+        about = f"move {subject.name} {photos_of(cell)}, {cell.perturbation} {cell.share:g}"
         return Node(recipe, (home,), write, about)
 
     def _neighbour(self, subject: Subject) -> Subject:
@@ -241,7 +242,7 @@ class Pipeline:
             ("purifier", named),
             lambda: self.lab.purifier(spec, subject.class_name, **cell.purifying),
         )
-        about = f"purify {subject.name} {cell.attack} {cell.eps} {spec}"
+        about = f"purify {subject.name} {photos_of(cell)}, {spec}"
 
         def node() -> Node:
             def write(out: Payload) -> None:
@@ -265,7 +266,11 @@ class Pipeline:
         """
         before, (named, trainer) = self.purify(subject, cell, seed), self._trainer(cell, seed)
         _check_count(subject, cell)
-        about = f"train {subject.name} {cell.attack} {cell.eps} {cell.purifier} {cell.prompts}"
+        photos = photos_of(cell, purified=True)
+        how = " ".join(
+            [cell.trainer, cell.prompts, *(f"{k}={v}" for k, v in cell.training.items())]
+        )
+        about = f"train {subject.name} {photos}, {how}"
 
         def node() -> Node:
             def write(out: Payload) -> None:
@@ -455,7 +460,7 @@ class Pipeline:
             weights = self._weights("clip", "identity")
             params = {"probe": "changes", "concepts": concepts}
             recipe = self._recipe("probe", params, source | weights)
-            about = f"probe changes {subject.name} {cell.attack} {cell.eps} {cell.purifier}"
+            about = f"probe changes {subject.name} {photos_of(cell, purified=True)}"
             return Node(recipe, _those(after), write, about)
 
         return self.remember(("compare", subject, after and after.recipe.key), node)
@@ -474,7 +479,7 @@ class Pipeline:
             source |= {sheet: self._digest(subject, sheet) for sheet in ("a", "b", "c")}
             params = {"probe": name} | settings
             recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
-            about = f"probe {name} {subject.name} {cell.attack} {cell.eps} {cell.purifier}"
+            about = f"probe {name} {subject.name} {photos_of(cell, purified=True)}"
             return Node(recipe, _those(after), write, about)
 
         place = after and after.recipe.key
@@ -504,7 +509,10 @@ class Pipeline:
 
     @cached_property
     def _full_megabytes(self) -> float:
-        return trained_bytes(resolve(self.lab.profile.diffusion)) / 1e6
+        """Of the weights that full fine-tuning changes, as files tell, or else the open model."""
+        if not self.lab.profile.diffusion.id.startswith(IN_MEMORY):
+            return trained_bytes(resolve(self.lab.profile.diffusion)) / 1e6
+        return FLOAT32 * sum(each.numel() for each in named(self.lab.diffusion).values()) / 1e6
 
     def _is_partway(self, recipe: Recipe) -> bool:
         return self._partway is not None and self._partway.key == recipe.key
@@ -684,6 +692,16 @@ def neighbour(names: Sequence[str], name: str) -> str:
 def _settings(bound: Any) -> Any:
     """The settings of an attack, purifier or trainer that a lab has given its models."""
     return getattr(bound, "settings", bound)
+
+
+def photos_of(cell: Cell, purified: bool = False) -> str:
+    """What is trained on, in a few words: "clean photos", "aspl 16/255, 4 pictures, restorer"."""
+    parts = ["clean photos" if cell.attack == NONE else f"{cell.attack} {cell.eps}"]
+    if cell.pictures is not None:
+        parts.append(f"{cell.pictures} pictures")
+    if purified and cell.purifier != NONE:
+        parts.append(cell.purifier)
+    return ", ".join(parts)
 
 
 def _check_count(subject: Subject, cell: Cell) -> None:

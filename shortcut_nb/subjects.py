@@ -69,7 +69,8 @@ class Subject:
 
         Args:
             images: (n, 3, H, W) float32 in [0, 1], or what
-                :func:`shortcut_nb.batches.to_batch` makes of it.
+                :func:`shortcut_nb.batches.to_batch` makes of it; they are put on the 8-bit grid, as
+                photos are, so that a budget counts whole grey levels.
             reference: clean pictures for the identity metric; None takes the pictures themselves.
             words: templates of the prompts; None is "a photo of {identifier} {class_name}".
 
@@ -77,7 +78,7 @@ class Subject:
             UserError: wrong pictures, or of several sizes.
         """
         words = words or PromptDefaults()
-        images = to_batch(images)
+        images = (to_batch(images) * 255).round() / 255
         return cls(
             name,
             images,

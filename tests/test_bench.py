@@ -57,7 +57,7 @@ def test_a_question_in_a_file_is_planned_and_measured(place):
     planned = bench(place, place / "noise.yaml", "--plan")
     assert planned.exit_code == 0, planned.output
     assert "Does noise change anything?" in planned.output and "4 to make" in planned.output
-    assert re.search(r"train +2 × noise 16/255 none plain\n", planned.output), planned.output
+    assert re.search(r"train +2 × noise 16/255, dreambooth plain\n", planned.output), planned.output
     done = bench(place, place / "noise.yaml", "--out", place / "rows.csv")
     assert done.exit_code == 0, done.output
     assert "noise lowers quality" in done.output
@@ -237,7 +237,7 @@ def test_what_is_wrong_is_one_line(place, words, text):
 
 @pytest.mark.parametrize(
     ("text", "seeds"),
-    [(None, None), ("3", (0, 1, 2)), ("0,4", (0, 4)), ("5,5", (5, 5)), ("7,", (7,))],
+    [(None, None), ("3", (0, 1, 2)), ("0,4", (0, 4)), ("5,5", (5,)), ("7,", (7,))],
 )
 def test_seeds_are_how_many_or_which(text, seeds):
     assert parse_seeds(text) == seeds
@@ -309,7 +309,7 @@ def test_a_plan_says_what_failed_the_last_time(place):
     assert bench(place, *words).exit_code == 1
     (place / "store" / "purify").unlink()
     planned = bench(place, *words, "--plan").output
-    assert "1 × noise 8/255 tvm" in planned and "failed the last time: " in planned
+    assert "1 × noise 8/255, tvm" in planned and "failed the last time: " in planned
 
 
 def test_a_contrast_of_a_cell_that_is_not_there_is_refused_at_the_door(place):

@@ -72,22 +72,22 @@ def test_other_weights_and_other_sample_counts_are_refused():
 
 
 def test_what_an_attack_is_matched_to_and_what_it_goes_through_count_too(lab):
-    matched = made_with(lab, [Cell(attack="decoded-shift")])
+    matched = made_with(lab, {"a": Cell(attack="decoded-shift")})
     assert {"defaults of decoded-shift", "defaults of aspl"} <= set(matched)
     through = Cell(attack="adaptive-aspl", settings={"purifier": "codesr"})
-    assert "defaults of sr" in made_with(lab, [through])
-    assert "defaults of sr" not in made_with(lab, [Cell(attack="adaptive-aspl")])
+    assert "defaults of sr" in made_with(lab, {"a": through})
+    assert "defaults of sr" not in made_with(lab, {"a": Cell(attack="adaptive-aspl")})
 
 
 def test_only_defaults_that_a_cell_uses_decide_whether_it_may_stand_beside_another(tiny_lab):
     profile = tiny_lab.profile
-    codesr = [Cell(attack="aspl", purifier="codesr")]
+    codesr = {"a": Cell(attack="aspl", purifier="codesr")}
     used = set(made_with(tiny_lab, codesr))
     links = {"aspl", "dreambooth", "restorer", "sr"} & set(profile.defaults)
     assert {f"defaults of {name}" for name in links} <= used and links
     other = {"dreambooth-lora": {"lr": 0.5}, "aspl": profile.defaults["aspl"] | {"rounds": 7}}
     changed = Lab(profile.model_copy(update={"defaults": profile.defaults | other}), "cpu")
     unopened = Lab(profile, "cpu")  # models count once they were opened, by whichever test
-    assert made_with(changed, [CLEAN]) == made_with(unopened, [CLEAN])
+    assert made_with(changed, {"a": CLEAN}) == made_with(unopened, {"a": CLEAN})
     moved = made_with(changed, codesr).items() ^ made_with(unopened, codesr).items()
     assert {name for name, _ in moved} == {"defaults of aspl"}

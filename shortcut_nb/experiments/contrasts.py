@@ -55,6 +55,11 @@ class Contrast:
 
     def __post_init__(self) -> None:
         where = f"contrast {self.name!r}"
+        for key in ("name", "metric", "why"):
+            if not isinstance(getattr(self, key), str):
+                raise ValueError(f"{where}: {key} must be text, got {getattr(self, key)!r}")
+        if not isinstance(self.sheet, str | None):
+            raise ValueError(f"{where}: sheet must be text, got {self.sheet!r}")
         if not self.name or not self.metric:
             raise ValueError(f"{where}: expected a name and a metric, got metric {self.metric!r}")
         object.__setattr__(self, "weights", _weights(self.weights, where))
@@ -67,7 +72,7 @@ class Contrast:
                 f'{where}: a margin belongs to expect "0" and to nothing else; '
                 f"got expect {self.expect!r} and margin {self.margin!r}"
             )
-        if self.margin is not None and not (np.isfinite(self.margin) and self.margin > 0):
+        if self.margin is not None and not _is_above_zero(self.margin):
             raise ValueError(f"{where}: the margin must be above 0, got {self.margin!r}")
 
     @classmethod
@@ -96,6 +101,12 @@ class Contrast:
         """The columns and values that select each cell, in the order of the weights."""
         base = {} if self.sheet is None else {"sheet": self.sheet}
         return [base | selector(cell) for cell in self.weights]
+
+
+def _is_above_zero(margin: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    plain = isinstance(margin, int | float) and not isinstance(margin, bool)
+    return plain and bool(np.isfinite(margin)) and margin > 0
 
 
 def selector(cell: str) -> dict[str, str]:
@@ -138,12 +149,20 @@ def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
 
 
 class _Cells:
-    """The cells of a frame and their combinations, each averaged once for all metrics."""
+    """The cells of a frame and their combinations, each averaged once for all metrics.
 
-    def __init__(self, frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> None:
+    Args:
+        strict: a metric that the frame does not have is an error; else it has no value.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = True
+    ) -> None:
         for contrast in contrasts:
-            for column in ("subject", contrast.metric):
+            for column in ("subject", contrast.metric) if strict else ("subject",):
                 _need_column(frame, column, contrast)
+        absent = {contrast.metric for contrast in contrasts} - set(frame.columns)
+        frame = frame.assign(**dict.fromkeys(sorted(absent), np.nan))
         keys = [name for name in ("subject", "seed") if name in frame]
         self.frame = frame = frame.dropna(subset=keys)
         self.metrics = list(dict.fromkeys(contrast.metric for contrast in contrasts))
@@ -234,7 +253,8 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
 
     Args:
         frame: see :func:`per_subject`.
-        strict: a cell without measurements is an error; else its contrast is "not measured".
+        strict: a cell or a metric without measurements is an error; else its contrast is "not
+            measured".
 
     Returns:
         One row per contrast: ``contrast, metric, sheet, expect, role`` ("primary", "exploratory"),
@@ -246,7 +266,7 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
     Raises:
         UserError: a column or (strict) a cell that the frame does not have.
     """
-    rows, cells = [], _Cells(frame, contrasts)
+    rows, cells = [], _Cells(frame, contrasts, strict)
     for contrast in contrasts:
         each = cells.combined(contrast)
         if strict and each.empty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from ..cells import CLEAN, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..metrics import METRICS
+from ..metrics.apart import COLUMNS as APART
 from ..metrics.frame import FURTHER, TRAIT
 from ..probes import PROBES
 from ..profile import Profile
@@ -34,7 +35,7 @@ class Experiment(Record):
         cells: by name. Or
         axes: to be crossed; each maps a field of a cell to its values, or names of values to the
             fields that they set. A cell is then called by its values, joined by " | ".
-        base: fields of every cell that the axes do not set.
+        base: fields of every cell that the cell, or the axes, do not set.
         sheets: how each fine-tuned model is sampled, by name.
         contrasts: predictions about the frame; see :class:`.contrasts.Contrast`.
         subjects: how many of the profile's, or which.
@@ -81,10 +82,51 @@ class Experiment(Record):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if PROBES[name])
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, given: Any) -> Any:
+        """How many seeds, as on the command line, or which."""
+        counted = isinstance(given, int) and not isinstance(given, bool)
+        return tuple(range(given)) if counted else given
+
+    @field_validator("subjects", mode="before")
+    @classmethod
+    def _counted_or_named(cls, given: Any) -> Any:
+        named = isinstance(given, list | tuple) and all(isinstance(each, str) for each in given)
+        if isinstance(given, bool) or not (named and given or isinstance(given, int)):
+            raise ValueError(f"expected how many, or a list of names or folders; got {given!r}")
+        return given
+
+    @field_validator("seeds", "subjects")
+    @classmethod
+    def _each_once(cls, given: Any) -> Any:
+        """A seed or a person that is given twice would count twice."""
+        every = given if isinstance(given, tuple) else ()
+        if twice := [each for each in every if every.count(each) > 1]:
+            raise ValueError(f"expected each once, and {twice[0]!r} is given twice")
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_base(cls, content: Any) -> Any:
+        """Cells by name lie on the base, too; where axes are crossed it is laid under those."""
+        if not isinstance(content, Mapping) or not content.get("base") or not content.get("cells"):
+            return content
+        base, cells = content["base"], content["cells"]
+        if not isinstance(base, Mapping) or not isinstance(cells, Mapping):
+            return content  # which is refused as what it is
+        laid = {
+            name: dict(base) | dict(cell) if isinstance(cell, Mapping) else cell
+            for name, cell in cells.items()
+        }
+        return dict(content) | {"cells": laid}
+
     @model_validator(mode="after")
     def _one_kind(self) -> Experiment:
         if bool(self.cells) == bool(self.axes):
             raise ValueError("give either cells or axes to be crossed")
+        if empty := [axis for axis, values in self.axes.items() if not values]:
+            raise ValueError(f"the axis {empty[0]!r} has no values")
         return self
 
     @model_validator(mode="after")
@@ -96,10 +138,9 @@ class Experiment(Record):
         }
         there: dict[str, set[str]] = {NAMED: set(every), SHEET: set(sheets)}
         looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
-        looks = self.looks or any(cell.looks for cell, _ in every.values())
-        if not looked_into and not looks:  # which measure what they will
-            for contrast in self.contrasts:
-                _be_measured(contrast)
+        looks = {*self.looks, *(look for cell, _ in every.values() for look in cell.looks)}
+        for contrast in () if looked_into else self.contrasts:
+            _be_measured(contrast, looks, self.probes)
         for _, labels in every.values():
             for column, value in labels.items():
                 there.setdefault(column, set()).add(str(value))
@@ -155,14 +196,22 @@ class Experiment(Record):
         return list(profile.subjects[:wanted])
 
 
-def _be_measured(contrast: Contrast) -> None:
-    """Raise a ValueError when a contrast is of a metric that no frame has."""
-    known = [*FURTHER, *(column for metric in METRICS.values() for column in metric.columns)]
-    traits = contrast.metric.startswith(TRAIT)  # as many as the person has
-    if contrast.metric not in known and not traits:
+def _be_measured(contrast: Contrast, looks: Iterable[str], probes: Iterable[str]) -> None:
+    """Raise a ValueError when a contrast is of a metric that no frame has, or that is not asked
+    for."""
+    metric, where = contrast.metric, f"contrast {contrast.name!r} is of the metric"
+    of_looks = {column: name for name, look in PROBES.items() for column in look.columns}
+    of_samples = {column: "apart" for column in APART}
+    if metric.startswith(TRAIT):  # as many as the person has
+        of_samples[metric] = "traits"
+    known = [*FURTHER, *(column for each in METRICS.values() for column in each.columns)]
+    for further, asked, what in ((of_looks, looks, "looks"), (of_samples, probes, "probes")):
+        if metric in further and further[metric] not in asked:
+            raise ValueError(f"{where} {metric!r}: it needs {what}: [{further[metric]}]")
+    if metric not in {*known, *of_looks, *of_samples}:
         raise ValueError(
-            f"contrast {contrast.name!r} is of the metric {contrast.metric!r}, which is not "
-            f"measured; the nearest are {nearest(contrast.metric, known)}"
+            f"{where} {metric!r}, which is not measured; the nearest are "
+            f"{nearest(metric, [*known, *of_looks])}"
         )
 
 

@@ -133,7 +133,6 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE)
 
 def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Graph:
     people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
-    stages = ("probe", "compare", *experiment.probes)
     n, graph = choice.n or experiment.n, Graph()
     cells = choice.of(experiment)
     for seed in choice.seeds or experiment.seeds:
@@ -143,6 +142,8 @@ def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Gra
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in in_order(experiment.sheets | cell.sheets):
                     job = Job("probe", name, cell, seed, how, n)
+                    further = () if how.inside else experiment.probes
+                    stages = ("probe", "compare", *further)
                     jobs = [replace(job, stage=stage) for stage in stages]
                     looks = [
                         replace(job, stage="look", look=look)

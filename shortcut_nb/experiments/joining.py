@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..attacks import ATTACKS
-from ..cells import NONE, PROFILE, Cell
+from ..cells import NONE, PROFILE, Cell, Sheet
 from ..errors import UserError
 from ..lab import Lab
 from ..profile import Profile
@@ -24,22 +24,35 @@ SEVERAL = ("settings", "defaults")
 WORD = re.compile(r"[\w-]+")
 
 
-def made_with(lab: Lab, cells: Iterable[Cell]) -> dict[str, str]:
+def made_with(
+    lab: Lab, cells: Mapping[str, Cell], sheets: Mapping[str, Sheet] | None = None
+) -> dict[str, str]:
     """Digests of what decides the numbers of some cells.
+
+    Args:
+        cells, sheets: by name.
 
     Returns:
         By role, of each model that was asked for so far; "settings", of the profile's; "defaults of
-        NAME", of those of each attack, purifier and trainer that the cells name.
+        NAME", of those of each attack, purifier and trainer that the cells name; "cell NAME" and
+        "sheet NAME".
     """
     profile = lab.profile
     settings = profile.model_dump(mode="json", include=SETTINGS)
-    named = set().union(*(_named(cell, profile) for cell in cells))
+    named = set().union(*(_named(cell, profile) for cell in cells.values()))
     defaults = {
         f"defaults of {name}": _short_digest(values)
         for name, values in profile.defaults.items()
         if name in named
     }
-    return lab.digests() | {"settings": _short_digest(settings)} | defaults
+    own = {f"cell {name}": _of_record(cell) for name, cell in cells.items()}
+    own |= {f"sheet {name}": _of_record(sheet) for name, sheet in (sheets or {}).items()}
+    return lab.digests() | {"settings": _short_digest(settings)} | defaults | own
+
+
+def _of_record(record: Cell | Sheet) -> str:
+    """The digest of what a cell or a sheet sets; what is added to it (looks, sheets) is apart."""
+    return _short_digest(record.model_dump(exclude_defaults=True, exclude={"looks", "sheets"}))
 
 
 def _short_digest(values: Any) -> str:

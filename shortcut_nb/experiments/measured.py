@@ -70,8 +70,9 @@ class Measurement:
         axes = tuple(about.pop("axes", None) or axes_of(pictures))
         filled = pictures.assign(
             **{axis: _text(pictures[axis]) for axis in axes},
-            seed=pictures.get("seed", 0),
-            sheet=pictures.get("sheet", "instance"),
+            subject=_text(pictures["subject"]),
+            seed=_seeds(name, pictures),
+            sheet=_text(pictures["sheet"]) if "sheet" in pictures else "instance",
         )
         metrics = [
             column
@@ -290,7 +291,7 @@ def widened(
     for column in columns:
         own = table[table[named] == column].set_index(keys)[["mean", "low", "high"]]
         wide = wide.join(own.set_axis([column, f"{column}_low", f"{column}_high"], axis=1))
-    return wide.reset_index()
+    return wide.copy().reset_index()  # in one piece: joined one by one it is slow to add to
 
 
 def by_whose(means: pd.DataFrame) -> pd.Series:
@@ -356,6 +357,21 @@ def _check_values(name: str, pictures: pd.DataFrame) -> None:
     for column in pictures.select_dtypes("number"):
         if np.isinf(pictures[column].to_numpy(float)).any():
             raise UserError(f"{name}: expected finite numbers, and {column!r} has an infinite one")
+
+
+def _seeds(name: str, pictures: pd.DataFrame) -> pd.Series | int:
+    """Each row's seed; 0 where the frame has none.
+
+    Raises:
+        UserError: one that is no whole number.
+    """
+    if "seed" not in pictures:
+        return 0
+    seeds = pd.to_numeric(pictures["seed"], errors="coerce")
+    if not (seeds.notna() & (seeds % 1 == 0)).all():
+        wrong = pictures["seed"][~(seeds.notna() & (seeds % 1 == 0))].iloc[0]
+        raise UserError(f"{name}: expected whole numbers in the column 'seed', got {wrong!r}")
+    return seeds.astype(int)
 
 
 def _text(column: pd.Series) -> pd.Series:

@@ -25,6 +25,7 @@ import pandas as pd
 from ..cells import STAGES
 from ..errors import UserError
 from ..lab import Lab
+from ..notices import IN_MEMORY
 from ..pipeline import Node, Pipeline
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, quiet_libraries
@@ -93,7 +94,7 @@ def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
         recipe = graph.nodes[key].recipe
         alike = known.get(kind(recipe.fields))
         if alike is None and recipe.stage not in DEAR:
-            alike = known.get((recipe.stage, ""))
+            alike = known.get((recipe.stage, recipe.fields["inputs"].get("arithmetic", "")))
         if alike is None:
             unknown[recipe.stage] += 1
         else:
@@ -122,7 +123,7 @@ def missing_of(graph: Graph, store: Store) -> pd.DataFrame:
     for key in graph.missing:
         node = graph.nodes[key]
         stage = node.recipe.stage
-        what = " ".join(node.about.replace(graph.jobs[key].subject, "").split()[1:])
+        what = " ".join(node.about.replace(f" {graph.jobs[key].subject} ", " ").split()[1:])
         row = rows.setdefault(
             (stage, what), {"stage": stage, "what": what, "outputs": 0, "error": ""}
         )
@@ -133,21 +134,24 @@ def missing_of(graph: Graph, store: Store) -> pd.DataFrame:
 
 
 def kind(fields: Any) -> tuple[str, str]:
-    """What decides how long an output takes: its stage, and the attack, purifier or trainer."""
-    params = fields["params"]
+    """What decides how long an output takes: its stage; and the attack, purifier or trainer, on
+    which model and machine."""
+    params, inputs = fields["params"], fields["inputs"]
+    where = f"{inputs.get('arithmetic', '')} {inputs.get('weights', '')}"
     if fields["stage"] == "protect":
         attack = params["attack"]["attack"]  # its settings; "moved" where no attack is made
         named = attack if isinstance(attack, str) else f"{attack['attack']} {attack.get('steps')}"
-        return "protect", f"a part of {named}" if "clean" in params else named
+        named = f"a part of {named}" if "clean" in params else named
+        return "protect", f"{named} {where} {params['attack'].get('weights', '')}"
     if fields["stage"] == "purify":
-        return "purify", params["purifier"]
+        return "purify", f"{params['purifier']} {where}"
     if fields["stage"] == "train":
-        return "train", f"{params['trainer']} {params['settings'].get('steps')}"
-    return fields["stage"], str(params.get("probe", params.get("n", "")))
+        return "train", f"{params['trainer']} {params['settings'].get('steps')} {where}"
+    return fields["stage"], f"{params.get('probe', params.get('n', ''))} {where}"
 
 
 def costs(store: Store) -> dict[tuple[str, str], float]:
-    """Median seconds of what is kept, by :func:`kind` and by stage (under "")."""
+    """Median seconds of what is kept, by :func:`kind`, and by stage and machine."""
     spent: dict[tuple[str, str], list[float]] = {}
     for entry in store.ls():
         if entry.stage in STAGES:
@@ -155,7 +159,7 @@ def costs(store: Store) -> dict[tuple[str, str], float]:
                 own = kind(entry.manifest)
             except (KeyError, TypeError, AttributeError):
                 continue  # of an earlier version
-            for name in (own, (entry.stage, "")):
+            for name in (own, (entry.stage, entry.manifest["inputs"].get("arithmetic", ""))):
                 spent.setdefault(name, []).append(entry.seconds)
     return {name: median(each) for name, each in spent.items()}
 
@@ -399,6 +403,12 @@ def executor_of(
         UserError: an unknown name, or Ray is not there.
     """
     check_executor(name)
+    diffusion = pipeline.lab.profile.diffusion
+    if name != "serial" and diffusion.id.startswith(IN_MEMORY):
+        raise UserError(
+            f"a model in memory cannot be opened in another process: use the executor serial, not "
+            f"{name}, or save the pipeline and name its folder in a profile"
+        )
     if name == "serial":
         return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
     if name == "processes":

@@ -47,6 +47,8 @@ FURTHER: dict[str, Column] = {
 }
 """Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
 """
+OF_PICTURES = set(FURTHER) - {*apart.COLUMNS, *COPYING, "noise"}
+"""Those of the pictures trained on and of costs, which are the same for every sheet."""
 TRAIT = "trait_"
 """What the columns of a person's attributes begin with, as many as the reader knows."""
 

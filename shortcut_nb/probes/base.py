@@ -25,11 +25,13 @@ class Probe:
             (n, 3, H, W) in [0, 1], to one number per column (means over pictures).
         roles: the models that it reads where the profile names them.
         settings: what else its numbers depend on, as plain values.
+        columns: the numbers' names, all of those that it may give.
     """
 
     measure: Measure
     roles: tuple[str, ...]
     settings: Callable[[Models, Subject, Cell], dict[str, Any]]
+    columns: tuple[str, ...]
 
 
 PROBES: Registry[Probe] = Registry("probe")

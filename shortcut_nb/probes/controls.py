@@ -67,4 +67,7 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-PROBES.add("controls", Probe(beyond, ("clip",), settings))
+COLUMNS = tuple(
+    f"beyond_{kind}" for kind in (*(f"{k}_psnr" for k in KINDS), *(f"{k}_linf" for k in KINDS[1:]))
+)
+PROBES.add("controls", Probe(beyond, ("clip",), settings, COLUMNS))

@@ -118,4 +118,6 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-PROBES.add("shifts", Probe(shifts, ("diffusion", "clip", "identity", PLAIN), settings))
+FURTHER = ("pattern_margin", "decoded_towards", "plain_shift", "plain_towards", "plain_across")
+ROLES = ("diffusion", "clip", "identity", PLAIN)
+PROBES.add("shifts", Probe(shifts, ROLES, settings, (*SHIFTS, *FURTHER)))

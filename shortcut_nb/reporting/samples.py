@@ -30,11 +30,14 @@ def kept_samples(
     return samples
 
 
-def samples_of(measured: Measurement, own: Experiment | None = None) -> dict[str, Tensor]:
+def samples_of(
+    measured: Measurement, own: Experiment | None = None, spec: str | None = None
+) -> dict[str, Tensor]:
     """:func:`kept_samples` of an experiment; empty where its models are not here.
 
     Args:
         own: the experiment; None is the package's question of that name, if there is one.
+        spec: the profile's name or file; None is the name that was measured under.
     """
     from ..experiments.questions import names, open_experiment
     from ..lab import Lab
@@ -42,7 +45,7 @@ def samples_of(measured: Measurement, own: Experiment | None = None) -> dict[str
     if own is None and measured.name not in names():
         return {}
     try:
-        lab = Lab(measured.profile)
+        lab = Lab(spec or measured.profile)
         experiment = own or open_experiment(measured.name, lab.profile)
         return kept_samples(experiment, Pipeline(lab), measured)
     except UserError:  # a profile, a person or weights that are not on this machine

@@ -12,12 +12,16 @@ from .page import Page, page_of
 from .samples import samples_of
 
 
-def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame]:
+def report_of(
+    name: str, profile: str = "mini", spec: str | None = None
+) -> tuple[Page, pd.DataFrame]:
     """The page of a measurement, and its frame.
 
     Args:
         name: of a profile's result, or the YAML file of an experiment that was saved as one, with
             samples of it then; or a CSV or Parquet file with one row per sample.
+        profile: what the profile calls itself.
+        spec: its name or file, by which it is opened for samples; None is that name.
 
     Raises:
         UserError: nothing of the kind is there, or it cannot be read.
@@ -28,4 +32,4 @@ def report_of(name: str, profile: str = "mini") -> tuple[Page, pd.DataFrame]:
         return page_of(measured), measured.frame
     own = read(path) if path.suffix in (".yaml", ".yml") else None
     measured = Measurement.read(own.name if own else name, profile)
-    return page_of(measured, samples_of(measured, own)), measured.frame
+    return page_of(measured, samples_of(measured, own, spec)), measured.frame

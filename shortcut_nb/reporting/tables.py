@@ -13,6 +13,8 @@ import pandas as pd
 from ..experiments.contrasts import selector
 from ..experiments.measured import Measurement, widened
 from ..metrics import METRICS, describe
+from ..metrics.frame import OF_PICTURES
+from ..probes import PROBES
 
 MARK = "**"
 VERDICTS = (
@@ -229,20 +231,23 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
 
 def measures(measured: Measurement) -> tuple[list[str], list[str]]:
     """Columns of scores of samples, and the others: what was trained on, and what it cost."""
-    faithful = set(METRICS["faithfulness"].columns)
-    own = {column for metric in METRICS.values() for column in metric.columns} - faithful
-    own |= {contrast.metric for contrast in measured.contrasts} | {"noise"}
-    scores = [column for column in measured.metrics if column in own]
-    return scores, [column for column in measured.metrics if column not in own]
+    asked = {contrast.metric for contrast in measured.contrasts}
+    others = {*OF_PICTURES, *METRICS["faithfulness"].columns} - asked
+    others |= {column for probe in PROBES.values() for column in probe.columns} - asked
+    scores = [column for column in measured.metrics if column not in others]
+    return scores, [column for column in measured.metrics if column in others]
 
 
 def all_tables(measured: Measurement) -> list[Table]:
     """Verdicts, then means of scores a sheet, then pictures and costs."""
     scores, others = measures(measured)
     tables = [verdict_table(measured)]
+    names: set[str] = set()
     for sheet in measured.frame["sheet"].unique():
         title = SAYS.get(sheet, f"samples under “{sheet}”")
         name = "scores_" + "".join(c if c.isalnum() else "_" for c in sheet.lower())
+        name += f"_{len(names)}" * (name in names)
+        names.add(name)
         tables.append(means_table(measured, name, f"Scores of {title}", scores, sheet))
     title = "The pictures trained on, and what it cost"
     tables.append(means_table(measured, "pictures_and_costs", title, others, None))

@@ -24,7 +24,10 @@ def trained_bytes(folder: Path) -> int:
     """Bytes of a pipeline's UNet and text encoders in float32, as training has them.
 
     Args:
-        folder: in diffusers' form; of anything else 0 is known.
+        folder: in diffusers' form; or one file, whose every weight is counted; of anything else 0
+            is known.
     """
+    if folder.is_file():
+        return FLOAT32 * count_weights(folder) if folder.suffix == ".safetensors" else 0
     files = [next(iter(sorted((folder / part).glob("*.safetensors"))), None) for part in TRAINED]
     return sum(FLOAT32 * count_weights(path) for path in files if path)

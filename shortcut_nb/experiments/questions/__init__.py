@@ -23,6 +23,16 @@ def names() -> list[str]:
     return sorted([*modules, *(path.stem for path in HOME.glob("*.yaml"))])
 
 
+def _own(experiment: Experiment) -> Experiment:
+    """An experiment of somebody's own; its results must not lie among those of a question."""
+    if experiment.name in names():
+        raise UserError(
+            f"the experiment is called {experiment.name!r}, as a question of the package is: give "
+            "it a name of its own (name: …, else that of its file)"
+        )
+    return experiment
+
+
 def open_experiment(name: str, profile: Profile) -> Experiment:
     """A question by name, or an experiment by the path of its YAML file.
 
@@ -34,7 +44,7 @@ def open_experiment(name: str, profile: Profile) -> Experiment:
     if name in names():
         return import_module(f"{__name__}.{name}").experiment(profile)
     if name.endswith((".yaml", ".yml")):
-        return read(name)
+        return _own(read(name))
     raise UserError(
         f"no experiment {name!r}; the nearest are {nearest(name, names())}. "
         f"There are {', '.join(names())}, or a file that ends in .yaml"
