@@ -5,8 +5,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from shortcut_nb import Lab, Subject
+from shortcut_nb.cells import Cell
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.run import executor_of
 from shortcut_nb.models import NoSuchModel
+from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import Sampling
+from shortcut_nb.store import Store
 
 from .tiny import pictures
 from .tiny_sd import save_pipeline
@@ -48,6 +53,25 @@ def test_attack_purify_train_sample_and_score(folder, dtype):
     assert set(lab.score(drawn, subject).columns) == {"image", "texture", "coarse_texture"}
     assert set(dtypes(pipe).values()) == {dtype}
     assert all(torch.equal(value, before[key]) for key, value in pipe.unet.state_dict().items())
+
+
+def test_experiments_run_on_an_open_pipeline_in_this_process_alone(folder, tmp_path):
+    lab = Lab.from_pipeline(open_pipe(folder, torch.float32), sampling=Sampling(steps=2))
+    pipeline = Pipeline(lab, Store(tmp_path))
+    person, cell = Subject.from_images(pictures(2)), Cell(training=TRAINING)
+    assert pipeline.scores(person, cell, 0, n=1)["texture"].notna().all()
+    assert pipeline.keeps(person, cell, 0)  # tiny, so its weights are kept
+    large = Pipeline(lab, Store(tmp_path), keep_trained=0.1)
+    assert not large.keeps(person, cell, 0)
+    with pytest.raises(UserError, match="a model in memory .* use the executor serial"):
+        executor_of("processes", pipeline)
+
+
+def test_pictures_in_memory_are_put_on_the_grid():
+    """So that a budget of whole grey levels is one."""
+    given = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    person = Subject.from_images(given)
+    torch.testing.assert_close(person.b * 255, (given * 255).round(), atol=1e-4, rtol=0)
 
 
 def test_what_is_absent_says_so_when_it_is_asked_for(folder):

@@ -7,17 +7,22 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from shortcut_nb.cells import Cell
+from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.cli import app
 from shortcut_nb.cli_bench import parse_seeds
 from shortcut_nb.doctor import wrong_settings
 from shortcut_nb.errors import CannotRead, UserError
+from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import be_reachable
 from shortcut_nb.experiments.experiment import parse, read
+from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.run import check_executor
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import PROFILES, load_profile
+from shortcut_nb.reporting.page import page_of
+from shortcut_nb.reporting.tables import measures
 from shortcut_nb.results import path_of, write_result
 from shortcut_nb.store import Store
 
@@ -51,6 +56,20 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [contrast({"atack=noise": 1})]}, "selects by 'atack'"),
         ({"contrasts": [RIGHT | {"sheet": "klass"}]}, "no sheet 'klass'"),
         ({"contrasts": [RIGHT | {"metric": "qualty"}]}, "'qualty', which is not measured"),
+        ({"contrasts": [RIGHT | {"metric": 3}]}, "metric must be text, got 3"),
+        ({"contrasts": [RIGHT | {"expect": 0, "margin": "big"}]}, "must be above 0, got 'big'"),
+        ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs probes: [apart]"),
+        ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs probes: [traits]"),
+        ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs looks: [shifts]"),
+        ({"looks": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]}, "nearest are shift"),
+        ({"seeds": [0, 0]}, "expected each once, and 0 is given twice"),
+        ({"subjects": ["x", "y", "x"]}, "expected each once, and 'x' is given twice"),
+        ({"subjects": True}, "a list of names or folders; got True"),
+        ({"subjects": []}, "a list of names or folders; got []"),
+        ({"axes": {"attack": []}, "contrasts": []}, "the axis 'attack' has no values"),
+        ({"base": {"settings": {"eps": "4/255"}}}, "settings must not have 'eps'"),
+        ({"base": {"training": {"seed": 3}}}, "training must not have 'seed'"),
+        ({"base": {"purifying": {"quality": 3}}}, "purifying is a purifier's"),
         ({"seds": [0]}, "seds: there is no such key; the nearest are seeds"),
         ({"base": {"epss": "8/255"}}, "epss: there is no such key; the nearest are eps"),
         ({"sheets": {"own": {"prmpt": "a"}}}, "sheets.own.prmpt: there is no such key"),
@@ -66,6 +85,71 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
         parse(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+def test_cells_by_name_lie_on_the_base():
+    given = {"name": "mine", "base": {"training": {"steps": 2}, "eps": "4/255"}, "seeds": 3}
+    asked = parse(given | {"cells": {"a": {}, "b": {"eps": "8/255"}}}, "mine.yaml")
+    assert asked.cells["a"].training == {"steps": 2} == asked.cells["b"].training
+    assert [asked.cells[name].eps for name in "ab"] == ["4/255", "8/255"]
+    assert asked.seeds == (0, 1, 2)
+
+
+def test_a_file_is_not_called_as_a_question_of_the_package_is(tmp_path):
+    path = tmp_path / "story.yaml"
+    path.write_text("cells: {a: {}}\n")
+    with pytest.raises(UserError, match="called 'story', as a question of the package is"):
+        open_experiment(str(path), load_profile("mini"))
+    path.write_text("name: mine\ncells: {a: {}}\n")
+    assert open_experiment(str(path), load_profile("mini")).name == "mine"
+
+
+def test_a_prediction_whose_measure_is_missing_is_not_measured_and_the_others_are():
+    frame = pd.DataFrame({"condition": list("ab") * 3, "subject": list("xxyyzz"), "quality": 0.5})
+    asked = [Contrast(name, name, {"a": 1, "b": -1}, None) for name in ("quality", "face")]
+    table = judge(frame, asked, strict=False).set_index("contrast")
+    assert table.loc["face", "verdict"] == "not measured" and table.loc["face", "n"] == 0
+    assert table.loc["quality", "n"] == 3
+    with pytest.raises(UserError, match="no column 'face'"):
+        judge(frame, asked)
+
+
+@pytest.mark.parametrize("seed", ["one", "", "1.5"])
+def test_a_seed_that_is_no_whole_number_is_named(seed, tmp_path):
+    (tmp_path / "own.csv").write_text(f"condition,subject,seed,quality\na,1,{seed},0.5\n")
+    with pytest.raises(UserError, match="whole numbers in the column 'seed'"):
+        Measurement.of("own", read_table(tmp_path / "own.csv"))
+
+
+def test_sheets_and_people_that_are_numbers_are_names(tmp_path):
+    (tmp_path / "own.csv").write_text("condition,subject,sheet,quality\na,1,2,0.5\na,2,,0.5\n")
+    measured = Measurement.of("own", read_table(tmp_path / "own.csv"))
+    assert set(measured.frame["subject"]) == {"1", "2"}
+    assert page_of(measured).tables
+
+
+def test_an_edited_cell_is_not_added_to_what_it_was(quick_lab):
+    before = made_with(quick_lab, {"a": Cell(training={"steps": 2}), "b": Cell()}, {"s": Sheet()})
+    after = made_with(quick_lab, {"a": Cell(training={"steps": 3}), "b": Cell()}, {"s": Sheet()})
+    rows = pd.DataFrame({"condition": ["a"], "subject": ["x"], "quality": [0.5]})
+    earlier = Measurement.of("mine", rows, made_with=before)
+    with pytest.raises(UserError, match="measured with another cell a"):
+        check_joins(earlier, 1, after)
+    other = made_with(quick_lab, {"b": Cell()}, {"s": Sheet(steps=3)})
+    with pytest.raises(UserError, match="measured with another sheet s"):
+        check_joins(earlier, 1, other)
+    check_joins(earlier, 1, made_with(quick_lab, {"c": Cell(eps="4/255")}, {"s": Sheet()}))
+
+
+def test_scores_of_samples_are_told_sheet_by_sheet_whatever_is_predicted():
+    rows = [
+        {"condition": cell, "subject": who, "sheet": sheet, "copies": 0.1, "apart": 1.0, "linf": 4,
+         "beyond_blur_psnr": 0.2, "trait_hair": 1.0, "learned": 0.3, "train_seconds": 2.0}
+        for cell in "ab" for who in "xy" for sheet in ("instance", "class")
+    ]  # fmt: skip
+    scores, others = measures(Measurement.of("mine", pd.DataFrame(rows)))
+    assert set(scores) == {"copies", "apart", "trait_hair", "learned"}
+    assert set(others) == {"linf", "beyond_blur_psnr", "train_seconds"}
 
 
 def test_a_key_that_is_given_twice_is_refused_and_a_merged_one_is_not(tmp_path):
