@@ -10,8 +10,6 @@ from .budget import Budget
 
 NONE = "none"
 PROFILE = "profile"
-STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
-"""What is made of a cell, in this order; the folders of the store."""
 
 
 class Record(BaseModel):

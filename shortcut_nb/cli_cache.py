@@ -35,10 +35,13 @@ def parse_size(text: str) -> int:
 
 def _store(stage: str | None = None) -> Store:
     """The store; a stage that no one knows is refused, since it may be misspelt."""
-    from .cells import STAGES
     from .registry import nearest
+    from .stages import STAGES
     from .store import Store
+    from .store.recipe import check_name
 
+    if stage is not None:
+        check_name(stage, "a stage")
     store = Store()
     known = {*STAGES, *store.stages()}
     if stage is not None and stage not in known:

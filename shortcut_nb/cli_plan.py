@@ -27,7 +27,8 @@ def show_plan(
     graph = merged([graph_of(each, pipeline, choice) for each in experiments])
     table = planned(graph, pipeline.store, workers)
     for each in experiments:
-        typer.echo(f"{each.name}, {len(choice.of(each))} cells: {each.question}")
+        cells = len(choice.of(each))
+        typer.echo(f"{each.name}, {cells} cell{'s' * (cells != 1)}: {each.question}")
     typer.echo(f"outputs by stage (estimates with {workers} at a time):")
     for row in table.to_dict("records"):
         took = _estimate(row) if row["missing"] else ""

@@ -183,6 +183,11 @@ class Models:
         """
         from .diffusion import open_pipeline
 
+        if isinstance(pipe, str | Path) or not hasattr(pipe, "unet"):
+            raise UserError(
+                f"expected an open diffusers pipeline with a UNet, got {pipe!r}: open it with "
+                "from_pretrained first, or name its folder in a profile"
+            )
         model = open_pipeline(pipe, resolution=resolution)
         parts: dict[str, Any] = {
             "diffusion": model,

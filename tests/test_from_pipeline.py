@@ -67,6 +67,12 @@ def test_experiments_run_on_an_open_pipeline_in_this_process_alone(folder, tmp_p
         executor_of("processes", pipeline)
 
 
+@pytest.mark.parametrize("pipe", [None, "runwayml/stable-diffusion-v1-5"])
+def test_what_is_no_pipeline_is_told_so(pipe):
+    with pytest.raises(UserError, match="expected an open diffusers pipeline"):
+        Lab.from_pipeline(pipe)
+
+
 def test_pictures_in_memory_are_put_on_the_grid():
     """So that a budget of whole grey levels is one."""
     given = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -22,13 +22,13 @@ from typing import Any
 
 import pandas as pd
 
-from ..cells import STAGES
 from ..errors import UserError
 from ..lab import Lab
 from ..notices import IN_MEMORY
 from ..pipeline import Node, Pipeline
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, quiet_libraries
+from ..stages import STAGES
 from ..store import Store
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment

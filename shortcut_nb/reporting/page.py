@@ -85,7 +85,7 @@ def facts(measured: Measurement) -> tuple[str, ...]:
     return (
         f"profile {measured.profile}",
         *counts,
-        f"{measured.samples} samples a prompt",
+        _count(measured.samples, "sample", "samples") + " a prompt",
     )
 
 

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
-from ..files import expand, write_text
+from ..files import cannot_write, expand, write_text
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -280,13 +280,15 @@ class Store:
         Raises:
             UserError: the target is this store, or lies inside it.
             AlreadyThere: the target holds other things, and ``force`` is not given.
-            StoreError: the target cannot be written, or its disk has too little room.
+            CannotWrite: the target cannot be written, or its disk has too little room.
         """
         other = Store(expand(target, "TARGET"))
         _check_target(self.root, other, force)
-        missing = [entry for entry in self.ls(stage) if not other._has(entry) and _is_whole(entry)]
-        with other._writing():
+        try:
             other.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(other.root, error) from None
+        missing = [entry for entry in self.ls(stage) if not other._has(entry) and _is_whole(entry)]
         needs, room = sum(entry.bytes for entry in missing), shutil.disk_usage(other.root).free
         if room < needs:
             raise StoreError(
@@ -378,7 +380,7 @@ class Store:
                     f"the disk of the store {self.root} is full; nothing was kept of this output. "
                     "Make room (shortcut-nb cache prune --keep 1GB) and run again: it goes on."
                 ) from error
-            if full_only or not isinstance(error, OSError):
+            if full_only or isinstance(error, CannotWrite) or not isinstance(error, OSError):
                 raise
             reason = error.strerror or str(error)
             raise StoreError(
