@@ -49,6 +49,14 @@ def test_an_attack_names_the_class_pictures_that_it_draws(asked, pair, name):
     assert set(drawn) == set(attack.class_pictures(pair))
 
 
+@pytest.mark.parametrize("name", sorted(TRAINERS))
+def test_a_training_of_no_steps_draws_none(asked, pair, name):
+    lab, drawn = asked
+    trainer = lab.personalize(name, steps=0, class_images=2)
+    assert trainer.fit(pair).losses == [] and not drawn
+    assert trainer.class_pictures(pair) == ()
+
+
 @pytest.mark.parametrize("name,more", [
     ("aspl", {"perturbed_steps": 0}), ("aspl", {"clean_steps": 0, "perturbed_steps": 0}),
     ("aspl", {"prior_weight": 0.0}), ("fsmg", {"surrogate_steps": 0}),

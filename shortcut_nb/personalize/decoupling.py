@@ -188,6 +188,8 @@ class DecoupledDreamBooth(DreamBooth):
         )
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
+        if self.steps == 0:
+            return ()
         usual = self.prior_weight > 0 or self.pair_weight > 0
         every = self.pictures_of(models, subject.class_prompt) if usual else ()
         if not self.noise_prior_weight:
@@ -198,7 +200,7 @@ class DecoupledDreamBooth(DreamBooth):
     @property
     def needs_class_pictures(self) -> bool:
         further = self.pair_weight or self.noise_prior_weight
-        return super().needs_class_pictures or further > 0
+        return super().needs_class_pictures or (further > 0 and self.steps > 0)
 
     def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
         words = profile.prompts
