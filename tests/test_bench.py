@@ -326,3 +326,17 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
     refused = bench(place, place / "metric.yaml", "--subjects", 1)
     assert refused.exit_code == 2 and "Traceback" not in refused.output
     assert "'qualty', which is not measured; the nearest are quality" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_report_of_an_own_question_under_an_own_profile_shows_samples(place):
+    own = place / "mine.yaml"
+    own.write_text(yaml.safe_dump(QUESTION | {"subjects": 1, "n": 1}))
+    assert bench(place, own, "--save").exit_code == 0
+    environment = {"SHORTCUT_NB_CACHE": str(place / "store"),
+                   "SHORTCUT_NB_RESULTS": str(place / "results")}  # fmt: skip
+    words = [str(own), "--out", str(place / "report"), "--profile", str(place / "tiny.yaml")]
+    done = CliRunner().invoke(app, ["report", *words], env=environment)
+    assert done.exit_code == 0, done.output
+    assert (place / "report" / "figures" / "samples.png").is_file()
+    assert "Samples of 2 of 2 cells" in (place / "report" / "mine.md").read_text("utf-8")

@@ -16,7 +16,7 @@ from shortcut_nb.cli import app
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement, read_table
-from shortcut_nb.reporting.charts import all_charts, defences, matrix
+from shortcut_nb.reporting.charts import all_charts, bars, defences, matrix
 from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.reporting.sources import report_of
 from shortcut_nb.reporting.tables import all_tables, digits_for, number, probability, table_of
@@ -120,6 +120,33 @@ def test_an_axis_that_others_tell_apart_does_not_vary(pictures):
     assert Measurement.of("x", named).varying == ["attack", "purifier", "prompts"]
     alone = pictures[pictures["condition"] == NOTHING]
     assert Measurement.of("x", alone).varying == ["condition"]
+
+
+def test_a_matrix_too_large_for_colours_has_bars_by_attack():
+    rows = [
+        {"condition": f"{attack} | {purifier}", "attack": attack, "purifier": purifier,
+         "subject": who, "quality": 0.1 * number + 0.01 * len(who)}
+        for attack in ("none", "aspl", "glaze")
+        for number, purifier in enumerate(["none", "jpeg", "tvm", "vae", "sr", "median", "resize",
+                                           "gaussian", "quantise", "restorer"])
+        for who in ("a", "bb", "ccc")
+    ]  # fmt: skip
+    (chart,) = bars(Measurement.of("large", pd.DataFrame(rows)))
+    panels = {ax.get_title(): ax for ax in chart.figure.axes if ax.get_title()}
+    assert list(panels) == ["none", "aspl", "glaze"]
+    assert [text.get_text() for text in panels["none"].get_yticklabels()][:2] == ["none", "jpeg"]
+    for ax in panels.values():
+        dots = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
+        assert dots == pytest.approx([0.1 * number + 0.02 for number in range(10)])
+
+
+def test_a_defence_looks_the_same_in_every_panel_and_the_legend_names_it(measured):
+    (chart,) = defences(measured)
+    (legend,) = chart.figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert set(chart.data["label"]) <= set(names) and "no other is better" in names
+    colors = [dot.get_facecolor()[0].tolist() for ax in chart.figure.axes for dot in ax.collections]
+    assert len({tuple(color) for color in colors}) == chart.data["label"].nunique()
 
 
 def test_without_a_purifier_there_is_no_chart_of_defences(pictures):
