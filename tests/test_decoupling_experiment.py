@@ -163,12 +163,17 @@ def test_a_variant_is_trained_and_scored(question, lab, subject, tmp_path):
 def test_additions_stand_beside_cdl_of_the_same_people():
     frame = Measurement.read("decoupling").frame
     cells = [f"{HARD} | {name}" for name in ("cdl", *VARIANTS)]
-    people = set.intersection(
-        *(set(frame[frame["condition"] == cell]["subject"]) for cell in cells)
+    units = set.intersection(
+        *(
+            set(zip(own["subject"], own["seed"], strict=True))
+            for own in (frame[frame["condition"] == cell] for cell in cells)
+        )
     )
+    people = {person for person, _ in units}
     table = numbers.variants()
     assert set(table["n"]) == {len(people)}
-    own = frame[(frame["condition"] == cells[0]) & frame["subject"].isin(people)]
+    own = frame[frame["condition"] == cells[0]]
+    own = own[[unit in units for unit in zip(own["subject"], own["seed"], strict=True)]]
     own = own[own["sheet"] == "suffix-negative"]
     (cdl,) = table[(table["name"] == "CDL") & (table["panel"] == "quality")]["mean"]
     assert cdl == pytest.approx(own.groupby("subject")["quality"].mean().mean())

@@ -125,15 +125,15 @@ class Measurement:
         }
 
     def shared(self, conditions: Sequence[str]) -> Measurement:
-        """These cells of it, of the people in whom all of them were measured.
+        """These cells of it, of the people and seeds in whom all of them were measured.
 
         Means of cells may stand beside each other only so, where some cells were measured on more
-        people than others.
+        people, or with more seeds, than others.
         """
         own = self.frame[self.frame[NAMED].isin(conditions)]
-        cells = own.groupby("subject")[NAMED].nunique()
-        people = cells[cells == len(set(conditions))].index
-        return replace(self, frame=own[own["subject"].isin(people)].reset_index(drop=True))
+        units = [own["subject"], own["seed"]]
+        cells = own.groupby(units)[NAMED].transform("nunique")
+        return replace(self, frame=own[cells == len(set(conditions))].reset_index(drop=True))
 
     def verdicts(self) -> pd.DataFrame:
         """Every contrast, judged; see :func:`.contrasts.judge`."""
