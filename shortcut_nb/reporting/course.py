@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..analysis.lead import by_share
 from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, kept
-from ..experiments.questions.regime import CHOSEN, REGIMES
+from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
 from ..plots.page import PAGE_WIDTH
 from .summary import of_measurement
@@ -24,6 +24,8 @@ SCORES = {
     ("class", "intact"): "class: intactness",
 }
 """What is told of each look, by sheet and metric."""
+NAMED = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
+"""What a figure calls each regime."""
 EXACT = {float(f"{share:.2f}"): share for share in (*SHARES, 1.0)}
 """A share of the steps, by what its sheet's name says of it."""
 
@@ -61,7 +63,8 @@ def chosen(measured: Measurement | None = None) -> str:
 
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`curves`, drawn: a panel for each score, a line for each regime."""
-    figure = curve_plot(table, "step", "condition", "score", ylabel="mean over people", sharey=True)
+    named = table.assign(regime=table["condition"].map(NAMED))
+    figure = curve_plot(named, "step", "regime", "score", ylabel="mean over people")
     figure.set_size_inches(1.45 * PAGE_WIDTH, 3.2)
     return figure
 

@@ -22,7 +22,7 @@ from ..plots.page import PAGE_WIDTH, SMALLEST, legend_of, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, benchmark, intervention, numbers, rates, withstanding
+from . import argument, benchmark, course, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
 from .summary import Summary
@@ -297,6 +297,14 @@ FIGURES: dict[str, PageFigure] = {
             legend=False,
             xlabel="samples of V*: mean over people (0 to 1)",
         ),
+    ),
+    "results_course": PageFigure(
+        "course",
+        "On the way of a clean training",
+        "Identity match and quality of V* samples, and quality and intactness of class samples, "
+        "against the training step, one line for each regime, with intervals over people.",
+        course.curves,
+        course.picture,
     ),
     "results_budgets": PageFigure(
         "adaptive",

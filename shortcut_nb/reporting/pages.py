@@ -22,8 +22,8 @@ from ..weights import PACKAGE
 from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
+from . import course, numbers, rates, withstanding
 from . import intervention as shift
-from . import numbers, rates, withstanding
 from . import purification as purifiers
 from .findings import readme
 from .methods import costs, shipped_doses
@@ -340,6 +340,7 @@ PAGES: dict[Path, Parts] = {
         "present": rates.present,
         "others": rates.others,
         "regime": rates.regime,
+        "course": course.chosen,
     },
 }
 """What is filled in, by page."""
