@@ -35,7 +35,7 @@ def diagnose(profiles: list[str | Path] | None = None) -> dict[str, Any]:
         UserError: a profile that cannot be read.
     """
     opened = [load_profile(name) for name in profiles or available_profiles()]
-    lacking = {profile.name: lacks(profile) | wrong_settings(profile) for profile in opened}
+    lacking = {profile.name: lacks(profile) or wrong_settings(profile) for profile in opened}
     versions = {name: installed(name) for name in LIBRARIES}
     return {
         "python": platform.python_version(),
@@ -63,8 +63,11 @@ def lacks(profile: Profile | str | Path) -> dict[str, str]:
 
 
 def wrong_settings(profile: Profile) -> dict[str, str]:
-    """What is wrong with a profile's own attacks, purifiers and trainers; those of the package's
-    profiles are tested and not looked at, since looking loads torch."""
+    """What is wrong with a profile's own attacks, purifiers and trainers.
+
+    Looking loads the libraries. So it is done where all weights are here, and not for the package's
+    profiles, which are tested.
+    """
     if profile.name in available_profiles() and profile == load_profile(profile.name):
         return {}
     from .defaults import check_defaults

@@ -46,8 +46,8 @@ def test_validation_people_are_watched_under_clean_training_alone(question):
 
 
 def test_a_step_that_floods_is_said(question):
-    assert course.told(measured(question))["no_flood"]
-    flooded = course.told(measured(question, fall=0.3, at=20))
+    assert course.facts(measured(question))["no_flood"]
+    flooded = course.facts(measured(question, fall=0.3, at=20))
     assert not flooded["no_flood"]
     assert flooded["lowest_step"] == 20 and flooded["lowest"] == pytest.approx(0.65, abs=0.02)
 

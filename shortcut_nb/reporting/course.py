@@ -69,7 +69,7 @@ def picture(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def told(measured: Measurement | None = None) -> dict[str, Any]:
+def facts(measured: Measurement | None = None) -> dict[str, Any]:
     """Values for a sentence.
 
     Returns:
