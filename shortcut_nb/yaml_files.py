@@ -23,13 +23,13 @@ class _Loader(yaml.SafeLoader):
 
     def compose_mapping_node(self, anchor: Any) -> MappingNode:
         node = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
-            if key.tag != MERGE and key.value in seen:
+            if key.tag != MERGE and (key.tag, str(key.value)) in seen:
                 raise ConstructorError(
                     None, None, f"the key {key.value!r} is given twice", key.start_mark
                 )
-            seen.add(str(key.value))
+            seen.add((key.tag, str(key.value)))
         return node
 
 
@@ -44,7 +44,7 @@ def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # a list as a key
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML: {reason}. Correct the file.") from error
     if not isinstance(content, dict):

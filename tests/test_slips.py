@@ -69,7 +69,10 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"axes": {"attack": []}, "contrasts": []}, "the axis 'attack' has no values"),
         ({"base": {"settings": {"eps": "4/255"}}}, "settings must not have 'eps'"),
         ({"base": {"training": {"seed": 3}}}, "training must not have 'seed'"),
-        ({"base": {"purifying": {"quality": 3}}}, "purifying is a purifier's"),
+        (
+            {"axes": {"what": {"bare": {"purifying": {"quality": 3}}}}, "contrasts": []},
+            "purifying is a purifier's",
+        ),
         ({"seds": [0]}, "seds: there is no such key; the nearest are seeds"),
         ({"base": {"epss": "8/255"}}, "epss: there is no such key; the nearest are eps"),
         ({"sheets": {"own": {"prmpt": "a"}}}, "sheets.own.prmpt: there is no such key"),
@@ -93,6 +96,13 @@ def test_cells_by_name_lie_on_the_base():
     assert asked.cells["a"].training == {"steps": 2} == asked.cells["b"].training
     assert [asked.cells[name].eps for name in "ab"] == ["4/255", "8/255"]
     assert asked.seeds == (0, 1, 2)
+    base = {"settings": {"steps": 5}, "purifying": {"quality": 5}, "attack": "advdm"}
+    axes = {"attack": ["none", "advdm"], "purifier": ["none", "jpeg"]}
+    crossed = parse({"name": "mine", "base": base, "axes": axes}, "mine.yaml").all_cells()
+    assert crossed["none | none"][0] == Cell()  # what the base says of others falls away
+    assert crossed["advdm | jpeg"][0].settings == {"steps": 5}
+    with pytest.raises(UserError, match="not Cell"):
+        parse({"name": "mine", "base": base, "cells": {"a": Cell()}}, "mine.yaml")
 
 
 def test_a_file_is_not_called_as_a_question_of_the_package_is(tmp_path):
@@ -139,6 +149,12 @@ def test_an_edited_cell_is_not_added_to_what_it_was(quick_lab):
     with pytest.raises(UserError, match="measured with another sheet s"):
         check_joins(earlier, 1, other)
     check_joins(earlier, 1, made_with(quick_lab, {"c": Cell(eps="4/255")}, {"s": Sheet()}))
+    one, two = (
+        {"d": Cell(sheets={"own": Sheet(prompt=prompt)})} for prompt in ("a photo", "a picture")
+    )
+    earlier = Measurement.of("mine", rows, made_with=made_with(quick_lab, one))
+    with pytest.raises(UserError, match="another sheet own of d"):
+        check_joins(earlier, 1, made_with(quick_lab, two))
 
 
 def test_scores_of_samples_are_told_sheet_by_sheet_whatever_is_predicted():

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..cells import CLEAN, OWN, Cell, Record, Sheet
+from ..cells import CLEAN, NONE, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..metrics import METRICS
@@ -115,8 +115,10 @@ class Experiment(Record):
         base, cells = content["base"], content["cells"]
         if not isinstance(base, Mapping) or not isinstance(cells, Mapping):
             return content  # which is refused as what it is
+        if any(isinstance(cell, Cell) for cell in cells.values()):
+            raise ValueError("base is laid under cells that are plain keys and values, not Cell")
         laid = {
-            name: dict(base) | dict(cell) if isinstance(cell, Mapping) else cell
+            name: _laid(base, cell) if isinstance(cell, Mapping) else cell
             for name, cell in cells.items()
         }
         return dict(content) | {"cells": laid}
@@ -167,9 +169,7 @@ class Experiment(Record):
             for axis, values in self.axes.items()
         ]
         for chosen in itertools.product(*choices):
-            fields = dict(self.base)
-            for _, _, own in chosen:
-                fields |= own
+            fields = _laid(self.base, {k: v for _, _, own in chosen for k, v in own.items()})
             called = JOIN.join(name for _, name, _ in chosen)
             try:
                 cell = Cell(**fields)
@@ -194,6 +194,16 @@ class Experiment(Record):
                 "wanted: list folders of photos under subjects: in the profile, or ask for fewer"
             )
         return list(profile.subjects[:wanted])
+
+
+def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's own fields on those of the base; what the base says of an attack or a purifier
+    falls away where the cell has none."""
+    fields = dict(base) | dict(own)
+    for what, settings in (("attack", "settings"), ("purifier", "purifying")):
+        if fields.get(what, NONE) == NONE and settings not in own:
+            fields.pop(settings, None)
+    return fields
 
 
 def _be_measured(contrast: Contrast, looks: Iterable[str], probes: Iterable[str]) -> None:

@@ -34,8 +34,8 @@ def made_with(
 
     Returns:
         By role, of each model that was asked for so far; "settings", of the profile's; "defaults of
-        NAME", of those of each attack, purifier and trainer that the cells name; "cell NAME" and
-        "sheet NAME".
+        NAME", of those of each attack, purifier and trainer that the cells name; "cell NAME",
+        "sheet NAME", and "sheet NAME of CELL" of its own.
     """
     profile = lab.profile
     settings = profile.model_dump(mode="json", include=SETTINGS)
@@ -47,6 +47,11 @@ def made_with(
     }
     own = {f"cell {name}": _of_record(cell) for name, cell in cells.items()}
     own |= {f"sheet {name}": _of_record(sheet) for name, sheet in (sheets or {}).items()}
+    own |= {
+        f"sheet {sheet} of {name}": _of_record(how)
+        for name, cell in cells.items()
+        for sheet, how in cell.sheets.items()
+    }
     return lab.digests() | {"settings": _short_digest(settings)} | defaults | own
 
 
