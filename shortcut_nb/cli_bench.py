@@ -16,6 +16,7 @@ from .cli_doors import doors
 from .cli_plan import show_plan
 from .errors import UserError
 from .files import write_text
+from .seeds import first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from .store import Store
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
-
-
-MOST_SEEDS = 1000
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
@@ -54,9 +52,7 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         )
     if "," in text:
         return tuple(dict.fromkeys(numbers))
-    if numbers[0] > MOST_SEEDS:
-        raise UserError(f"expected at most {MOST_SEEDS} seeds, got {numbers[0]}.")
-    return tuple(range(numbers[0]))
+    return first(numbers[0])
 
 
 def people(given: list[str] | None) -> tuple[str, ...] | None:

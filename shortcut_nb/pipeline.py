@@ -430,7 +430,7 @@ class Pipeline:
         inputs = {f"input {i}": recipe for i, recipe in enumerate(recipes)}
         params = {"probe": name, "settings": plain(look), "n": n, "seed": seed}
         recipe = self._recipe("probe", params, inputs)
-        return Node(recipe, needs, write, f"look {name} {subject.name} {cell.attack} {cell.eps}")
+        return Node(recipe, needs, write, f"look {name} {subject.name} {photos_of(cell)}")
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, means over set B.

@@ -62,6 +62,7 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs probes: [traits]"),
         ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs looks: [shifts]"),
         ({"looks": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]}, "nearest are shift"),
+        ({"seeds": 99999999999}, "at most 1000 seeds"),
         ({"seeds": [0, 0]}, "expected each once, and 0 is given twice"),
         ({"subjects": ["x", "y", "x"]}, "expected each once, and 'x' is given twice"),
         ({"subjects": True}, "a list of names or folders; got True"),

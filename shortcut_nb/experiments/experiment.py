@@ -18,6 +18,7 @@ from ..metrics.frame import FURTHER, TRAIT
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
+from ..seeds import first
 from ..yaml_files import read_mapping, refusals
 from .contrasts import NAMED, Contrast, load
 
@@ -87,7 +88,7 @@ class Experiment(Record):
     def _counted(cls, given: Any) -> Any:
         """How many seeds, as on the command line, or which."""
         counted = isinstance(given, int) and not isinstance(given, bool)
-        return tuple(range(given)) if counted else given
+        return first(given) if counted else given
 
     @field_validator("subjects", mode="before")
     @classmethod
@@ -152,9 +153,9 @@ class Experiment(Record):
                     if column == SHEET and looked_into:
                         continue
                     _be_there(contrast.name, column, value, there)
-        first = [contrast.name for contrast in self.contrasts if contrast.primary]
-        if len(first) > 1:
-            raise ValueError(f"expected one primary contrast at most, got {', '.join(first)}")
+        primary = [contrast.name for contrast in self.contrasts if contrast.primary]
+        if len(primary) > 1:
+            raise ValueError(f"expected one primary contrast at most, got {', '.join(primary)}")
         return self
 
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:

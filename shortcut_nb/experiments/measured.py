@@ -368,9 +368,11 @@ def _seeds(name: str, pictures: pd.DataFrame) -> pd.Series | int:
     if "seed" not in pictures:
         return 0
     seeds = pd.to_numeric(pictures["seed"], errors="coerce")
-    if not (seeds.notna() & (seeds % 1 == 0)).all():
-        wrong = pictures["seed"][~(seeds.notna() & (seeds % 1 == 0))].iloc[0]
-        raise UserError(f"{name}: expected whole numbers in the column 'seed', got {wrong!r}")
+    wrong = pictures["seed"][~(seeds % 1 == 0)]
+    if len(wrong):
+        raise UserError(
+            f"{name}: expected whole numbers in the column 'seed', got {wrong.iloc[0]!r}"
+        )
     return seeds.astype(int)
 
 

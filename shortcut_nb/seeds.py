@@ -1,0 +1,18 @@
+"""How many seeds, as somebody writes it: the first so many."""
+
+from __future__ import annotations
+
+from .errors import UserError
+
+MOST = 1000
+
+
+def first(count: int) -> tuple[int, ...]:
+    """The seeds 0, 1, … of a count.
+
+    Raises:
+        UserError: more than :data:`MOST`, which nobody means.
+    """
+    if count > MOST:
+        raise UserError(f"expected at most {MOST} seeds, got {count}.")
+    return tuple(range(count))
