@@ -10,6 +10,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
+from shortcut_nb.plots.page import PAGE_WIDTH
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
 from shortcut_nb.reporting.shipped import Shipped, shipped
@@ -276,6 +277,23 @@ def test_curves_are_drawn_in_order_with_intervals():
         curve_plot(table, by="nope")
     with pytest.raises(ValueError, match="empty"):
         curve_plot(table[:0], by="sheet")
+
+
+def test_curves_of_a_page_stand_in_rows_under_one_legend():
+    table = pd.DataFrame(
+        [(step, "V*", panel, 1.0, 0.5, 1.5) for panel in "pqr" for step in (0, 60)],
+        columns=["step", "sheet", "panel", "mean", "low", "high"],
+    )
+    page = curve_plot(table, "step", "sheet", "panel", columns=2)
+    assert page.get_size_inches()[0] == PAGE_WIDTH
+    assert [ax.get_title() for ax in page.axes] == ["p", "q", "r"]
+    assert not any(ax.get_legend() for ax in page.axes)
+    assert [text.get_text() for text in page.legends[0].get_texts()] == ["V*"]
+    page.draw_without_rendering()
+    rows = [ax.get_subplotspec().rowspan.start for ax in page.axes]
+    assert rows == [0, 0, 1]
+    numbered = [any(text.get_visible() for text in ax.get_xticklabels()) for ax in page.axes]
+    assert numbered == [False, True, True]  # q has no panel below it
 
 
 def test_the_question_has_the_cells_of_its_contrasts():

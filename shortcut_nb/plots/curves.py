@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
-from .page import legend_of
+from .page import PAGE_WIDTH, SMALLEST, legend_of
 from .palette import Look, looks
 from .style import theme
 
@@ -26,6 +26,7 @@ def curve_plot(
     xlabel: str | None = None,
     sharey: bool = False,
     shaded: bool = True,
+    columns: int | None = None,
 ) -> Figure:
     """Lines with 95 % intervals, one panel per value of ``panel``.
 
@@ -37,6 +38,8 @@ def curve_plot(
         sharey: one scale for all panels, where they show the same score.
         shaded: whether intervals are bands; else bars, a little apart, at the few places where
             something was measured.
+        columns: that many panels in a row, the figure as wide as a page and its legend above.
+            None is one row, as wide as its panels, with the legend on the right.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
@@ -50,8 +53,7 @@ def curve_plot(
     places = sorted(set(table[x]))
     step = 0.0 if shaded else APART * (places[-1] - places[0])
     with theme():
-        fig = Figure((1.6 + 3.2 * len(panels), 3.2), layout="constrained")
-        axes = fig.subplots(1, len(panels), sharex=True, sharey=sharey, squeeze=False)[0]
+        fig, axes = _panels(len(panels), columns, sharey)
         for ax, here in zip(axes, panels, strict=True):
             rows = table if here is None else table[table[panel] == here]
             for name, part in rows.groupby(by, sort=False):
@@ -62,13 +64,39 @@ def curve_plot(
                     aside = step * (names.index(name) - (len(names) - 1) / 2)
                     _bars(ax, part.assign(**{x: part[x] + aside}), x, name, style[name])
                     ax.set_xticks(places)
-            ax.set(xlabel=xlabel or x)
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
-        axes[0].set_ylabel(ylabel)
-        handles = legend_of(axes)
-        axes[-1].legend(handles.values(), handles, loc="center left", bbox_to_anchor=(1, 0.5))
+        _labels(fig, axes, xlabel or x, ylabel, columns)
     return fig
+
+
+def _panels(count: int, columns: int | None, sharey: bool) -> tuple[Figure, list[Axes]]:
+    """An empty figure with that many panels."""
+    across = columns or count
+    down = -(-count // across)
+    size = (PAGE_WIDTH, 1.1 + 2.8 * down) if columns else (1.6 + 3.2 * count, 3.2)
+    fig = Figure(size, layout="constrained")
+    axes = fig.subplots(down, across, sharex=True, sharey=sharey, squeeze=False).ravel().tolist()
+    for empty in axes[count:]:
+        empty.remove()
+    for last in axes[max(0, count - across) : count]:
+        last.xaxis.set_tick_params(labelbottom=True)  # those above an empty place, too
+    return fig, axes[:count]
+
+
+def _labels(fig: Figure, axes: list[Axes], xlabel: str, ylabel: str, columns: int | None) -> None:
+    """What the axes and the lines are called: once a figure if it is a page's, else by panel."""
+    handles = legend_of(axes)
+    lines, names = list(handles.values()), list(handles)
+    if columns:
+        fig.supxlabel(xlabel, fontsize=SMALLEST)
+        fig.supylabel(ylabel, fontsize=SMALLEST)
+        fig.legend(lines, names, loc="outside upper center", ncols=3, fontsize=SMALLEST)
+        return
+    for ax in axes:
+        ax.set(xlabel=xlabel)
+    axes[0].set_ylabel(ylabel)
+    axes[-1].legend(lines, names, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _bars(ax: Axes, rows: pd.DataFrame, x: str, name: str, look: Look) -> None:

@@ -12,7 +12,6 @@ from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, kept
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
-from ..plots.page import PAGE_WIDTH
 from .summary import of_measurement
 from .tables import table_of
 
@@ -64,9 +63,7 @@ def chosen(measured: Measurement | None = None) -> str:
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`curves`, drawn: a panel for each score, a line for each regime."""
     named = table.assign(regime=table["condition"].map(NAMED))
-    figure = curve_plot(named, "step", "regime", "score", ylabel="mean over people")
-    figure.set_size_inches(1.45 * PAGE_WIDTH, 3.2)
-    return figure
+    return curve_plot(named, "step", "regime", "score", ylabel="mean over people", columns=2)
 
 
 def facts(measured: Measurement | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
-from ..plots.page import PAGE_WIDTH, SMALLEST, legend_of, say_people
+from ..plots.page import PAGE_WIDTH, say_people
 from ..plots.palette import FAMILIES, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
@@ -106,20 +106,13 @@ def budget_curves(table: pd.DataFrame) -> Figure:
         "pixels",
         "defence",
         "panel",
+        xlabel="budget (grey levels of 255)",
         ylabel="score of V* samples (1 is best)",
         sharey=True,
         shaded=False,
+        columns=table["panel"].nunique(),
     )
     figure.set_size_inches(PAGE_WIDTH, 3.9)
-    for ax in figure.axes:
-        ax.set_xlabel("")
-    figure.supxlabel("budget (grey levels of 255)", fontsize=SMALLEST)
-    (legend,) = [own for ax in figure.axes if (own := ax.get_legend())]
-    legend.remove()
-    handles = legend_of(figure.axes)
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside upper center", ncols=3, fontsize=10
-    )
     return figure
 
 
