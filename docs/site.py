@@ -33,7 +33,9 @@ PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 def on_config(config):  # noqa: ANN001, ANN201
     """Put pages of docs/ that the navigation does not name at the end of its first section."""
     named = set(pages_of(config.nav))
-    others = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in named]
+    docs = ROOT / "docs"
+    pages = [path.relative_to(docs).as_posix() for path in sorted(docs.rglob("*.md"))]
+    others = [page for page in pages if page not in named]
     section = next(entry for entry in config.nav if SECTION in entry)
     section[SECTION] += others
     return config

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Marks of Markdown that a reader of the site should never see: a formula, code, a link.
@@ -31,7 +31,7 @@ def anchors(page):
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_of_a_page_lead_to_files_and_headings(page):
     for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
         if "://" in link:
@@ -158,13 +158,19 @@ def test_no_markdown_is_left_raw_on_the_site(site):
 
 
 @pytest.mark.slow
-def test_results_have_a_table_of_contents(site):
-    """They are long: every section is to be found beside the text."""
-    page = (site / "results.html").read_text("utf-8")
-    beside, text = page.partition("md-sidebar--secondary")[2].split("<article", 1)
-    sections = re.findall(r'<h[23] id="([^"]+)"', text)
-    assert len(sections) > 10
-    assert re.findall(r'href="#([^"]+)"', beside) == sections
+def test_results_are_to_be_found_from_their_first_page(site):
+    """It links to a page for each question, and each page has its sections beside the text."""
+    first = site / "results.html"
+    pages = sorted((site / "results").glob("*.html"))
+    assert len(pages) > 8
+    linked = {(site / link.partition("#")[0]).resolve() for link in Page(first).links}
+    assert set(map(Path.resolve, pages)) <= linked
+    for page in [first, *pages]:
+        beside, text = (
+            page.read_text("utf-8").partition("md-sidebar--secondary")[2].split("<article", 1)
+        )
+        sections = re.findall(r'<h[23] id="([^"]+)"', text)
+        assert re.findall(r'href="#([^"]+)"', beside) == sections
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import available
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = r"[−+-]?\d+(?:\.\d+)?"
 TRIPLE = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
@@ -123,7 +123,9 @@ def known():
     return sets
 
 
-@pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*PAGES, *NOTEBOOKS], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_what_is_said_was_measured(path, known):
     stale = [text for text, digits, said in triples(prose(path)) if said not in known[digits]]
     assert not stale, f"no shipped result has: {', '.join(stale)}"

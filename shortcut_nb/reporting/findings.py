@@ -39,7 +39,7 @@ class Finding:
         more: what else belongs to it, and what speaks against it.
         verdict: whether the paper's claim holds in the miniature.
         figure: a name of :data:`.figures.FIGURES`.
-        anchor: the section of ``docs/results.md`` with intervals and how it was measured.
+        page: of ``docs/results``, with intervals and how it was measured.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Finding:
     more: str
     verdict: Verdict
     figure: str
-    anchor: str
+    page: str
 
     @property
     def text(self) -> str:
@@ -90,7 +90,7 @@ def finding(name: str) -> Finding:
         " ".join(part for part in parts if part),
         verdict,
         own["figure"],
-        own["anchor"],
+        own["page"],
     )
 
 
@@ -114,7 +114,7 @@ def block(each: Finding, number: int) -> str:
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
         f"*{SAYS[each.verdict]}* {each.lead} [{whom}: intervals, and how it was measured]"
-        f"(docs/results.md#{each.anchor}).\n\n"
+        f"(docs/results/{each.page}.md).\n\n"
         f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)\n\n"
         f"<details><summary>More</summary>\n\n{each.more}\n\n</details>"
     )

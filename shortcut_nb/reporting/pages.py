@@ -34,6 +34,7 @@ from .tables import number, short_label, table_of
 
 ROOT = PACKAGE.parent
 PAGE = ROOT / "docs" / "results.md"
+FOLDER = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 REGIME = ROOT / "docs" / "regime.md"
 OTHERS = {"badges"}  # marks that another command fills
@@ -308,32 +309,25 @@ def changes() -> str:
 
 
 Parts = Mapping[str, Callable[[], str]]
-TABLES: Parts = {
-    each.__name__: each
-    for each in (
-        miniature,
-        methods,
-        argument,
-        traits,
-        predictions,
-        halved,
-        story,
-        intervention,
-        strength,
-        shortcut,
-        purification,
-        benchmark,
-        words,
-        text_rates,
-        decoupling,
-        adaptive,
-        attackers_further,
-        changes,
-    )
-}
-"""Every table of the page of results, by the name in its marks."""
+
+
+def parts(*tables: Callable[[], str]) -> Parts:
+    """Tables by the names in their marks, which are their own."""
+    return {table.__name__: table for table in tables}
+
+
 PAGES: dict[Path, Parts] = {
-    PAGE: TABLES,
+    PAGE: parts(changes),
+    FOLDER / "miniature.md": parts(miniature),
+    FOLDER / "personalisation.md": parts(methods),
+    FOLDER / "argument.md": parts(argument, traits, predictions, halved, story),
+    FOLDER / "attacks.md": parts(strength),
+    FOLDER / "shift.md": parts(intervention),
+    FOLDER / "shortcut.md": parts(shortcut),
+    FOLDER / "purifiers.md": parts(purification),
+    FOLDER / "defences.md": parts(benchmark),
+    FOLDER / "decoupling.md": parts(words, text_rates, decoupling),
+    FOLDER / "attackers.md": parts(adaptive, attackers_further),
     README: {"findings": readme},
     REGIME: {
         "rates": rates.rates_table,
@@ -346,7 +340,7 @@ PAGES: dict[Path, Parts] = {
 """What is filled in, by page."""
 
 
-def filled(page: str, parts: Parts = TABLES) -> str:
+def filled(page: str, parts: Parts) -> str:
     """The page with every part between its marks written anew.
 
     Raises:
