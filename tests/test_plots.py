@@ -18,7 +18,7 @@ from shortcut_nb.plots import (
     projection_plot,
     save_figure,
 )
-from shortcut_nb.plots.figures import opaque_png
+from shortcut_nb.plots.figures import DPI, compact_png
 
 ALT = "A line that rises from left to right, drawn as an example."
 
@@ -160,20 +160,42 @@ def test_figures_side_by_side_give_a_condition_one_look():
     assert colors[1] == colors[0][2:] != colors[2]
 
 
+def test_a_chart_is_half_the_size_and_looks_the_same(tmp_path):
+    """Its palette moves shades by some levels; a figure with a picture in it keeps every one."""
+    x = np.linspace(0, 6, 200)
+    chart = Figure((6, 3))
+    ax = chart.subplots()
+    for i in range(6):
+        ax.plot(x, np.sin(x + i))
+        ax.fill_between(x, np.sin(x + i) - 0.3, np.sin(x + i) + 0.3, alpha=0.2)
+    alt = "Six waves, each with a band, drawn to be saved twice"
+    with_picture = Figure((6, 3))
+    with_picture.subplots().imshow(np.random.default_rng(0).random((64, 64, 3)))
+    for figure, compact in ((chart, True), (with_picture, False)):
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=DPI)
+        saved = save_figure(figure, "waves", alt, folder=tmp_path).png
+        pixels = [np.asarray(Image.open(each).convert("RGB"), int) for each in (drawn, saved)]
+        apart = np.abs(pixels[0] - pixels[1])
+        assert apart.max() < 24 and (apart.max() > 0) == compact
+        assert (saved.stat().st_size < 0.6 * len(drawn.getvalue())) == compact
+        assert Image.open(saved).info["Description"] == alt
+
+
 def test_saved_pictures_carry_no_opaque_alpha_and_lose_nothing():
     """Smaller, pixel for pixel the same, alt text kept; a transparent picture stays as it is."""
     fig = line()
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", metadata={"Description": "Größe, ≤ 16/255"})
-    small = opaque_png(drawn.getvalue())
+    small = compact_png(drawn.getvalue())
     with Image.open(drawn) as before, Image.open(io.BytesIO(small)) as after:
         assert (before.mode, after.mode) == ("RGBA", "RGB")
         assert after.info["Description"] == before.info["Description"] == "Größe, ≤ 16/255"
         assert np.array_equal(np.asarray(before.convert("RGB")), np.asarray(after))
-    assert len(small) < len(drawn.getvalue()) and opaque_png(small) == small
+    assert len(small) < len(drawn.getvalue()) and compact_png(small) == small
     clear = io.BytesIO()
     fig.savefig(clear, format="png", transparent=True)
-    assert opaque_png(clear.getvalue()) == clear.getvalue()
+    assert compact_png(clear.getvalue()) == clear.getvalue()
 
 
 def test_a_grid_puts_kin_beside_each_other():

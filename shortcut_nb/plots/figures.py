@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage, BboxImage
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -67,7 +68,7 @@ def save_figure(
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})
-    write_bytes(png, opaque_png(drawn.getvalue()))
+    write_bytes(png, compact_png(drawn.getvalue(), chart=not _has_pictures(fig)))
     if data is None:
         csv.unlink(missing_ok=True)
     else:
@@ -100,18 +101,31 @@ def _check_words(id: str, alt: str, titles: list[str]) -> None:
         raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
 
 
-def opaque_png(content: bytes) -> bytes:
-    """The same picture without its alpha channel where that is opaque: a tenth smaller, no loss."""
+def compact_png(content: bytes, chart: bool = False) -> bytes:
+    """The same figure in fewer bytes: without an alpha channel that is opaque all over.
+
+    Args:
+        content: a PNG.
+        chart: lines and letters, with no photograph among them. It gets a palette of 256 colours,
+            half the size; what changes are shades at the edges of lines, by at most some 20 levels of 255.
+    """
     with Image.open(io.BytesIO(content)) as picture:
         if picture.mode != "RGBA" or picture.getchannel("A").getextrema() != (255, 255):
             return content
         text, out = PngInfo(), io.BytesIO()
         if alt := picture.info.get("Description"):
             text.add_itxt("Description", alt)
-        picture.convert("RGB").save(
-            out, "PNG", optimize=True, pnginfo=text, dpi=picture.info.get("dpi")
-        )
+        opaque = picture.convert("RGB")
+        if chart:
+            how, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+            opaque = opaque.quantize(256, how, kmeans=3, dither=dither)
+        opaque.save(out, "PNG", optimize=True, pnginfo=text, dpi=picture.info.get("dpi"))
     return out.getvalue()
+
+
+def _has_pictures(fig: Figure) -> bool:
+    """Whether there are pixels in a figure, in its axes or beside its points."""
+    return bool(fig.findobj(AxesImage) or fig.findobj(BboxImage) or fig.images)
 
 
 def _figures_folder() -> str | Path:
