@@ -107,7 +107,7 @@ def compact_png(content: bytes, chart: bool = False) -> bytes:
     Args:
         content: a PNG.
         chart: lines and letters, with no photograph among them. It gets a palette of 256 colours,
-            half the size; what changes are shades at the edges of lines, by at most some 20 levels of 255.
+            half the size; what changes are shades at the edges of lines, by 20 levels of 255 or so.
     """
     with Image.open(io.BytesIO(content)) as picture:
         if picture.mode != "RGBA" or picture.getchannel("A").getextrema() != (255, 255):
