@@ -1,7 +1,7 @@
 # Every goal makes the virtual environment from nothing when it is missing or out of date. What only
 # looks and measures installs the package; tests, lint, docs and benchmarks install tools besides.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast oldest extras lint notebooks figures docs lab bench results pretrain pretrain-gpu badges clean
+.PHONY: help demo test fast oldest extras lint notebooks figures pictures docs lab bench results pretrain pretrain-gpu badges clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -92,6 +92,11 @@ notebooks: $(STAMP)
 
 figures: $(STAMP)
 	$(BIN)/python -m shortcut_nb.reporting.figures
+
+pictures: $(STAMP)
+	$(BIN)/python -m shortcut_nb.reporting.teaser
+	$(BIN)/python -m shortcut_nb.reporting.pictures
+	$(BIN)/python -m shortcut_nb.reporting.gallery
 
 docs: $(TOOLS)
 	$(BIN)/mkdocs build --strict --clean

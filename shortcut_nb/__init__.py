@@ -1,4 +1,4 @@
-"""shortcut_nb: why a faint pattern over a few photos ruins a personalised model, and its undoing.
+"""shortcut_nb: why a small change to a few photos ruins a personalised model, and its undoing.
 
 ``Lab`` is the way in; see the README and ``notebooks/00_quickstart.ipynb``. It is imported when
 first asked for, so that light uses (``shortcut-nb --help``) do not load torch.

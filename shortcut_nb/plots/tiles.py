@@ -15,6 +15,7 @@ from .palette import looks
 from .style import theme
 
 COLUMNS = 5
+ONE_LINE, TWO_LINES = 0.2, 0.31  # inches above a tile: its name, and its family
 CELL = 1.4  # inches: 168 pixels at the resolution of saved figures
 
 
@@ -50,7 +51,8 @@ def image_grid(
     high = max(len(images) * images.shape[-2] / images.shape[-1] for images in tiles.values())
     wide, lines = min(columns, len(order)), -(-len(order) // columns)
     with theme():
-        size = (wide * cell, lines * (high * cell + 0.5) + 0.35 * (title is not None))
+        head = TWO_LINES if families else ONE_LINE
+        size = (wide * cell, lines * (high * cell + head) + 0.35 * (title is not None))
         pads = ConstrainedLayoutEngine(
             compress=True, w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0
         )

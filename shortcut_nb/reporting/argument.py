@@ -194,14 +194,13 @@ def shortcut() -> tuple[Verdict, Values]:
 def purification() -> tuple[Verdict, Values]:
     """What do the restorer and the paper's own purifier give back?"""
     quality, traits = _means("quality"), _means("attributes")
-    lost = quality[CLEAN] - quality[TREATED]
     done = [confirmed("quality", name, TREATED, "+") for name in (RESTORER, PAPERS)]
     behind = confirmed("attributes", PAPERS, RESTORER, "-")
     verdict: Verdict = "partly" if behind or not done[1] else "yes"
     return verdict if done[0] else "no", {
-        "lost": lost,
-        "back": min(lost, quality[RESTORER] - quality[TREATED]),
-        "papers": min(lost, quality[PAPERS] - quality[TREATED]),
+        "plain": quality[TREATED],
+        "restored": quality[RESTORER],
+        "papers": quality[PAPERS],
         "behind": behind,
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],

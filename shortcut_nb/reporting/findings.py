@@ -7,7 +7,7 @@ the numbers come from :mod:`.argument`, :mod:`.intervention` and :mod:`.withstan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 from . import argument, intervention, withstanding
 from .argument import Values, Verdict
 from .figures import FIGURES
+from .pictures import PICTURES, file_of
 from .shipped import shipped
 
 SAYS: dict[Verdict, str] = {
@@ -35,7 +36,7 @@ class Finding:
     Attributes:
         title: a few words.
         number: the one to remember, as text.
-        lead: what it says, in a sentence or two without statistics.
+        lead: what it says, in a sentence or two without statistics, its price with it.
         more: what else belongs to it, and what speaks against it.
         verdict: whether the paper's claim holds in the miniature.
         figure: a name of :data:`.figures.FIGURES`.
@@ -82,16 +83,20 @@ def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
     verdict, values = NUMBERS[name]()
     own = words()[name]
-    parts = [_sentence(part, values) for part in own["more"]]
     return Finding(
         own["titles"][verdict].format(**values),
         own["number"].format(**values),
-        own["lead"].format(**values),
-        " ".join(part for part in parts if part),
+        _text(own["lead"], values),
+        _text(own["more"], values),
         verdict,
         own["figure"],
         own["page"],
     )
+
+
+def _text(parts: Sequence[str | dict[str, str]], values: Values) -> str:
+    """Sentences in a row; one whose condition does not hold may be empty."""
+    return " ".join(filter(None, (_sentence(part, values) for part in parts)))
 
 
 def _sentence(part: str | dict[str, str], values: Values) -> str:
@@ -106,20 +111,21 @@ def findings() -> dict[str, Finding]:
     return {name: finding(name) for name in NUMBERS}
 
 
-def block(each: Finding, number: int) -> str:
+def block(name: str, each: Finding, number: int) -> str:
     """A finding in Markdown, for a page at the root of the repository."""
-    measured = shipped(FIGURES[each.figure].result)
+    measured, picture = shipped(FIGURES[each.figure].result), PICTURES[name]
     people, seeds = len(measured["subjects"]), len(measured["seeds"])
     whom = f"{people} people, {seeds} training{'s' * (seeds != 1)} each"
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
-        f"*{SAYS[each.verdict]}* {each.lead} [{whom}: intervals, and how it was measured]"
-        f"(docs/results/{each.page}.md).\n\n"
-        f"![{FIGURES[each.figure].alt}](figures/{each.figure}.png)\n\n"
+        f"{each.lead} *{SAYS[each.verdict]}*\n\n"
+        f"*{picture.caption}*\n\n"
+        f"![{picture.alt}](figures/{file_of(name)}.png)\n\n"
+        f"[{whom}: intervals, and how it was measured](docs/results/{each.page}.md)\n\n"
         f"<details><summary>More</summary>\n\n{each.more}\n\n</details>"
     )
 
 
 def readme() -> str:
     """The section of the README between its marks."""
-    return "\n\n".join(block(each, i) for i, each in enumerate(findings().values(), 1))
+    return "\n\n".join(block(name, each, i) for i, (name, each) in enumerate(findings().items(), 1))

@@ -36,10 +36,10 @@ LEAST = {"quality": DEAR, "ims_missing": DEAR}
 LOSSES = {
     "quality": "quality falls by {:.2f}",
     "ims_missing": "the identity match falls by {:.2f}",
-    "apart": "samples lie further from those of clean training, by a distance of {:.2f}",
-    "coarse_texture": "samples show blotches, {:.1f} grey levels of coarse texture",
+    "apart": "the distance to samples of clean training grows by {:.2f}",
+    "coarse_texture": "blotches come, {:.1f} grey levels of coarse texture",
 }
-"""What an attacker may take, by score, as the end of a sentence."""
+"""What an attacker may take, by score, as a part of a list."""
 
 
 def kept() -> Summary:
@@ -105,6 +105,7 @@ def withstanding() -> tuple[Verdict, Values]:
     elif here or there:
         verdict = "partly"
     pixels = int(Budget.parse(most).pixels)
+    likeness = harm(measured, "ims_missing", WHOLE, most)
     return verdict, {
         "blind": blind,
         "purified": purified,
@@ -114,6 +115,7 @@ def withstanding() -> tuple[Verdict, Values]:
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
         "here": here,
         "there": there,
+        "alike_lost": abs(likeness["mean"]) if lost(likeness, "ims_missing") else 0.0,
         "dear": alike_whole < alike - DEAR,
         "alike": alike,
         "alike_whole": alike_whole,
