@@ -7,9 +7,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from shortcut_nb.errors import CannotRead
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.packing import packed, unpacked
 from shortcut_nb.results import PACKAGE, available, read_result, write_result
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,3 +73,23 @@ def test_a_list_of_numbers_is_a_line(tmp_path):
     assert '  "quality": [0.1, null, 2e-07],' in lines and len(lines) == 16
     again = read_result("small", folder=tmp_path)
     assert again == content | {"frame": frame | {"quality": [0.1, None, 2e-7]}}
+
+
+@pytest.mark.parametrize("values", [["a"] * 3 + ["b"] * 3, ["a", "b", "c"], [0.1, None, 2.0, 0.1]])
+def test_a_column_is_the_same_after_it_was_packed(values):
+    again = json.loads(json.dumps(packed(values)))
+    assert unpacked(again) == values
+    assert isinstance(again, dict) == (len(set(values)) == 2)
+
+
+def test_a_measurement_is_read_as_it_was_written_and_in_the_earlier_format(tmp_path):
+    """Columns of text take a third of a file when they are written row by row."""
+    kept = Measurement.read("decoupling")
+    path = kept.write(tmp_path)
+    content = json.loads(path.read_text("utf-8"))
+    pd.testing.assert_frame_equal(Measurement.read("decoupling", folder=tmp_path).frame, kept.frame)
+    small = path.stat().st_size
+    content["frame"] = {name: unpacked(column) for name, column in content["frame"].items()}
+    write_result("decoupling", content | {"format": 2}, folder=tmp_path)
+    pd.testing.assert_frame_equal(Measurement.read("decoupling", folder=tmp_path).frame, kept.frame)
+    assert small < 0.8 * path.stat().st_size

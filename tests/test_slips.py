@@ -201,6 +201,8 @@ def test_more_pictures_than_there_are_is_said_before_anything_is_made(quick_lab,
         ({"format": 2}, "is damaged .KeyError: 'frame'"),
         ({"format": 2, "frame": {"condition": ["a"]}, "axes": ["condition"]}, "'subject'"),
         ({"format": 2, "frame": {"a": ["a"], "b": []}, "axes": []}, "same length"),
+        ({"format": 3, "frame": {"a": {"rows": [0]}}, "axes": []}, "is damaged .KeyError: 'words'"),
+        ({"format": 3, "frame": {"a": {"words": ["x"], "rows": [1]}}, "axes": []}, "IndexError"),
     ],
 )
 def test_a_file_that_is_no_measurement_is_named(content, says, tmp_path):

@@ -19,8 +19,10 @@ from ..metrics import METRICS
 from ..metrics.stats import t_ends
 from ..results import read_result, write_result
 from .contrasts import NAMED, Contrast, judge, load
+from .packing import packed, unpacked
 
-FORMAT = 2
+FORMAT = 3
+EARLIER = (2,)  # read, too: columns of text row by row
 UNITS = ("subject", "seed", "sheet")
 DIGITS = 6
 
@@ -176,7 +178,7 @@ class Measurement:
     def write(self, folder: str | Path | None = None) -> Path:
         """Keep it, as the profile's result of its name (or in a folder)."""
         columns = {
-            column: [_short(value) for value in values]
+            column: packed([_short(value) for value in values])
             for column, values in self.frame.to_dict("list").items()
         }
         content = {
@@ -203,7 +205,7 @@ class Measurement:
             CannotRead: it was written by another program, or in another format.
         """
         content = read_result(name, profile, folder)
-        if content.get("format") != FORMAT:
+        if content.get("format") not in (FORMAT, *EARLIER):
             raise CannotRead(
                 f"the result {name!r} of profile {profile} has no frame of measurements (format "
                 f"{content.get('format')}, expected {FORMAT}): measure it with "
@@ -211,7 +213,7 @@ class Measurement:
             )
         try:
             return cls._restored(name, content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise CannotRead(
                 f"the result {name!r} of profile {profile} is damaged "
                 f"({type(error).__name__}: {error}): measure it again, or restore its file"
@@ -222,9 +224,11 @@ class Measurement:
         """From what :meth:`write` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: something of it is not there.
+            KeyError, IndexError, TypeError, ValueError, AttributeError: something of it is not
+                there.
         """
-        frame, axes = pd.DataFrame(content["frame"]), tuple(content["axes"])
+        columns = {name: unpacked(column) for name, column in content["frame"].items()}
+        frame, axes = pd.DataFrame(columns), tuple(content["axes"])
         for column in (NAMED, *axes, *UNITS):
             if column not in frame:
                 raise KeyError(column)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..budget import Budget
 from ..experiments.measured import Measurement
+from ..experiments.packing import unpacked
 from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
 from . import identifier, shortcut
@@ -77,7 +78,7 @@ def _is_profile(profile: Profile, named: str) -> bool:
 
 def _covers(content: Mapping[str, Any], eps: str | None, subject: str | None) -> bool:
     """Whether a run's budget was measured, and on subjects of its kind."""
-    budgets = {*content.get("frame", {}).get("eps", ())}
+    budgets = {*unpacked(content.get("frame", {}).get("eps", ()))}
     budgets |= {content["eps"]} if "eps" in content else set()
     if eps is not None and budgets and str(Budget.parse(eps)) not in budgets:
         return False
