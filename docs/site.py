@@ -27,6 +27,7 @@ CODE = re.compile(r"(^```.*?^```[^\n]*$)", re.DOTALL | re.MULTILINE)
 FOLD = re.compile(r"^<details>", re.MULTILINE)
 SECTION = "Argument"
 # A page of the site to the file of the repository that it is made of.
+WIDE = "---\nhide: [navigation]\n---\n\n"  # a column of links with one entry is left out
 PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 
 
@@ -53,6 +54,7 @@ def on_files(files, config):  # noqa: ANN001, ANN201
     """Add pages and pictures; those that a page links to are added when it is read."""
     for page, source in PAGES.items():
         text = moved((ROOT / source).read_text("utf-8"), source, page, files, config)
+        text = WIDE + text if page == "index.md" else text
         files.append(File.generated(config, page, content=text))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         add_notebook(path, files, config)
