@@ -6,6 +6,7 @@ import pytest
 
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.mini.evaluate import BARS, FURTHER, WORDS
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
 from shortcut_nb.reporting.shipped import shipped
@@ -98,3 +99,8 @@ def test_a_profile_with_a_result_of_its_own_is_shown_that(tmp_path, monkeypatch)
     found = shipped("adaptive", load_profile("sd21"), eps="11/255", subject="photos/bob")
     assert found.same and found.heading == "measured on sd21: 1 subject, 11/255"
     assert not shipped("adaptive", load_profile("sd21"), subject="mini:held-out/0").same
+
+
+def test_every_bar_of_the_card_has_plain_words():
+    assert set(WORDS) == {key for key, *_ in BARS + FURTHER}
+    assert len(set(WORDS.values())) == len(WORDS)

@@ -17,7 +17,7 @@ from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS
-from ..mini.evaluate import CARD
+from ..mini.evaluate import CARD, WORDS
 from ..weights import PACKAGE
 from . import argument as argued
 from . import benchmark as matrix
@@ -86,9 +86,10 @@ def code(names: pd.Series) -> pd.Series:
 def miniature() -> str:
     bars = pd.DataFrame(json.loads(CARD.read_text("utf-8"))["bars"])
     bar = [f"{sign} {bar:g}" for sign, bar in zip(bars["sign"], bars["bar"], strict=True)]
-    frame = bars.assign(bar=bar, reached=bars["reached"].map(YES))
-    columns = {"key": "measure", "value": "value", "bar": "bar", "reached": "reached"}
-    return markdown(frame, columns, ".3g")
+    reached = bars["reached"].map({True: "yes", False: "no"})
+    frame = bars.assign(bar=bar, what=bars["key"].map(WORDS), reached=reached)
+    columns = {"what": "measure", "value": "value", "bar": "bar", "reached": "reached"}
+    return markdown(frame, columns, ".3g", ~bars["reached"])
 
 
 def methods() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement, by_whose, widened
+from ..experiments.measured import UNITS, Measurement, by_whose, widened
 from ..experiments.questions.regime import (
     REGIMES,
     TEXT_PRETRAINING_RATE,
@@ -39,6 +41,8 @@ OTHERS_SAY = {
     "quality, class": "class: quality",
     "n": "people",
 }
+ASKED = ("ims", "quality", "intact", "texture", "attributes")  # what the page's tables show
+PLAIN_WORDS = {"intact": "intactness", "ims": "the identity match"}
 COSTS = "pictures_and_costs"  # of pictures that are the same everywhere
 NEAR = 0.05  # a share of the rule's ratios
 NOT_YET = (
@@ -125,10 +129,23 @@ def regime() -> str:
     for one in measured():
         _, _, people, seeds, samples = facts(one)
         parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
-        tables = [table for table in all_tables(one) if table.name != COSTS]
+        tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
         parts += [f"**{table.title}**\n\n{table.markdown()}" for table in tables]
         parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
     return "\n\n".join(parts) or NOT_YET
+
+
+def _short(one: Measurement) -> Measurement:
+    """The measurement with the scores that its predictions ask for, and in the page's words."""
+    asked = [name for name in ASKED if name in one.metrics]
+    frame = one.frame[["condition", *one.axes[1:], *UNITS, *asked]]
+    renamed = []
+    for contrast in one.contrasts:
+        name = contrast.name
+        for word, plain in PLAIN_WORDS.items():
+            name = re.sub(rf"\b{word}\b", plain, name)
+        renamed.append(replace(contrast, name=name))
+    return replace(one, frame=frame, contrasts=tuple(renamed))
 
 
 def others() -> str:

@@ -6,9 +6,11 @@ and sets them against bars.
 
 from .card import BARS, CARD, FURTHER, MEASURES, evaluate, in_folder, write_card
 from .pictures import held_out, noisy, patterns
+from .words import WORDS
 
 __all__ = [
     "BARS",
+    "WORDS",
     "CARD",
     "FURTHER",
     "MEASURES",
