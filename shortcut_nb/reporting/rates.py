@@ -130,7 +130,9 @@ def regime() -> str:
         _, _, people, seeds, samples = facts(one)
         parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
         tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
-        parts += [f"**{table.title}**\n\n{table.markdown()}" for table in tables]
+        for table in tables:
+            title = table.title.replace("V*", "V\\*")  # else the bold ends there
+            parts.append(f"**{title}**\n\n{table.markdown()}")
         parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
     return "\n\n".join(parts) or NOT_YET
 
