@@ -100,7 +100,10 @@ def by_budget() -> pd.DataFrame:
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
-    """Scores at each budget, a panel for each score and attacker, under one legend."""
+    """Scores at each budget, a panel for each score and attacker, under one legend.
+
+    The axis begins at 0, or where the lowest interval ends if that is below.
+    """
     figure = curve_plot(
         table,
         "pixels",
@@ -113,6 +116,7 @@ def budget_curves(table: pd.DataFrame) -> Figure:
         columns=table["panel"].nunique(),
     )
     figure.set_size_inches(PAGE_WIDTH, 3.9)
+    figure.axes[0].set_ylim(bottom=min(0.0, table["low"].min()))
     return figure
 
 
@@ -302,9 +306,9 @@ FIGURES: dict[str, PageFigure] = {
     "results_budgets": PageFigure(
         "adaptive",
         "Budgets at which defences break",
-        "Quality of V* samples against the budget, for no defence, the purifier, and the purifier "
-        "with CDL, under attackers who know nothing and who know the defence; and the identity "
-        "match under the latter.",
+        "Quality of V* samples against the budget under an attacker who knows nothing, for no "
+        "defence, the purifier, and the purifier with CDL; quality and identity match under one "
+        "who knows the defence, for the latter two.",
         withstanding.budgets,
         budget_curves,
     ),
