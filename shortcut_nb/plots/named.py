@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from ..columns import check_columns
-from .page import PAGE_WIDTH, POINT, SMALLEST
+from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
 from .style import theme
 
@@ -94,7 +94,7 @@ def _drawn(
             )
         ax.margins(0.1)
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style))
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style), **LEGEND)
         texts = [
             ax.text(row[x], row[y], str(row[label]), fontsize=SMALLEST, zorder=4)
             for row in table.to_dict("records")

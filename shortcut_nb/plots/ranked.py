@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
-from .page import PAGE_WIDTH, POINT, SMALLEST, legend_of
+from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look
 from .style import theme
 
@@ -106,5 +106,5 @@ def _legend(fig: Figure, axes: list[Axes]) -> None:
             named,
             loc="outside upper center",
             ncols=len(named),
-            fontsize=SMALLEST,
+            **LEGEND,
         )

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
 from ..plots.page import PAGE_WIDTH, say_people
-from ..plots.palette import FAMILIES, Look, looks
+from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
 from . import argument, benchmark, course, intervention, numbers, rates, withstanding
@@ -40,16 +40,16 @@ def style(names: Mapping[str, str]) -> dict[str, Look]:
 GROUPS = {
     name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == "random noise")
 }
-WORDS = looks(["V*", "class"])
 SPOKEN = dict(zip(argument.SHEETS.values(), WORDS.values(), strict=True))
+PURIFIERS = {name: PURIFIER_FAMILIES[name] for name in reversed(PURIFIER_FAMILIES)}
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
 against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
 left_plot = partial(
     ranked_plot,
-    style=style({"purifier": "purified"}),
+    style=PURIFIERS,
+    by="family",
     panel="panel",
-    legend=False,
     xlabel="V* samples against training on clean photos (0: nothing missing)",
 )
 argued = partial(
@@ -89,7 +89,7 @@ def by_word(score: str) -> pd.DataFrame:
 
 def left_after(kept: Summary | None = None) -> pd.DataFrame:
     """What is missing after each purifier, a panel for each attack and score."""
-    table = numbers.purifiers(kept).assign(group="purifier")
+    table = numbers.purifiers(kept)
     return table.assign(panel=table["score"] + ", " + table["attack"])
 
 
@@ -139,7 +139,7 @@ FIGURES: dict[str, PageFigure] = {
         intervention.table,
         partial(
             ranked_plot,
-            style=GROUPS,
+            style=GROUPS | style({"protected": "protected"}),
             panel="panel",
             legend=False,
             xlabel="mean over people",
@@ -251,8 +251,8 @@ FIGURES: dict[str, PageFigure] = {
     "results_purification": PageFigure(
         "purification",
         "What purifiers give back",
-        "Quality and identity match that are missing after each purifier, the best on top, with "
-        "intervals over people; zero is as good as after training on clean pictures.",
+        "Quality and identity match that are missing after each purifier, the best on top, in the "
+        "colour of its kind, with intervals over people; zero is as good as after clean pictures.",
         left_after,
         left_plot,
     ),

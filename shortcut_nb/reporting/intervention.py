@@ -59,7 +59,8 @@ def plain() -> pd.DataFrame:
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
     own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
-    names = {"name": list(TITLES.values()), "group": [FAMILY_OF[name] for name in TITLES]}
+    groups = FAMILY_OF | {MAIN: "protected"}
+    names = {"name": list(TITLES.values()), "group": [groups[name] for name in TITLES]}
     return own.assign(panel=panel, **names)
 
 

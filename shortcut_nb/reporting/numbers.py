@@ -102,9 +102,9 @@ def purifiers(kept: Summary | None = None) -> pd.DataFrame:
         kept: None is the shipped measurement of the miniature.
 
     Returns:
-        ``name, attack, score`` ("quality" or "identity match"), ``mean, low, high`` (against
-        training on clean pictures; 0 is nothing missing), ``likeness`` (cosine of the purified
-        pictures to the clean).
+        ``name, family`` (of :func:`.purification.family`), ``attack, score`` ("quality" or
+        "identity match"), ``mean, low, high`` (against training on clean pictures; 0 is nothing
+        missing), ``likeness`` (cosine of the purified pictures to the clean).
     """
     frame = purification.table(kept or summary("purification")).rename(columns={"purifier": "name"})
     scores = {"quality_left": "quality", "ims_missing_left": "identity match"}
@@ -112,7 +112,8 @@ def purifiers(kept: Summary | None = None) -> pd.DataFrame:
     table = pd.concat(parts)
     quality = table[table["score"] == "quality"].groupby("name")["mean"].mean()
     table = in_order(table, quality, falling=True)
-    return table[["name", "attack", "score", *ENDS, "likeness"]]
+    table["family"] = table["name"].map(purification.family)
+    return table[["name", "family", "attack", "score", *ENDS, "likeness"]]
 
 
 def pieces(score: str = "quality") -> pd.DataFrame:
