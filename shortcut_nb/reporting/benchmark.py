@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from ..errors import UserError
 from ..experiments.measured import Measurement
 from ..plots.matrix import matrix_plot
+from ..plots.named import named_scatter
 from ..plots.page import SMALLEST
+from ..plots.palette import looks
 from . import purification
 from .summary import summary
 
@@ -142,6 +144,22 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
             if "photos" in own:
                 rows[f"{head}_under"] = rows["defence"].map(own["photos"])
     return rows
+
+
+def worst_picture(worst: pd.DataFrame) -> Figure:
+    """:func:`worst_cases`, drawn: quality against identity match, each where it is worst."""
+    kind = worst["defence"].str.contains("CDL").map({True: "with CDL", False: "DreamBooth"})
+    return named_scatter(
+        worst.assign(kind=kind),
+        "ims_missing",
+        "quality",
+        looks(["with CDL", "DreamBooth"]),
+        label="defence",
+        by="kind",
+        xlabel=COLUMNS["ims_missing"],
+        ylabel=COLUMNS["quality"],
+        height=4.6,
+    )
 
 
 def harder(photos: str = "photoguard") -> dict[str, Any]:
