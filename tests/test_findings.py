@@ -285,6 +285,8 @@ def test_rows_stand_in_the_order_of_the_table():
     table = table.assign(low=table["mean"] - 1, high=table["mean"] + 1)
     (ax,) = ranked_plot(table, STYLE).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a"]
+    named = ranked_plot(table, STYLE, ylabel="letters").axes[0]
+    assert named.get_ylabel() == "letters"
     with pytest.raises(KeyError, match="low"):
         ranked_plot(table.drop(columns="low"), STYLE)
     with pytest.raises(ValueError, match="rows to draw"):

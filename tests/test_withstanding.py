@@ -139,4 +139,4 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
     rows = pages.attackers_further().splitlines()[2:]
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
     assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
-    assert rows[2].startswith("| none, 50% clean | nothing | -0.28")
+    assert rows[2].startswith("| no defence, 50% clean | nothing | -0.28")

@@ -115,11 +115,18 @@ def _between(
     )
     costs = COVERS * ~apart.any(2)
     costs = costs + CROSSES * _cross(lines[:, None], other_lines[None])
-    for diagonal in (other_boxes, other_boxes[:, [0, 3, 2, 1]]):
+    for diagonal in _diagonals(other_boxes):
         costs = costs + CROSSES * _cross(lines[:, None], diagonal[None])
-    for diagonal in (boxes, boxes[:, [0, 3, 2, 1]]):
+    for diagonal in _diagonals(boxes):
         costs = costs + CROSSES * _cross(diagonal[:, None], other_lines[None])
     return costs.sum(1)
+
+
+def _diagonals(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two lines (n, 4) through each of boxes (n, 4), a little longer than it: what crosses the box
+    crosses one of them."""
+    wider = boxes + PAD * np.array([-1, -1, 1, 1])
+    return wider, wider[:, [0, 3, 2, 1]]
 
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:

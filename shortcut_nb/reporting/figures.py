@@ -22,7 +22,7 @@ from ..plots.page import PAGE_WIDTH, say_people
 from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, benchmark, course, intervention, numbers, rates, withstanding
+from . import argument, benchmark, course, display, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
 from .summary import Summary
@@ -43,8 +43,8 @@ GROUPS = {
 SPOKEN = dict(zip(argument.SHEETS.values(), WORDS.values(), strict=True))
 PURIFIERS = {name: PURIFIER_FAMILIES[name] for name in reversed(PURIFIER_FAMILIES)}
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
-against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
+captioned = partial(levels, style=PHOTOS, ylabel="what the caption says")
 left_plot = partial(
     ranked_plot,
     style=PURIFIERS,
@@ -81,6 +81,16 @@ class PageFigure:
     draw: Callable[[pd.DataFrame], Figure]
 
 
+def against_harm(table: pd.DataFrame, x: str, xlabel: str) -> Figure:
+    """What an attack does to quality against something else, a point with its name for each.
+
+    Args:
+        table: ``name``, ``family``, ``fall`` and the column ``x``.
+    """
+    spoken = table.assign(name=table["name"].replace(display.ATTACKS))
+    return named_scatter(spoken, x, "fall", GROUPS, by="family", xlabel=xlabel, ylabel=FALL)
+
+
 def by_word(score: str) -> pd.DataFrame:
     """What each attack does to the identifier and to its class."""
     table = numbers.harms_by_word(score)
@@ -90,7 +100,7 @@ def by_word(score: str) -> pd.DataFrame:
 def left_after(kept: Summary | None = None) -> pd.DataFrame:
     """What is missing after each purifier, a panel for each attack and score."""
     table = numbers.purifiers(kept)
-    return table.assign(panel=table["score"] + ", " + table["attack"])
+    return table.assign(panel=table["score"] + ", " + table["attack"].replace(display.ATTACKS))
 
 
 def by_budget() -> pd.DataFrame:
@@ -279,7 +289,7 @@ FIGURES: dict[str, PageFigure] = {
         "nothing more, adds a name without meaning, names the background or the clothes, or names "
         "the noise.",
         numbers.captions,
-        partial(levels, style=PHOTOS),
+        captioned,
     ),
     "results_variants": PageFigure(
         "decoupling",

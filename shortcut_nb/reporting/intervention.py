@@ -18,15 +18,11 @@ from ..experiments.questions.mismatch import PURIFIED
 from ..experiments.questions.strength import NOISE as NOISES
 from ..plots.palette import FAMILY_OF
 from ..probes.shifts import SHIFTS
+from . import display
 from .argument import Values, Verdict
 from .numbers import shifts_and_harms
 
-TITLES = {
-    NOISE: "random noise",
-    MAIN: "ASPL",
-    SHIFTER: "clip-shift",
-    SEEN: "decoded-shift",
-}
+TITLES = {attack: display.ATTACKS[attack] for attack in (NOISE, MAIN, SHIFTER, SEEN)}
 BASE = {"attack": "none"}
 TOWARDS = "decoded_towards"
 PLAIN = "the photos', to a CLIP that knows no noise"

@@ -10,17 +10,14 @@ import pandas as pd
 from ..budget import Budget
 from ..experiments.experiment import JOIN
 from ..experiments.questions import adaptive
+from . import display
 from .argument import Values, Verdict
 from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
 BLIND = adaptive.NOTHING
 BARE, PURIFIED, WHOLE = "none", "purifier", "both"
-DEFENCES = {
-    BARE: "no defence",
-    PURIFIED: "purified",
-    WHOLE: "purified + CDL",
-}
+DEFENCES = {defence: display.DEFENCES[defence] for defence in (BARE, PURIFIED, WHOLE)}
 # A score and whether the attacker knows the defence, and the panel that shows them.
 PANELS = {
     ("quality", False): "quality, attacker\nknows nothing",
