@@ -3,18 +3,23 @@
 import json
 import re
 from dataclasses import asdict, replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.transforms import Bbox
 
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import by_rule
 from shortcut_nb.plots.named import named_scatter
 from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
+from shortcut_nb.plots.placing import place_names
 from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import argument, changes, figures, findings, rates
+from shortcut_nb.reporting import argument, benchmark, changes, figures, findings, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
@@ -221,20 +226,50 @@ def test_every_point_has_its_name_and_no_name_covers_another():
         named_scatter(crowd(), "nothing", "y", STYLE)
 
 
-NAMED = ["results_visibility", "results_mismatch", "results_mismatch_seen"]
+def names_of(figure):
+    """The names of a scatter's points with their boxes, and the boxes of its markers, in pixels."""
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    names = {text.get_text(): text.get_window_extent() for text in ax.texts if text.get_text()}
+    markers = []
+    for points in ax.collections:
+        if isinstance(points, PathCollection):
+            half = figure.dpi / 72 * points.get_sizes()[0] ** 0.5 / 2
+            for x, y in points.get_offset_transform().transform(points.get_offsets()):
+                markers.append(Bbox([(x - half, y - half), (x + half, y + half)]))
+    return names, markers
+
+
+NAMED = {
+    name: partial(lambda own: own.draw(own.table()), figures.FIGURES[name])
+    for name in ("results_visibility", "results_mismatch", "results_mismatch_seen")
+}
+NAMED["benchmark_worst"] = lambda: benchmark.worst_picture(benchmark.worst_cases())
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_no_name_covers_another_in_a_shipped_figure(name):
-    """As drawn from the present results; each of these has two dozen points."""
-    own = figures.FIGURES[name]
-    figure = own.draw(own.table())
-    figure.draw_without_rendering()
-    names = [text for text in figure.axes[0].texts if text.get_text()]
-    boxes = [text.get_window_extent() for text in names]
-    assert len(boxes) == len(own.table())
-    covered = [names[i].get_text() for i, box in enumerate(boxes) if box.count_overlaps(boxes[:i])]
+def test_no_name_covers_a_point_or_another_name_in_a_shipped_figure(name):
+    """As drawn from the present results; most of these have two dozen points."""
+    names, markers = names_of(NAMED[name]())
+    assert len(names) == len(markers) >= 10
+    boxes = list(names.values())
+    covered = [
+        own for i, (own, box) in enumerate(names.items()) if box.count_overlaps(boxes[:i] + markers)
+    ]
     assert not covered
+
+
+def test_a_name_stands_nearer_to_its_own_point_than_to_another_or_has_a_line():
+    points = np.array([[50.0, 50], [58, 50], [54, 57], [54, 43]])
+    boxes, lines = place_names(points, np.full((4, 2), (30.0, 8)), np.array([0, 0, 110, 100]), 4)
+    gaps = np.linalg.norm(
+        np.clip(points, boxes[:, None, :2], boxes[:, None, 2:]) - points, axis=2
+    )  # of every name to every point
+    assert gaps.min() >= 4 and (gaps.argmin(1) == range(4)).all()
+    assert (lines[:, :2] == points).all()
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [110, 100]).all()
+    with pytest.raises(ValueError, match="points and sizes"):
+        place_names(points, points[:2], np.array([0, 0, 1, 1]), 4)
 
 
 def test_a_line_marks_zero_where_it_is_near():
@@ -250,6 +285,8 @@ def test_rows_stand_in_the_order_of_the_table():
     table = table.assign(low=table["mean"] - 1, high=table["mean"] + 1)
     (ax,) = ranked_plot(table, STYLE).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a"]
+    named = ranked_plot(table, STYLE, ylabel="letters").axes[0]
+    assert named.get_ylabel() == "letters"
     with pytest.raises(KeyError, match="low"):
         ranked_plot(table.drop(columns="low"), STYLE)
     with pytest.raises(ValueError, match="rows to draw"):

@@ -136,12 +136,12 @@ def test_memory_is_measured_where_nothing_can_be_kept(tmp_path, monkeypatch, cap
 
 def test_what_is_missing_is_told_by_score_the_best_first(found):
     table = numbers.purifiers(found)
-    assert list(table["name"].unique()) == ["vae", "none", "jpeg"]
+    assert list(table["name"].unique()) == ["VAE", "no purifier", "JPEG"]
     own = table.set_index(["score", "name"])["mean"]
-    assert own["quality", "vae"] == pytest.approx(-0.2, abs=0.01)
-    assert own["identity match", "jpeg"] == pytest.approx(-0.7, abs=0.01)
+    assert own["quality", "VAE"] == pytest.approx(-0.2, abs=0.01)
+    assert own["identity match", "JPEG"] == pytest.approx(-0.7, abs=0.01)
     drawn = left_after(found)
-    assert set(drawn["panel"]) == {"quality, aspl", "identity match, aspl"}
+    assert set(drawn["panel"]) == {"quality, ASPL", "identity match, ASPL"}
 
 
 def test_families():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from shortcut_nb.analysis.lead import by_share, lead
 from shortcut_nb.experiments.contrasts import judge, per_subject
@@ -10,7 +11,8 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
-from shortcut_nb.plots.page import PAGE_WIDTH
+from shortcut_nb.plots.causal_graph import SAYS
+from shortcut_nb.plots.page import PAGE_WIDTH, points_on_page
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
 from shortcut_nb.reporting.shipped import Shipped, shipped
@@ -244,11 +246,57 @@ def test_the_graph_counts_what_stands_behind_each_arrow():
     assert "[+0.50, +1.50]" in given[0].label and "[" not in given[3].label
     patches = [patch for patch in ax.patches if patch.get_arrowstyle()]
     assert len(patches) == 4  # two experiments share an arrow
+    legend = ax.get_legend()
+    assert "how many" in legend.get_title().get_text()
+    assert [text.get_text() for text in legend.get_texts()] == list(SAYS.values())
+    dashes = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
+    assert {(to_hex(p.get_edgecolor()).upper(), p.get_linestyle()) for p in patches} == dashes
     assert len({patch.get_linestyle() for patch in patches}) == 3
     place = {t.get_text(): t.get_position() for t in ax.texts if t.get_text() in "abcd"}
     assert place["a"][1] > place["b"][1] > place["c"][1]
     assert place["d"][1] == place["b"][1] and place["d"][0] != place["b"][0]
     assert min(t.get_fontsize() for t in ax.texts) >= 11
+
+
+def shipped_graph():
+    larger = shipped("shortcut")
+    claims = [*larger["predictions"], *causes.claims_beside(larger["eps"])]
+    arrows = causes.edges(claims)
+    return arrows, causal_graph(arrows, causes.COLORS)
+
+
+def test_each_cause_in_training_has_verdicts_of_its_own():
+    arrows, _ = shipped_graph()
+    judged = {}
+    for each in arrows:
+        judged.setdefault((each.cause, each.effect), []).append(each.verdict)
+    assert judged[causes.NAMED, causes.BOUND] == ["confirmed"]
+    assert judged[causes.PRIOR, causes.BOUND] == ["confirmed"]
+    assert judged[causes.PERSON, causes.BOUND] == ["refuted"] * 2
+
+
+def test_the_graph_is_legible_at_page_width_and_no_word_covers_another():
+    _, figure = shipped_graph()
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    legend = ax.get_legend()
+    words = [*ax.texts, *legend.get_texts(), legend.get_title()]
+    width = figure.get_size_inches()[0]
+    assert min(points_on_page(text.get_fontsize(), width) for text in words) >= 9
+    boxes = [text.get_window_extent() for text in words]
+    assert not [words[i].get_text() for i, box in enumerate(boxes) if box.count_overlaps(boxes[:i])]
+    page = figure.bbox
+    assert all(page.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_an_arrow_goes_around_what_stands_between():
+    given = [arrow("a", "b"), arrow("b", "c"), arrow("a", "c")]
+    bends = [
+        patch.get_connectionstyle().rad
+        for patch in causal_graph(given).axes[0].patches
+        if patch.get_arrowstyle()
+    ]
+    assert bends[:2] == [0, 0] and bends[2] != 0
 
 
 def test_the_graph_refuses_cycles_and_nothing():

@@ -9,7 +9,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.plots import CONDITIONS, FAMILY_OF, LOOKS, looks, theme
-from shortcut_nb.plots.palette import FAMILIES, PURIFIER_FAMILIES, SPARE, VERDICTS
+from shortcut_nb.plots.palette import FAMILIES, PURIFIER_FAMILIES, SPARE, VERDICTS, WORDS
 
 # Machado, Oliveira and Fernandes 2009, full deuteranopia, for linear RGB.
 DEUTERANOPIA = np.array(
@@ -65,7 +65,7 @@ def test_a_condition_looks_the_same_in_every_figure():
 
 
 def test_families_and_verdicts_are_told_apart_in_every_way():
-    for vocabulary in (FAMILIES, PURIFIER_FAMILIES, VERDICTS):
+    for vocabulary in (FAMILIES, PURIFIER_FAMILIES, VERDICTS, WORDS):
         assert closest(rgb2lab(deuteranope(palette(vocabulary.values()))[None])[0]) > 11
         for part in ("color", "marker", "dash"):
             assert len({getattr(look, part) for look in vocabulary.values()}) == len(vocabulary)
@@ -86,20 +86,38 @@ def test_names_keep_their_look_whatever_stands_beside_them():
     }
     assert looks(["aspl", "clean", "clip-shift"]) == {
         "clean": CONDITIONS["clean"],
-        "aspl": FAMILIES["surrogates"],
+        "aspl": CONDITIONS["protected"],
         "clip-shift": FAMILIES["CLIP"],
     }
-    kin = looks(["aspl", "simac"])  # one family, so that the second takes another look
-    assert kin["aspl"] == FAMILIES["surrogates"] and kin["simac"].color != kin["aspl"].color
+    kin = looks(["fsmg", "simac"])  # one family, so that the second takes another look
+    assert kin["fsmg"] == FAMILIES["surrogates"] and kin["simac"].color != kin["fsmg"].color
+
+
+def test_other_names_have_the_look_of_what_they_name():
+    assert looks(["DreamBooth", "CDL"]) == {
+        "DreamBooth": CONDITIONS["protected"],
+        "CDL": CONDITIONS["cdl"],
+    }
+    assert looks(["V* samples", "class samples"]) == dict(
+        zip(["V* samples", "class samples"], WORDS.values(), strict=True)
+    )
+    assert looks(["ASPL"])["ASPL"] == looks(["aspl"])["aspl"] == CONDITIONS["protected"]
+
+
+def test_a_whole_edit_is_no_denoising_loss():
+    assert FAMILY_OF["photoguard-diffusion"] == "whole edit"
 
 
 def test_no_colour_means_two_things():
-    """Whatever two figures compare: conditions, families, and names of no vocabulary."""
+    """Whatever two figures compare: conditions, words, families, and names of no vocabulary."""
     conditions = {look.color for look in CONDITIONS.values()}
+    words = {look.color for look in WORDS.values()}
     own = {name: look.color for name, look in FAMILIES.items() if name not in CONDITIONS}
     made_by = {"none": "protected", "restoration": "purified"}
     treated = {name: look.color for name, look in PURIFIER_FAMILIES.items() if name not in made_by}
     assert not conditions & {*own.values(), *treated.values()}
+    assert not words & {*conditions, *own.values(), *treated.values()}
+    assert not words & {look.color for look in SPARE}
     assert not set(own.values()) & set(treated.values())
     assert not conditions & {look.color for look in SPARE}
     for name, condition in made_by.items():

@@ -7,6 +7,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import adaptive
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages, withstanding
+from shortcut_nb.reporting.figures import budget_curves
 from shortcut_nb.reporting.summary import of_measurement
 
 USUAL, MOST = "16/255", "32/255"
@@ -96,6 +97,23 @@ def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
     assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)
 
 
+def test_who_knows_a_defence_is_not_drawn_where_there_is_none(told):
+    told()
+    table = withstanding.budgets()
+    bare = table[table["defence"] == withstanding.DEFENCES[withstanding.BARE]]
+    assert set(bare["panel"]) == {withstanding.PANELS["quality", False]}
+
+
+def test_the_axis_of_the_curves_begins_at_zero_or_where_an_interval_ends(told):
+    told()
+    table = withstanding.budgets()
+    for low, bottom in ((0.1, 0.0), (-0.3, -0.3)):
+        figure = budget_curves(table.assign(low=low))
+        assert {ax.get_ylim()[0] for ax in figure.axes} == {bottom}
+        bars = figure.axes[0].collections[0].get_segments()
+        assert all(bar[:, 1].min() == low for bar in bars)
+
+
 def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_of_their_own(
     told, monkeypatch
 ):
@@ -121,4 +139,4 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
     rows = pages.attackers_further().splitlines()[2:]
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
     assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
-    assert rows[2].startswith("| none, 50% clean | nothing | -0.28")
+    assert rows[2].startswith("| no defence, 50% clean | nothing | -0.28")

@@ -10,13 +10,25 @@ from math import isfinite
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.transforms import Bbox
 
+from .page import SMALLEST
 from .palette import VERDICTS, looks
 from .style import theme
 
 SCORED = ("confirmed", "undecided", "refuted")
-WIDTH, HEIGHT = 2.7, 1.45  # inches between the places of nodes
-TEXT, LABEL = 14, 11  # points
+SAYS = {
+    "confirmed": "all of them are confirmed",
+    "undecided": "none is refuted, not all are confirmed",
+    "refuted": "at least one is refuted",
+}
+"""What the colour and the dash of an arrow say of its predictions."""
+COUNTS = "On each arrow: how many of its predictions are confirmed"
+WIDTH, HEIGHT = 1.95, 1.45  # inches between the places of nodes
+BESIDE, ABOVE, BELOW = 1.05, 0.5, 1.4  # inches around them; the legend stands below
+TEXT, LABEL = 13, 11  # points
+BENDS = (0.0, 0.2, -0.2, 0.35, -0.35)  # of an arrow, the first that meets no other node
+CLEAR = 0.1  # inches between an arrow and a node that it passes
 Place = tuple[float, float]
 
 
@@ -58,7 +70,8 @@ def causal_graph(
     """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
-    undecided. Its label says how many of them are. What each found is in :attr:`Edge.label`.
+    undecided. Its label says how many of them are confirmed; the legend below says so. What each
+    found is in :attr:`Edge.label`.
 
     Args:
         colors: node → the condition whose colour its frame has.
@@ -74,18 +87,21 @@ def causal_graph(
         pairs.setdefault((edge.cause, edge.effect), []).append(edge)
     across, down = zip(*place.values(), strict=True)
     with theme():
-        fig = Figure((max(across) - min(across) + 2.6, max(down) - min(down) + 1.3))
+        xlim = min(across) - BESIDE, max(across) + BESIDE
+        ylim = min(down) - BELOW, max(down) + ABOVE
+        fig = Figure((xlim[1] - xlim[0], ylim[1] - ylim[0]))
         ax = fig.add_axes((0, 0, 1, 1))
+        ax.set(xlim=xlim, ylim=ylim)
+        ax.axis("off")
         boxes = {
             name: _node(ax, where, name, (colors or {}).get(name)) for name, where in place.items()
         }
+        fig.draw_without_rendering()  # so that the boxes have their sizes
         for (cause, effect), bundle in pairs.items():
-            _arrow(ax, place[cause], place[effect], bundle, (boxes[cause], boxes[effect]))
-        ax.set(
-            xlim=(min(across) - 1.3, max(across) + 1.3),
-            ylim=(min(down) - 0.6, max(down) + 0.7),
-        )
-        ax.axis("off")
+            others = [_extent(ax, boxes[name]) for name in place if name not in (cause, effect)]
+            ends = boxes[cause], boxes[effect]
+            _arrow(ax, place[cause], place[effect], bundle, ends, others)
+        _legend(ax)
         if title:
             ax.set_title(title)
     return fig
@@ -118,12 +134,28 @@ def layout(edges: Sequence[Edge]) -> dict[str, Place]:
     }
 
 
-def _node(ax: Axes, where: Place, name: str, condition: str | None) -> FancyBboxPatch | None:
+def _node(ax: Axes, where: Place, name: str, condition: str | None) -> FancyBboxPatch:
     """A name in its box; returns the box, at which arrows end. It is drawn before them."""
     edge = looks([condition])[condition].color if condition else "0.2"
-    box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge, "linewidth": 2.5}
+    box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": edge, "linewidth": 2.5}
     text = ax.text(*where, name, ha="center", va="center", fontsize=TEXT, bbox=box, zorder=1)
-    return text.get_bbox_patch()
+    patch = text.get_bbox_patch()
+    assert patch is not None
+    return patch
+
+
+def _extent(ax: Axes, box: FancyBboxPatch) -> Bbox:
+    """Where a box stands, in inches."""
+    return box.get_window_extent().transformed(ax.transData.inverted())
+
+
+def _legend(ax: Axes) -> None:
+    """What counts, colours and dashes say, below the graph."""
+    for verdict, words in SAYS.items():
+        look = VERDICTS[verdict]
+        ax.plot([], [], color=look.color, linestyle=look.dash, linewidth=2.5, label=words)
+    legend = ax.legend(title=COUNTS, loc="lower center", fontsize=SMALLEST, handlelength=3)
+    legend.get_title().set_fontsize(LABEL)
 
 
 def _arrow(
@@ -131,13 +163,14 @@ def _arrow(
     start: Place,
     end: Place,
     edges: list[Edge],
-    boxes: tuple[FancyBboxPatch | None, FancyBboxPatch | None],
+    boxes: tuple[FancyBboxPatch, FancyBboxPatch],
+    others: Sequence[Bbox],
 ) -> None:
+    """An arrow from box to box, past the others, with its count."""
     verdicts = [edge.verdict for edge in edges]
     verdict = "refuted" if "refuted" in verdicts else "undecided"
     look = VERDICTS["confirmed" if set(verdicts) == {"confirmed"} else verdict]
-    straight = abs(start[1] - end[1]) <= HEIGHT * 1.01
-    bend = 0.0 if straight else 0.35  # around what stands between
+    bend = _bend(start, end, others)
     ax.add_patch(
         FancyArrowPatch(
             start,
@@ -158,7 +191,7 @@ def _arrow(
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
     count = f"{verdicts.count('confirmed')} of {len(edges)}"
     ax.text(
-        *_along(start, end, bend, 0.64 if bend else 0.5),  # beside the node it goes around
+        *_along(start, end, bend, _share(start, end, bend)),
         count,
         ha="center",
         va="center",
@@ -167,6 +200,24 @@ def _arrow(
         bbox=box,
         zorder=3,
     )
+
+
+def _bend(start: Place, end: Place, others: Sequence[Bbox]) -> float:
+    """The first of :data:`BENDS` whose arrow passes the others; the last where none does."""
+    wider = [box.padded(CLEAR) for box in others]
+    for bend in BENDS:
+        points = [_along(start, end, bend, share / 40) for share in range(41)]
+        if not any(box.contains(*point) for box in wider for point in points):
+            return bend
+    return BENDS[-1]
+
+
+def _share(start: Place, end: Place, bend: float) -> float:
+    """How far along an arrow its count stands, so that counts keep off other arrows."""
+    if bend:
+        return 0.56
+    far = start[1] - end[1] > 1.5 * HEIGHT
+    return 0.7 if far else 0.4
 
 
 def _along(start: Place, end: Place, bend: float, share: float) -> Place:

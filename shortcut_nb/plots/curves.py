@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
-from .page import PAGE_WIDTH, SMALLEST, legend_of
+from .page import PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look, looks
 from .style import theme
 
-APART = 0.03  # of the axis: two lines whose intervals are bars
+APART = 0.055  # of the axis: two lines whose intervals are bars
 
 
 def curve_plot(
@@ -101,16 +101,18 @@ def _labels(fig: Figure, axes: list[Axes], xlabel: str, ylabel: str, columns: in
 
 def _bars(ax: Axes, rows: pd.DataFrame, x: str, name: str, look: Look) -> None:
     """One condition: a line through the means, and the intervals as bars."""
-    ax.errorbar(
+    ax.vlines(rows[x], rows["low"], rows["high"], color=look.color, linewidth=1.5, alpha=0.55)
+    ax.plot(
         rows[x],
         rows["mean"],
-        (rows["mean"] - rows["low"], rows["high"] - rows["mean"]),
         color=look.color,
         linestyle=look.dash,
+        linewidth=1.5,
         marker=look.marker,
-        markersize=6,
-        elinewidth=2,
-        capsize=4,
+        markersize=9,
+        markeredgecolor=POINT["edgecolors"],
+        markeredgewidth=POINT["linewidths"],
+        zorder=POINT["zorder"],
         label=name,
     )
 

@@ -19,6 +19,14 @@ SMALLEST = 10.0
 POINT: dict[str, Any] = {"zorder": 3, "edgecolors": "white", "linewidths": 0.6}
 """How points are set off from lines and from each other in such a figure."""
 
+LEGEND: dict[str, Any] = {
+    "fontsize": SMALLEST,
+    "columnspacing": 1.5,
+    "handletextpad": 0.3,
+    "handlelength": 1.6,
+}
+"""How the names of points stand in a row above such a figure: six fit into its width."""
+
 
 def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
     """What a legend for several axes shows: each name once, with its handle."""

@@ -1,8 +1,9 @@
 """One look for each name, in every figure: a colour, a marker and a dash, readable without colour.
 
-Four vocabularies have looks of their own: the conditions of the collection, families of attacks,
-families of purifiers, and verdicts. Conditions and families share no colour, so that none is taken
-for another. Whatever else a figure compares takes looks that no condition has.
+Five vocabularies have looks of their own: the conditions of the collection, the two words of a
+model (V* and its class), families of attacks, families of purifiers, and verdicts. Conditions,
+words and families share no colour, so that none is taken for another. Whatever else a figure
+compares takes looks that none of these has, as far as they go.
 """
 
 from __future__ import annotations
@@ -65,30 +66,41 @@ CONDITIONS = {
     "purified": _BY_COLOR["green"],
     "cdl": _BY_COLOR["blue"],
     "random noise": _BY_COLOR["vermillion"],
-    "prior": _BY_COLOR["purple"],
     "purified + cdl": _BY_COLOR["sky"],
 }
 """The conditions of the collection."""
 
+WORDS = {"V*": Look("#006469", "h", "-"), "class": _BY_COLOR["purple"]}
+"""The two words of a model: the person's name, in a dark teal of its own, and the class."""
+
 SAME_AS = {
+    "aspl": "protected",
+    "ASPL": "protected",
+    "DreamBooth": "protected",
     "noise": "random noise",
     "random signs": "random noise",
     "CDL": "cdl",
+    "with CDL": "cdl",
     "both": "purified + cdl",
+    "purifier": "purified",
     "purified + CDL": "purified + cdl",
+    "purifier + CDL": "purified + cdl",
     "no defence": "protected",
     "aspl, purified": "purified",
-    "V*": "protected",
-    "class": "prior",
+    "V* samples": "V*",
+    "class samples": "class",
 }
-"""Other names of conditions, and the two words of a model as figures compare them."""
+"""Other names of conditions and words. Photos are protected by ASPL where nothing else is said, and
+DreamBooth beside CDL learns from protected photos.
+"""
 
 FAMILIES = {
     "random noise": _BY_COLOR["vermillion"],
     "denoising loss": _SPARE_BY_COLOR["navy"],
     "surrogates": _SPARE_BY_COLOR["brown"],
     "encoder": _SPARE_BY_COLOR["lime"],
-    "CLIP": _SPARE_BY_COLOR["wine"],
+    "whole edit": Look("#6A4BE0", "P", "-."),
+    "CLIP": _SPARE_BY_COLOR["wine"]._replace(marker="p"),
 }
 """Families of attacks, by what they climb."""
 
@@ -107,7 +119,6 @@ FAMILY_OF = {
     "advdm": "denoising loss",
     "sds": "denoising loss",
     "mist": "denoising loss",
-    "photoguard-diffusion": "denoising loss",
     "fsmg": "surrogates",
     "t-fsmg": "surrogates",
     "e-fsmg": "surrogates",
@@ -120,6 +131,7 @@ FAMILY_OF = {
     "photoguard": "encoder",
     "glaze": "encoder",
     "pid": "encoder",
+    "photoguard-diffusion": "whole edit",
     "clip-shift": "CLIP",
     "decoded-shift": "CLIP",
 }
@@ -184,7 +196,7 @@ def many_looks(names: Iterable[str]) -> dict[str, Look]:
 def own_look(name: str) -> Look | None:
     """The look that a name has in every figure; None for a name of no vocabulary."""
     name = SAME_AS.get(name, name)
-    for vocabulary in (CONDITIONS, FAMILIES, PURIFIER_FAMILIES, VERDICTS):
+    for vocabulary in (CONDITIONS, WORDS, FAMILIES, PURIFIER_FAMILIES, VERDICTS):
         if name in vocabulary:
             return vocabulary[name]
     return FAMILIES[FAMILY_OF[name]] if name in FAMILY_OF else None

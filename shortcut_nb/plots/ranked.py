@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..columns import check_columns
-from .page import PAGE_WIDTH, POINT, SMALLEST, legend_of
+from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look
 from .style import theme
 
@@ -25,6 +25,7 @@ def ranked_plot(
     by: str = "group",
     panel: str | None = None,
     xlabel: str = "",
+    ylabel: str = "",
     reference: float | None = 0.0,
     together: bool = True,
     legend: bool = True,
@@ -35,6 +36,7 @@ def ranked_plot(
         table: columns ``label``, ``by``, ``mean``, ``low``, ``high`` and ``panel``.
         style: the look of each value of ``by``, in the order of the legend.
         panel: column of panels side by side that share their rows; None draws one.
+        ylabel: what the names are, where they do not say so.
         reference: where a vertical line stands; None draws none.
         together: the series of a name are joined by a thin line and drawn on one row; False draws
             them one under the other.
@@ -60,6 +62,7 @@ def ranked_plot(
             ax.set_title(here or "", fontsize=SMALLEST + 1)
             ax.tick_params(labelsize=SMALLEST)
         axes[0].set_yticks(range(len(names)), names, fontsize=SMALLEST)
+        axes[0].set_ylabel(ylabel, fontsize=SMALLEST + 1)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
         fig.supxlabel(xlabel, fontsize=SMALLEST + 1)
         if legend:
@@ -106,5 +109,5 @@ def _legend(fig: Figure, axes: list[Axes]) -> None:
             named,
             loc="outside upper center",
             ncols=len(named),
-            fontsize=SMALLEST,
+            **LEGEND,
         )

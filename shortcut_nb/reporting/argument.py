@@ -16,7 +16,7 @@ from ..metrics import describe
 from ..metrics.frame import TRAIT
 from ..profile import load_profile
 from . import benchmark as matrix
-from . import numbers
+from . import display, numbers
 from . import purification as purifiers
 from .summary import summary
 
@@ -26,15 +26,13 @@ Values = dict[str, Any]
 EPS = BUDGETS[0]
 CLEAN, NOISE, CDL, BOTH, SMOOTH = "clean", "random noise", "CDL", "restored + CDL", "photoguard"
 TITLES = {
-    CLEAN: "clean photos",
-    NOISE: "random noise",
-    "aspl": "ASPL",
-    "metacloak": "MetaCloak",
-    SMOOTH: "PhotoGuard",
-    RESTORER: "ASPL, restored",
-    PAPERS: "ASPL, CodeSR",
-    CDL: "ASPL, CDL",
-    BOTH: "ASPL, restored and CDL",
+    CLEAN: display.CLEAN,
+    NOISE: display.NOISE,
+    **{attack: display.ATTACKS[attack] for attack in (TREATED, "metacloak", SMOOTH)},
+    RESTORER: display.after(TREATED, display.PURIFIERS["restorer"]),
+    PAPERS: display.after(TREATED, display.PURIFIERS["codesr"]),
+    CDL: display.after(TREATED, display.CDL),
+    BOTH: display.after(TREATED, display.PURIFIERS["restorer"], display.CDL),
 }
 """What stands for each treatment, in the order of the argument."""
 PROTECTED = tuple(name for name in TITLES if name in (CLEAN, NOISE, *PROTECTIONS))

@@ -13,37 +13,44 @@ from matplotlib.figure import Figure
 from ..errors import UserError
 from ..experiments.measured import Measurement
 from ..plots.matrix import matrix_plot
+from ..plots.named import named_scatter
 from ..plots.page import SMALLEST
-from . import purification
+from ..plots.palette import looks
+from . import display, purification
 from .summary import summary
 
 NAME = "benchmark"
 PLAIN, CDL = "dreambooth", "cdl"
-CLEAN = "clean photos"
-UNPROTECTED = (CLEAN, "random noise")
-NOTHING = "no defence"
+CLEAN, NOTHING = display.CLEAN, display.NOTHING
+UNPROTECTED = (CLEAN, display.NOISE)
 PICTURES = {
-    "none": CLEAN,
-    "noise": UNPROTECTED[1],
-    "aspl": "ASPL",
-    "advdm": "AdvDM",
-    "fsmg": "FSMG",
-    "metacloak": "MetaCloak",
-    "simac": "SimAC",
-    "photoguard": "PhotoGuard",
-    "glaze": "Glaze",
+    attack: display.ATTACKS[attack]
+    for attack in (
+        "none",
+        "noise",
+        "aspl",
+        "advdm",
+        "fsmg",
+        "metacloak",
+        "simac",
+        "photoguard",
+        "glaze",
+    )
 }
 """What the photos are protected with, by the axis's value."""
 PURIFIERS = {
-    "none": "",
-    "jpeg": "JPEG",
-    "tvm": "TVM",
-    "ddspure": "DDSPure",
-    "gridpure": "GrIDPure",
-    "impress": "IMPRESS",
-    "diffpure": "DiffPure",
-    "restorer": "restorer",
-    "codesr": "CodeSR",
+    purifier: "" if purifier == "none" else display.PURIFIERS[purifier]
+    for purifier in (
+        "none",
+        "jpeg",
+        "tvm",
+        "ddspure",
+        "gridpure",
+        "impress",
+        "diffpure",
+        "restorer",
+        "codesr",
+    )
 }
 """What they are cleaned with."""
 SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
@@ -59,14 +66,14 @@ COLUMNS = {
     "clean_ims_missing": "identity match, clean photos",
 }
 """Headings of :func:`worst_cases` as a table."""
-WHOLE = f"{PURIFIERS['codesr']} + CDL"
+WHOLE = display.joined(PURIFIERS["codesr"], display.CDL)
 """The paper's own defence."""
 
 
 def defence(purifier: str, training: str) -> str:
     """The name of a defence: "no defence", "JPEG", "CDL", "CodeSR + CDL"."""
-    parts = [PURIFIERS.get(purifier, purifier), "CDL" if training == CDL else ""]
-    return " + ".join(filter(None, parts)) or NOTHING
+    words = display.CDL if training == CDL else ""
+    return display.joined(PURIFIERS.get(purifier, purifier), words) or NOTHING
 
 
 def matrix(measured: Measurement | None = None) -> pd.DataFrame:
@@ -142,6 +149,22 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
             if "photos" in own:
                 rows[f"{head}_under"] = rows["defence"].map(own["photos"])
     return rows
+
+
+def worst_picture(worst: pd.DataFrame) -> Figure:
+    """:func:`worst_cases`, drawn: quality against identity match, each where it is worst."""
+    kind = worst["defence"].str.contains("CDL").map({True: "with CDL", False: "DreamBooth"})
+    return named_scatter(
+        worst.assign(kind=kind),
+        "ims_missing",
+        "quality",
+        looks(["with CDL", "DreamBooth"]),
+        label="defence",
+        by="kind",
+        xlabel=COLUMNS["ims_missing"],
+        ylabel=COLUMNS["quality"],
+        height=4.6,
+    )
 
 
 def harder(photos: str = "photoguard") -> dict[str, Any]:

@@ -17,7 +17,9 @@ from ..plots.causal_graph import SCORED
 from .summary import summary
 
 NOISE = "perturbation"
-TRAINED = "words and prior\nin training"
+NAMED = "naming\nthe noise"
+PRIOR = "prior\npreservation"
+PERSON = "telling about\nthe person"
 BOUND = "V* carries\nthe noise"
 SHIFTED = "the model\nsees noise"
 COLORS = {NOISE: "protected"}
@@ -31,10 +33,10 @@ ARROWS = (
     (NOISE, BOUND, "a shuffled perturbation works too", "texture"),
     (NOISE, BOUND, "another person's perturbation works too", "texture"),
     (NOISE, BOUND, "random noise of the same size does less", "texture"),
-    (TRAINED, BOUND, "a telling caption binds less than V*", "texture"),
-    (TRAINED, BOUND, "naming the person leaves the noise to V*", "texture"),
-    (TRAINED, BOUND, "naming the noise relieves V*", "texture"),
-    (TRAINED, BOUND, "without prior preservation V* is set apart less", "texture"),
+    (NAMED, BOUND, "naming the noise relieves V*", "texture"),
+    (PRIOR, BOUND, "without prior preservation V* is set apart less", "texture"),
+    (PERSON, BOUND, "a telling caption binds less than V*", "texture"),
+    (PERSON, BOUND, "naming the person leaves the noise to V*", "texture"),
     (BOUND, "quality", BASE, "quality"),
     (BOUND, "identity", BASE, "ims_missing"),
 )
@@ -84,8 +86,8 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
     verdicts = [edge.verdict for edge in arrows]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in SCORED)
     alt = (
-        f"Causal graph at {eps}: the perturbation, what the "
-        "model sees of it, and words and prior in training act on whether V* carries the noise; "
+        f"Causal graph at {eps}: the perturbation, what the model sees of it, naming the noise, "
+        "prior preservation and telling about the person act on whether V* carries the noise; "
         f"below it quality and identity; {counts}."
     )
     data = pd.DataFrame(arrows)

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from ..plots import curve_plot, save_figure
 from ..plots.named import named_scatter
 from ..plots.page import PAGE_WIDTH, say_people
-from ..plots.palette import FAMILIES, Look, looks
+from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, benchmark, course, intervention, numbers, rates, withstanding
+from . import argument, benchmark, course, display, intervention, numbers, rates, withstanding
 from .charts import Chart
 from .shipped import shipped
 from .summary import Summary
@@ -40,16 +40,16 @@ def style(names: Mapping[str, str]) -> dict[str, Look]:
 GROUPS = {
     name: FAMILIES[name] for name in sorted(FAMILIES, key=lambda name: name == "random noise")
 }
-WORDS = looks(["V*", "class"])
 SPOKEN = dict(zip(argument.SHEETS.values(), WORDS.values(), strict=True))
+PURIFIERS = {name: PURIFIER_FAMILIES[name] for name in reversed(PURIFIER_FAMILIES)}
 PHOTOS = style({"clean photos": "clean", "protected photos": "protected"})
-against_harm = partial(named_scatter, y="fall", style=GROUPS, by="family", ylabel=FALL)
 levels = partial(ranked_plot, xlabel=QUALITY, reference=None)
+captioned = partial(levels, style=PHOTOS, ylabel="what the caption says")
 left_plot = partial(
     ranked_plot,
-    style=style({"purifier": "purified"}),
+    style=PURIFIERS,
+    by="family",
     panel="panel",
-    legend=False,
     xlabel="V* samples against training on clean photos (0: nothing missing)",
 )
 argued = partial(
@@ -81,6 +81,16 @@ class PageFigure:
     draw: Callable[[pd.DataFrame], Figure]
 
 
+def against_harm(table: pd.DataFrame, x: str, xlabel: str) -> Figure:
+    """What an attack does to quality against something else, a point with its name for each.
+
+    Args:
+        table: ``name``, ``family``, ``fall`` and the column ``x``.
+    """
+    spoken = table.assign(name=table["name"].replace(display.ATTACKS))
+    return named_scatter(spoken, x, "fall", GROUPS, by="family", xlabel=xlabel, ylabel=FALL)
+
+
 def by_word(score: str) -> pd.DataFrame:
     """What each attack does to the identifier and to its class."""
     table = numbers.harms_by_word(score)
@@ -89,8 +99,8 @@ def by_word(score: str) -> pd.DataFrame:
 
 def left_after(kept: Summary | None = None) -> pd.DataFrame:
     """What is missing after each purifier, a panel for each attack and score."""
-    table = numbers.purifiers(kept).assign(group="purifier")
-    return table.assign(panel=table["score"] + ", " + table["attack"])
+    table = numbers.purifiers(kept)
+    return table.assign(panel=table["score"] + ", " + table["attack"].replace(display.ATTACKS))
 
 
 def by_budget() -> pd.DataFrame:
@@ -100,7 +110,10 @@ def by_budget() -> pd.DataFrame:
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
-    """Scores at each budget, a panel for each score and attacker, under one legend."""
+    """Scores at each budget, a panel for each score and attacker, under one legend.
+
+    The axis begins at 0, or where the lowest interval ends if that is below.
+    """
     figure = curve_plot(
         table,
         "pixels",
@@ -113,6 +126,7 @@ def budget_curves(table: pd.DataFrame) -> Figure:
         columns=table["panel"].nunique(),
     )
     figure.set_size_inches(PAGE_WIDTH, 3.9)
+    figure.axes[0].set_ylim(bottom=min(0.0, table["low"].min()))
     return figure
 
 
@@ -135,7 +149,7 @@ FIGURES: dict[str, PageFigure] = {
         intervention.table,
         partial(
             ranked_plot,
-            style=GROUPS,
+            style=GROUPS | style({"protected": "protected"}),
             panel="panel",
             legend=False,
             xlabel="mean over people",
@@ -247,8 +261,8 @@ FIGURES: dict[str, PageFigure] = {
     "results_purification": PageFigure(
         "purification",
         "What purifiers give back",
-        "Quality and identity match that are missing after each purifier, the best on top, with "
-        "intervals over people; zero is as good as after training on clean pictures.",
+        "Quality and identity match that are missing after each purifier, the best on top, in the "
+        "colour of its kind, with intervals over people; zero is as good as after clean pictures.",
         left_after,
         left_plot,
     ),
@@ -275,7 +289,7 @@ FIGURES: dict[str, PageFigure] = {
         "nothing more, adds a name without meaning, names the background or the clothes, or names "
         "the noise.",
         numbers.captions,
-        partial(levels, style=PHOTOS),
+        captioned,
     ),
     "results_variants": PageFigure(
         "decoupling",
@@ -302,9 +316,9 @@ FIGURES: dict[str, PageFigure] = {
     "results_budgets": PageFigure(
         "adaptive",
         "Budgets at which defences break",
-        "Quality of V* samples against the budget, for no defence, the purifier, and the purifier "
-        "with CDL, under attackers who know nothing and who know the defence; and the identity "
-        "match under the latter.",
+        "Quality of V* samples against the budget under an attacker who knows nothing, for no "
+        "defence, the purifier, and the purifier with CDL; quality and identity match under one "
+        "who knows the defence, for the latter two.",
         withstanding.budgets,
         budget_curves,
     ),

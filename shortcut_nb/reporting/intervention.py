@@ -18,15 +18,11 @@ from ..experiments.questions.mismatch import PURIFIED
 from ..experiments.questions.strength import NOISE as NOISES
 from ..plots.palette import FAMILY_OF
 from ..probes.shifts import SHIFTS
+from . import display
 from .argument import Values, Verdict
 from .numbers import shifts_and_harms
 
-TITLES = {
-    NOISE: "random noise",
-    MAIN: "ASPL",
-    SHIFTER: "clip-shift",
-    SEEN: "decoded-shift",
-}
+TITLES = {attack: display.ATTACKS[attack] for attack in (NOISE, MAIN, SHIFTER, SEEN)}
 BASE = {"attack": "none"}
 TOWARDS = "decoded_towards"
 PLAIN = "the photos', to a CLIP that knows no noise"
@@ -59,7 +55,8 @@ def plain() -> pd.DataFrame:
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
     own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
-    names = {"name": list(TITLES.values()), "group": [FAMILY_OF[name] for name in TITLES]}
+    groups = FAMILY_OF | {MAIN: "protected"}
+    names = {"name": list(TITLES.values()), "group": [groups[name] for name in TITLES]}
     return own.assign(panel=panel, **names)
 
 

@@ -11,7 +11,7 @@ from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
 from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
-from . import mismatch, purification
+from . import display, mismatch, purification
 from .shipped import shipped
 from .strength import harms, read
 from .summary import Summary, summary
@@ -19,22 +19,24 @@ from .summary import Summary, summary
 ENDS = ["mean", "low", "high"]
 ATTACK, CONTROL = "attack", "random noise"
 TREATMENTS = {
-    "clean": "clean photos",
-    "random noise": "random noise",
-    "protected": "protected (ASPL)",
-    "cdl": "protected, CDL",
-    "purified": "protected, purified",
-    "purified + cdl": "protected, both",
+    "clean": display.CLEAN,
+    "random noise": display.NOISE,
+    "protected": display.after("aspl"),
+    "cdl": display.after("aspl", display.CDL),
+    "purified": display.after("aspl", display.PURIFIERS["restorer"]),
+    "purified + cdl": display.after("aspl", display.PURIFIERS["restorer"], display.CDL),
 }
+"""What each treatment of the question ``story`` is called."""
 
 
 def attacks() -> pd.DataFrame:
     """One row per attack and noise, the most harmful first.
 
     Returns:
-        ``name``, ``group`` (attack or random noise), ``family``; ``quality`` and ``clean``: mean
-        quality of V* samples after it and after clean training; ``fall`` of quality with ``low``
-        and ``high``; ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
+        ``attack`` (as the registry or a question has it), ``name`` (of :data:`.display.ATTACKS`),
+        ``group`` (attack or random noise), ``family``; ``quality`` and ``clean``: mean quality of
+        V* samples after it and after clean training; ``fall`` of quality with ``low`` and ``high``;
+        ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
     """
     frame = harms(read())
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
@@ -42,7 +44,8 @@ def attacks() -> pd.DataFrame:
     variants = {name: attack for name, (attack, _) in strength.VARIANTS.items()}
     table = pd.DataFrame(
         {
-            "name": frame["attack"],
+            "attack": frame["attack"],
+            "name": frame["attack"].replace(display.ATTACKS),
             "group": frame["attack"].isin(strength.NOISE).map({True: CONTROL, False: ATTACK}),
             "family": frame["attack"].replace(variants).map(FAMILY_OF),
             "quality": frame["quality"],
@@ -68,7 +71,7 @@ def shifts_and_harms() -> pd.DataFrame:
 def behind() -> pd.DataFrame:
     """:func:`attacks` with ``seen``: the shift towards noise that the model sees of each."""
     seen = shifts_and_harms().groupby("condition")["decoded_towards"].mean()
-    return attacks().assign(seen=lambda table: table["name"].map(seen))
+    return attacks().assign(seen=lambda table: table["attack"].map(seen))
 
 
 def treatments() -> pd.DataFrame:
@@ -90,7 +93,8 @@ def harms_by_word(score: str = "texture") -> pd.DataFrame:
         ``name, group`` ("V*", "class" or "V* − class"), ``mean, low, high, verdict``.
     """
     frame = pd.DataFrame(shipped("identifier")["rows"])
-    own = frame[frame["score"] == score].rename(columns={"attack": "name", "whose": "group"})
+    own = frame[frame["score"] == score].rename(columns={"whose": "group"})
+    own["name"] = own["attack"].replace(display.ATTACKS)
     first = own[own["group"] == "V*"].set_index("name")["mean"]
     return in_order(own, first, falling=True)[["name", "group", *ENDS, "verdict"]]
 
@@ -102,9 +106,9 @@ def purifiers(kept: Summary | None = None) -> pd.DataFrame:
         kept: None is the shipped measurement of the miniature.
 
     Returns:
-        ``name, attack, score`` ("quality" or "identity match"), ``mean, low, high`` (against
-        training on clean pictures; 0 is nothing missing), ``likeness`` (cosine of the purified
-        pictures to the clean).
+        ``name, family`` (of :func:`.purification.family`), ``attack, score`` ("quality" or
+        "identity match"), ``mean, low, high`` (against training on clean pictures; 0 is nothing
+        missing), ``likeness`` (cosine of the purified pictures to the clean).
     """
     frame = purification.table(kept or summary("purification")).rename(columns={"purifier": "name"})
     scores = {"quality_left": "quality", "ims_missing_left": "identity match"}
@@ -112,7 +116,9 @@ def purifiers(kept: Summary | None = None) -> pd.DataFrame:
     table = pd.concat(parts)
     quality = table[table["score"] == "quality"].groupby("name")["mean"].mean()
     table = in_order(table, quality, falling=True)
-    return table[["name", "attack", "score", *ENDS, "likeness"]]
+    table["family"] = table["name"].map(purification.family)
+    table["name"] = table["name"].replace(display.PURIFIERS)
+    return table[["name", "family", "attack", "score", *ENDS, "likeness"]]
 
 
 def pieces(score: str = "quality") -> pd.DataFrame:
@@ -181,8 +187,8 @@ def variants() -> pd.DataFrame:
     Returns:
         ``name, group, panel, mean, low, high, n``; the one that keeps the person best comes first.
     """
-    names = {"cdl": "CDL", **{name: name for name in decoupling.VARIANTS}}
-    cells = {f"{decoupling.HARD}{JOIN}{name}": title for name, title in names.items()}
+    titles = {"cdl": display.CDL, **{name: name for name in decoupling.VARIANTS}}
+    cells = {f"{decoupling.HARD}{JOIN}{name}": title for name, title in titles.items()}
     panels = {"quality": "quality", "ims_missing": "identity match"}
     measured = Measurement.read("decoupling").shared(list(cells))
     table = measured.means(list(panels), ["condition"], "suffix-negative")
@@ -192,7 +198,7 @@ def variants() -> pd.DataFrame:
         group="cdl",
     )
     alike = table[table["metric"] == "ims_missing"].set_index("name")["mean"]
-    table = table.sort_values("metric", key=lambda names: names.map(list(panels).index))
+    table = table.sort_values("metric", key=lambda metrics: metrics.map(list(panels).index))
     return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS, "n"]]
 
 
@@ -242,8 +248,8 @@ def _with_ends(own: pd.Series, column: str, name: str) -> dict[str, Any]:
 
 def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """A column "x" with "x_low" and "x_high" as ``mean, low, high``."""
-    names = [column, f"{column}_low", f"{column}_high"]
-    return table.rename(columns=dict(zip(names, ENDS, strict=True)))
+    ends = [column, f"{column}_low", f"{column}_high"]
+    return table.rename(columns=dict(zip(ends, ENDS, strict=True)))
 
 
 def in_order(
@@ -254,7 +260,7 @@ def in_order(
     """The rows by where their names belong; those of one name keep their order."""
     return table.sort_values(
         "name",
-        key=lambda names: names.map(place),
+        key=lambda column: column.map(place),
         ascending=not falling,
         kind="stable",
         ignore_index=True,

@@ -22,7 +22,7 @@ from ..weights import PACKAGE
 from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
-from . import course, numbers, rates, withstanding
+from . import course, display, numbers, rates, withstanding
 from . import intervention as shift
 from . import purification as purifiers
 from .findings import readme
@@ -60,12 +60,6 @@ TAKEN = {
     "coarse_texture": ("coarse texture", "+z.1f"),
 }
 """What an attacker takes, by score: its heading and format."""
-DEFENCES = {
-    "none": "none",
-    "purifier": "purifier",
-    "both": "purifier + CDL",
-    "both, held": "purifier + CDL, words held",
-}
 
 
 def markdown(
@@ -222,7 +216,8 @@ def purification() -> str:
     table = table[list(columns)].sort_values("perceptual")
     digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
     for column, title in BACK.items():
-        rows = numbers.means_of(frame, column).assign(title=frame["attack"] + ": " + title)
+        attacked = frame["attack"].replace(display.ATTACKS)
+        rows = numbers.means_of(frame, column).assign(title=attacked + ": " + title)
         titles = list(dict.fromkeys(rows["title"]))
         table = table.join(widened(rows, ["purifier"], titles, "title").set_index("purifier"))
         columns |= {title: title for title in titles}
@@ -266,9 +261,9 @@ def text_rates() -> str:
 def adaptive() -> str:
     """At the usual budget and at the largest; bold: the whole defence against who knows it."""
     kept = summary("adaptive")
-    cells = [(key, who) for key in DEFENCES for who in attackers.knowledge("restorer")]
+    cells = [(key, who) for key in display.DEFENCES for who in attackers.knowledge("restorer")]
     frame = pd.DataFrame(cells, columns=["key", "who"])
-    frame["defence"] = frame["key"].map(DEFENCES)
+    frame["defence"] = frame["key"].map(display.DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     for eps in dict.fromkeys([attackers.EPS, withstanding.largest(kept)]):
         for score, (title, spec) in TAKEN.items():
@@ -288,8 +283,8 @@ def attackers_further() -> str:
     kept = summary("adaptive")
     frame = withstanding.further(kept)
     cells = list(zip(frame["who"], frame["defence"], frame["where"], strict=True))
-    named = matrix.PURIFIERS | DEFENCES
-    frame["defence"] = [", ".join([named[key], *where[1:]]) for _, key, where in cells]
+    called = matrix.PURIFIERS | display.DEFENCES
+    frame["defence"] = [", ".join([called[key], *where[1:]]) for _, key, where in cells]
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     titles = {"quality": "quality", "ims_missing": "identity", "coarse_texture": "coarse texture"}
     for score, title in titles.items():

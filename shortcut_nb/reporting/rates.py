@@ -170,10 +170,7 @@ def others() -> str:
 
 def charts(one: Measurement) -> list[Chart]:
     """The class and V* after each candidate: a figure for each score that was measured."""
-    style = {
-        SAYS["instance"]: looks(["protected"])["protected"],
-        SAYS["class"]: looks(["prior"])["prior"],
-    }
+    style = looks([SAYS["instance"], SAYS["class"]])
     drawn = []
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
         table = one.means([metric], by=["condition", "sheet"])

@@ -10,17 +10,14 @@ import pandas as pd
 from ..budget import Budget
 from ..experiments.experiment import JOIN
 from ..experiments.questions import adaptive
+from . import display
 from .argument import Values, Verdict
 from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
 BLIND = adaptive.NOTHING
 BARE, PURIFIED, WHOLE = "none", "purifier", "both"
-DEFENCES = {
-    BARE: "no defence",
-    PURIFIED: "purified",
-    WHOLE: "purified + CDL",
-}
+DEFENCES = {defence: display.DEFENCES[defence] for defence in (BARE, PURIFIED, WHOLE)}
 # A score and whether the attacker knows the defence, and the panel that shows them.
 PANELS = {
     ("quality", False): "quality, attacker\nknows nothing",
@@ -50,6 +47,9 @@ def kept() -> Summary:
 def budgets(measured: Summary | None = None) -> pd.DataFrame:
     """A score against the budget: ``panel, defence, pixels, mean, low, high``; clean at 0.
 
+    Without a defence only the attacker who knows nothing is there: who knows of a defence that is
+    not used attacks something else.
+
     Args:
         measured: None is the shipped one of the miniature.
     """
@@ -59,6 +59,8 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
         means = means_of(measured.wide([score], "instance"), score).set_index("condition")[ENDS]
         for budget in (CLEAN, *adaptive.BUDGETS):
             for defence, named in DEFENCES.items():
+                if knows and defence == BARE:
+                    continue
                 who = adaptive.informed(defence) if knows else BLIND
                 cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
                 if cell in means.index:

@@ -52,12 +52,12 @@ BY_RATE = {
 # A way of training and of sampling, and what tables call it.
 ROWS = {
     "DreamBooth": ("plain", "plain"),
-    "+ CDL's words when sampling only": ("plain", "without"),
-    "+ CDL's words when training only": ("cdl", "plain"),
-    "CDL: both": ("cdl", "without"),
+    "DreamBooth, CDL's words when sampling": ("plain", "without"),
+    "DreamBooth, CDL's words when training": ("cdl", "plain"),
+    "CDL": ("cdl", "without"),
     "DreamBooth, text encoder frozen": ("plain, frozen", "plain"),
     "CDL, text encoder frozen": ("cdl, frozen", "without"),
-    "CDL, frozen, with a noise prior": ("noise prior, frozen", "without"),
+    "CDL, text encoder frozen, noise prior": ("noise prior, frozen", "without"),
 }
 _DREAMBOOTH, _WORDED, _TAUGHT, _CDL, _FROZEN, _TRAINED, _PRIOR = ROWS.values()
 _SAMPLED = ("plain, frozen", "without")
