@@ -20,6 +20,7 @@ from ..pipeline import Pipeline
 from ..plots import FAMILY_OF, save_figure
 from ..plots.tiles import image_grid
 from ..progress import StepInfo, progress
+from . import display
 from .figures import FOLDER
 
 COLUMNS = 5
@@ -53,9 +54,12 @@ def gallery(pipeline: Pipeline, seed: int = 0) -> dict[str, Figure]:
         photos[name] = pipeline.images(subject, cell, seed)[:1]
         learned[name] = pipeline.samples(subject, cell, seed, n=question.n)[:1]
         bar(StepInfo(done, len(cells)))
-    families = {name: family_of(name) for name in cells}
-    tiles = zip(ALTS, (photos, learned), strict=True)
-    return {name: image_grid(each, families, COLUMNS) for name, each in tiles}
+    called = {name: display.ATTACKS.get(name, name) for name in cells}
+    families = {called[name]: family_of(name) for name in cells}
+    tiles = [{called[name]: each[name] for name in cells} for each in (photos, learned)]
+    return {
+        name: image_grid(each, families, COLUMNS) for name, each in zip(ALTS, tiles, strict=True)
+    }
 
 
 def main(
