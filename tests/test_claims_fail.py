@@ -23,7 +23,7 @@ PLACE = ["condition", "sheet"]
 # Of each notebook: the result that it is held to, and the names that lead to its check.
 CHECKS = {
     "02": ("methods", {"cell", "early", "larger"}),
-    "04": ("mismatch", {"cells", "looked_at", "here", "measured"}),
+    "04": ("mismatch", {"cells", "shifts_of", "here", "measured"}),
     "07": ("words", {"question", "chosen", "cells", "live", "result", "larger"}),
     "08": (
         "adaptive",
