@@ -18,9 +18,8 @@ import nbformat
 
 from .errors import UserError
 from .files import write_text
-from .runner.contents import source_digest, write_notebook
+from .runner.contents import BOOTSTRAP, cell_metadata, source_digest, write_notebook
 
-TAG = "bootstrap"
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _MARKS = ("<!-- badges -->", "<!-- /badges -->")
 
@@ -71,8 +70,9 @@ def write_cells(folder: Path, place: str) -> None:
         valid = notebook.metadata.get("shortcut_nb", {}).get("source_sha256")
         valid = valid == source_digest(notebook)
         for one in notebook.cells:
-            if TAG in one.metadata.get("tags", []):
-                one.source = cell(place)
+            tags = one.metadata.get("tags", [])
+            if BOOTSTRAP in tags:
+                one.source, one.metadata = cell(place), cell_metadata(tags)
         if valid:  # the cell computes nothing outside of Colab
             notebook.metadata["shortcut_nb"]["source_sha256"] = source_digest(notebook)
         write_notebook(notebook, path)

@@ -30,7 +30,7 @@ def code_cells(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_notebook_starts_with_the_same_cell(path):
     first = code_cells(path)[0]
-    assert first.metadata.tags == ["bootstrap"]
+    assert first.metadata == {"tags": ["bootstrap"], "jupyter": {"source_hidden": True}}
     assert first.source == cell(place_of(ROOT / "pyproject.toml"))
 
 

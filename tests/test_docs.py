@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +117,22 @@ class Prose(HTMLParser):
     def handle_data(self, data):
         if not self.inside:
             self.text += data
+
+
+def test_a_page_of_a_notebook_leaves_out_the_cell_for_colab_alone():
+    nbconvert = pytest.importorskip("nbconvert", reason="pip install 'shortcut-nb[docs]'")
+    exporter = nbconvert.MarkdownExporter(
+        template_file=str(ROOT / "docs" / "notebook.md.j2"),
+        extra_template_basedirs=[str(ROOT / "docs")],
+        filters={"without_blank_lines": lambda text: text},
+    )
+    notebook = nbformat.read(ROOT / "notebooks" / "00_quickstart.ipynb", as_version=4)
+    page, _ = exporter.from_notebook_node(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            there = f"```python\n{cell.source}\n```" in page
+            assert there != ("bootstrap" in cell.metadata.get("tags", [])), cell.source[:60]
+    assert "google.colab" not in page
 
 
 @pytest.fixture(scope="module")

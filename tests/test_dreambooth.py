@@ -91,6 +91,21 @@ def test_loss_is_instance_plus_weighted_prior(lab, subject, monkeypatch):
     assert not any(torch.equal(row, p) for row in latents[:2] for p in prior.mean)
 
 
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_a_loss_by_hand_from_what_the_trainee_draws(lab, subject, weight):
+    model = lab.diffusion.clone()
+    own, prior = latents_of(model, subject.b), latents_of(model, subject.a)
+    words = (subject.instance_prompt, subject.class_prompt)
+    trainee = Trainee(model, words, prior, lr=1e-4, batch_size=2, prior_weight=weight)
+    rows = trainee.draw(own, torch.Generator().manual_seed(3))
+    assert len(rows.latents) == (4 if weight else 2)
+    assert rows.latents.device == rows.noise.device == rows.t.device == model.device
+    context = model.embed(rows.prompts).repeat_interleave(2, 0)
+    each = model.denoising_loss(rows.latents, rows.t, rows.noise, context)
+    by_hand = each[:2].mean() + (weight * each[2:].mean() if weight else 0)
+    torch.testing.assert_close(trainee.loss(own, torch.Generator().manual_seed(3)), by_hand)
+
+
 def test_released_surrogate_reuses_the_first_pictures_and_rounds_its_weights(lab, subject):
     data = latents_of(lab.diffusion, subject.b)
     words = (subject.instance_prompt, subject.class_prompt)

@@ -8,7 +8,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shortcut_nb.runner.contents import KERNEL, figure_names, source_digest
+from shortcut_nb.runner.contents import (
+    BOOTSTRAP,
+    KERNEL,
+    cell_metadata,
+    figure_names,
+    source_digest,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -71,8 +77,10 @@ def cell_problems(index, cell):
     where = f"cell {index}"
     if len(cell.source.splitlines()) > 40:
         yield f"{where}: over 40 lines"
-    if extra := set(cell.metadata) - {"tags"}:
-        yield f"{where}: other metadata {sorted(extra)}"
+    tags = cell.metadata.get("tags", [])
+    if cell.metadata != cell_metadata(tags):
+        extra = sorted(set(cell.metadata) ^ set(cell_metadata(tags)))
+        yield f"{where}: other metadata {extra}"
     if cell.cell_type != "code":
         return
     for output in cell.outputs:
@@ -81,9 +89,7 @@ def cell_problems(index, cell):
         if output.output_type == "error":
             yield f"{where}: an error is stored"
     lines = cell.source.splitlines()
-    if any(re.match(r"\s*[!%]", line) for line in lines) and "bootstrap" not in (
-        cell.metadata.get("tags", [])
-    ):
+    if any(re.match(r"\s*[!%]", line) for line in lines) and BOOTSTRAP not in tags:
         yield f"{where}: a shell or magic line outside the bootstrap cell"
     source = "\n".join(re.sub(r"^(\s*)[!%].*", r"\1pass", line) for line in lines)
     try:
@@ -112,6 +118,21 @@ def not_shown(notebook, figures):
     names = [Path(name) for name in figure_names(notebook)]
     alts = {name.stem: (figures / name).with_suffix(".json") for name in names}
     return [name for name, path in alts.items() if json.loads(path.read_text())["alt"] not in seen]
+
+
+def test_the_bootstrap_cell_alone_is_folded(tmp_path):
+    path = tmp_path / "x.ipynb"
+    notebook = good()
+    folded = {"source_hidden": True}
+    for tags, metadata, allowed in (
+        ([BOOTSTRAP], {"jupyter": folded}, True),
+        ([BOOTSTRAP], {}, False),
+        ([BOOTSTRAP], {"jupyter": folded | {"outputs_hidden": True}}, False),
+        ([], {"jupyter": folded}, False),
+    ):
+        notebook.cells[2].metadata = nbformat.from_dict(metadata | ({"tags": tags} if tags else {}))
+        nbformat.write(notebook, path)
+        assert any("other metadata" in problem for problem in problems(path)) != allowed
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

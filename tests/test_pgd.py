@@ -1,10 +1,12 @@
 """The PGD loop and its objectives against closed forms, on the miniature and on a tiny model."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
+from shortcut_nb.attacks import picture_seeds, start_uniform
 from shortcut_nb.attacks.objectives import (
     DenoisingLoss,
     LatentDistance,
@@ -134,6 +136,25 @@ def test_score_distillation_leaves_the_unets_jacobian_out(tiny):
         guess = kept.sqrt() * guess + (1 - kept).sqrt() * noisy
     torch.testing.assert_close(gradient, guess - noise, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(value, loss.on(z, generators([1, 2])))
+
+
+def test_an_attack_by_hand_from_the_helpers_is_the_librarys(lab, subject):
+    """AdvDM written out with the public draws, seeds and start: bit for bit the same pictures."""
+    model, clean, budget = lab.diffusion, subject.b[:2], Budget.linf(8)
+    pair = replace(subject, b=clean)
+    source = generators(picture_seeds(7, len(clean)))
+    context = model.embed([subject.class_prompt]).detach().expand(len(clean), -1, -1)
+    x = start_uniform(clean, budget, source)
+    assert max(budget.linf_pixels(x, clean)) <= 8
+    for _ in range(2):
+        x = x.detach().requires_grad_(True)
+        z = model.encode(x, source)
+        noise, t = model.draw_noising(z, source)
+        loss = model.denoising_loss(z, t, noise, context).sum()
+        (gradient,) = torch.autograd.grad(loss, x)
+        x = budget.project(x + 2 / 255 * gradient.sign(), clean)
+    attack = lab.attack("advdm", eps="8/255", alpha="2/255", steps=2, seed=7)
+    assert torch.equal(budget.project_grid(x, clean), attack(pair).images)
 
 
 def test_fused_objective_is_the_sum_of_its_parts(lab, subject):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
@@ -48,7 +49,7 @@ def pipeline(lab, tmp_path_factory):
 def test_a_question_runs(name, lab, pipeline):
     question = open_experiment(name, lab.profile)
     chosen = {cell: question.all_cells()[cell][0] for cell in CELLS[name]}
-    few = question.model_copy(update={"cells": chosen, "axes": {}})
+    few = question.only(CELLS[name])
     result = run(few, pipeline, executor_of("serial", pipeline), Choice(count=2, seeds=(0,), n=2))
     assert not result.failures, result.failures
     sheets = {cell: set(question.sheets | of.sheets) for cell, of in chosen.items()}
@@ -57,6 +58,19 @@ def test_a_question_runs(name, lab, pipeline):
     found = of_measurement(Measurement.of(name, result.frame, contrasts=question.contrasts))
     judged = found.verdicts[found.verdicts["verdict"] != "not measured"]
     assert len(judged) >= 2 and (judged["n"] == 2).all()
+
+
+@pytest.mark.parametrize("name", ["words", "purification"])
+def test_a_part_of_a_question_has_its_cells_and_contrasts(name, lab):
+    question = open_experiment(name, lab.profile)  # cells by name, and axes that are crossed
+    part = question.only(CELLS[name], eps="4/255")
+    assert list(part.all_cells()) == CELLS[name]
+    for cell, (own, _) in part.all_cells().items():
+        assert own == question.all_cells()[cell][0].model_copy(update={"eps": "4/255"})
+    assert (part.contrasts, part.sheets) == (question.contrasts, question.sheets)
+    assert part.only(part.cells) == part
+    with pytest.raises(UserError, match="no cell 'aspl'; the nearest are"):
+        question.only(["aspl"])
 
 
 def test_some_pictures_of_a_set_stay_clean(lab, pipeline):

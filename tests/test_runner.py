@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from shortcut_nb.cli_run import each_its_own
 from shortcut_nb.errors import UserError
 from shortcut_nb.runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
-from shortcut_nb.runner.contents import read_notebook, source_digest
+from shortcut_nb.runner.contents import publish, read_notebook, source_digest
 from shortcut_nb.runner.parameters import check_parameters, resolve_paths
 
 DRAW = """
@@ -77,6 +77,15 @@ def test_in_place_keeps_clean_outputs(make, tmp_path):
     assert all(c.metadata == {} for c in (notebook.cells[0], notebook.cells[2]))
     with pytest.raises(ValueError, match="leave out the parameters"):
         run_notebook(path, {"steps": 4}, in_place=True)
+
+
+def test_the_cell_for_colab_is_published_folded(make):
+    path = make(tag="bootstrap")
+    source = nbformat.read(path, as_version=4)
+    source.cells[2].metadata = {"jupyter": {"source_hidden": True}, "scrolled": True}
+    first, bootstrap, other = publish(source, path).cells
+    assert bootstrap.metadata == {"tags": ["bootstrap"], "jupyter": {"source_hidden": True}}
+    assert first.metadata == other.metadata == {}
 
 
 def test_a_project_notebook_is_run_below_the_store_and_published_on_demand(

@@ -1,6 +1,7 @@
 """The same code opens Stable-Diffusion-shaped pipelines: epsilon and v-prediction, 64 and 768."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -60,6 +61,53 @@ def test_prediction_target_follows_the_scheduler(lab):
     target = v if lab.profile.name == "sd21" else noise
     expected = (guess - target).square().flatten(1).mean(1)
     torch.testing.assert_close(model.denoising_loss(latents, t, noise, context), expected)
+
+
+def test_targets_and_predicted_noise_follow_the_scheduler(lab):
+    model = lab.diffusion
+    z, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    t, context = torch.tensor([10, 700]), model.embed(["a", "b"])
+    alpha_bar = model.noise_schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
+    torch.testing.assert_close(model.alpha_bar(t), alpha_bar)
+    noisy = alpha_bar.sqrt() * z + (1 - alpha_bar).sqrt() * noise
+    velocity = alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * z
+    assert model.predicts_velocity == (lab.profile.name == "sd21")
+    target = velocity if model.predicts_velocity else noise
+    torch.testing.assert_close(model.target(z, t, noise), target)
+    # What a UNet answers that hits its target is the noise itself, read as noise.
+    answer = model.pipe.unet(noisy, t, context).sample
+    if model.predicts_velocity:
+        answer = alpha_bar.sqrt() * answer + (1 - alpha_bar).sqrt() * noisy
+    torch.testing.assert_close(model.predicted_noise(noisy, t, context), answer)
+
+
+def test_an_unknown_kind_of_prediction_is_refused(lab):
+    model = lab.diffusion.clone()
+    schedule = type(model.noise_schedule).from_config(
+        model.noise_schedule.config, prediction_type="sample"
+    )
+    other = replace(model, noise_schedule=schedule)
+    with pytest.raises(ValueError, match="sample"):
+        other.target(torch.zeros(1, 4, 8, 8), torch.tensor([1]), torch.zeros(1, 4, 8, 8))
+
+
+def test_sampling_starts_from_the_starting_noise(lab):
+    """As diffusers draws from latents that it is given."""
+    model, how = lab.diffusion, {"steps": 2, "guidance_scale": 3.0}
+    library = model.sample_latents("a photo of a person", 2, seed=5, **how)
+    prompt, negative = model.embed(["a photo of a person", ""])[:, None].expand(2, 2, -1, -1)
+    with torch.no_grad():
+        latents = model.pipe(
+            **model.prompt_arguments(prompt, negative),
+            num_inference_steps=2,
+            guidance_scale=3.0,
+            height=64,
+            width=64,
+            latents=model.starting_noise(2, seed=5),
+            output_type="latent",
+        ).images
+    torch.testing.assert_close(latents, library)
+    assert torch.equal(model.starting_noise(1, seed=5), model.starting_noise(2, seed=5)[:1])
 
 
 @pytest.mark.parametrize("prompts", ["plain", "cdl"])

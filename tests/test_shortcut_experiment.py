@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex, to_rgba
 
 from shortcut_nb.analysis.lead import by_share, lead
 from shortcut_nb.experiments.contrasts import judge, per_subject
@@ -325,6 +326,28 @@ def test_curves_are_drawn_in_order_with_intervals():
         curve_plot(table, by="nope")
     with pytest.raises(ValueError, match="empty"):
         curve_plot(table[:0], by="sheet")
+
+
+def test_further_points_lie_over_the_lines_of_their_panel_in_their_colours():
+    lines = pd.DataFrame(
+        [(x, word, panel, x, 0, 9) for panel in "pq" for word in ("V*", "class") for x in (0, 1)],
+        columns=["step", "sheet", "panel", "mean", "low", "high"],
+    )
+    points = pd.DataFrame({"step": [0, 1, 1], "sheet": ["class", "V*", "V*"], "panel": list("ppq"),
+                           "mean": [3.0, 4.0, 5.0]})  # fmt: skip
+    fig = curve_plot(lines, "step", "sheet", "panel", points=points, points_name="one person")
+    dots = [
+        [part for part in ax.collections if isinstance(part, PathCollection)] for ax in fig.axes
+    ]
+    (first, _), (second,) = dots  # the first panel has one more, empty, for the legend
+    assert first.get_offsets().tolist() == [[0, 3], [1, 4]]
+    assert second.get_offsets().tolist() == [[1, 5]]
+    colors = {line.get_label(): to_rgba(line.get_color()) for line in fig.axes[0].lines}
+    assert first.get_facecolors().tolist() == [list(colors["class"]), list(colors["V*"])]
+    words = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
+    assert words == ["V*", "class", "one person"]
+    with pytest.raises(KeyError, match="panel"):
+        curve_plot(lines, "step", "sheet", "panel", points=points.drop(columns="panel"))
 
 
 def test_curves_of_a_page_stand_in_rows_under_one_legend():

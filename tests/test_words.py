@@ -8,6 +8,8 @@ from shortcut_nb.experiments.questions.words import HARD, contrast_name
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import pieces
+from shortcut_nb.reporting.summary import summary
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame
@@ -100,3 +102,28 @@ def test_a_held_training_leaves_the_text_encoder_alone(training, question, lab, 
     fitted = Pipeline(lab, Store(tmp_path)).model(subject, cell)
     text, base = (model.modules[2].state_dict() for model in (fitted.model, lab.diffusion))
     assert all((text[key] == base[key]).all() for key in base)
+
+
+def test_pieces_are_the_shipped_verdicts_in_plain_words():
+    larger = summary("words")
+    table = pieces.pieces(larger).set_index("piece")
+    for piece, name in pieces.ROWS.items():
+        for score in pieces.SCORES:
+            verdict = larger.verdict(contrast_name(name, score))
+            ends = table.loc[piece, [score, f"{score}_low", f"{score}_high"]].tolist()
+            assert ends == [verdict["mean"], verdict["low"], verdict["high"]]
+            assert table.loc[piece, f"{score}_verdict"] == verdict["verdict"]
+    assert not any("held" in text or "former" in text for text in table.index)
+
+
+def test_names_of_contrasts_say_how_the_text_encoder_was_trained(question):
+    read = {each.name: pieces.plain(each.name) for each in question.contrasts}
+    assert not any("held" in name or "(cdl" in name for name in read.values())
+    assert len(set(read.values())) == len(read)
+    where = "quality, protected 16/255"
+    assert read[f"held CDL: {where}"] == f"CDL, text frozen: {where}"
+    assert read[f"CDL's words when training: {where}"] == (
+        f"CDL's words when training, text frozen: {where}"
+    )
+    trained = f"CDL's words when training, text trained: {where}"
+    assert read[trained] == trained

@@ -17,7 +17,16 @@ from . import (  # noqa: F401  (each registers itself)
     sds,
     simac,
 )
-from .base import ATTACKS, Attack, BoundAttack, build
+from .base import ATTACKS, Attack, BoundAttack, build, picture_seeds
+from .pgd import start_uniform
 from .result import AttackResult
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "BoundAttack", "build"]
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "AttackResult",
+    "BoundAttack",
+    "build",
+    "picture_seeds",
+    "start_uniform",
+]

@@ -160,7 +160,7 @@ class Attack(Settings):
         started = time.monotonic()
         models = need_models(models, self.name)
         subject, every = models.subject(subject), read(every, Count, "every")
-        run = Run.start(subject, models, [self.seed * 1009 + i for i in range(len(subject.images))])
+        run = Run.start(subject, models, picture_seeds(self.seed, len(subject.images)))
         run.path = path = Path(checkpoint) if checkpoint else None
         mark = self._mark(subject, models) if path else ""
         bases = self.bases(models)
@@ -219,6 +219,12 @@ class Attack(Settings):
         for images in (subject.a, subject.b):
             digest.update(images.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def picture_seeds(seed: int, n: int) -> list[int]:
+    """The seed of each of n pictures in an attack of a seed; all that is random of one is drawn
+    from a generator with its own."""
+    return [seed * 1009 + i for i in range(n)]
 
 
 def build(name: str, **params: Any) -> Attack:

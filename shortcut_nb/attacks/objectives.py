@@ -79,16 +79,13 @@ class DenoisingLoss:
 
     def draw(self, z: Tensor, source: Sequence[Generator], rows: slice) -> tuple[Tensor, Tensor]:
         """Noise like z, and timesteps (n,)."""
-        noise = draw_normal(z.shape[1:], source)
         if self.timesteps is None:
-            steps = self.model.noise_schedule.config.num_train_timesteps
-            drawn = [torch.randint(0, steps, (1,), generator=g) for g in source]
-        else:
-            allowed = self.timesteps[rows]
-            drawn = [
-                timesteps[torch.randint(0, len(timesteps), (1,), generator=g)]
-                for timesteps, g in zip(allowed, source, strict=True)
-            ]
+            return self.model.draw_noising(z, source)
+        noise, allowed = draw_normal(z.shape[1:], source), self.timesteps[rows]
+        drawn = [
+            timesteps[torch.randint(0, len(timesteps), (1,), generator=g)]
+            for timesteps, g in zip(allowed, source, strict=True)
+        ]
         return noise, torch.cat(drawn)
 
 
@@ -156,9 +153,8 @@ class ScoreDistillation:
             guess, truth, _ = model.predict(z, t, noise.to(z.device), context)
             slope = guess - truth
             value = self.loss.weighted(slope.square().flatten(1).mean(1), t)
-            if model.noise_schedule.config.prediction_type == "v_prediction":
-                kept = model.noise_schedule.alphas_cumprod.to(z.device)[t.to(z.device)]
-                slope = slope * kept.sqrt().view(-1, 1, 1, 1)  # a velocity's error as noise's
+            if model.predicts_velocity:
+                slope = slope * model.alpha_bar(t).sqrt()  # a velocity's error as noise's
         through = self.loss.weighted((slope * z).flatten(1).sum(1), t)
         return through - through.detach() + value
 

@@ -2,7 +2,7 @@
 
 from .backbone import Diffusion
 from .opening import BACKBONES, open_folder, open_pipeline
-from .random import draw_normal, generators
+from .random import draw_normal, generators, sample_generators
 from .sdxl import StableDiffusionXL
 from .stable_diffusion import StableDiffusion
 
@@ -15,4 +15,5 @@ __all__ = [
     "generators",
     "open_folder",
     "open_pipeline",
+    "sample_generators",
 ]

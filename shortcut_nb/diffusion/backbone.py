@@ -23,7 +23,7 @@ from ..errors import UserError
 from ..images import check_images
 from ..progress import OnStep, StepInfo
 from ..weights.folders import read_index
-from .random import draw_normal, generators
+from .random import draw_normal, sample_generators
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -231,24 +231,76 @@ class Diffusion:
     def predict(
         self, latents: Tensor, t: Tensor, noise: Tensor, context: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the UNet predicts, what it should have, and the noisy latents it was shown.
+        """What the UNet predicts, what it should have (:meth:`target`), and the noisy latents.
 
-        The target is the noise or the velocity, as the model's own scheduler says (Ho et al. 2020;
-        Salimans & Ho 2022). Arguments: scaled latents and noise (n, c, h, w), integer timesteps
-        (n,), prompt states (n, …). Returns three tensors (n, c, h, w).
+        Arguments: scaled latents and noise (n, c, h, w), integer timesteps (n,), prompt states
+        (n, …). Returns three tensors (n, c, h, w).
         """
         t = t.to(latents.device)
         noise = noise.to(latents.device)
         noisy = self.noise_schedule.add_noise(latents, noise, t)
         guess = self.denoise(noisy, t, context)
+        return guess, self.target(latents, t, noise), noisy
+
+    def target(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """What training asks the UNet for, (n, c, h, w): the noise, or the velocity.
+
+        The model's own scheduler says which (Ho et al. 2020; Salimans & Ho 2022). Arguments as for
+        :meth:`predict`.
+
+        Raises:
+            ValueError: the scheduler names something else.
+        """
+        if self.predicts_velocity:
+            return self.noise_schedule.get_velocity(latents, noise, t.to(latents.device))
+        return noise
+
+    @property
+    def predicts_velocity(self) -> bool:
+        """Whether the UNet answers with the velocity; else with the noise.
+
+        Raises:
+            ValueError: the scheduler names something else.
+        """
         kind = self.noise_schedule.config.prediction_type
-        if kind == "epsilon":
-            target = noise
-        elif kind == "v_prediction":
-            target = self.noise_schedule.get_velocity(latents, noise, t)
-        else:
+        if kind not in ("epsilon", "v_prediction"):
             raise UserError(f"expected an epsilon or v_prediction model; its scheduler says {kind}")
-        return guess, target, noisy
+        return kind == "v_prediction"
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """ᾱ, (n, 1, 1, 1): the share of a latent's variance that noising to t (n,) keeps."""
+        kept = self.noise_schedule.alphas_cumprod.to(self.device)
+        return kept[t.to(self.device)].view(-1, 1, 1, 1)
+
+    def predicted_noise(self, noisy: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        """ε_θ, (n, c, h, w): the UNet's answer as noise, also where it answers with the velocity.
+
+        Arguments as for :meth:`denoise`, with timesteps (n,).
+        """
+        answer = self.denoise(noisy, t, context)
+        if not self.predicts_velocity:
+            return answer
+        alpha_bar = self.alpha_bar(t)
+        return alpha_bar.sqrt() * answer + (1 - alpha_bar).sqrt() * noisy
+
+    def draw_noising(self, z: Tensor, source: Sequence[Generator]) -> tuple[Tensor, Tensor]:
+        """A training step's draws for latents: noise like z, and uniform timesteps (n,).
+
+        Row i is drawn from generator i, first the noise of all rows, then their timesteps.
+        """
+        noise = draw_normal(z.shape[1:], source)
+        steps = self.noise_schedule.config.num_train_timesteps
+        t = torch.cat([torch.randint(0, steps, (1,), generator=g) for g in source])
+        return noise.to(z.device), t.to(z.device)
+
+    def starting_noise(self, n: int, seed: int) -> Tensor:
+        """The normal noise (n, c, h, w) that :meth:`sample_latents` starts from with this seed.
+
+        A scheduler whose latents begin at another variance scales it.
+        """
+        side = self.resolution // self.latent_unit
+        shape = (self.pipe.unet.config.in_channels, side, side)
+        return draw_normal(shape, sample_generators(seed, n)).to(self.device)
 
     @torch.inference_mode()
     def sample_latents(
@@ -267,7 +319,7 @@ class Diffusion:
 
         Calls ``on_step`` after each batch, with the number of samples drawn.
         """
-        source = generators([seed * 100_003 + i for i in range(n)])
+        source = sample_generators(seed, n)
         context, parts = self.embed([prompt, negative]), []
         for start in range(0, n, batch):
             part = source[start : start + batch]

@@ -13,6 +13,11 @@ def generators(seeds: Sequence[int]) -> list[Generator]:
     return [Generator().manual_seed(int(seed)) for seed in seeds]
 
 
+def sample_generators(seed: int, n: int) -> list[Generator]:
+    """The generators that n samples of a seed start from; sample i depends on (seed, i) alone."""
+    return generators([seed * 100_003 + i for i in range(n)])
+
+
 def draw_normal(shape: Sequence[int], source: Sequence[Generator]) -> Tensor:
     """(n, *shape) standard normal, row i from generator i."""
     return torch.stack([torch.randn(tuple(shape), generator=g) for g in source])

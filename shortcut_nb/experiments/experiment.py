@@ -180,6 +180,31 @@ class Experiment(Record):
             labels = columns(cell) | {axis: name for axis, name, _ in chosen}
             yield called, (cell, labels)
 
+    def only(self, cells: Iterable[str] | Mapping[str, Cell], **fields: Any) -> Experiment:
+        """This experiment with these cells alone: for a look at a part of it.
+
+        Contrasts are kept; those that compare other cells are then not measured. Rows of crossed
+        axes lose the axes' own columns.
+
+        Args:
+            cells: names of its own cells, or cells by name.
+            fields: set in each of them.
+
+        Raises:
+            UserError: it has no cell of that name.
+        """
+        if not isinstance(cells, Mapping):
+            every = {name: cell for name, (cell, _) in self.all_cells().items()}
+            wanted = list(cells)
+            if absent := [name for name in wanted if name not in every]:
+                raise UserError(
+                    f"{self.name} has no cell {absent[0]!r}; the nearest are "
+                    f"{nearest(absent[0], list(every))}"
+                )
+            cells = {name: every[name] for name in wanted}
+        changed = {name: cell.model_copy(update=fields) for name, cell in cells.items()}
+        return self.model_copy(update={"cells": changed, "axes": {}, "base": {}})
+
     def people(self, profile: Profile, count: int | None = None) -> list[str]:
         """The subjects' names: of the experiment, or the first so many of the profile.
 

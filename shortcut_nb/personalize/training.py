@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,15 @@ class Rows:
     t: Tensor
     prompts: list[str]
     counts: list[int]
+
+    def to(self, device: torch.device) -> Rows:
+        """The same rows with their tensors on a device."""
+        return replace(
+            self,
+            latents=self.latents.to(device),
+            noise=self.noise.to(device),
+            t=self.t.to(device),
+        )
 
 
 @dataclass(eq=False)
@@ -170,6 +179,14 @@ class Trainee:
         if len(each) > self.batch_size:
             loss = loss + self.prior_weight * each[self.batch_size :].mean()
         return self.total(loss, more)
+
+    def draw(self, latents: Latents, generator: Generator) -> Rows:
+        """What :meth:`loss` draws from a generator in the same state, on the model's device.
+
+        The first ``batch_size`` rows are instance pictures; as many class pictures follow with
+        prior preservation. Further terms of the loss draw after it.
+        """
+        return self._own(latents, generator).to(self.model.device)
 
     def further(self, latents: Latents, generator: Generator) -> list[Rows]:
         """Rows of further terms of the loss for the same pass; drawn after the step's own."""

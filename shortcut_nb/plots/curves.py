@@ -27,6 +27,8 @@ def curve_plot(
     sharey: bool = False,
     shaded: bool = True,
     columns: int | None = None,
+    points: pd.DataFrame | None = None,
+    points_name: str = "",
 ) -> Figure:
     """Lines with 95 % intervals, one panel per value of ``panel``.
 
@@ -40,6 +42,9 @@ def curve_plot(
             something was measured.
         columns: that many panels in a row, the figure as wide as a page and its legend above.
             None is one row, as wide as its panels, with the legend on the right.
+        points: further means as dots over the lines, in the colours of their ``by``; columns ``x``,
+            ``by``, ``mean`` and ``panel``.
+        points_name: what the legend calls the dots.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
@@ -47,9 +52,12 @@ def curve_plot(
     check_columns(table, [x, by, "mean", "low", "high", *([panel] if panel else [])])
     if not len(table):
         raise ValueError("expected rows to draw, got an empty table")
+    if points is not None:
+        check_columns(points, [x, by, "mean", *([panel] if panel else [])])
     panels = list(dict.fromkeys(table[panel])) if panel else [None]
     style = looks(table[by].tolist())
     names = list(dict.fromkeys(table[by]))
+    colors = {name: look.color for name, look in style.items()}
     places = sorted(set(table[x]))
     step = 0.0 if shaded else APART * (places[-1] - places[0])
     with theme():
@@ -64,8 +72,13 @@ def curve_plot(
                     aside = step * (names.index(name) - (len(names) - 1) / 2)
                     _bars(ax, part.assign(**{x: part[x] + aside}), x, name, style[name])
                     ax.set_xticks(places)
+            if points is not None:
+                dots = points if here is None else points[points[panel] == here]
+                ax.scatter(dots[x], dots["mean"], c=dots[by].map(colors), **POINT)
             if here is not None:
                 ax.set_title((titles or {}).get(here, str(here)))
+        if points is not None:
+            axes[0].scatter([], [], color="0.4", label=points_name)  # for the legend alone
         _labels(fig, axes, xlabel or x, ylabel, columns)
     return fig
 

@@ -16,6 +16,8 @@ from ..errors import CannotRead, UserError
 from ..files import writing
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+BOOTSTRAP = "bootstrap"
+"""The tag of the cell that installs the package in Colab: folded in Jupyter, not on the site."""
 _OUTPUT_KINDS = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png")
 
 
@@ -59,6 +61,14 @@ def source_digest(notebook: NotebookNode) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def cell_metadata(tags: list[str]) -> NotebookNode:
+    """All metadata of a cell with these tags; the source of the bootstrap cell is folded."""
+    metadata = NotebookNode({"tags": tags} if tags else {})
+    if BOOTSTRAP in tags:
+        metadata["jupyter"] = NotebookNode({"source_hidden": True})
+    return metadata
+
+
 def publish(source: NotebookNode, executed: Path) -> NotebookNode:
     """A copy of the source notebook with the outputs of its executed copy, cleaned.
 
@@ -69,8 +79,7 @@ def publish(source: NotebookNode, executed: Path) -> NotebookNode:
     notebook = copy.deepcopy(source)
     ran = {cell.id: cell for cell in nbformat.read(executed, as_version=4).cells}
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = NotebookNode({"tags": tags} if tags else {})
+        cell.metadata = cell_metadata(cell.metadata.get("tags", []))
         if cell.cell_type == "code":
             cell.execution_count = None
             cell.outputs = [o for o in map(_clean_output, ran[cell.id].outputs) if o is not None]
