@@ -191,9 +191,22 @@ def harder(photos: str = "photoguard") -> dict[str, Any]:
     }
 
 
+def drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`matrix` that a figure has: without random noise, which few defences
+    met."""
+    return table[table["photos"] != display.NOISE].reset_index(drop=True)
+
+
 def picture(table: pd.DataFrame) -> Figure:
-    """:func:`matrix`, drawn: a panel for each score, defences as rows and photos as columns."""
-    order = list(dict.fromkeys([*PICTURES.values(), *table["photos"]]))
-    figure = matrix_plot(table, "defence", "photos", "score", order=order)
-    figure.supxlabel("what the photos were protected with (empty: not measured)", fontsize=SMALLEST)
+    """:func:`drawn`, as a figure: a panel for each score, defences as rows and photos as columns.
+
+    Args:
+        table: of :func:`matrix`.
+    """
+    fields = drawn(table)
+    order = list(dict.fromkeys([*PICTURES.values(), *fields["photos"]]))
+    figure = matrix_plot(fields, "defence", "photos", "score", order=order)
+    count = fields[["defence", "photos", "score"]].nunique().prod()
+    missing = "" if len(fields) == count else " (empty: not measured)"
+    figure.supxlabel(f"what the photos were protected with{missing}", fontsize=SMALLEST)
     return figure

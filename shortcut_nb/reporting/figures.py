@@ -271,7 +271,7 @@ FIGURES: dict[str, PageFigure] = {
         "Protections against defences",
         "Quality, intactness and identity match of V* samples for every defence, one a row, and "
         "every protection, one a column: a number in each field, and lighter colours for better.",
-        benchmark.matrix,
+        lambda: benchmark.drawn(benchmark.matrix()),
         benchmark.picture,
     ),
     "results_decoupling": PageFigure(
