@@ -1,19 +1,24 @@
-"""The claim checks of notebooks 02, 04, 07 and 08 fail when the effect is taken away.
+"""The claim checks of notebooks 01, 02, 04, 07, 08 and 10 fail when the effect is taken away.
 
 What checks is the notebooks' own code, read from them and executed here. In place of a live person
 stands the mean person of the shipped result, under the name of one whom it never saw; nothing is
-trained, and no model is opened.
+trained, and no model is opened. Notebooks 01 and 10 are held to numbers of their own.
 """
 
 import ast
 import functools
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import pandas as pd
 import pytest
 
+import shortcut_nb
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch, words
+from shortcut_nb.mini.evaluate import BARS, FURTHER
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.summary import checked
 from shortcut_nb.runner.places import find_notebook
@@ -265,3 +270,69 @@ def test_notebook_04_fails_where_next_to_nothing_is_held():
     assert len(asserted("04")) >= 3
     with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of how many there are
         run_check("04", as_found("04")[["latent"]])
+
+
+def cell_with(notebook, words):
+    """The code of a notebook's one cell with these words."""
+    cells = nbformat.read(find_notebook(notebook), as_version=4).cells
+    (source,) = [c.source for c in cells if c.cell_type == "code" and words in c.source]
+    return compile(source, f"notebook {notebook}", "exec")
+
+
+def check_bars(bars):
+    """Notebook 01's claim check, of these bars."""
+    training = SimpleNamespace(lr=1e-4, steps=400)
+    lab = SimpleNamespace(personalize=lambda name: training)
+    card = {"bars": bars.to_dict("records")}
+    names = {"bars": bars, "card": card, "lab": lab, "BARS": BARS, "FURTHER": FURTHER}
+    exec(cell_with("01", "assert missed"), names | {"UNET_PRETRAINING_RATE": 1e-4})
+
+
+@pytest.fixture
+def bars():
+    card = Path(shortcut_nb.__file__).parent / "mini" / "card.json"
+    return pd.DataFrame(json.loads(card.read_text("utf-8"))["bars"])
+
+
+def test_notebook_01_fails_when_a_further_bar_is_missed(bars):
+    check_bars(bars)
+    for key in bars.loc[bars["reached"], "key"]:
+        with pytest.raises(AssertionError, match=key):
+            check_bars(bars.assign(reached=bars["reached"] & (bars["key"] != key)))
+
+
+def test_notebook_01_fails_when_a_bar_was_not_measured(bars):
+    with pytest.raises(AssertionError):
+        check_bars(bars.iloc[1:])
+
+
+QUALITY = {"photos": 0.97, "protected": 0.25, "purified": 0.99, "protected, CDL": 1.0,
+           "purified, CDL": 1.0}  # fmt: skip
+
+
+def check_photos(place, changed, **given):
+    """Notebook 10's claim check, of samples with these means of quality."""
+    usual = {"profile": "mini", "photos": "", "attack": "aspl", "eps": "16/255", "purifier": ""}
+    levels = QUALITY | changed
+    names = usual | given | {
+        "means": pd.DataFrame({"quality": levels}),
+        "drawn": {name.replace(", ", ",\n"): None for name in levels},
+        "work": place,
+    }  # fmt: skip
+    exec(cell_with("10", "The number: protection takes"), names)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"protected": 0.97}, "protection takes no quality"),
+        ({"purified": 0.25}, "purification gives no quality back"),
+        ({"purified": 0.40}, "purification gives no quality back"),
+    ],
+)
+def test_notebook_10_fails_without_the_effect(changed, words, tmp_path):
+    check_photos(tmp_path, {})
+    with pytest.raises(AssertionError, match=words):
+        check_photos(tmp_path, changed)
+    for other in ({"photos": "mine"}, {"eps": "8/255"}, {"purifier": "jpeg"}, {"profile": "sd15"}):
+        check_photos(tmp_path, changed, **other)  # shown, and nothing is asserted
