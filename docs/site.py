@@ -26,8 +26,8 @@ ROLE = re.compile(r":(?:class|func|meth|data|attr|mod|exc):\s*<code>[~.]*")
 CODE = re.compile(r"(^```.*?^```[^\n]*$)", re.DOTALL | re.MULTILINE)
 FOLD = re.compile(r"^<details>", re.MULTILINE)
 SECTION = "Argument"
-# A page of the site to the file of the repository that it is made of.
 WIDE = "---\nhide: [navigation]\n---\n\n"  # a column of links with one entry is left out
+# A page of the site to the file of the repository that it is made of.
 PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 
 

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import findings, gallery, pictures
-from shortcut_nb.reporting.figures import FOLDER
+from shortcut_nb.reporting.figures import FIGURES, FOLDER
 from shortcut_nb.store import Store
 
 ROOT = FOLDER.parent
@@ -20,10 +21,13 @@ def test_each_finding_has_a_picture_of_cells_that_were_measured():
     assert list(pictures.PICTURES) == list(findings.NUMBERS)
     for picture in pictures.PICTURES.values():
         question = open_experiment(picture.question, profile)
-        cells = question.all_cells()
+        cells, frame = question.all_cells(), Measurement.read(picture.question).frame
         for condition, sheet in picture.rows.values():
             cell, _ = cells[condition]
             assert sheet is None or sheet in question.sheets | cell.sheets
+            rows = frame[frame["condition"] == condition]
+            assert question.people(profile)[0] in set(rows["subject"])
+            assert sheet is None or sheet in set(rows["sheet"])
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,12 @@ def test_what_is_shown_was_drawn_and_described(name, alt):
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     showing = [page for page in pages if f"![{alt}](" in page.read_text("utf-8")]
     assert showing, f"{name} is shown nowhere"
+
+
+def test_every_figure_of_the_pages_is_on_one():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    assert not [name for name in FIGURES if f"figures/{name}.png)" not in text]
 
 
 def test_every_attack_is_in_the_gallery_with_its_family():

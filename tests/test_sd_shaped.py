@@ -74,11 +74,21 @@ def test_targets_and_predicted_noise_follow_the_scheduler(lab):
     assert model.predicts_velocity == (lab.profile.name == "sd21")
     target = velocity if model.predicts_velocity else noise
     torch.testing.assert_close(model.target(z, t, noise), target)
-    # What a UNet answers that hits its target is the noise itself, read as noise.
     answer = model.pipe.unet(noisy, t, context).sample
     if model.predicts_velocity:
         answer = alpha_bar.sqrt() * answer + (1 - alpha_bar).sqrt() * noisy
     torch.testing.assert_close(model.predicted_noise(noisy, t, context), answer)
+
+
+def test_an_answer_that_hits_its_target_is_read_as_the_noise(lab, monkeypatch):
+    model = lab.diffusion
+    z, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    t, context = torch.tensor([10, 700]), model.embed(["a", "b"])
+    alpha_bar = model.alpha_bar(t)
+    noisy = alpha_bar.sqrt() * z + (1 - alpha_bar).sqrt() * noise
+    monkeypatch.setattr(type(model), "denoise", lambda *_: model.target(z, t, noise))
+    read = model.predicted_noise(noisy, t, context)
+    torch.testing.assert_close(read, noise, atol=1e-4, rtol=1e-4)
 
 
 def test_an_unknown_kind_of_prediction_is_refused(lab):

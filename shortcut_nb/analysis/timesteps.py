@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..diffusion import Diffusion, draw_normal, generators
+from ..diffusion import Diffusion, draw_normal, sample_generators
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def timestep_losses(
         ``conditional``, ``unconditional``, ``mismatch`` (their difference).
     """
     context = model.embed([prompt, ""])
-    source = generators([seed * 100_003 + i for i in range(len(images))])
+    source = sample_generators(seed, len(images))
     parts = []
     for draw in range(draws):
         latents = model.encode(images, source)

@@ -193,6 +193,8 @@ class Experiment(Record):
         Raises:
             UserError: it has no cell of that name.
         """
+        if isinstance(cells, str):
+            cells = [cells]
         if not isinstance(cells, Mapping):
             every = {name: cell for name, (cell, _) in self.all_cells().items()}
             wanted = list(cells)

@@ -1,4 +1,4 @@
-"""Points that all carry their names, none over another."""
+"""Points that all carry their names, none over another as far as there is room."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def named_scatter(
 ) -> Figure:
     """One number against another at page width, every row as a point with its name.
 
-    No name stands over a point or another name; a thin line leads back where one had to go far, see
-    :mod:`.placing`. A line marks zero where it is among the numbers or close by. The same table
-    gives the same picture.
+    As far as there is room no name stands over a point or another name; a thin line leads back
+    where one had to go far, see :mod:`.placing`. A line marks zero where it is among the numbers or
+    close by. The same table gives the same picture.
 
     Args:
         table: one row per point; rows without a number are left out.

@@ -1,4 +1,4 @@
-"""Where the names of points stand: over no point, over no other name, and near what they name."""
+"""Where the names of points stand: near what they name, and over nothing if there is room."""
 
 from __future__ import annotations
 

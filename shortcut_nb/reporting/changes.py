@@ -19,8 +19,8 @@ WHY: dict[str, str] = {
     "Of twelve people, one training each.",
     "shortcut": "The first miniature's optimiser started cold and spoilt the class's quality as "
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
-    "purification": "Now the two purifiers of the paper's argument, under ASPL, on twelve "
-    "people, and seventeen on eight. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
+    "purification": "Now a restorer and the paper's CodeSR, under ASPL, on twelve people, "
+    "and seventeen purifiers on eight. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
     "withstanding": "Now of CDL as the paper has it, of the purifier by itself, and of likeness. "
     "The better models lose more to an attacker who knows the purifier. Of eight people, one "
     "training each.",

@@ -85,10 +85,9 @@ def against_harm(table: pd.DataFrame, x: str, xlabel: str) -> Figure:
     """What an attack does to quality against something else, a point with its name for each.
 
     Args:
-        table: ``name``, ``family``, ``fall`` and the column ``x``.
+        table: ``name`` as figures say it, ``family``, ``fall`` and the column ``x``.
     """
-    spoken = table.assign(name=table["name"].replace(display.ATTACKS))
-    return named_scatter(spoken, x, "fall", GROUPS, by="family", xlabel=xlabel, ylabel=FALL)
+    return named_scatter(table, x, "fall", GROUPS, by="family", xlabel=xlabel, ylabel=FALL)
 
 
 def by_word(score: str) -> pd.DataFrame:

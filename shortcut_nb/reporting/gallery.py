@@ -30,7 +30,8 @@ ALTS = {
     "attacks_gallery": "One photo of a person, clean and changed by every attack within 16 of 255 "
     "grey levels, each named and framed in the colour of its family.",
     "attacks_gallery_learned": "What a model draws of the person after learning from clean photos "
-    "and from those of every attack: most leave ripples, PhotoGuard and Glaze pale people.",
+    "and from those of every attack: most leave ripples; PhotoGuard, its diffusion attack, SDS "
+    "and AdvDM− pale or blurred people.",
 }
 """The two pictures, and what they show for those who cannot see them."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
-from ..experiments.questions.argument import BUDGETS
+from ..experiments.questions.argument import BUDGETS, PROTECTIONS, RESTORER
 from ..mini.evaluate import CARD, WORDS
 from ..weights import PACKAGE
 from . import argument as argued
@@ -137,9 +137,17 @@ def traits() -> str:
 def predictions() -> str:
     frame = argued.judged()
     frame["text"] = _differences(frame, "+.2f")
+    frame["claim"] = frame["claim"].map(_named)
     wide = frame.set_index(["claim", "metric"])["text"].unstack("metric", sort=False)
     columns = {"claim": "prediction"} | {metric: argued.label(metric) for metric in wide}
     return markdown(wide.reset_index(), columns)
+
+
+def _named(claim: str) -> str:
+    """A claim of the argument with attacks and remedies named as figures name them."""
+    called = {name: display.ATTACKS[name] for name in PROTECTIONS}
+    called |= {RESTORER: display.PURIFIERS["restorer"]}
+    return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), claim)
 
 
 def _differences(judged: pd.DataFrame, spec: str) -> list[str]:
