@@ -13,9 +13,13 @@ def generators(seeds: Sequence[int]) -> list[Generator]:
     return [Generator().manual_seed(int(seed)) for seed in seeds]
 
 
-def sample_generators(seed: int, n: int) -> list[Generator]:
-    """The generators that n samples of a seed start from; sample i depends on (seed, i) alone."""
-    return generators([seed * 100_003 + i for i in range(n)])
+def sample_generators(seed: int, n: int, first: int = 0) -> list[Generator]:
+    """The generators that n samples of a seed start from; sample i depends on (seed, i) alone.
+
+    Args:
+        first: the number of the first sample.
+    """
+    return generators([seed * 100_003 + first + i for i in range(n)])
 
 
 def draw_normal(shape: Sequence[int], source: Sequence[Generator]) -> Tensor:

@@ -56,22 +56,18 @@ def curve_plot(
         check_columns(points, [x, by, "mean", *([panel] if panel else [])])
     panels = list(dict.fromkeys(table[panel])) if panel else [None]
     style = looks(table[by].tolist())
-    names = list(dict.fromkeys(table[by]))
     colors = {name: look.color for name, look in style.items()}
-    places = sorted(set(table[x]))
-    step = 0.0 if shaded else APART * (places[-1] - places[0])
+    aside = dict.fromkeys(style, 0.0) if shaded else _aside(table, x, by)
     with theme():
         fig, axes = _panels(len(panels), columns, sharey)
         for ax, here in zip(axes, panels, strict=True):
             rows = table if here is None else table[table[panel] == here]
             for name, part in rows.groupby(by, sort=False):
                 part = part.sort_values(x)
-                if shaded:
-                    _line(ax, part, x, name, style[name])
-                else:
-                    aside = step * (names.index(name) - (len(names) - 1) / 2)
-                    _bars(ax, part.assign(**{x: part[x] + aside}), x, name, style[name])
-                    ax.set_xticks(places)
+                draw = _line if shaded else _bars
+                draw(ax, part.assign(**{x: part[x] + aside[name]}), x, name, style[name])
+            if not shaded:
+                ax.set_xticks(sorted(set(table[x])))
             if points is not None:
                 dots = points if here is None else points[points[panel] == here]
                 ax.scatter(dots[x], dots["mean"], c=dots[by].map(colors), **POINT)
@@ -81,6 +77,13 @@ def curve_plot(
             axes[0].scatter([], [], color="0.4", label=points_name)  # for the legend alone
         _labels(fig, axes, xlabel or x, ylabel, columns)
     return fig
+
+
+def _aside(table: pd.DataFrame, x: str, by: str) -> dict[str, float]:
+    """How far each line stands beside its places, so that bars do not cover each other."""
+    names = list(dict.fromkeys(table[by]))
+    step = APART * (table[x].max() - table[x].min())
+    return {name: step * (place - (len(names) - 1) / 2) for place, name in enumerate(names)}
 
 
 def _panels(count: int, columns: int | None, sharey: bool) -> tuple[Figure, list[Axes]]:

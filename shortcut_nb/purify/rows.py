@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from torch import Generator
 
-from ..diffusion import generators
+from ..diffusion import sample_generators
 
 _FIRST: ContextVar[int] = ContextVar("number of the first picture", default=0)
 
@@ -28,4 +28,4 @@ def counted_from(first: int) -> Iterator[None]:
 
 def row_generators(seed: int, count: int) -> list[Generator]:
     """A generator for each of ``count`` pictures; picture i of all draws from (seed, i)."""
-    return generators([seed * 100_003 + _FIRST.get() + i for i in range(count)])
+    return sample_generators(seed, count, first=_FIRST.get())

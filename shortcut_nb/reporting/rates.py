@@ -140,7 +140,7 @@ def regime() -> str:
 def _short(one: Measurement) -> Measurement:
     """The measurement with the scores that its predictions ask for, and in the page's words."""
     asked = [name for name in ASKED if name in one.metrics]
-    frame = one.frame[["condition", *one.axes[1:], *UNITS, *asked]]
+    frame = one.frame[[*one.axes, *UNITS, *asked]]
     renamed = []
     for contrast in one.contrasts:
         name = contrast.name
