@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
-from shortcut_nb.cli_bench import parse_seeds
+from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment, parse
 from shortcut_nb.experiments.measured import Measurement
@@ -156,7 +156,7 @@ def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
     (place / "results" / "tiny" / "fourth.json").unlink()
     monkeypatch.setattr(Measurement, "read", classmethod(changed))
     monkeypatch.setattr(
-        "shortcut_nb.cli_bench._executor",
+        "shortcut_nb.cli.bench._executor",
         lambda *how: written.append(1) or executor_of("serial", how[1]),
     )
     done = bench(place, *both, "--add")

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb import Lab
 from shortcut_nb.cli import app
-from shortcut_nb.cli_info import Kind, names
+from shortcut_nb.cli.info import Kind, names
 from shortcut_nb.images import save_folder
 from shortcut_nb.profile import load_profile
 from shortcut_nb.purify import Chain, bound, build, expand, register, roles

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from shortcut_nb.cli_run import each_its_own
+from shortcut_nb.cli.run import each_its_own
 from shortcut_nb.errors import UserError
 from shortcut_nb.runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
 from shortcut_nb.runner.contents import publish, read_notebook, source_digest

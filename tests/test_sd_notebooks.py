@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shortcut_nb.cli_run import each_its_own
+from shortcut_nb.cli.run import each_its_own
 from shortcut_nb.runner import NotebookFailed, all_notebooks, run_notebook
 
 from .tiny_sd_profile import save_photos, save_sd_profile

@@ -146,7 +146,9 @@ def test_a_training_is_told_other_words(pipeline, person, monkeypatch):
 
 
 def test_words_are_named_in_recipes_without_a_look_at_the_pictures(pipeline, person, monkeypatch):
-    monkeypatch.setattr("shortcut_nb.pipeline.traits", lambda *_: pytest.fail("CLIP was asked"))
+    monkeypatch.setattr(
+        "shortcut_nb.pipeline.train.traits", lambda *_: pytest.fail("CLIP was asked")
+    )
     keys = {
         pipeline.train(person, Cell(instance=each), 0).recipe.key
         for each in (None, CAPTION, TRAITS)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb import Lab
 from shortcut_nb.cli import app
-from shortcut_nb.cli_cache import parse_size
+from shortcut_nb.cli.cache import parse_size
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Recipe, Store, StoreError

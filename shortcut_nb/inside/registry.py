@@ -9,7 +9,8 @@ from ..registry import Registry
 from ..subjects import Subject
 
 if TYPE_CHECKING:
-    from ..pipeline import Node, Pipeline
+    from ..pipeline.node import Node
+    from ..pipeline.train import Training
     from ..store import Recipe
 
 
@@ -17,18 +18,18 @@ class Look(Protocol):
     """A look inside a fine-tuned model; a frozen dataclass whose fields are its settings."""
 
     def recipes(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int
     ) -> tuple[Recipe, ...]:
         """What it depends on, which names its output."""
         ...
 
     def needs(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int
     ) -> tuple[Node, ...]:
         """The outputs that :meth:`measure` reads."""
 
     def measure(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int, n: int
     ) -> dict[str, list[Any]]:
         """Columns of a frame. A column ``sheet`` says what each row is of; NaN is "no value"."""
 

@@ -25,7 +25,8 @@ from .registry import register
 if TYPE_CHECKING:
     from ..diffusion import Diffusion
     from ..personalize import Personalized
-    from ..pipeline import Node, Pipeline
+    from ..pipeline.node import Node
+    from ..pipeline.train import Training
     from ..store import Recipe
 
 WATCHED = (0.0, 1 / 6, 1 / 3, 1 / 2, 3 / 4)  # shares of the training, besides its end
@@ -69,7 +70,7 @@ class Traces:
     high: int = 700
 
     def needs(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int
     ) -> tuple[Node, ...]:
         """The two trainings, and random noise for comparison."""
         needed = []
@@ -82,14 +83,14 @@ class Traces:
         return (*needed, replace(noisy, of={"subject": subject.name, "cell": noise_of(cell)}))
 
     def recipes(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int
     ) -> tuple[Recipe, ...]:
         """What the measures depend on: the same, whether trained weights are kept or not."""
         trained = [pipeline.train(subject, each, seed).recipe for each in cells_of(cell).values()]
         return (*trained, _noisy(pipeline, subject, cell, seed).recipe)
 
     def measure(
-        self, pipeline: Pipeline, subject: Subject, cell: Cell, seed: int, n: int
+        self, pipeline: Training, subject: Subject, cell: Cell, seed: int, n: int
     ) -> dict[str, list[Any]]:
         """Columns ``sheet`` and the measures; NaN where a row has no such measure."""
         protected = pipeline.images(subject, cell, seed)
@@ -108,7 +109,7 @@ class Traces:
 
     def _losses(
         self,
-        pipeline: Pipeline,
+        pipeline: Training,
         subject: Subject,
         cell: Cell,
         seed: int,
@@ -168,7 +169,7 @@ def cells_of(cell: Cell) -> dict[str, Cell]:
     return dict(zip(TRAINED, (own, own.model_copy(update=clean)), strict=True))
 
 
-def _noisy(pipeline: Pipeline, subject: Subject, cell: Cell, seed: int) -> Node:
+def _noisy(pipeline: Training, subject: Subject, cell: Cell, seed: int) -> Node:
     noisy = pipeline.protect(subject, noise_of(cell), seed)
     assert noisy is not None
     return noisy
@@ -190,7 +191,7 @@ def columns_of(rows: list[Row]) -> dict[str, list[Any]]:
 
 
 def _through(
-    pipeline: Pipeline, subject: Subject, cell: Cell, seed: int
+    pipeline: Training, subject: Subject, cell: Cell, seed: int
 ) -> Iterator[tuple[float, Diffusion]]:
     for share in WATCHED:
         yield share, pipeline.model(subject, cell, seed, share).model

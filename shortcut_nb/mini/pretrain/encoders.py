@@ -21,6 +21,8 @@ PICTURES = 4
 NOISY_SHARE = 0.35
 ATTRIBUTE_SIZE = 128
 SHIFT = 4
+IDENTITY_WIDTHS = (32, 64, 96, 128)
+HARDENED_WIDTHS = (16, 32, 48, 64)  # a small one: it is there to compare with
 
 
 def config(widths: tuple[int, ...], **more: Any) -> ResNetConfig:
@@ -37,9 +39,9 @@ def config(widths: tuple[int, ...], **more: Any) -> ResNetConfig:
 class Embedding(torch.nn.Module):
     """Pictures to unit vectors."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, ...] = IDENTITY_WIDTHS) -> None:
         super().__init__()
-        self.model = ResNetModel(config((32, 64, 96, 128)))
+        self.model = ResNetModel(config(widths))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         return normalize(self.model(pictures).pooler_output.flatten(1), dim=1)
@@ -94,10 +96,9 @@ def fit_identity(
     def loss_of(model: Embedding, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         return contrast(model(to_tensor(batch["pictures"])).float())
 
-    name = "identity-hardened" if hardened else "identity"
     trained = train(
-        name,
-        Embedding(),
+        "identity-hardened" if hardened else "identity",
+        Embedding(HARDENED_WIDTHS if hardened else IDENTITY_WIDTHS),
         draw,
         loss_of,
         course,

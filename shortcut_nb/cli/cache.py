@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_doors import doors
-from .errors import UserError
+from ..errors import UserError
+from .doors import doors
 
 if TYPE_CHECKING:
-    from .store import Store
+    from ..store import Store
 
 app = typer.Typer(help="What the store of finished work holds.", no_args_is_help=True)
 Stage = Annotated[str | None, typer.Option(help="Only this stage: protect, train, sample, …")]
@@ -35,10 +35,10 @@ def parse_size(text: str) -> int:
 
 def _store(stage: str | None = None) -> Store:
     """The store; a stage that no one knows is refused, since it may be misspelt."""
-    from .registry import nearest
-    from .stages import STAGES
-    from .store import Store
-    from .store.recipe import check_name
+    from ..registry import nearest
+    from ..stages import STAGES
+    from ..store import Store
+    from ..store.recipe import check_name
 
     if stage is not None:
         check_name(stage, "a stage")

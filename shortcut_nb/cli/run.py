@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_doors import doors, parse_params, stop
+from .doors import doors, parse_params, stop
 
 
 def run(
@@ -40,8 +40,8 @@ def run(
     """
     with doors():
         values = parse_params(param)
-        from .errors import UserError
-        from .runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
+        from ..errors import UserError
+        from ..runner import NotebookFailed, all_notebooks, find_notebook, run_notebook
 
         if notebook == "all" and out:
             raise UserError("--out belongs to one notebook: name it in place of 'all'.")
@@ -63,9 +63,9 @@ def each_its_own(paths: Sequence[Path], values: Mapping[str, Any]) -> dict[Path,
     Raises:
         UserError: a parameter that no notebook has.
     """
-    from .errors import UserError
-    from .runner.contents import read_notebook
-    from .runner.parameters import defaults_of
+    from ..errors import UserError
+    from ..runner.contents import read_notebook
+    from ..runner.parameters import defaults_of
 
     known = {path: defaults_of(read_notebook(path), path.name) for path in paths}
     every = set().union(*known.values())

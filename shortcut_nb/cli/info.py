@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from shortcut_nb import catalogue
-from shortcut_nb.cli_doors import doors
-from shortcut_nb.errors import UserError
+from .. import catalogue
+from ..errors import UserError
+from .doors import doors
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def names(kind: Kind) -> dict[str, str]:
     """Every name of a kind, with the first line of its description, sorted by name."""
     if kind is not Kind.profiles:
         return catalogue.names(kind.value)
-    from shortcut_nb.profile import available_presets, available_profiles, load_profile
+    from ..profile import available_presets, available_profiles, load_profile
 
     descriptions = {name: load_profile(name).description for name in available_profiles()}
     return dict(sorted((descriptions | available_presets()).items()))
@@ -63,7 +63,7 @@ def list_names(
 
 def _show_one(kind: Kind, name: str, as_json: bool) -> None:
     """Print what one thing is and its parameters: default, what is allowed, source."""
-    from shortcut_nb.details import details
+    from ..details import details
 
     thing = details(kind.value, name)
     if as_json:
@@ -93,8 +93,8 @@ def evaluate(
     Example: shortcut-nb mini evaluate --weights build/pretrain/weights --only vae
     """
     with doors():
-        from shortcut_nb.mini.evaluate import evaluate as measure
-        from shortcut_nb.mini.evaluate import write_card
+        from ..mini.evaluate import evaluate as measure
+        from ..mini.evaluate import write_card
 
         if write and (weights is not None or only):
             raise UserError("--write measures all of the shipped models: leave the rest out.")
@@ -137,7 +137,7 @@ def doctor(
     Example: shortcut-nb doctor --profile my_profile.yaml
     """
     with doors():
-        from shortcut_nb.doctor import diagnose
+        from ..doctor import diagnose
 
         findings = diagnose(list(profile) if profile else None)
         if as_json:
@@ -146,7 +146,7 @@ def doctor(
         for line in _findings(findings):
             typer.echo(line)
         if memory:
-            from shortcut_nb.doctor import memory_lines
+            from ..doctor import memory_lines
 
             for line in memory_lines(list(findings["profiles"]) if not profile else list(profile)):
                 typer.echo(line)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_doors import doors
-from .cli_sources import Force, Profile
+from .doors import doors
+from .sources import Force, Profile
 
 RECORD = "report.json"
 
@@ -31,12 +31,12 @@ def report(
     Example: shortcut-nb report benchmark --out report/
     """
     with doors():
-        from .outputs import check_output
+        from ..outputs import check_output
 
         output = check_output(out, RECORD, force=force)
-        from .files import write_json
-        from .reporting.page import write_page
-        from .reporting.sources import report_of
+        from ..files import write_json
+        from ..reporting.page import write_page
+        from ..reporting.sources import report_of
 
         page, frame = report_of(name, _name(profile), profile)
         with output.filling() as folder:
@@ -49,8 +49,8 @@ def report(
 
 def _name(profile: str) -> str:
     """What a profile calls itself, which its results are kept under; or of one that is gone."""
-    from shortcut_nb.errors import MissingFile
-    from shortcut_nb.profile import load_profile
+    from ..errors import MissingFile
+    from ..profile import load_profile
 
     try:
         return load_profile(profile).name

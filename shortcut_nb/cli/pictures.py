@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .catalogue import WITHOUT_MODELS
-from .cli_doors import doors, parse_params
-from .cli_sources import (
+from ..catalogue import WITHOUT_MODELS
+from .doors import doors, parse_params
+from .sources import (
     ClassImages,
     ClassName,
     Force,
@@ -61,10 +61,10 @@ def protect(
         if photos is None:
             subject = lab.subject(source_path(source), class_name, identifier)
         else:
-            from .photos import carried, subject_of
+            from ..photos import carried, subject_of
 
             subject = subject_of(photos, source_path(source), lab, class_name, identifier)
-        from .kept import kept, key_of
+        from ..kept import kept, key_of
 
         key = key_of(chosen.inputs(), subject)
         with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as work.kept:
@@ -103,8 +103,8 @@ def purify(
         chosen = lab.purifier(using, class_name, **params)
         photos = open_photos(lab, source, square)
         pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
-        from .kept import kept_pictures
-        from .photos.purify_folder import key_of_purifying, purify_into
+        from ..kept import kept_pictures
+        from ..photos.purify_folder import key_of_purifying, purify_into
 
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
@@ -144,9 +144,9 @@ def personalize(
         lab = open_lab(profile, "diffusion")
         training = lab.personalize(trainer, **params)
         subject = lab.subject(source_path(source), class_name, identifier)
-        from .kept import kept, key_of
-        from .outputs import need_room
-        from .room import of_checkpoint, of_squares
+        from ..kept import kept, key_of
+        from ..outputs import need_room
+        from ..room import of_checkpoint, of_squares
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
@@ -187,7 +187,7 @@ def score(
             frame.insert(0, "file", names)
         records = json.dumps(json.loads(frame.to_json(orient="records")), indent=2)
         if target is not None:
-            from .files import write_text
+            from ..files import write_text
 
             as_csv = target.suffix.lower() == ".csv"
             write_text(target, frame.to_csv(index=False) if as_csv else records + "\n")
@@ -199,8 +199,8 @@ def score(
 def _score_file(out: str | None, force: bool) -> Path | None:
     if out is None:
         return None
-    from .errors import UserError
-    from .outputs import check_file
+    from ..errors import UserError
+    from ..outputs import check_file
 
     target = check_file(out, force, "--out")
     if target.suffix.lower() not in (".csv", ".json"):
@@ -210,16 +210,16 @@ def _score_file(out: str | None, force: bool) -> Path | None:
 
 def _side(profile: str, square: bool) -> int:
     """The side of the squares that are written; 0 for photos at their own size."""
-    from .profile import load_profile
+    from ..profile import load_profile
 
     return load_profile(profile).resolution if square else 0
 
 
 def _surrogate_bytes(chosen: Any, lab: Any) -> int:
     """What an attack's surrogates take in a checkpoint, as far as it is known."""
-    from .attacks.surrogates import SurrogateAttack
-    from .weights import resolve
-    from .weights.sizes import trained_bytes
+    from ..attacks.surrogates import SurrogateAttack
+    from ..weights import resolve
+    from ..weights.sizes import trained_bytes
 
     has_some = isinstance(chosen.settings, SurrogateAttack)
     return trained_bytes(resolve(lab.profile.diffusion)) if has_some else 0
@@ -227,9 +227,9 @@ def _surrogate_bytes(chosen: Any, lab: Any) -> int:
 
 def _trained_bytes(training: Any, lab: Any, subject: Any) -> int:
     """What a training changes and saves, as far as it is known: all weights, or next to nothing."""
-    from .personalize.methods import FullFineTuning
-    from .weights import resolve
-    from .weights.sizes import trained_bytes
+    from ..personalize.methods import FullFineTuning
+    from ..weights import resolve
+    from ..weights.sizes import trained_bytes
 
     whole = isinstance(training.method(subject), FullFineTuning)
     return trained_bytes(resolve(lab.profile.diffusion)) if whole else 0
@@ -237,8 +237,8 @@ def _trained_bytes(training: Any, lab: Any, subject: Any) -> int:
 
 def _save_model(model: Any, folder: Path, samples: int, seed: int, about: dict[str, Any]) -> None:
     """The model, pictures sampled from it, and how they came about."""
-    from .files import write_json
-    from .images import save_folder
+    from ..files import write_json
+    from ..images import save_folder
 
     model.save(folder / "model")
     save_folder(model.sample(samples, seed=seed), folder / "samples")

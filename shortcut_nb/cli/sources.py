@@ -39,7 +39,7 @@ def open_photos(lab: Any, source: str, square: bool) -> Any:
     """The photos of a folder at their own size; None for squares. Says what will be done."""
     if square or source.startswith("mini:"):
         return None
-    from .photos import Photos
+    from ..photos import Photos
 
     photos = Photos.open(source_path(source))
     described = photos.describe(lab.profile.resolution)
@@ -54,7 +54,7 @@ def kind_of(photos: Any) -> str:
 
 def source_path(text: str) -> str:
     """The source as the library takes it, with "~" written out."""
-    from .files import expand
+    from ..files import expand
 
     return text if text.startswith("mini:") else str(expand(text, "SOURCE"))
 
@@ -68,12 +68,12 @@ def check_out(
         names: files that will be written; else a PNG for each photo, and there must be room.
         side: of the squares that are written for photos; 0: each is written at its own size.
     """
-    from .outputs import check_output
+    from ..outputs import check_output
 
     if source.startswith("mini:"):
         return check_output(out, record, names=names, force=force)
-    from .picture_files import list_folder, stems_of
-    from .room import of_photos, of_squares
+    from ..picture_files import list_folder, stems_of
+    from ..room import of_photos, of_squares
 
     files = list_folder(set_b(source)).files
     stems = stems_of([path.name for path in files])
@@ -92,7 +92,7 @@ def check_out(
 
 def check_sets(source: str) -> None:
     """Refuse a folder that has only some of set_A, set_B and set_C."""
-    from .picture_files import has_sets
+    from ..picture_files import has_sets
 
     if not source.startswith("mini:"):
         has_sets(Path(source_path(source)))
@@ -100,7 +100,7 @@ def check_sets(source: str) -> None:
 
 def set_b(source: str) -> Path:
     """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
-    from .picture_files import set_b as set_b_of
+    from ..picture_files import set_b as set_b_of
 
     return set_b_of(Path(source_path(source)))
 
@@ -109,16 +109,16 @@ def picture_folder(text: str | None) -> str | None:
     """The absolute path of a folder of pictures, checked; None for none."""
     if text is None:
         return None
-    from .picture_files import list_folder
+    from ..picture_files import list_folder
 
     return str(list_folder(text).folder.resolve())
 
 
 def open_lab(profile: str, *roles: str) -> Any:
     """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
-    from . import Lab
-    from .kept import keep_class_pictures
-    from .progress import quiet_libraries
+    from .. import Lab
+    from ..kept import keep_class_pictures
+    from ..progress import quiet_libraries
 
     lab = Lab(profile)
     lab.look_at(*roles)
@@ -132,6 +132,6 @@ def read_pictures(lab: Any, source: str) -> tuple[Any, list[str]]:
     if source.startswith("mini:"):
         images = lab.subject(source).images
         return images, [f"{i:03d}.png" for i in range(len(images))]
-    from .images import load_folder
+    from ..images import load_folder
 
     return load_folder(set_b(source), lab.profile.resolution)

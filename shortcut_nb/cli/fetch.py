@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shortcut_nb.cli_doors import doors
+from .doors import doors
 
 
 def fetch(
@@ -17,8 +17,8 @@ def fetch(
     Example: shortcut-nb fetch sd15
     """
     with doors() as work:
-        from shortcut_nb.fetch import fetch as bring
-        from shortcut_nb.profile import load_profile
+        from ..fetch import fetch as bring
+        from ..profile import load_profile
 
         work.kept = "what was fetched is kept; run the same command to go on"
         models = bring(

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_cache import parse_size
-from .cli_doors import doors
-from .cli_plan import show_plan
-from .errors import UserError
-from .files import write_text
-from .seeds import first
+from ..errors import UserError
+from ..files import write_text
+from ..seeds import first
+from .cache import parse_size
+from .doors import doors
+from .plan import show_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .cells import Cell
-    from .experiments.executors import Executor
-    from .experiments.experiment import Experiment
-    from .experiments.graph import Choice
-    from .experiments.measured import Measurement
-    from .experiments.run import Result
-    from .pipeline import Pipeline
-    from .progress import StepInfo
-    from .store import Store
+    from ..cells import Cell
+    from ..experiments.executors import Executor
+    from ..experiments.experiment import Experiment
+    from ..experiments.graph import Choice
+    from ..experiments.measured import Measurement
+    from ..experiments.run import Result
+    from ..pipeline import Pipeline
+    from ..progress import StepInfo
+    from ..store import Store
 
 EVERY = 50  # outputs between two looks at the room that trained weights take
 
@@ -123,7 +123,7 @@ def bench(
     """
     with doors() as work:
         chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
-        from .experiments.run import check_executor
+        from ..experiments.run import check_executor
 
         check_executor(executor)
         room = parse_size(keep_trained)
@@ -161,11 +161,11 @@ class _Asked:
 def _open(
     names: Sequence[str], profile: str, *chosen: Any
 ) -> tuple[list[Experiment], Pipeline, Choice]:
-    from . import Lab
-    from .experiments.graph import Choice
-    from .experiments.questions import open_experiment
-    from .pipeline import Pipeline
-    from .progress import quiet_libraries
+    from .. import Lab
+    from ..experiments.graph import Choice
+    from ..experiments.questions import open_experiment
+    from ..pipeline import Pipeline
+    from ..progress import quiet_libraries
 
     quiet_libraries()
     lab = Lab(profile)
@@ -187,7 +187,7 @@ def _check(
     force: bool,
 ) -> Path | None:
     """Whether the results can be written, before any work; the path of --out, checked."""
-    from .outputs import check_file
+    from ..outputs import check_file
 
     target = None if out is None else check_file(out, force, "--out")
     if target is not None and target.suffix.lower() != ".csv":
@@ -204,8 +204,8 @@ def _check(
 
 def _check_save(name: str, profile: str, force: bool) -> None:
     """Whether a result of the name is there already; ``force`` replaces it, whatever its form."""
-    from .outputs import check_file
-    from .results import folder_of
+    from ..outputs import check_file
+    from ..results import folder_of
 
     check_file(folder_of(profile) / f"{name}.json", force, "the result")
 
@@ -223,9 +223,9 @@ def _asked(
 
 def _earlier(asked: _Asked, pipeline: Pipeline) -> Measurement | None:
     """The result that is to be added to, if there is one; an error if it cannot be."""
-    from .experiments.joining import check_joins, made_with
-    from .experiments.measured import Measurement
-    from .results import available
+    from ..experiments.joining import check_joins, made_with
+    from ..experiments.measured import Measurement
+    from ..results import available
 
     lab, experiment = pipeline.lab, asked.experiment
     if experiment.name not in available(lab.profile.name):
@@ -237,7 +237,7 @@ def _earlier(asked: _Asked, pipeline: Pipeline) -> Measurement | None:
 
 
 def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
-    from .experiments.run import executor_of
+    from ..experiments.run import executor_of
 
     return executor_of(name, pipeline, *how)
 
@@ -252,8 +252,8 @@ def _measure(
     results: _Results,
 ) -> None:
     """Run, with a bar; now and then and at the end trained weights make room."""
-    from .experiments.run import run_all
-    from .progress import progress
+    from ..experiments.run import run_all
+    from ..progress import progress
 
     alone = len(experiments) == 1
     bar = progress(experiments[0].name if alone else f"{len(experiments)} questions")
@@ -327,9 +327,9 @@ class _Results:
 
 def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: Store) -> None:
     """A column of the peak memory of each cell's purifier or attack, in MiB."""
-    from .experiments.memory import MEMORY
-    from .experiments.peaks import peaks
-    from .progress import progress
+    from ..experiments.memory import MEMORY
+    from ..experiments.peaks import peaks
+    from ..progress import progress
 
     taken = peaks(asked.cells, profile, runs, store, progress("memory"))
     result.frame[MEMORY] = result.frame["condition"].map(taken)
@@ -342,8 +342,8 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
         What is kept now; with --add the earlier result within it, read anew, since another sitting
         may have added to it meanwhile.
     """
-    from .experiments.joining import joined, made_with
-    from .experiments.measured import Measurement
+    from ..experiments.joining import joined, made_with
+    from ..experiments.measured import Measurement
 
     experiment = asked.experiment
     measured = Measurement.of(
@@ -388,7 +388,7 @@ def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
 
 def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
     """What the frame says of the experiment's predictions, for reading; the open ones counted."""
-    from .experiments.contrasts import judge
+    from ..experiments.contrasts import judge
 
     table = judge(frame, experiment.contrasts, strict=False)
     measured = table[table["verdict"] != "not measured"]

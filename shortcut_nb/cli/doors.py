@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from .errors import UserError
+from ..errors import UserError
 
 INTERRUPTED = 130
 

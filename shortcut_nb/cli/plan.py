@@ -10,9 +10,9 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .experiments.experiment import Experiment
-    from .experiments.graph import Choice
-    from .pipeline import Pipeline
+    from ..experiments.experiment import Experiment
+    from ..experiments.graph import Choice
+    from ..pipeline import Pipeline
 
 LISTED = 40  # lines of them
 
@@ -21,8 +21,8 @@ def show_plan(
     experiments: Sequence[Experiment], pipeline: Pipeline, choice: Choice, workers: int
 ) -> None:
     """Print the outputs of some experiments by stage; what they share is counted once."""
-    from .experiments.graph import graph_of, merged
-    from .experiments.run import missing_of, planned
+    from ..experiments.graph import graph_of, merged
+    from ..experiments.run import missing_of, planned
 
     graph = merged([graph_of(each, pipeline, choice) for each in experiments])
     table = planned(graph, pipeline.store, workers)
@@ -49,7 +49,7 @@ def _estimate(row: Mapping[str, Any] | pd.Series) -> str:
 
 def _list_missing(missing: pd.DataFrame) -> None:
     """The dear outputs that are missing, and what failed before; the rest follows from them."""
-    from .experiments.run import DEAR
+    from ..experiments.run import DEAR
 
     failed = missing["error"] != ""
     dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")

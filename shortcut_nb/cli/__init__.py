@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from shortcut_nb import (
-    cli_bench,
-    cli_cache,
-    cli_fetch,
-    cli_info,
-    cli_pictures,
-    cli_report,
-    cli_run,
+from . import (
+    bench,
+    cache,
+    fetch,
+    info,
+    pictures,
+    report,
+    run,
 )
 
 app = typer.Typer(
@@ -25,18 +25,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-app.command()(cli_run.run)
-app.command()(cli_pictures.protect)
-app.command()(cli_pictures.purify)
-app.command()(cli_pictures.personalize)
-app.command()(cli_pictures.score)
-app.command()(cli_report.report)
-app.command("list")(cli_info.list_names)
-app.command()(cli_info.doctor)
-app.command()(cli_fetch.fetch)
-app.command()(cli_bench.bench)
-app.add_typer(cli_cache.app, name="cache")
-app.add_typer(cli_info.mini, name="mini")
+app.command()(run.run)
+app.command()(pictures.protect)
+app.command()(pictures.purify)
+app.command()(pictures.personalize)
+app.command()(pictures.score)
+app.command()(report.report)
+app.command("list")(info.list_names)
+app.command()(info.doctor)
+app.command()(fetch.fetch)
+app.command()(bench.bench)
+app.add_typer(cache.app, name="cache")
+app.add_typer(info.mini, name="mini")
 
 
 @app.callback()

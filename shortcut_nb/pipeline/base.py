@@ -1,0 +1,87 @@
+"""What all stages share: a lab, a store, recipes, and a memory of what was asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..cells import NONE, Cell
+from ..lab import Lab
+from ..progress import OnStep, progress
+from ..store import Entry, Recipe, Store, digest
+from ..subjects import Subject
+from .node import Node
+
+VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
+
+
+class Stages:
+    """The ground of every stage; see :class:`.Pipeline` for the arguments."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        store: Store | None = None,
+        on_step: Callable[[str], OnStep] | None = None,
+        keep_trained: float | None = None,
+    ) -> None:
+        self.lab = lab
+        self.store = store or Store()
+        self.on_step = on_step or progress
+        self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
+        self._memory: dict[tuple[Any, ...], Any] = {}
+
+    def make(self, node: Node) -> Entry:
+        """A node's output: read, or made from what it needs and kept."""
+        return self.store.make(node.recipe, node.write)
+
+    def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What ``make`` gave the first time it was asked for this key."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
+    def _recipe(self, stage: str, params: Any, inputs: Mapping[str, Recipe | str]) -> Recipe:
+        every = {**inputs, "arithmetic": self._arithmetic}
+        return Recipe(stage, VERSIONS[stage], params, every)
+
+    @property
+    def _arithmetic(self) -> str:
+        return f"{self.lab.device.type} {self.lab.autocast}"
+
+    def _weights(self, *roles: str) -> dict[str, str]:
+        if not roles:
+            return {}
+        return {"weights": self.remember(("weights", roles), lambda: self.lab.digest(*roles))}
+
+    def _digest(self, subject: Subject, name: str) -> str:
+        return self.remember(("digest", subject, name), lambda: digest(getattr(subject, name)))
+
+    def _source(self, subject: Subject, node: Node | None) -> Recipe | str:
+        return node.recipe if node else self._digest(subject, "b")
+
+    def _pictures(self, subject: Subject, node: Node | None) -> Tensor:
+        return self.make(node).images("images") if node else subject.images
+
+    def _seconds(self, node: Node | None) -> float:
+        return self.make(node).json("cost")["seconds"] if node else 0.0
+
+    def _has(self, role: str) -> bool:
+        return role in self.lab.profile.models()
+
+
+def settings_of(bound: Any) -> Any:
+    """The settings of an attack, purifier or trainer that a lab has given its models."""
+    return getattr(bound, "settings", bound)
+
+
+def photos_of(cell: Cell, purified: bool = False) -> str:
+    """What is trained on, in a few words: "clean photos", "aspl 16/255, 4 pictures, restorer"."""
+    parts = ["clean photos" if cell.attack == NONE else f"{cell.attack} {cell.eps}"]
+    if cell.pictures is not None:
+        parts.append(f"{cell.pictures} pictures")
+    if purified and cell.purifier != NONE:
+        parts.append(cell.purifier)
+    return ", ".join(parts)

@@ -1,0 +1,104 @@
+"""What is read off the pictures trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..analysis.clip_shift import clip_shift
+from ..cells import CLEAN, Cell
+from ..lab import Lab
+from ..metrics import psnr, ssim
+from ..probes import PROBES
+from ..store import Payload, canonical
+from ..subjects import Subject
+from .base import photos_of
+from .node import Node, those
+from .probe import Probing
+
+
+class Looking(Probing):
+    """Measures of the pictures before any training."""
+
+    def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
+        """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
+        return self.make(self.compare(subject, cell, seed)).json("values")
+
+    def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
+        """What a further probe says of the pictures trained on; see :meth:`look`."""
+        return self.make(self.look(subject, cell, seed, name)).json("values")
+
+    def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
+        """How far the pictures trained on are from the clean ones, means over set B.
+
+        Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
+
+        ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``perceptual`` a
+        distance of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity
+        embedding to the clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP
+        space and its part towards noise (without a CLIP or an identity encoder in the profile these
+        are left out); ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
+        """
+        before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
+        concepts = self.lab.profile.concepts[:2]
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                moved = changes(self.lab, subject.images, self._pictures(subject, after))
+                spent = 0.0 if after is before else self._seconds(after) / len(subject.images)
+                costs = {"attack_seconds": self._seconds(before), "purify_seconds": spent}
+                out.save_json("values", moved | costs)
+
+            source: dict[str, Any] = {
+                "images": self._source(subject, after),
+                "clean": self._digest(subject, "b"),
+            }
+            weights = self._weights("clip", "identity")
+            params = {"probe": "changes", "concepts": concepts}
+            recipe = self._recipe("probe", params, source | weights)
+            about = f"probe changes {subject.name} {photos_of(cell, purified=True)}"
+            return Node(recipe, those(after), write, about)
+
+        return self.remember(("compare", subject, after and after.recipe.key), node)
+
+    def look(self, subject: Subject, cell: Cell, seed: int, name: str) -> Node:
+        """A further probe of the pictures trained on, by its name in :data:`.probes.PROBES`."""
+        probe, after = PROBES[name], self.purify(subject, cell, seed)
+        settings = probe.settings(self.lab, subject, cell)
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                images = self._pictures(subject, after)
+                out.save_json("values", probe.measure(self.lab, subject, cell, images))
+
+            source: dict[str, Any] = {"images": self._source(subject, after)}
+            source |= {sheet: self._digest(subject, sheet) for sheet in ("a", "b", "c")}
+            params = {"probe": name} | settings
+            recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
+            about = f"probe {name} {subject.name} {photos_of(cell, purified=True)}"
+            return Node(recipe, those(after), write, about)
+
+        place = after and after.recipe.key
+        return self.remember(("look", name, subject, place, canonical(settings)), node)
+
+
+def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
+    """How far pictures are from the clean ones, means over pictures; see ``Pipeline.compare``."""
+    have = lab.profile.models()
+    measured = {
+        "linf": float((images - clean).abs().amax() * 255),
+        "l2": float((images - clean).square().flatten(1).mean(1).sqrt().mean() * 255),
+        "psnr": float(psnr(images, clean).mean()),
+        "ssim": float(ssim(images, clean).mean()),
+    }
+    if "clip" in have:
+        concept, noise = lab.profile.concepts[:2]
+        moved = clip_shift(lab.clip, images, concept, noise, reference=clean)
+        measured["shift"] = float(moved["shift"].mean())
+        measured["shift_projection"] = float(moved["shift_projection"].mean())
+        measured["perceptual"] = float(lab.perceptual(images, clean).mean())
+    if "identity" in have:
+        likeness = lab.identity(images) @ lab.identity.mean(clean)
+        measured["likeness"] = float(likeness.mean())
+    return measured

@@ -1,0 +1,50 @@
+"""Protected pictures under a purifier."""
+
+from __future__ import annotations
+
+import time
+
+from torch import Tensor
+
+from ..cells import CLEAN, NONE, PROFILE, Cell
+from ..purify import roles
+from ..store import Payload, canonical, plain
+from ..subjects import Subject
+from .base import photos_of, settings_of
+from .node import Node, those
+from .protect import Protecting
+
+
+class Purifying(Protecting):
+    """Purified pictures."""
+
+    def images(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
+        """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
+        return self._pictures(subject, self.purify(subject, cell, seed))
+
+    def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
+        """The protected pictures under the cell's purifier; None where nothing was done at all."""
+        before = self.protect(subject, cell, seed)
+        spec = self.lab.profile.purifier if cell.purifier == PROFILE else cell.purifier
+        if spec == NONE:
+            return before
+        named = f"{spec} {subject.class_name} {canonical(cell.purifying)}"
+        purifier = self.remember(
+            ("purifier", named),
+            lambda: self.lab.purifier(spec, subject.class_name, **cell.purifying),
+        )
+        about = f"purify {subject.name} {photos_of(cell)}, {spec}"
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                images, started = self._pictures(subject, before), time.monotonic()
+                out.save_images("images", purifier(images, on_step=self.on_step(about)))
+                out.save_json("cost", {"seconds": time.monotonic() - started})
+
+            needed = roles(settings_of(purifier))
+            params = {"purifier": spec, "settings": plain(settings_of(purifier))}
+            inputs = {"images": self._source(subject, before)} | self._weights(*needed)
+            recipe = self._recipe("purify", params, inputs)
+            return Node(recipe, those(before), write, about)
+
+        return self.remember(("purify", subject, before and before.recipe.key, named), node)

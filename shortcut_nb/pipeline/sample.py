@@ -1,0 +1,57 @@
+"""What a fine-tuned model draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..cells import CLEAN, OWN, Cell, Sheet
+from ..personalize import Personalized
+from ..store import Payload
+from ..subjects import Subject
+from .node import Node
+from .train import Training
+
+
+class Sampling(Training):
+    """Samples of a sheet."""
+
+    def samples(
+        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
+    ) -> Tensor:
+        """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
+        return self.make(self.sample(subject, cell, seed, sheet, n)).images("images")
+
+    def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """n samples of the fine-tuned model."""
+        model = self.train(subject, cell, seed)
+        kept = sheet.at is None and self.keeps(subject, cell, seed)
+        words = self._words(subject)
+        drawn = {
+            "of": sheet.of,
+            "prompt": sheet.prompt and sheet.prompt.format(**words),
+            "negative": sheet.negative and sheet.negative.format(**words),
+            "guidance_scale": sheet.guidance_scale,
+            "steps": sheet.steps,
+        } | ({} if sheet.at is None else {"at": sheet.at})
+
+        def write(out: Payload) -> None:
+            fitted = self.model(subject, cell, seed, sheet.at)
+            out.save_images("images", draw(fitted, drawn, n, seed))
+            out.save_json("cost", {"train_seconds": fitted.seconds})
+
+        params = {"sheet": drawn, "n": n, "seed": seed, "sampling": self.lab.profile.sampling}
+        recipe = self._recipe("sample", params, {"model": model.recipe})
+        needs, group = ((model,), "") if kept else (model.needs, model.recipe.key)
+        return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
+
+
+def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tensor:
+    """n samples under the words of a sheet, (n, 3, H, W) in [0, 1]."""
+    names = ("negative", "guidance_scale", "steps")
+    how = {name: drawn[name] for name in names if drawn[name] is not None}
+    prompt = drawn["prompt"]
+    if prompt is None and drawn["of"] == "class":
+        prompt = fitted.prompts.sample_class
+    return fitted.sample(n, seed=seed, prompt=prompt, **how)
