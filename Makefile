@@ -15,7 +15,7 @@ EXTRAS := .venv-extras
 # EXECUTOR=ray, with ADDRESS=auto on a cluster that shares the store; empty WORKERS: all there are.
 EXECUTOR ?= processes
 WORKERS  ?= 2
-QUESTIONS := regime course rates methods argument story strength mismatch intervention shortcut identifier traces \
+QUESTIONS := regime course rates methods argument hidden story strength mismatch intervention shortcut identifier traces \
              purification decoupling words adaptive benchmark
 
 # Of these the peak memory of each attack and purifier is told besides.
@@ -32,6 +32,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run every notebook, in order, and keep outputs and figures in the repository"
 	@echo "make figures    draw the figures of the pages from the results; nothing is measured"
+	@echo "make pictures   draw the pictures of samples: README and the gallery of attacks; trains what is missing"
 	@echo "make docs       build the site of README, pages, notebooks and docstrings; no network"
 	@echo "make lab        open JupyterLab"
 	@echo "make bench      run the benchmarks"

@@ -15,6 +15,7 @@ from ..files import plain_name
 from ..metrics import METRICS
 from ..metrics.apart import COLUMNS as APART
 from ..metrics.frame import FURTHER, TRAIT
+from ..metrics.hardened import COLUMNS as HARDENED
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
@@ -22,7 +23,7 @@ from ..seeds import first
 from ..yaml_files import read_mapping, refusals
 from .contrasts import NAMED, Contrast, load
 
-OfSamples = Literal["apart", "traits"]
+OfSamples = Literal["apart", "traits", "hidden"]
 """Further measures of a sheet."""
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
@@ -44,7 +45,8 @@ class Experiment(Record):
         n: samples a sheet.
         looks: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
         probes: further measures of each sheet; "apart" is the distance to what plain training on
-            clean pictures draws of the same, "traits" which of the person's attributes each shows.
+            clean pictures draws of the same, "traits" which of the person's attributes each shows,
+            "hidden" the identity match by an encoder that looks through noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -240,6 +242,7 @@ def _be_measured(contrast: Contrast, looks: Iterable[str], probes: Iterable[str]
     metric, where = contrast.metric, f"contrast {contrast.name!r} is of the metric"
     of_looks = {column: name for name, look in PROBES.items() for column in look.columns}
     of_samples = {column: "apart" for column in APART}
+    of_samples |= {column: "hidden" for column in HARDENED}
     if metric.startswith(TRAIT):  # as many as the person has
         of_samples[metric] = "traits"
     known = [*FURTHER, *(column for each in METRICS.values() for column in each.columns)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from ..pipeline import Node, Pipeline
 from ..registry import nearest
 from ..store import Entry, Store
 from ..subjects import Subject
-from .experiment import Experiment
+from .experiment import Experiment, OfSamples
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Job:
         if self.drawn is not None:
             return pipeline.prior(self.drawn)
         further: tuple[Any, ...] = ()
-        if self.stage in ("sample", "probe", "apart", "traits"):
+        if self.stage in ("sample", "probe", *get_args(OfSamples)):
             further = self.sheet, self.n
         elif self.stage == "look":
             further = (self.look,)

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..profile import Profile
-from . import apart
+from . import apart, hardened
 from .base import Column, Metric
 from .copying import COLUMNS as COPYING
 
 FURTHER: dict[str, Column] = {
     **apart.COLUMNS,
+    **hardened.COLUMNS,
     "noise": Column("probability of noise, CLIP", better="lower"),
     "linf": Column("largest change", "grey levels", "lower"),
     "l2": Column("typical change", "grey levels", "lower"),
@@ -47,7 +48,7 @@ FURTHER: dict[str, Column] = {
 }
 """Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
 """
-OF_PICTURES = set(FURTHER) - {*apart.COLUMNS, *COPYING, "noise"}
+OF_PICTURES = set(FURTHER) - {*apart.COLUMNS, *hardened.COLUMNS, *COPYING, "noise"}
 """Those of the pictures trained on and of costs, which are the same for every sheet."""
 TRAIT = "trait_"
 """What the columns of a person's attributes begin with, as many as the reader knows."""

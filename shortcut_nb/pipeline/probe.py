@@ -12,7 +12,7 @@ import torch
 from ..analysis.clip_shift import clip_shift
 from ..cells import CLEAN, OWN, Cell, Sheet
 from ..inside import INSIDE
-from ..metrics import METRICS
+from ..metrics import METRICS, hardened
 from ..metrics.apart import distance_to
 from ..metrics.copying import nearest, spread
 from ..metrics.frame import TRAIT, is_available
@@ -97,6 +97,23 @@ class Probing(Sampling):
         inputs |= self._weights("measure:attributes")
         recipe = self._recipe("probe", {"probe": "traits"}, inputs)
         return Node(recipe, (drawn,), write, f"probe traits{drawn.about[6:]}")
+
+    def hidden(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
+        """The identity match by an encoder that looks through noise.
+
+        See :func:`.metrics.hardened.match`; the profile must name a measure "identity-hardened".
+        """
+        drawn = self.sample(subject, cell, seed, sheet, n)
+
+        def write(out: Payload) -> None:
+            encoder = self.lab.measure(hardened.MEASURE)
+            scores = hardened.match(encoder, self.make(drawn).images("images"), subject.c)
+            out.save_json("columns", {name: scores.tolist() for name in hardened.COLUMNS})
+
+        inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
+        inputs |= self._weights(f"measure:{hardened.MEASURE}")
+        recipe = self._recipe("probe", {"probe": "hidden"}, inputs)
+        return Node(recipe, (drawn,), write, f"probe hidden{drawn.about[6:]}")
 
     def _inside(self, subject: Subject, cell: Cell, seed: int, name: str, n: int) -> Node:
         """What a look inside the model finds."""

@@ -23,6 +23,7 @@ from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
 from . import course, display, numbers, rates, withstanding
+from . import hidden as people
 from . import intervention as shift
 from . import purification as purifiers
 from .findings import readme
@@ -132,6 +133,11 @@ def traits() -> str:
     names = [column for column in frame if f"{column}_low" in frame]
     columns = {"treatment": "trained on"} | {name: name.replace("_", " ") for name in names}
     return markdown(frame[["treatment", *names]], columns, ".0%")
+
+
+def hidden() -> str:
+    columns = {"name": "trained on"} | people.COLUMNS
+    return markdown(people.table(), columns, ".2f")
 
 
 def predictions() -> str:
@@ -324,7 +330,7 @@ PAGES: dict[Path, Parts] = {
     PAGE: parts(changes),
     FOLDER / "miniature.md": parts(miniature),
     FOLDER / "personalisation.md": parts(methods),
-    FOLDER / "argument.md": parts(argument, traits, predictions, halved, story),
+    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, story),
     FOLDER / "attacks.md": parts(strength),
     FOLDER / "shift.md": parts(intervention),
     FOLDER / "shortcut.md": parts(shortcut),

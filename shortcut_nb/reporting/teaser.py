@@ -64,7 +64,7 @@ def teaser(
             pictures.append(pipeline.samples(subject, cell_of(treatment, eps), seed, n=n)[0])
             done += 1
             bar(StepInfo(done, len(people) * len(COLUMNS)))
-        rows[f"person {number}"] = torch.stack(pictures)
+        rows[str(number)] = torch.stack(pictures)
     return image_rows(rows, HEADINGS)
 
 

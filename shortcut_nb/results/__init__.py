@@ -64,7 +64,8 @@ def read_result(
         there = ", ".join(available(profile, folder)) or "none"
         raise MissingFile(
             f"there is no result {name!r} in {path.parent} (there are: {there}): "
-            f"`shortcut-nb bench {name} --profile {profile}` measures it (hours; it can be resumed)"
+            f"`shortcut-nb bench {name} --profile {profile}` measures it, if it is a question of "
+            "the package (hours; it can be resumed)"
         )
     try:
         content = json.loads(path.read_text("utf-8"))

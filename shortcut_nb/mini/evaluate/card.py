@@ -51,14 +51,19 @@ BARS: Bars = (
     ("personalisation.reached", ">=", 0.9),
 )
 # Of models that a profile may have besides: judged where they are there.
-FURTHER: Bars = (("clip_plain.recall_to_other", ">=", 1.0),)
-NEEDS = {"clip_plain": "clip-plain"}
+FURTHER: Bars = (
+    ("clip_plain.recall_to_other", ">=", 1.0),
+    ("identity_hardened.auc_clean", ">=", 0.99),
+    ("identity_hardened.auc_noisy", ">=", 0.99),
+)
+NEEDS = {"clip_plain": "clip-plain", "identity_hardened": "identity-hardened"}
 """Which of the profile's ``measures`` a measure of the card wants."""
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "vae": autoencoder.vae,
     "clip": clips.clip,
     "clip_plain": clips.clip_plain,
     "identity": recognition.identity_encoder,
+    "identity_hardened": recognition.hardened_encoder,
     "attributes": attributes,
     "damage": damage,
     "detector": recognition.detector,

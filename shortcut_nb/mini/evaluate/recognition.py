@@ -6,12 +6,23 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ...lab import Lab
+from ...metrics import IdentityEncoder, hardened
 from ..avatars import identity
 from .pictures import held_out, noisy, patterns
 
 
 def identity_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, float]:
-    """Verification over all pairs of two pictures each: AUC, equal error rate, mean cosines."""
+    """The measure of identity: see :func:`verification`."""
+    return verification(lab.identity, seed, people)
+
+
+def hardened_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, float]:
+    """The encoder that looks through noise: see :func:`verification`."""
+    return verification(lab.measure(hardened.MEASURE), seed, people)
+
+
+def verification(encoder: IdentityEncoder, seed: int, people: int) -> dict[str, float]:
+    """Over all pairs of two pictures each: AUC, equal error rate, mean cosines."""
     images, who = held_out(people, 2, seed)
     out: dict[str, float] = {}
     # Two indices may name one identity: compare identities, not indices.
@@ -19,7 +30,7 @@ def identity_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, fl
     upper = np.triu_indices(len(who), 1)
     same = (names[:, None] == names[None])[upper]
     for name, pictures in (("clean", images), ("noisy", noisy(images, seed))):
-        z = lab.identity(pictures)
+        z = encoder(pictures)
         value = (z @ z.T).numpy()[upper]
         miss, hit, _ = roc_curve(same, value)
         out |= {

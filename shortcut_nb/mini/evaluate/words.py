@@ -28,5 +28,7 @@ WORDS = {
     "ensemble.found": "second text to image: a face in the picture (share)",
     "personalisation.reached": "personalisation: likeness, of what real pictures reach (share)",
     "clip_plain.recall_to_other": "CLIP without words for noise: finds pictures (to the other)",
+    "identity_hardened.auc_clean": "encoder that looks through noise: same person or not (AUC)",
+    "identity_hardened.auc_noisy": "encoder that looks through noise: the same, noisy (AUC)",
 }
 """What each bar asks, by its key; what the number is, in brackets."""
