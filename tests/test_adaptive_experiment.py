@@ -59,7 +59,7 @@ def test_a_profile_without_models_has_fewer_attackers():
     assert "gradient" not in adaptive.knowledge("jpeg")["everything"]
     mini = load_profile("mini")
     bare = mini.model_copy(update={"purifiers": {}, "purifier": "jpeg"})
-    assert set(adaptive.others(mini)) == {"ddspure", "jpeg"}
+    assert set(adaptive.others(mini)) == {"ddspure", "jpeg", "codesr", "codesr + cdl"}
     assert set(adaptive.others(bare)) == {"jpeg"}
 
 

@@ -12,6 +12,11 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
+from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.metrics import METRICS
+from shortcut_nb.personalize import TRAINERS
+from shortcut_nb.purify import PURIFIERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -63,6 +68,16 @@ def test_the_ten_lines_of_the_readme_run(tmp_path, monkeypatch):
     exec(compile(short, "README.md", "exec"), names)
     assert len(names["report"]) == 2 and names["x_pure"].shape == names["x_adv"].shape
     assert any((tmp_path / "learned").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("page", "registry"),
+    [("attacks", ATTACKS), ("purify", PURIFIERS), ("measures", METRICS), ("personalize", TRAINERS)],
+)
+def test_the_reference_has_every_registered_thing(page, registry):
+    text = (ROOT / "docs" / "api" / f"{page}.md").read_text("utf-8")
+    documented = set(re.findall(r"^::: (\S+)$", text, re.MULTILINE))
+    assert {thing.__module__ for thing in registry.values()} <= documented
 
 
 def test_commands_of_the_pages_exist():

@@ -3,8 +3,9 @@
 Five vocabularies have looks of their own: the conditions of the collection, the two words of a
 model (V* and its class), families of attacks, families of purifiers, and verdicts. Conditions,
 words and families share no colour, so that none is taken for another. Whatever else a figure
-compares takes looks that none of these has, as far as they go. ASPL by name has the look of
-protected photos, for which it stands; among attacks by family it has that of its family.
+compares takes spare looks, which families have too: a figure shows one or the other. ASPL by name
+has the look of protected photos, for which it stands; among attacks by family it has that of its
+family.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ SAME_AS = {
     "aspl": "protected",
     "ASPL": "protected",
     "DreamBooth": "protected",
+    "no attack": "clean",
     "noise": "random noise",
     "random signs": "random noise",
     "CDL": "cdl",

@@ -18,6 +18,8 @@ from ..profile import load_profile
 from . import benchmark as matrix
 from . import display, numbers
 from . import purification as purifiers
+from .shipped import shipped
+from .shortcut import FIRST
 from .summary import summary
 
 Verdict = Literal["yes", "partly", "open", "no"]
@@ -180,10 +182,13 @@ def shortcut() -> tuple[Verdict, Values]:
         if row["contrast"] == f"{TREATED} changes texture of V* more than of the class, {EPS}"
     )
     spared = rest["high"] < SPARED * own["mean"]
+    predicted = shipped("shortcut")["predictions"]
+    leads = next(row for row in predicted if row["claim"] == FIRST)
     verdict: Verdict = "yes" if spared else "partly"
     return verdict if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
         "word": own["mean"],
         "rest": rest["mean"],
+        "leads": leads["verdict"] == "confirmed",
         "quality": _means("quality")[TREATED],
         "class_quality": _means("quality", "class")[TREATED],
     }
@@ -239,7 +244,8 @@ def captions() -> Values:
         ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
         nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
         the noise token gives more than the name that means nothing; ``said``: with words when
-        sampling alone.
+        sampling alone; ``prompt_costs``: whether CDL's negative prompt costs likeness;
+        ``asked_alike``: the identity match of the name alone, after training with the noise token.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)
@@ -250,6 +256,8 @@ def captions() -> Values:
     more = measured.verdict(
         further.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
+    last = f"{further.RUNGS[-1][0]}, over the pieces before"
+    costs = measured.verdict(further.contrast_name(last, "identity"))
     return {
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,
@@ -258,5 +266,7 @@ def captions() -> Values:
         **{f"other_{number}": quality for number, quality in enumerate(others, start=1)},
         "named": named,
         "meaning": more["verdict"] == "confirmed",
+        "prompt_costs": costs["verdict"] == "refuted",
+        "asked_alike": numbers.rungs()["ims_missing, protected"][1],
         "said": words[f"{further.HARD}{JOIN}plain"],
     }

@@ -18,11 +18,13 @@ from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS, PROTECTIONS, RESTORER
 from ..mini.evaluate import CARD, WORDS
+from ..profile import load_profile
 from ..weights import PACKAGE
 from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
 from . import course, display, numbers, rates, withstanding
+from . import coverage as measured_of
 from . import hidden as people
 from . import intervention as shift
 from . import purification as purifiers
@@ -227,7 +229,7 @@ def purification() -> str:
     attacks = list(dict.fromkeys(frame["attack"]))
     table = frame[frame["attack"] == attacks[0]].set_index("purifier")
     columns = {name: title for name, title in PURIFIED.items() if table[name].notna().any()}
-    table = table[list(columns)].sort_values("perceptual")
+    table = table.sort_values("quality_restored", ascending=False)[list(columns)]
     digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
     for column, title in BACK.items():
         attacked = frame["attack"].replace(display.ATTACKS)
@@ -275,7 +277,8 @@ def text_rates() -> str:
 def adaptive() -> str:
     """At the usual budget and at the largest; bold: the whole defence against who knows it."""
     kept = summary("adaptive")
-    cells = [(key, who) for key in display.DEFENCES for who in attackers.knowledge("restorer")]
+    known = attackers.knowledge(load_profile("mini").purifier)
+    cells = [(key, who) for key in display.DEFENCES for who in known]
     frame = pd.DataFrame(cells, columns=["key", "who"])
     frame["defence"] = frame["key"].map(display.DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
@@ -297,7 +300,7 @@ def attackers_further() -> str:
     kept = summary("adaptive")
     frame = withstanding.further(kept)
     cells = list(zip(frame["who"], frame["defence"], frame["where"], strict=True))
-    called = matrix.PURIFIERS | display.DEFENCES
+    called = matrix.PURIFIERS | display.DEFENCES | {attackers.PAPERS_WHOLE: matrix.WHOLE}
     frame["defence"] = [", ".join([called[key], *where[1:]]) for _, key, where in cells]
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     titles = {"quality": "quality", "ims_missing": "identity", "coarse_texture": "coarse texture"}
@@ -311,6 +314,16 @@ def attackers_further() -> str:
     frame = kept.beside(frame, "gain", names)
     columns["gain"], digits["gain"] = "quality, against one who knows nothing", ".2f"
     return markdown(frame, columns, {name: f"+{spec}" for name, spec in digits.items()})
+
+
+def coverage() -> str:
+    columns = {
+        "name": "`shortcut-nb bench` …",
+        "question": "question",
+        "people": "people",
+        "trainings": "trainings of each",
+    }
+    return markdown(measured_of.table(), columns)
 
 
 def changes() -> str:
@@ -327,7 +340,7 @@ def parts(*tables: Callable[[], str]) -> Parts:
 
 
 PAGES: dict[Path, Parts] = {
-    PAGE: parts(changes),
+    PAGE: parts(coverage, changes),
     FOLDER / "miniature.md": parts(miniature),
     FOLDER / "personalisation.md": parts(methods),
     FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, story),

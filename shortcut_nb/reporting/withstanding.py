@@ -61,7 +61,7 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
             for defence, named in DEFENCES.items():
                 if knows and defence == BARE:
                     continue
-                who = adaptive.informed(defence) if knows else BLIND
+                who = knowing(measured, defence) if knows else BLIND
                 cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
                 if cell in means.index:
                     place = (panel, named, Budget.parse(budget).pixels)
@@ -78,7 +78,14 @@ def harm(
         who: the attacker; None is the one who knows the defence.
     """
     word, _ = adaptive.HARMS[score]
-    return measured.verdict(adaptive.harm(who or adaptive.informed(defence), defence, word, budget))
+    who = who or knowing(measured, defence)
+    return measured.verdict(adaptive.harm(who, defence, word, budget))
+
+
+def knowing(measured: Summary, defence: str) -> str:
+    """The attacker who knows a defence as it is, of those that met it."""
+    cells = (cell.split(JOIN) for cell in set(measured.means["condition"]))
+    return adaptive.informed(defence, {who for who, against, *_ in cells if against == defence})
 
 
 def withstanding() -> tuple[Verdict, Values]:
@@ -108,6 +115,7 @@ def withstanding() -> tuple[Verdict, Values]:
         verdict = "partly"
     pixels = int(Budget.parse(most).pixels)
     likeness = harm(measured, "ims_missing", WHOLE, most)
+    purified_likeness = harm(measured, "ims_missing", PURIFIED, most)
     return verdict, {
         "blind": blind,
         "purified": purified,
@@ -117,6 +125,7 @@ def withstanding() -> tuple[Verdict, Values]:
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
         "here": here,
         "there": there,
+        "alike_purified": max(0.0, -purified_likeness["mean"]),
         "alike_lost": abs(likeness["mean"]) if lost(likeness, "ims_missing") else 0.0,
         "dear": alike_whole < alike - DEAR,
         "alike": alike,
@@ -151,8 +160,8 @@ def listed(parts: Iterable[str]) -> str:
 def measured_budgets(measured: Summary) -> list[str]:
     """The budgets at which the whole defence met the knowing attacker, from the smallest."""
     conditions = set(measured.means["condition"])
-    knowing = adaptive.informed(WHOLE)
-    return [eps for eps in adaptive.BUDGETS if adaptive.name((knowing, WHOLE, eps)) in conditions]
+    who = knowing(measured, WHOLE)
+    return [eps for eps in adaptive.BUDGETS if adaptive.name((who, WHOLE, eps)) in conditions]
 
 
 def further(measured: Summary) -> pd.DataFrame:
@@ -162,8 +171,9 @@ def further(measured: Summary) -> pd.DataFrame:
         A row each: ``who``, ``defence`` and ``where``, as the question names them.
     """
     rows = []
+    others = {*adaptive.OTHERS, adaptive.PAPERS_WHOLE}
     for cell in dict.fromkeys(measured.means["condition"]):
         who, defence, *where = cell.split(JOIN)
-        if who != "clean" and (len(where) > 1 or defence in adaptive.OTHERS):
+        if who != "clean" and (len(where) > 1 or defence in others):
             rows.append((who, defence, where))
     return pd.DataFrame(rows, columns=["who", "defence", "where"])

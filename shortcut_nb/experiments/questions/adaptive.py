@@ -6,6 +6,7 @@ same defence; gain is what an attacker's knowledge adds to the harm of one who k
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ...profile import Profile
@@ -21,11 +22,20 @@ SHARES = (0.25, 0.5, 0.75)  # of the set that stays clean
 DRAWS = 4  # of a random purifier, averaged in each step (EOT)
 # Who is tried at every budget and on mixed sets beside one who knows nothing, and against whom.
 NOTHING, EVERYTHING = "nothing", "everything"
-INFORMED = {"both": "purifier + prompts"}  # the defence is known as it is; of others, everything
+BPDA, EOT, FULL = "purifier (BPDA)", "purifier (BPDA, EOT)", "purifier (full gradient)"
+NAMED = "purifier + prompts"
+# Who knows a defence as it is, the first of these that there is; of other defences, everything.
+INFORMED = {"purifier": (FULL, BPDA), "both": (NAMED,)}
+ASSUMES_MORE = {"purifier": EVERYTHING}  # tried at every budget, too: was first taken for the above
 SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
-# Defences by another purifier alone: a random one, and one without a gradient.
-OTHERS = ("ddspure", "jpeg")
+# Defences by another purifier: a random one, one without a gradient, and the paper's own, which is
+# tried with CDL as well.
+PAPERS = "codesr"
+OTHERS = ("ddspure", "jpeg", PAPERS)
+RANDOM = ("ddspure",)
+PAPERS_WHOLE = f"{PAPERS} + cdl"
+Fields = dict[str, Any]
 # The coarse texture was added after a look at samples: attacks through a purifier leave blotches,
 # not grain.
 HARMS = harms("quality", "ims_missing", "texture", "coarse_texture", "apart")
@@ -43,6 +53,8 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
     it is, and its surrogates are trained with CDL's prompts and the text encoder frozen, as those
     of the defender "both, held" are, but for the noise prior. "purifier + prompts" trains the text
     encoder, as the defender "both" does; it was added when that defender had met "everything".
+    Against the defender who only purifies, "everything" expects words that are not used; the full
+    gradient alone was measured there when that had been seen.
     """
     through: dict[str, Any] = {"purifier": purifier}
     full = through | {"gradient": "full"} if hasattr(build(purifier), "differentiable") else through
@@ -50,24 +62,31 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
     everything = named | {"surrogate_text_lr": 0.0}
     known = {
         NOTHING: {},
-        "purifier (BPDA)": through,
-        "purifier (full gradient)": full,
+        BPDA: through,
+        FULL: full,
         "prompts": {"prompts": "cdl"},
-        "purifier + prompts": named,
+        NAMED: named,
         EVERYTHING: everything,
         "everything, targeted": everything | {"targeted": True},
     }
-    return {name: own for name, own in known.items() if "full" not in name or full != through}
+    return {name: own for name, own in known.items() if name != FULL or full != through}
 
 
-def informed(defence: str) -> str:
-    """The attacker who knows a defence as it is."""
-    return INFORMED.get(defence, EVERYTHING)
+def informed(defence: str, known: Collection[str] = (FULL, NAMED)) -> str:
+    """The attacker who knows a defence as it is, of those there are.
+
+    Args:
+        known: names of attackers; else those of a purifier that has a gradient of its own.
+    """
+    return next((who for who in INFORMED.get(defence, ()) if who in known), EVERYTHING)
 
 
-def swept(defence: str) -> tuple[str, ...]:
+def swept(defence: str, known: Collection[str] = (FULL, NAMED)) -> tuple[str, ...]:
     """Who is tried against a defence at every budget."""
-    return (NOTHING, informed(defence)) if defence in SWEPT_AGAINST else ()
+    if defence not in SWEPT_AGAINST:
+        return ()
+    more = [ASSUMES_MORE[defence]] if defence in ASSUMES_MORE else []
+    return (NOTHING, informed(defence, known), *more)
 
 
 def defences() -> dict[str, dict[str, Any]]:
@@ -89,18 +108,20 @@ def attacker(eps: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {"attack": name, "eps": eps, "settings": settings}
 
 
-def others(profile: Profile) -> dict[str, dict[str, dict[str, Any]]]:
-    """Other purifiers that the profile has models for: what their attackers know of them."""
+def others(profile: Profile) -> dict[str, tuple[Fields, dict[str, Fields]]]:
+    """Defences by other purifiers that the profile has models for: what they do, and what their
+    attackers know of them."""
     have = set(profile.models())
-    return {
-        name: {
-            NOTHING: {},
-            "purifier (BPDA)": {"purifier": name},
-            **({"purifier (BPDA, EOT)": {"purifier": name, "repeats": DRAWS}} if drawn else {}),
-        }
-        for name, drawn in zip(OTHERS, (True, False), strict=True)
-        if set(build(name).roles) <= have
-    }
+    named: dict[str, tuple[Fields, dict[str, Fields]]] = {}
+    for name in OTHERS:
+        if set(build(name).roles) <= have:
+            drawn = {EOT: {"purifier": name, "repeats": DRAWS}}
+            known = {NOTHING: {}, BPDA: {"purifier": name}} | (drawn if name in RANDOM else {})
+            named[name] = {"purifier": name}, known
+    if PAPERS in named:
+        whole = {"purifier": PAPERS, "prompts": "cdl"}
+        named[PAPERS_WHOLE] = whole, {NOTHING: {}, NAMED: whole}
+    return named
 
 
 def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) -> dict[str, Cell]:
@@ -111,17 +132,17 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
         looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
         named[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
         for who, settings in known.items():
-            wanted = who in swept(defence)
+            wanted = who in swept(defence, known)
             for budget in dict.fromkeys([eps, *(budgets if wanted else ())]):
                 fields = own | attacker(budget, settings)
                 named[name((who, defence, budget))] = Cell(**fields, looks=looks)
             for share in SHARES if wanted and defence in MIXED_AGAINST else ():
                 mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
                 named[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
-    for purifier, attackers in others(profile).items():
-        named[name(("clean", purifier, "0/255"))] = Cell(purifier=purifier)
+    for defence, (own, attackers) in others(profile).items():
+        named[name(("clean", defence, "0/255"))] = Cell(**own)
         for who, settings in attackers.items():
-            named[name((who, purifier, eps))] = Cell(purifier=purifier, **attacker(eps, settings))
+            named[name((who, defence, eps))] = Cell(**own, **attacker(eps, settings))
     return named
 
 

@@ -10,6 +10,23 @@ from matplotlib.figure import Figure
 
 from ...plots.style import theme
 
+TITLES = {
+    "vae": "autoencoder",
+    "text": "text encoder",
+    "diffusion": "text to image",
+    "ensemble": "second text to image",
+    "fine": "upscaler's autoencoder",
+    "pixel": "pixel model",
+    "identity": "identity encoder",
+    "identity-hardened": "identity, through noise",
+    "attributes": "trait reader",
+    "detector": "face detector",
+    "damage": "measure of damage",
+    "clip": "CLIP",
+    "clip-plain": "CLIP without noise words",
+}
+"""What a panel is called; other models by their own name."""
+
 
 def read(folder: Path) -> pd.DataFrame:
     """All losses logged in a folder: columns ``model``, ``step``, ``loss``, ``seconds``.
@@ -42,6 +59,6 @@ def plot(losses: pd.DataFrame) -> Figure:
             axes.plot(part["step"], part["loss"], ".", markersize=2, alpha=0.3)
             smooth = part["loss"].rolling(25, min_periods=1, center=True).median()
             axes.plot(part["step"], smooth)
-            axes.set(title=name, xlabel="step", yscale="log")
-        fig.supylabel("loss")
+            axes.set(title=TITLES.get(name, name), xlabel="step", yscale="log")
+        fig.supylabel("loss (dots; the line is their running median)")
     return fig
