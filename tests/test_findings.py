@@ -30,7 +30,7 @@ LEGIBLE = 9.0  # points, 800 pixels wide
 @pytest.fixture
 def kept(monkeypatch):
     """The measurement of the argument, to be changed; findings then read the changed one."""
-    own = argument.kept()
+    own = argument.measurement()
     own = replace(own, frame=own.frame.copy())
     monkeypatch.setattr(argument, "kept", lambda: own)
     return own

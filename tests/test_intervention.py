@@ -72,7 +72,7 @@ def test_the_cells_are_those_of_the_argument(asked):
 def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     frame = frame_of(asked, QUALITY | quality)
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
-    monkeypatch.setattr(reported, "kept", lambda: measured)
+    monkeypatch.setattr(reported, "measurement", lambda: measured)
     said = findings.finding("mismatch")
     assert said.verdict == verdict
     assert ("does not ask CLIP" in said.text) == (verdict != "no")
@@ -81,7 +81,7 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
 def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch):
     frame = frame_of(asked, QUALITY, SEEN | {"decoded-shift": 0.1})
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
-    monkeypatch.setattr(reported, "kept", lambda: measured)
+    monkeypatch.setattr(reported, "measurement", lambda: measured)
     assert findings.finding("mismatch").verdict == "open"
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 
 from shortcut_nb.analysis.concepts import CONCEPTS, concept_probabilities, ensemble, prompts
-from shortcut_nb.analysis.controls import KINDS, at_l2, at_linf, at_psnr
+from shortcut_nb.analysis.controls import KINDS, at_linf, at_psnr
 from shortcut_nb.analysis.correlation import _weighted, rank_correlation
 from shortcut_nb.analysis.denoising_shift import denoising_shift
 from shortcut_nb.analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
@@ -98,7 +98,6 @@ def test_a_wanted_psnr_is_met_by_every_picture(kind, subject):
     torch.testing.assert_close(found, (found * 255).round() / 255)
     assert torch.equal(found, at_psnr(kind, subject.b, goals, seed=3))
     level = [255 * 10 ** (-goal / 20) for goal in goals]
-    assert torch.equal(found, at_l2(kind, subject.b, level, seed=3))
     rms = (found - subject.b).square().flatten(1).mean(1).sqrt() * 255
     assert rms.numpy() == pytest.approx(level, rel=0.012)  # 0.1 dB
 
@@ -117,8 +116,6 @@ def test_what_cannot_be_met_is_said(subject):
         at_psnr("sepia", subject.b, 30.0)
     with pytest.raises(ValueError, match="one for each of 4"):
         at_psnr("blur", subject.b, [30.0, 31.0])
-    with pytest.raises(ValueError, match="above 0"):
-        at_l2("blur", subject.b, 0.0)
     assert linf_pixels(at_linf("blur", pictures(1), 0), pictures(1)) == [0]
 
 

@@ -17,7 +17,7 @@ from shortcut_nb.analysis.attention import (
 from shortcut_nb.analysis.drift import word_drift
 from shortcut_nb.analysis.overlap import local_energy, overlap, texture_map
 from shortcut_nb.analysis.spectrum import gain, spectrum, spectrum_match
-from shortcut_nb.analysis.timesteps import loss_grid, timestep_losses
+from shortcut_nb.analysis.timesteps import timestep_losses
 from shortcut_nb.analysis.traits import TRAITS, traits
 from shortcut_nb.personalize.custom_diffusion import KeysAndValues
 from shortcut_nb.plots import heat, spectrum_plot
@@ -186,8 +186,13 @@ def test_nothing_drifts_without_training_and_what_moves_is_measured(lab):
 def test_losses_of_models_and_pictures_share_their_noise(lab, subject):
     models = {"before": lab.diffusion, "after": lab.diffusion.clone()}
     shown = {"clean": subject.b[:1], "again": subject.b[:1], "darker": subject.b[:1] * 0.5}
-    frame = loss_grid(models, shown, "a photo of a person", timesteps=(500,), draws=1)
-    table = frame.pivot(index="pictures", columns="model", values="conditional")
+    how = {"prompt": "a photo of a person", "timesteps": (500,), "draws": 1}
+    rows = [
+        timestep_losses(model, images, **how).assign(model=name, pictures=kind)
+        for name, model in models.items()
+        for kind, images in shown.items()
+    ]
+    table = pd.concat(rows).pivot(index="pictures", columns="model", values="conditional")
     assert table["before"].to_numpy() == pytest.approx(table["after"].to_numpy(), rel=1e-4)
     assert table.loc["clean", "before"] == pytest.approx(table.loc["again", "before"], rel=1e-4)
     assert table.loc["clean", "before"] != pytest.approx(table.loc["darker", "before"], rel=1e-4)

@@ -20,8 +20,8 @@ LEFT = {
     ("nothing", "purifier", MOST): (0.97, 0.8),
     ("everything", "none", USUAL): (0.5, 0.8),
     ("everything", "none", MOST): (0.2, 0.3),
-    ("everything", "purifier", USUAL): (0.8, 0.8),
-    ("everything", "purifier", MOST): (0.4, 0.3),
+    ("purifier (full gradient)", "purifier", USUAL): (0.8, 0.8),
+    ("purifier (full gradient)", "purifier", MOST): (0.4, 0.3),
     ("purifier + prompts", "both", USUAL): (0.99, 0.6),
     ("purifier + prompts", "both", MOST): (0.99, 0.6),
 }
@@ -47,7 +47,7 @@ def told(monkeypatch):
                 )  # fmt: skip
         asked = adaptive.contrasts(load_profile("mini"))
         measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
-        monkeypatch.setattr(withstanding, "kept", lambda: of_measurement(measured))
+        monkeypatch.setattr(withstanding, "measurement", lambda: of_measurement(measured))
         return withstanding.withstanding()
 
     return tell
@@ -75,7 +75,7 @@ def test_quality_lost_at_the_usual_budget_breaks_it(told):
 def test_a_loss_of_no_size_breaks_nothing(told):
     """It is beyond chance, and nobody would see it."""
     verdict, values = told({("purifier + prompts", "both", USUAL): (0.96, 0.6)})
-    row = withstanding.harm(withstanding.kept(), "quality", "both", USUAL)
+    row = withstanding.harm(withstanding.measurement(), "quality", "both", USUAL)
     assert row["verdict"] == "confirmed" and abs(row["mean"]) < withstanding.DEAR
     assert verdict == "yes" and not values["here"]
 
@@ -128,7 +128,7 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
             ("nothing", "none", USUAL, "50% clean"): (0.7, 0.8),
         }
     )
-    kept = withstanding.kept()
+    kept = withstanding.measurement()
     assert withstanding.measured_budgets(kept) == ["8/255", USUAL, MOST]
     monkeypatch.setattr(pages, "summary", lambda name: kept)
     heading, *_ = pages.adaptive().splitlines()

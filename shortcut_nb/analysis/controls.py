@@ -6,7 +6,6 @@ so that one size alone does not settle what the size explains.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -64,18 +63,6 @@ def at_psnr(
             )
         out.append(done)
     return torch.cat(out)
-
-
-def at_l2(kind: str, images: Tensor, wanted: ArrayLike, seed: int = 0) -> Tensor:
-    """As :func:`at_psnr`, for a root mean square change in grey levels (the same thing in dB).
-
-    Raises:
-        ValueError: as :func:`at_psnr`, or a change that is not above 0.
-    """
-    goals = _each(wanted, images)
-    if min(goals) <= 0:
-        raise ValueError(f"expected changes above 0 grey levels, got {goals}")
-    return at_psnr(kind, images, [20 * math.log10(255 / goal) for goal in goals], seed)
 
 
 def at_linf(kind: str, images: Tensor, pixels: int, seed: int = 0) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
@@ -64,26 +63,3 @@ def timestep_losses(
             )
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(mismatch=frame["conditional"] - frame["unconditional"])
-
-
-def loss_grid(
-    models: Mapping[str, Diffusion], pictures: Mapping[str, Tensor], prompt: str, **how: Any
-) -> pd.DataFrame:
-    """:func:`timestep_losses` of every model on every set of pictures, the same noise for all.
-
-    Args:
-        models: such as before and after a fine-tuning.
-        pictures: such as clean and protected, each (n, 3, H, W) in [0, 1].
-        how: as for :func:`timestep_losses`.
-
-    Returns:
-        Its rows, with columns ``model`` and ``pictures``.
-    """
-    return pd.concat(
-        [
-            timestep_losses(model, images, prompt, **how).assign(model=name, pictures=kind)
-            for name, model in models.items()
-            for kind, images in pictures.items()
-        ],
-        ignore_index=True,
-    )

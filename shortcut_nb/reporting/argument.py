@@ -50,14 +50,14 @@ SHEETS = {"instance": "V*, the person's name", "class": "the class, any person"}
 SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 
 
-def kept() -> Measurement:
+def measurement() -> Measurement:
     """The shipped measurement."""
     return Measurement.read("argument")
 
 
 def levels(metric: str, sheet: str = "instance", eps: str = EPS) -> pd.DataFrame:
     """Means over people by treatment: ``name, mean, low, high``, indexed by treatment."""
-    means = kept().means([metric], ["condition", "sheet"])
+    means = measurement().means([metric], ["condition", "sheet"])
     own = means[means["sheet"] == sheet]
     treatment = own["condition"].str.removesuffix(f"{JOIN}{eps}")
     own = own.assign(treatment=treatment).set_index("treatment")
@@ -77,7 +77,7 @@ def compared(metric: str, high: str, low: str, expect: str, sheet: str = "instan
     """
     weights = {f"{high}{JOIN}{EPS}": 1.0, f"{low}{JOIN}{EPS}": -1.0}
     contrast = Contrast(f"{high} against {low}", metric, weights, sheet, expect)
-    return judge(kept().frame, [contrast]).iloc[0].to_dict()
+    return judge(measurement().frame, [contrast]).iloc[0].to_dict()
 
 
 def confirmed(*comparison: str) -> bool:
@@ -111,14 +111,14 @@ def table(eps: str = EPS) -> pd.DataFrame:
     Returns:
         ``treatment``, and for each measure "x", "x_low" and "x_high".
     """
-    metrics = list(dict.fromkeys(contrast.metric for contrast in kept().contrasts))
+    metrics = list(dict.fromkeys(contrast.metric for contrast in measurement().contrasts))
     places = {metric: (metric, "instance") for metric in metrics}
     return _beside(places | {"class": ("quality", "class")}, eps)
 
 
 def traits() -> pd.DataFrame:
     """The share of V* samples that show each of the person's traits, like :func:`table`."""
-    metrics = [name for name in kept().metrics if name.startswith(TRAIT)]
+    metrics = [name for name in measurement().metrics if name.startswith(TRAIT)]
     return _beside({metric.removeprefix(TRAIT): (metric, "instance") for metric in metrics})
 
 
@@ -138,7 +138,7 @@ def judged(eps: str = EPS) -> pd.DataFrame:
 
     ``claim`` is the contrast's name without measure and budget.
     """
-    rows = kept().verdicts()
+    rows = measurement().verdicts()
     rows = rows[rows["contrast"].str.endswith(f", {eps}") & (rows["n"] > 0)]
     claims = [
         name.removesuffix(f", {eps}").removesuffix(f" to {metric}").replace(f" {metric} ", " it ")
@@ -178,7 +178,7 @@ def shortcut() -> tuple[Verdict, Values]:
     rest = compared("texture", TREATED, CLEAN, "+", "class")
     gap = next(
         row
-        for row in kept().verdicts().to_dict("records")
+        for row in measurement().verdicts().to_dict("records")
         if row["contrast"] == f"{TREATED} changes texture of V* more than of the class, {EPS}"
     )
     spared = rest["high"] < SPARED * own["mean"]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share
 from ..experiments.measured import Measurement, means_of, widened
-from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, kept
+from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
 from .summary import of_measurement
@@ -79,7 +79,7 @@ def facts(measured: Measurement | None = None) -> dict[str, Any]:
     quality = table[table["score"] == SCORES["instance", "quality"]]
     looked = quality[quality["condition"] == CHOSEN]
     steps = [step for step in looked["step"] if step > 0]
-    verdicts = {step: summed.verdict(kept(step))["verdict"] for step in steps}
+    verdicts = {step: summed.verdict(quality_holds(step))["verdict"] for step in steps}
     lowest = looked.loc[looked["mean"].idxmin()]
     first = quality[quality["condition"] == FIRST]
     deepest = first.loc[first["mean"].idxmin()]

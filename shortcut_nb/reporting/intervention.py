@@ -35,14 +35,14 @@ PANELS = {
 LEAST, MOST = 0.1, 0.5  # of ASPL's fall of quality
 
 
-def kept() -> Measurement:
+def measurement() -> Measurement:
     """The shipped measurement."""
     return Measurement.read("intervention")
 
 
 def table() -> pd.DataFrame:
     """One row per attack and panel: ``name, group, panel, mean, low, high``."""
-    measured = kept()
+    measured = measurement()
     rises = {column: measured.against(column, BASE, []) for column in ("clip_towards", TOWARDS)}
     rises["fall"] = _turned(measured.against("quality", BASE, []))
     return pd.concat([_named(rise, PANELS[column]) for column, rise in rises.items()])
@@ -50,7 +50,7 @@ def table() -> pd.DataFrame:
 
 def plain() -> pd.DataFrame:
     """The shift of the photos to the CLIP that never heard of noise, in the form of a panel."""
-    return _named(kept().against("plain_towards", BASE, []), PLAIN)
+    return _named(measurement().against("plain_towards", BASE, []), PLAIN)
 
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def mismatch() -> tuple[Verdict, Values]:
     """
     rows = table().set_index("panel", append=True)["mean"].unstack()
     far, seen, fall = (rows[title] for title in PANELS.values())
-    judged = kept().verdicts().set_index("contrast")
+    judged = measurement().verdicts().set_index("contrast")
     harm, main = judged.loc[harms(SEEN, "quality")], fall[MAIN]
     moved = judged.loc[FURTHER, "verdict"] == "confirmed"
     verdict: Verdict = "open"
@@ -100,7 +100,7 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if most else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
-    broken = -kept().against("intact", BASE, []).set_index("attack")["mean"]
+    broken = -measurement().against("intact", BASE, []).set_index("attack")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),

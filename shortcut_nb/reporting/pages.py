@@ -276,18 +276,18 @@ def text_rates() -> str:
 
 def adaptive() -> str:
     """At the usual budget and at the largest; bold: the whole defence against who knows it."""
-    kept = summary("adaptive")
+    measured = summary("adaptive")
     known = attackers.knowledge(load_profile("mini").purifier)
     cells = [(key, who) for key in display.DEFENCES for who in known]
     frame = pd.DataFrame(cells, columns=["key", "who"])
     frame["defence"] = frame["key"].map(display.DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
-    for eps in dict.fromkeys([attackers.EPS, withstanding.largest(kept)]):
+    for eps in dict.fromkeys([attackers.EPS, withstanding.largest(measured)]):
         for score, (title, spec) in TAKEN.items():
             column = f"{title}, {eps}"
             word, _ = attackers.HARMS[score]
             names = [attackers.harm(who, key, word, eps) for key, who in cells]
-            frame = kept.beside(frame, column, names)
+            frame = measured.beside(frame, column, names)
             columns[column], digits[column] = column, spec
     frame = frame.dropna(subset=[f"quality, {attackers.EPS}"])
     whole = withstanding.WHOLE
@@ -297,8 +297,8 @@ def adaptive() -> str:
 
 def attackers_further() -> str:
     """Against other purifiers, and on sets of which a part stays clean."""
-    kept = summary("adaptive")
-    frame = withstanding.further(kept)
+    measured = summary("adaptive")
+    frame = withstanding.further(measured)
     cells = list(zip(frame["who"], frame["defence"], frame["where"], strict=True))
     called = matrix.PURIFIERS | display.DEFENCES | {attackers.PAPERS_WHOLE: matrix.WHOLE}
     frame["defence"] = [", ".join([called[key], *where[1:]]) for _, key, where in cells]
@@ -307,11 +307,11 @@ def attackers_further() -> str:
     for score, title in titles.items():
         word, _ = attackers.HARMS[score]
         names = [attackers.harm(who, key, word, *where) for who, key, where in cells]
-        frame = kept.beside(frame, title, names)
+        frame = measured.beside(frame, title, names)
         columns[title], digits[title] = title, ".1f" if "texture" in title else ".2f"
     word, _ = attackers.HARMS["quality"]
     names = [attackers.gain(who, key, word, *where) for who, key, where in cells]
-    frame = kept.beside(frame, "gain", names)
+    frame = measured.beside(frame, "gain", names)
     columns["gain"], digits["gain"] = "quality, against one who knows nothing", ".2f"
     return markdown(frame, columns, {name: f"+{spec}" for name, spec in digits.items()})
 

@@ -39,7 +39,7 @@ LOSSES = {
 """What an attacker may take, by score, as a part of a list."""
 
 
-def kept() -> Summary:
+def measurement() -> Summary:
     """The shipped measurement."""
     return summary("adaptive")
 
@@ -53,7 +53,7 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
     Args:
         measured: None is the shipped one of the miniature.
     """
-    measured = measured or kept()
+    measured = measured or measurement()
     rows = []
     for (score, knows), panel in PANELS.items():
         means = means_of(measured.wide([score], "instance"), score).set_index("condition")[ENDS]
@@ -95,7 +95,7 @@ def withstanding() -> tuple[Verdict, Values]:
     there or at the largest that was measured, "yes" if nothing shows; "open" if an attacker of
     these was not measured. A loss is beyond chance and at least :data:`LEAST`.
     """
-    measured = kept()
+    measured = measurement()
     usual, most = adaptive.EPS, largest(measured)
     asked = [(PURIFIED, most, BLIND), (PURIFIED, most), (WHOLE, most), (WHOLE, usual)]
     rows = [harm(measured, "quality", *one) for one in asked]

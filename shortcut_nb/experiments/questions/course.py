@@ -34,7 +34,7 @@ def sheets() -> dict[str, Sheet]:
     }
 
 
-def kept(steps: int) -> str:
+def quality_holds(steps: int) -> str:
     """The name of a contrast: V* is as good as the base model draws, after so many steps."""
     return f"V* keeps its quality, step {steps}"
 
@@ -45,7 +45,7 @@ def experiment(profile: Profile) -> Experiment:
     before = f"condition={CHOSEN} & sheet={on_the_way('instance', 0.0)}"
     contrasts = [
         Contrast(
-            kept(round(share * total)),
+            quality_holds(round(share * total)),
             "quality",
             {f"condition={CHOSEN} & sheet={on_the_way('instance', share)}": 1, before: -1},
             sheet=None,
