@@ -90,6 +90,7 @@ SAME_AS = {
     "purifier + CDL": "purified + cdl",
     "no defence": "protected",
     "aspl, purified": "purified",
+    "ASPL, purified": "purified",
     "V* samples": "V*",
     "class samples": "class",
 }

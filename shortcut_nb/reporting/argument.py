@@ -12,6 +12,7 @@ from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
 from ..experiments.questions import decoupling as further
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
+from ..experiments.questions.hidden import THERE
 from ..metrics import describe
 from ..metrics.frame import TRAIT
 from ..profile import load_profile
@@ -166,6 +167,7 @@ def protection() -> tuple[Verdict, Values]:
         "quality": quality[TREATED],
         "noise": quality[NOISE],
         "less_alike": confirmed("ims_missing", TREATED, NOISE, "-"),
+        "covered": summary("hidden").verdict(THERE)["verdict"] == "confirmed",
         "other_less_alike": confirmed("ims_missing", SMOOTH, NOISE, "-"),
         "clean_alike": alike[CLEAN],
         "other_alike": alike[SMOOTH],

@@ -32,6 +32,18 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def command(name: str) -> str:
+    """What measures a shipped question again: its people, seeds and cells, no others."""
+    frame = Measurement.read(name).frame
+    asked = open_experiment(name, load_profile("mini"))
+    people, seeds = frame["subject"].nunique(), sorted(int(seed) for seed in set(frame["seed"]))
+    lines = [f"shortcut-nb bench {name} --subjects {people} --seeds {len(seeds)} --save"]
+    cells = dict.fromkeys(frame["condition"])
+    if set(cells) != set(asked.all_cells()):
+        lines += [f"--cells '{cell}'" for cell in cells]
+    return " \\\n  ".join(lines)
+
+
 def _span(counts: pd.Series) -> str:
     """A number, or the fewest and the most."""
     least, most = int(counts.min()), int(counts.max())

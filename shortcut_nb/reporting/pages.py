@@ -316,6 +316,14 @@ def attackers_further() -> str:
     return markdown(frame, columns, {name: f"+{spec}" for name, spec in digits.items()})
 
 
+def benchmark_command() -> str:
+    return f"```bash\n{measured_of.command('benchmark')}\n```"
+
+
+def adaptive_command() -> str:
+    return f"```bash\n{measured_of.command('adaptive')}\n```"
+
+
 def coverage() -> str:
     columns = {
         "name": "`shortcut-nb bench` …",
@@ -348,9 +356,9 @@ PAGES: dict[Path, Parts] = {
     FOLDER / "shift.md": parts(intervention),
     FOLDER / "shortcut.md": parts(shortcut),
     FOLDER / "purifiers.md": parts(purification),
-    FOLDER / "defences.md": parts(benchmark),
+    FOLDER / "defences.md": parts(benchmark, benchmark_command),
     FOLDER / "decoupling.md": parts(words, text_rates, decoupling),
-    FOLDER / "attackers.md": parts(adaptive, attackers_further),
+    FOLDER / "attackers.md": parts(adaptive, attackers_further, adaptive_command),
     README: {"findings": readme},
     REGIME: {
         "rates": rates.rates_table,

@@ -21,6 +21,7 @@ CELLS: dict[str, dict[str, Any]] = {
     RIPPLES: {"attack": "aspl", "eps": EPS},
     OTHER: {"attack": "photoguard", "eps": EPS},
 }
+THERE = "under ASPL the person is still there"
 HARDENED, PLAIN = "ims_hardened", "ims"
 MARGIN = 0.1  # of the identity match: what would be somebody else, to a reader of samples
 
@@ -30,7 +31,7 @@ def contrasts() -> tuple[Contrast, ...]:
     lost = {CLEAN: 1.0, RIPPLES: -1.0}
     return (
         Contrast(
-            "under ASPL the person is still there",
+            THERE,
             HARDENED,
             lost,
             expect="0",
