@@ -28,7 +28,11 @@ PLACE = ["condition", "sheet"]
 # Of each notebook: the result that it is held to, and the names that lead to its check.
 CHECKS = {
     "02": ("methods", {"cell", "early", "larger"}),
-    "04": ("mismatch", {"cells", "shifts_of", "here", "measured"}),
+    "04": (
+        "mismatch",
+        {"cells", "shifts_of", "here", "measured"}
+        | {"question", "tried", "learners", "live", "learned"},
+    ),
     "07": ("words", {"question", "trainings", "live", "frame", "larger"}),
     "08": (
         "adaptive",
@@ -38,7 +42,9 @@ CHECKS = {
             "cell",
             "question",
             "tried",
-            "place",
+            "knows_it",
+            "usual",
+            "most",
             "cells",
             "live",
             "frame",
@@ -189,6 +195,15 @@ TAKEN_AWAY = {
         ("clip-shift | 16/255", "instance"),
         ("aspl | 16/255", "instance"),
         ["the CLIP-shift attack moves CLIP more than ASPL"],
+    ),
+    "climbing the shift that the model sees is random signs": (
+        "04",
+        ("decoded-shift | 16/255", "instance"),
+        ("noise | 16/255", "instance"),
+        [
+            "intervention after the autoencoder: quality falls more",
+            "intervention after the autoencoder: texture rises more",
+        ],
     ),
     "CDL is DreamBooth": (
         "07",

@@ -32,7 +32,7 @@ def kept(monkeypatch):
     """The measurement of the argument, to be changed; findings then read the changed one."""
     own = argument.measurement()
     own = replace(own, frame=own.frame.copy())
-    monkeypatch.setattr(argument, "kept", lambda: own)
+    monkeypatch.setattr(argument, "measurement", lambda: own)
     return own
 
 

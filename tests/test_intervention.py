@@ -11,9 +11,13 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import findings
 from shortcut_nb.reporting import intervention as reported
 
-SHIFTS = {"clean": 0.0, "noise": 0.4, "aspl": 0.38, "clip-shift": 1.0, "decoded-shift": 0.6}
-SEEN = {"clean": 0.0, "noise": 0.02, "aspl": 0.2, "clip-shift": 0.1, "decoded-shift": 0.5}
-QUALITY = {"clean": 0.97, "noise": 0.96, "aspl": 0.43, "clip-shift": 0.95, "decoded-shift": 0.95}
+TURNED = intervention.TURNED
+SHIFTS = {"clean": 0.0, "noise": 0.4, "aspl": 0.38, "clip-shift": 1.0, "decoded-shift": 0.6,
+          TURNED: -0.2}  # fmt: skip
+SEEN = {"clean": 0.0, "noise": 0.02, "aspl": 0.2, "clip-shift": 0.1, "decoded-shift": 0.5,
+        TURNED: -0.1}  # fmt: skip
+QUALITY = {"clean": 0.97, "noise": 0.96, "aspl": 0.43, "clip-shift": 0.95, "decoded-shift": 0.95,
+           TURNED: 0.95}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,8 @@ def frame_of(asked, quality, seen=SEEN):
 
 def test_every_attack_on_the_shift_stands_beside_noise_and_aspl(asked):
     cells = [cell for cell, _ in asked.all_cells().values()]
+    turned = asked.cells[TURNED]
+    assert turned.attack == reported.SEEN and turned.settings == {"direction": -1}
     assert {cell.attack for cell in cells} == {
         "none",
         "noise",

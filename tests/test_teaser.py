@@ -20,7 +20,7 @@ def test_a_row_for_each_person_and_a_column_for_each_treatment(tiny_lab, tmp_pat
     axes = figure.axes
     assert len(axes) == len(PEOPLE) * len(teaser.HEADINGS)
     assert [ax.get_title() for ax in axes[: len(teaser.HEADINGS)]] == list(teaser.HEADINGS)
-    assert [ax.get_ylabel() for ax in axes[:: len(teaser.HEADINGS)]] == ["person 1", "person 2"]
+    assert [ax.get_ylabel() for ax in axes[:: len(teaser.HEADINGS)]] == ["1", "2"]
     shown = [ax.images[0].get_array() for ax in axes]
     subject = tiny_lab.subject(PEOPLE[1])
     cell = teaser.cell_of(argument.TREATED)

@@ -247,7 +247,8 @@ def captions() -> Values:
         nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
         the noise token gives more than the name that means nothing; ``said``: with words when
         sampling alone; ``prompt_costs``: whether CDL's negative prompt costs likeness;
-        ``asked_alike``: the identity match of the name alone, after training with the noise token.
+        ``asked_quality``, ``asked_alike``: quality and identity match of the name alone, after
+        CDL's training.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)
@@ -260,6 +261,7 @@ def captions() -> Values:
     )
     last = f"{further.RUNGS[-1][0]}, over the pieces before"
     costs = measured.verdict(further.contrast_name(last, "identity"))
+    asked = numbers.rungs().set_index("name").loc["+ negated class prompt"]
     return {
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,
@@ -269,6 +271,7 @@ def captions() -> Values:
         "named": named,
         "meaning": more["verdict"] == "confirmed",
         "prompt_costs": costs["verdict"] == "refuted",
-        "asked_alike": numbers.rungs()["ims_missing, protected"][1],
+        "asked_quality": asked["quality, protected"],
+        "asked_alike": asked["ims_missing, protected"],
         "said": words[f"{further.HARD}{JOIN}plain"],
     }

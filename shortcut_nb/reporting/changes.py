@@ -15,8 +15,8 @@ NAME = "findings"
 WHY: dict[str, str] = {
     "protection": "Better models and other rates: clean training reaches 0.97, and ASPL takes more "
     "than it did. Now of twelve people.",
-    "mismatch": "The fair test is made: an attack on the shift that gets through the autoencoder. "
-    "Of twelve people.",
+    "mismatch": "The fair test is made: an attack on the shift that gets through the autoencoder, "
+    "and the same turned round. Of twelve people.",
     "shortcut": "The first miniature's optimiser started cold and spoilt the class's quality as "
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
     "purification": "Now a restorer and the paper's CodeSR, under ASPL, on twelve people, "

@@ -142,7 +142,8 @@ FIGURES: dict[str, PageFigure] = {
     "intervention": PageFigure(
         "intervention",
         "Shift against harm",
-        "For random noise, ASPL and two attacks on the shift in meaning alone: how far the photos "
+        "For random noise, ASPL, two attacks on the shift in meaning alone, and the second turned "
+        "round: how far the photos "
         "move towards noise in CLIP's space, how far what the model sees of them moves, and the "
         "fall of quality of V* samples, with intervals over people.",
         intervention.table,

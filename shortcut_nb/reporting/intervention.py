@@ -7,11 +7,14 @@ import pandas as pd
 from ..analysis.shift_and_harm import correlation
 from ..experiments.measured import Measurement
 from ..experiments.questions.intervention import (
+    AS_FAR,
     FURTHER,
     MAIN,
+    MEANING,
     NOISE,
     SEEN,
     SHIFTER,
+    TURNED,
     harms,
 )
 from ..experiments.questions.mismatch import PURIFIED
@@ -23,7 +26,8 @@ from .argument import Values, Verdict
 from .numbers import shifts_and_harms
 
 TITLES = {attack: display.ATTACKS[attack] for attack in (NOISE, MAIN, SHIFTER, SEEN)}
-BASE = {"attack": "none"}
+TITLES[TURNED] = f"{display.ATTACKS[SEEN]}, turned"
+BASE = {"condition": "clean"}
 TOWARDS = "decoded_towards"
 PLAIN = "the photos', to a CLIP that knows no noise"
 PANELS = {
@@ -54,8 +58,8 @@ def plain() -> pd.DataFrame:
 
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
-    own = rise.set_index("attack").loc[list(TITLES), ["mean", "low", "high"]]
-    groups = FAMILY_OF | {MAIN: "protected"}
+    own = rise.set_index("condition").loc[list(TITLES), ["mean", "low", "high"]]
+    groups = FAMILY_OF | {MAIN: "protected", TURNED: FAMILY_OF[SEEN]}
     names = {"name": list(TITLES.values()), "group": [groups[name] for name in TITLES]}
     return own.assign(panel=panel, **names)
 
@@ -63,6 +67,29 @@ def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
 def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     """Rises as falls."""
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
+
+
+def turned(judged: pd.DataFrame) -> Values:
+    """What the attack does that is turned the other way: is it the meaning that harms, or the size?
+
+    Args:
+        judged: verdicts, by contrast.
+
+    Returns:
+        ``meaning``: whether its direction matters, and turned it takes no quality beyond noise
+        though it moves the latents further; ``turned_far``: how many times as far as noise;
+        ``what``: what does the harm, in a title.
+    """
+    wanted = {f"{MEANING}: quality": "confirmed", AS_FAR: "confirmed"}
+    spared = judged.loc[harms(TURNED, "quality"), "verdict"] in ("undecided", "refuted")
+    meaning = spared and all(judged.loc[name, "verdict"] == says for name, says in wanted.items())
+    means = measurement().frame.groupby("condition").mean(numeric_only=True)
+    far = means["latent"] if "latent" in means else pd.Series(dtype=float)
+    return {
+        "meaning": meaning,
+        "turned_far": far.get(TURNED, float("nan")) / far.get(NOISE, float("nan")),
+        "what": "A shift in meaning" if meaning else "A shift",
+    }
 
 
 def over_attacks() -> Values:
@@ -100,7 +127,7 @@ def mismatch() -> tuple[Verdict, Values]:
         verdict = "yes" if most else "partly"
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
-    broken = -measurement().against("intact", BASE, []).set_index("attack")["mean"]
+    broken = -measurement().against("intact", BASE, []).set_index("condition")["mean"]
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),
@@ -112,5 +139,6 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": verdict in ("yes", "partly"),
+        **turned(judged),
         **over_attacks(),
     }

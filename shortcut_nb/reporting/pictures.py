@@ -73,10 +73,11 @@ PICTURES: dict[str, Picture] = {
         {
             "clip-shift: what\nphotos mean": ("clip-shift", None),
             "decoded-shift: what\nthe model sees": ("decoded-shift", None),
+            "decoded-shift,\nturned round": ("decoded-shift, turned", None),
             "ASPL": ("aspl", None),
         },
-        "Samples of one person after learning from photos changed by clip-shift, by decoded-shift "
-        "and by ASPL: the first are clean, the others are not.",
+        "Samples of one person after learning from photos changed by clip-shift, by decoded-shift, "
+        "by the same turned round, and by ASPL: the second and the last are spoilt.",
         "Learned from photos changed by …",
     ),
     "shortcut": Picture(
