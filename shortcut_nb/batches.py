@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .checks import check_images
 from .errors import UserError, WrongType
-from .images import from_u8
+from .images import from_u8, upright_rgb
 
 WANTED = "(n, 3, H, W) float32 in [0, 1], uint8 arrays (H, W, 3), PIL pictures, or a list of them"
 
@@ -21,8 +21,8 @@ def to_batch(pictures: Any, name: str = "images") -> Tensor:
 
     Args:
         pictures: such a batch, which is handed back as it is; a uint8 array (H, W, 3) or
-            (n, H, W, 3); a PIL picture, which becomes RGB; or a list of single pictures of one
-            size, each of these or a tensor (3, H, W).
+            (n, H, W, 3); a PIL picture, which is read as its file would be; or a list of single
+            pictures of one size, each of these or a tensor (3, H, W).
         name: what the messages call it.
 
     Raises:
@@ -49,10 +49,12 @@ def _single(picture: Any, name: str) -> Tensor:
     if isinstance(picture, Tensor) and picture.ndim == 3:
         return picture
     if isinstance(picture, Image.Image):
-        picture = np.array(picture.convert("RGB"))
+        picture = np.array(upright_rgb(picture))
     if isinstance(picture, np.ndarray):
         if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
-            return from_u8(torch.from_numpy(picture).permute(2, 0, 1).contiguous())
+            return from_u8(
+                torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).contiguous()
+            )
         raise UserError(
             f"an array of {name} must be uint8 (H, W, 3); got {picture.dtype} {picture.shape}"
         )

@@ -57,8 +57,8 @@ class Sheet(Record):
     of: Literal["own", "class"] = "own"
     prompt: str | None = None
     negative: str | None = None
-    guidance_scale: float | None = Field(default=None, ge=0)
-    steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0, le=1000)
+    steps: int | None = Field(default=None, ge=1, le=1000)
     at: float | None = Field(default=None, ge=0, lt=1)
     inside: str | None = None
 
@@ -116,6 +116,8 @@ class Cell(Record):
     @field_validator("instance")
     @classmethod
     def _filled(cls, text: str | None) -> str | None:
+        if text is not None and not text.strip():
+            raise ValueError("is blank: leave it out for the subject's own words, or name others")
         return fillable(text, CELL_WORDS)
 
     @model_validator(mode="after")

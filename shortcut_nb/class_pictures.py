@@ -46,6 +46,8 @@ class ClassPictures:
             "weights": models.digest("diffusion", self.role),
             "arithmetic": f"{models.device.type} {models.autocast}",
         }
+        if models.profile.resolution != models.own_side:
+            inputs["side"] = str(models.profile.resolution)
         return Recipe(STAGE, VERSION, asdict(self), inputs)
 
 

@@ -75,6 +75,8 @@ def _profile(name: str) -> dict[str, Any]:
     from .profile import PROFILES, load_profile
 
     profile, base = load_profile(name), name.partition(":")[0]
+    source = PROFILES / f"{base}.yaml"
+    shipped = PACKAGE in source.parents and source.is_file()
     values = profile.model_dump(exclude={"name", "description", "defaults"}, exclude_none=True)
     rows = [
         {"name": key, "default": value, "allowed": "see docs/models.md", "description": ""}
@@ -83,6 +85,6 @@ def _profile(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": profile.description,
-        "source": (PROFILES / f"{base}.yaml").relative_to(PACKAGE.parent).as_posix(),
+        "source": source.relative_to(PACKAGE.parent).as_posix() if shipped else base,
         "parameters": rows,
     }

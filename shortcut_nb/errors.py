@@ -32,5 +32,9 @@ class WrongType(UserError, TypeError):
     """A value of another type than the parameter takes."""
 
 
+class Diverged(UserError, FloatingPointError):
+    """A training whose loss is no number any more; the message says what to lower."""
+
+
 class MissingLibrary(UserError, ImportError):
     """A library of an extra that is not installed; the message says how to install it."""

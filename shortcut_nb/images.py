@@ -5,6 +5,7 @@ Pictures are float32 tensors (N, 3, H, W), RGB, in [0, 1]. Files are 8-bit.
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from shortcut_nb.checks import SMALLEST, check_images
@@ -23,6 +24,7 @@ from shortcut_nb.picture_files import (
     Listing,
     list_folder,
     open_heic,
+    quiet_about_size,
     stems_of,
     suffixes,
 )
@@ -93,9 +95,9 @@ def open_rgb(path: Path) -> Image.Image:
     """
     open_heic()
     try:
-        with Image.open(path) as opened:
+        with quiet_about_size(), Image.open(path) as opened:
             opened.load()
-            return _to_rgb(ImageOps.exif_transpose(opened), opened.format)
+            return upright_rgb(opened)
     except UnidentifiedImageError:
         if _is_heic(path):
             raise UserError(f"{path} cannot be read yet ({HEIC_REMEDY}).") from None
@@ -104,11 +106,40 @@ def open_rgb(path: Path) -> Image.Image:
         ) from None
     except PermissionError:
         raise CannotRead(f"{path} cannot be read: permission is denied.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UserError(
+            f"{path} has more than {most} megapixels, the most that is read: make it smaller."
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read as a picture ({error}): it may be cut short or damaged. "
             "Copy it again or leave it out."
         ) from error
+
+
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """An open picture as RGB in the colours of sRGB, with its EXIF orientation applied.
+
+    Raises:
+        ValueError: levels that are negative or no numbers.
+    """
+    profile, kind = picture.info.get("icc_profile"), picture.format
+    return _to_srgb(_to_rgb(ImageOps.exif_transpose(picture), kind), picture.mode, profile)
+
+
+def _to_srgb(picture: Image.Image, mode: str, profile: bytes | None) -> Image.Image:
+    """Colours of another profile, such as a phone's Display P3, as sRGB's; as it is without one."""
+    if profile is None or mode not in ("RGB", "RGBA"):
+        return picture
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(own).lower():
+            return picture
+        changed = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"))
+    except (OSError, ImageCms.PyCMSError):  # a damaged profile tells nothing
+        return picture
+    return picture if changed is None else changed
 
 
 def _is_heic(path: Path) -> bool:

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import opening
 from .errors import UserError, WrongType
+from .notices import IN_MEMORY
 from .profile import ModelRef, Profile, PromptDefaults, Sampling, load_profile, resolve
 from .weights import checked, file_digests
+from .weights.folders import weight_files
+from .weights.sizes import side_of
 
 if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
     import torch
@@ -139,9 +142,34 @@ class Models:
 
     @property
     def base(self) -> str:
-        """What diffusers opens the text-to-image model from: a folder, or a hub id."""
+        """How diffusers opens the text-to-image model: a call of a pipeline's class, as text.
+
+        "memory:…" for one that was given open.
+        """
         ref = self.profile.diffusion
-        return str(resolve(ref)) if ref.id.startswith("package:") else ref.id
+        if ref.id.startswith(IN_MEMORY):
+            return ref.id
+        source = str(resolve(ref)) if ref.id.startswith("package:") else ref.id
+        if Path(source).is_file():
+            config = ref.options.get("config")
+            return f"from_single_file({source!r}" + (f", config={config!r})" if config else ")")
+        more = f", revision={ref.revision!r}" if ref.revision else ""
+        if (Path(source) / "unet").is_dir():
+            variant, _ = weight_files(Path(source) / "unet", True)
+            more += f", variant={variant!r}" if variant else ""
+        return f"from_pretrained({source!r}{more})"
+
+    @cached_property
+    def own_side(self) -> int:
+        """Side of the pictures that the text-to-image model was trained on, in pixels.
+
+        Read from its files; where they do not say, of the opened model.
+        """
+        ref = self.profile.diffusion
+        side = None if ref.id.startswith(IN_MEMORY) else side_of(resolve(ref))
+        if side is None:
+            side = self.diffusion.pipe.unet.config.sample_size * self.diffusion.latent_unit
+        return side
 
     def pictures(self, images: Any) -> Tensor:
         """Pictures (n, 3, H, W), checked; a folder's are read at the profile's resolution.
@@ -498,7 +526,7 @@ def device_of(device: str | torch.device | None) -> torch.device:
         chosen = torch.device(device)
     except (RuntimeError, TypeError):
         raise UserError(f"device must be None or one of {have}; got {device!r}") from None
-    if chosen.type == "cuda" and (chosen.index or 0) >= count:
+    if chosen.type != "cpu" and (chosen.type != "cuda" or (chosen.index or 0) >= count):
         raise UserError(f"there is no {device!r} on this machine: device may be {have}")
     return chosen
 

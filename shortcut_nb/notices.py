@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from .errors import UserError
-from .profile import Profile
+from .profile import PROFILES, Profile
 from .versions import outside
 from .weights import resolve
 
@@ -27,8 +27,14 @@ def announce(profile: Profile) -> None:
     except UserError:
         _once(
             f"profile {profile.name}: its text-to-image model {profile.diffusion.id!r} is not on "
-            f"this machine; `shortcut-nb fetch {profile.name}` brings it."
+            f"this machine; `shortcut-nb fetch {_named(profile)}` brings it."
         )
+
+
+def _named(profile: Profile) -> str:
+    """What ``fetch`` takes: a name of the package's, else a file's."""
+    shipped = (PROFILES / f"{profile.name}.yaml").is_file()
+    return profile.name if shipped else "FILE.yaml"
 
 
 def _once(text: str) -> None:

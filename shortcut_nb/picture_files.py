@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +35,14 @@ def suffixes() -> tuple[str, ...]:
     open_heic()
     known = Image.registered_extensions()
     return tuple(suffix for suffix in FORMATS if known.get(suffix) in Image.OPEN)
+
+
+@contextmanager
+def quiet_about_size() -> Iterator[None]:
+    """Without Pillow's warning of pictures that are large, as today's phones make them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def open_heic() -> bool:
@@ -151,7 +161,7 @@ def list_folder(path: str | Path) -> Listing:
             continue
         why = _why_not(item, accepted)
         if why:
-            left_out[item.name] = why
+            left_out[readable(item.name)] = why
         else:
             files.append(item)
     listing = Listing(folder, tuple(files), left_out, _notes(files))
@@ -161,6 +171,11 @@ def list_folder(path: str | Path) -> Listing:
             f"Put files there that end in {', '.join(accepted)}."
         )
     return listing
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written: bytes that are no UTF-8 as "\\xff"."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _items(folder: Path) -> list[Path]:
@@ -173,6 +188,8 @@ def _items(folder: Path) -> list[Path]:
 def _why_not(path: Path, accepted: tuple[str, ...]) -> str:
     """Why a file is no picture that can be used; "" when it is one."""
     suffix = path.suffix.lower()
+    if readable(path.name) != path.name:
+        return "its name is not UTF-8: rename it"
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     if path.is_dir():
@@ -199,7 +216,7 @@ def _notes(files: list[Path]) -> dict[str, str]:
         if path.suffix.lower() not in (".gif", ".webp", ".avif", ".avifs", ".png", ".tif", ".tiff"):
             continue
         try:
-            with Image.open(path) as opened:
+            with quiet_about_size(), Image.open(path) as opened:
                 frames = getattr(opened, "n_frames", 1)
         except Exception:  # whoever reads the picture says what is wrong with it
             continue

@@ -11,13 +11,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from shortcut_nb.templates import check_template, fill
 from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
 
 from .errors import MissingFile, UserError
-from .files import expand
+from .files import expand, plain_name
 from .yaml_files import read_mapping, refusals
 
 PROFILES = PACKAGE / "profiles"
@@ -89,6 +89,12 @@ class Preset(Strict):
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
+def _plain(name: str) -> str:
+    """It names a folder of results: nothing that could lead elsewhere."""
+    plain_name(name.replace(":", "-"))
+    return name
+
+
 class Profile(Strict):
     """Everything an experiment needs to name; see profiles/*.yaml.
 
@@ -104,7 +110,7 @@ class Profile(Strict):
     says. `presets` are shorter settings of the same models.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_plain)]
     description: str = ""
     resolution: int = Field(ge=8, multiple_of=8, strict=True)
     diffusion: ModelRef

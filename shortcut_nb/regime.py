@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from .errors import UserError
-from .settings import ADDED, Count, Guidance, Settings, Whole, Words, omitted
+from .settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words, omitted
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +46,10 @@ ClassImages = Annotated[
 ]
 
 
+POLYNOMIAL_END = 1e-7
+"""The rate at which diffusers' schedule of that name ends."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Regime(Settings):
     """Learning-rate schedule, loss weights, and how class pictures are drawn.
@@ -64,7 +68,17 @@ class Regime(Settings):
     snr_gamma: SnrGamma = field(default=None, metadata=ADDED)
     fused: bool = field(default=False, metadata=ADDED)
     prior_guidance: Guidance | None = field(default=None, metadata=ADDED)
-    prior_steps: Count | None = field(default=None, metadata=ADDED)
+    prior_steps: SampleSteps | None = field(default=None, metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = {field.name for field in fields(self)}
+        for rate in {"lr", "surrogate_lr"} & named if self.lr_scheduler == "polynomial" else ():
+            if getattr(self, rate) <= POLYNOMIAL_END:
+                raise UserError(
+                    f"{self.name}: the schedule polynomial ends at {POLYNOMIAL_END:g}, so {rate} "
+                    f"must be above that; got {getattr(self, rate):g}"
+                )
 
     @property
     def scheduled(self) -> bool:

@@ -35,6 +35,8 @@ Rate = Annotated[float, Ge(0), Le(10)]
 """A learning rate."""
 Weight = Annotated[float, Ge(0), Le(1e9)]
 Guidance = Annotated[float, Ge(0), Le(1000)]
+SampleSteps = Annotated[int, Ge(1), Le(1000)]
+"""Denoising steps of a sampler: no more than there are noise levels."""
 Sign = Literal[1, -1]
 
 

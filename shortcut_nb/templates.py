@@ -29,20 +29,23 @@ def check_template(template: str, allowed: tuple[str, ...] = ALLOWED) -> str:
     return template
 
 
-def fill(template: str, class_name: str, identifier: str = "") -> str:
+def fill(template: str, class_name: str, identifier: str | None = None) -> str:
     """A template with its words filled in; "a {class_name}" becomes "an airplane".
+
+    Args:
+        identifier: None where the template has none.
 
     Raises:
         ValueError: see :func:`check_template`.
     """
     check_template(template)
-    for name, word in (("class_name", class_name), ("identifier", identifier)):
+    for name, word in (("class_name", class_name), ("identifier", identifier or "")):
         if not isinstance(word, str):
             raise UserError(f"{name} must be text; got {word!r}")
     if not class_name.strip():
         raise UserError("class_name is empty: name what the pictures show, for instance 'dog'")
-    if identifier.isspace():
+    if identifier is not None and not identifier.strip():
         raise UserError("identifier is blank: name the rare word for the subject, for instance sks")
     if class_name.startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
-    return template.format(class_name=class_name, identifier=identifier)
+    return template.format(class_name=class_name, identifier=identifier or "")

@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion, draw_normal
-from ..settings import Count, Guidance, Share, parse_alpha
+from ..settings import Count, Guidance, SampleSteps, Share, parse_alpha
 from .base import register
 from .objectives import ALL, LatentDistance, OnLatents
 from .pgd_attack import PGDAttack, Start
@@ -111,7 +111,7 @@ class PhotoGuardDiffusion(PGDAttack):
     start: Start = "zero"
     prompt: str = ""
     strength: Annotated[float, Gt(0), Le(1)] = 0.5
-    sampling_steps: Count = 4
+    sampling_steps: SampleSteps = 4
     guidance_scale: Guidance = 7.5
     eta: Share = 1.0
     target: Target = "zero"

@@ -80,7 +80,7 @@ def read_value(text: str) -> Any:
             continue
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a date that there is not
         return text
     if isinstance(value, bool):  # YAML takes yes, no, on and off for truth values too
         return value if text.strip().lower() in ("true", "false") else text

@@ -80,7 +80,7 @@ def _show_one(kind: Kind, name: str, as_json: bool) -> None:
 
 @mini.command()
 def evaluate(
-    seed: Annotated[int, typer.Option(help="Seed of the evaluation.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the evaluation.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     write: Annotated[bool, typer.Option(help="Also write the model card, mini/card.json.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="These measures only; repeatable.")] = None,

@@ -145,13 +145,15 @@ def personalize(
         training = lab.personalize(trainer, **params)
         subject = lab.subject(source_path(source), class_name, identifier)
         from ..kept import kept, key_of
+        from ..latents import class_digest
         from ..outputs import need_room
         from ..room import of_checkpoint, of_squares
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
         about = {"trainer": trainer, "params": params}
-        key = key_of((about, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
+        own = class_digest(getattr(training.settings, "class_images", 0))
+        key = key_of((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
         with kept("personalize", key, trainer, 50, of_checkpoint(trained)) as work.kept:
             model = training.fit(
                 subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
@@ -182,7 +184,7 @@ def score(
         target = _score_file(out, force)
         lab = open_lab(profile)
         images, names = read_pictures(lab, source)
-        frame = lab.score(images, lab.subject(source_path(reference), class_name))
+        frame = lab.score(images, lab.subject(source_path(reference, "--reference"), class_name))
         if len(frame) == len(names):
             frame.insert(0, "file", names)
         records = json.dumps(json.loads(frame.to_json(orient="records")), indent=2)

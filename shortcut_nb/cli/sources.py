@@ -52,11 +52,15 @@ def kind_of(photos: Any) -> str:
     return "squares" if photos is None else "photos at their own size"
 
 
-def source_path(text: str) -> str:
-    """The source as the library takes it, with "~" written out."""
+def source_path(text: str, what: str = "SOURCE") -> str:
+    """The source as the library takes it, with "~" written out.
+
+    Args:
+        what: what a refusal calls it.
+    """
     from ..files import expand
 
-    return text if text.startswith("mini:") else str(expand(text, "SOURCE"))
+    return text if text.startswith("mini:") else str(expand(text, what))
 
 
 def check_out(

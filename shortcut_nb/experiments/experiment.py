@@ -27,6 +27,9 @@ OfSamples = Literal["apart", "traits", "hidden"]
 """Further measures of a sheet."""
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
+COLUMNS = {"condition", "subject", "seed", SHEET, *FURTHER, *APART, *HARDENED}
+COLUMNS |= {column for metric in METRICS.values() for column in metric.columns}
+"""What rows of every frame have: no axis may be called so."""
 
 
 class Experiment(Record):
@@ -132,6 +135,15 @@ class Experiment(Record):
             raise ValueError("give either cells or axes to be crossed")
         if empty := [axis for axis, values in self.axes.items() if not values]:
             raise ValueError(f"the axis {empty[0]!r} has no values")
+        if taken := [axis for axis in self.axes if axis in COLUMNS]:
+            raise ValueError(
+                f"an axis is called {taken[0]!r}, as a column of every frame is: name it otherwise"
+            )
+        names = [name for name, _ in self._crossed()]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(
+                f"two cells would be called {twice[0]!r}: give values of the axes other names"
+            )
         return self
 
     @model_validator(mode="after")

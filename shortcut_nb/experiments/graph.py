@@ -44,7 +44,7 @@ class Choice:
         """
         every = experiment.all_cells()
         for pattern in self.cells or ():
-            if not any(fnmatchcase(name, pattern) for name in every):
+            if not any(fits(name, pattern) for name in every):
                 raise UserError(
                     f"no cell of {experiment.name} fits {pattern!r}; the nearest are "
                     f"{nearest(pattern, list(every))}"
@@ -53,8 +53,13 @@ class Choice:
         return {
             name: cell
             for name, cell in every.items()
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
+            if any(fits(name, pattern) for pattern in patterns)
         }
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a cell's name fits a pattern, in which a star alone stands for any text."""
+    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 WHOLE = Choice()

@@ -228,7 +228,7 @@ class Measurement:
                 there.
         """
         columns = {name: unpacked(column) for name, column in content["frame"].items()}
-        frame, axes = pd.DataFrame(columns), tuple(content["axes"])
+        frame, axes = _numeric(pd.DataFrame(columns)), tuple(content["axes"])
         for column in (NAMED, *axes, *UNITS):
             if column not in frame:
                 raise KeyError(column)
@@ -245,6 +245,17 @@ class Measurement:
             tuple(content["failures"]),
             content.get("made_with", {}),
         )
+
+
+def _numeric(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of numbers in which some or all are missing, as numbers again."""
+    mixed = [column for column in frame if frame[column].dtype == object]
+    numbers = {
+        column: frame[column].astype(float)
+        for column in mixed
+        if all(each is None or isinstance(each, int | float) for each in frame[column])
+    }
+    return frame.assign(**numbers)
 
 
 def means_of(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
-from ..settings import Count, Rate
+from ..settings import Rate
 from ..subjects import Subject
 from .methods import named
 from .trainer import Trainer, register
@@ -98,7 +99,7 @@ class DreamBoothLora(Trainer):
     """
 
     lr: Rate = 1e-4
-    rank: Count = 4
+    rank: Annotated[int, Ge(1), Le(4096)] = 4
 
     def method(self, subject: Subject) -> LowRank:
         return LowRank(self.rank, text=self.text_lr != 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
 from ..bound import Bound
@@ -24,11 +24,24 @@ from ..latents import Latents, class_digest, latents_of
 from ..lean import parked, slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_beside_prior, check_size, need_models
+from ..notices import IN_MEMORY
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
 from ..regime import ClassImages, Regime
 from ..registry import Registry
-from ..settings import ADDED, Count, Guidance, Rate, Seed, Share, Weight, Whole, omitted, read
+from ..settings import (
+    ADDED,
+    Count,
+    Guidance,
+    Rate,
+    SampleSteps,
+    Seed,
+    Share,
+    Weight,
+    Whole,
+    omitted,
+    read,
+)
 from ..subjects import Subject
 from .methods import Method
 from .prompts import PROMPTS, Prompts, known_prompts
@@ -37,7 +50,6 @@ from .training import Trainee
 
 TRAINERS: Registry[type[Trainer]] = Registry("trainer")
 register = TRAINERS.register
-SampleSteps = Annotated[int, Ge(1), Le(1000)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +118,11 @@ class Personalized:
         """
         kind, place = type(self.model.pipe).__name__, str(folder)
         lines = self.method.loading(place)
-        source = self.base if lines else place
+        opened = self.base if lines else f"from_pretrained({place!r})"
         sample = f"pipe({self.prompts.sample!r}, negative_prompt={self.prompts.negative!r}, "
         sample += f"num_inference_steps={self.steps}, guidance_scale={self.guidance_scale})"
-        begin = [f"from diffusers import {kind}", f"pipe = {kind}.from_pretrained({source!r})"]
-        if source.startswith("memory:"):
+        begin = [f"from diffusers import {kind}", f"pipe = {kind}.{opened}"]
+        if opened.startswith(IN_MEMORY):
             begin = ["# pipe is the pipeline that was given to Lab.from_pipeline"]
         end = f"image = {sample}.images[0]  # the word is {self.word}"
         return "\n".join([*begin, *lines, end])

@@ -11,7 +11,7 @@ from diffusers.training_utils import EMAModel
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
-from ..errors import MissingLibrary, UserError
+from ..errors import Diverged, MissingLibrary, UserError
 from ..latents import Latents, latents_of
 from ..lean import HostAdamW
 from ..regime import schedule_at
@@ -249,7 +249,7 @@ class Trainee:
         """One optimiser step; returns the loss.
 
         Raises:
-            FloatingPointError: when the loss is not finite; the weights are as before the step.
+            Diverged: when the loss is not finite; the weights are as before the step.
         """
         self.optimiser.zero_grad(set_to_none=True)
         total = 0.0
@@ -259,7 +259,7 @@ class Trainee:
                 loss = self.loss(latents, generator)
             value = loss.item()
             if not math.isfinite(value):
-                raise FloatingPointError(
+                raise Diverged(
                     f"the fine-tuning loss is {value} at step {self.taken}: lower the "
                     "learning rate, or use float32"
                 )

@@ -12,11 +12,15 @@ from ..images import from_u8, to_u8
 
 TILE = 1024
 MARGIN = 64
-"""Both are multiples of 16, so that JPEG's blocks lie as they do in the whole picture."""
+GRID = 16
+"""Both are multiples of this, so that JPEG's blocks lie as they do in the whole picture."""
 
 
 def in_tiles(
-    pixels: np.ndarray, work: Callable[[Tensor], Tensor], tile: int = TILE, margin: int = MARGIN
+    pixels: np.ndarray,
+    work: Callable[[Tensor], Tensor],
+    tile: int = TILE,
+    margin: int | None = MARGIN,
 ) -> np.ndarray:
     """A picture after a filter whose result depends on pixels near by alone.
 
@@ -24,12 +28,15 @@ def in_tiles(
         pixels: (height, width, 3) uint8.
         work: maps (1, 3, h, w) float32 in [0, 1] to the same shape.
         tile: side of the pieces; memory grows with it and not with the picture.
-        margin: what each piece sees around it.
+        margin: what each piece sees around it, at least; None: everything, so in one piece.
 
     Returns:
         (height, width, 3) uint8.
     """
     high, wide = pixels.shape[:2]
+    if margin is None:
+        tile, margin = max(high, wide), 0
+    margin = -(-margin // GRID) * GRID
     result = np.empty_like(pixels)
     for top in range(0, high, tile):
         for left in range(0, wide, tile):

@@ -186,6 +186,6 @@ def purified(
     else:
 
         def result_of(photo: Photo, number: int) -> np.ndarray:
-            return in_tiles(photo.pixels(), purifier)
+            return in_tiles(photo.pixels(), purifier, margin=purifier.settings.reach)
 
     return FullSize(photos, result_of if keep is None else keeping(result_of, keep))

@@ -24,6 +24,8 @@ ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
 """Names of chains: from the models that a profile names for purifiers to the chain's spec."""
 PURIFIERS.taken_elsewhere = ALIASES
 register = PURIFIERS.register
+REACH = 64
+"""Of a filter that does not say."""
 parameter_names = parameters
 
 
@@ -38,6 +40,14 @@ class Purifier(Settings):
     def roles(self) -> tuple[str, ...]:
         """The profile's models that it depends on; none for a filter."""
         return ()
+
+    @property
+    def reach(self) -> int | None:
+        """How far around a pixel of the result the picture counts, in pixels; None: all of it.
+
+        A filter works on a large photo in tiles that see so much around them.
+        """
+        return REACH
 
     def prepared(self, profile: Profile, class_name: str) -> Self:
         """A copy in which what a profile and the pictures' class decide is filled in."""
@@ -96,6 +106,11 @@ class Chain(Purifier):
     @property
     def roles(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(role for link in self.links for role in link.roles))
+
+    @property
+    def reach(self) -> int | None:
+        reaches = [link.reach for link in self.links]
+        return None if None in reaches else sum(filter(None, reaches))
 
     def prepared(self, profile: Profile, class_name: str) -> Chain:
         return Chain(tuple(link.prepared(profile, class_name) for link in self.links))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..progress import OnStep
-from .base import Purifier, register
+from .base import REACH, Purifier, register
 
 
 @register("gaussian")
@@ -26,6 +26,10 @@ class Gaussian(Purifier):
     """
 
     sigma: Annotated[float, Ge(0), Le(1000)] = 1.0
+
+    @property
+    def reach(self) -> int:
+        return max(REACH, round(4 * self.sigma))
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         if self.sigma == 0:

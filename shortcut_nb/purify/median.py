@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from scipy.ndimage import median_filter
 from torch import Tensor
 
 from ..errors import UserError
 from ..progress import OnStep
-from ..settings import Count
-from .base import Purifier, register
+from .base import REACH, Purifier, register
 
 
 @register("median")
@@ -26,12 +26,16 @@ class Median(Purifier):
         size: side of the window in pixels, odd; 1 is the identity.
     """
 
-    size: Count = 3
+    size: Annotated[int, Ge(1), Le(255)] = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.size % 2 == 0:
             raise UserError(f"median: size must be odd; got {self.size}")
+
+    @property
+    def reach(self) -> int:
+        return max(REACH, self.size // 2)
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         pixels = images.cpu().numpy()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
 from ..networks import PixelDiffusion
 from ..profile import Profile
 from ..progress import OnStep
-from ..settings import Count, Guidance, Share, Template
+from ..settings import Count, Guidance, SampleSteps, Share, Template
 from ..templates import fill
 from .base import register
 from .diffpure import DiffPure
-from .sr import SuperResolution
+from .sr import NoiseLevel, SuperResolution
 
 
 @register("pdmpure")
@@ -44,9 +43,9 @@ class PDMPure(DiffPure):
     strength: Share = 0.05
     steps: Count = 10
     upscale: bool | None = None
-    upscale_steps: Count = 50
+    upscale_steps: SampleSteps = 50
     guidance_scale: Guidance = 4.0
-    noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
+    noise_level: NoiseLevel = 20
     prompt: Template = "a picture"
 
     @property

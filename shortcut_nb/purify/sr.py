@@ -6,18 +6,21 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Self
 
 import torch
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le
 from diffusers import StableDiffusionUpscalePipeline
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..profile import Profile
 from ..progress import OnStep
-from ..settings import Count, Guidance, Seed, Template
+from ..settings import Count, Guidance, SampleSteps, Seed, Template
 from ..templates import fill
 from .base import Purifier, by_batches, register
 from .rows import row_generators
 from .windows import at_once, in_windows, padded
+
+NoiseLevel = Annotated[int, Ge(0), Le(350)]
+"""The most that Stable Diffusion's upscaler was trained with is 350."""
 
 
 @register("sr")
@@ -34,9 +37,9 @@ class SuperResolution(Purifier):
         seed: picture i draws from (seed, i).
     """
 
-    steps: Count = 75
+    steps: SampleSteps = 75
     guidance_scale: Guidance = 9.0
-    noise_level: Annotated[int, Ge(0), Lt(1000)] = 20
+    noise_level: NoiseLevel = 20
     prompt: Template = "A photo of a {class_name}"
     seed: Seed = 0
     batch: Count = field(default=8, compare=False, repr=False)

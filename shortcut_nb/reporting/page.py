@@ -151,7 +151,8 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
         write_bytes(out / "figures" / f"{picture.name}.png", picture.png)
     numbers = {picture.name: picture.data for picture in page.pictures}
     numbers |= {table.name: table.data for table in page.tables}
-    numbers[page.title] = frame
+    own = page.title if page.title not in numbers else f"{page.title}_measured"
+    numbers[own] = frame
     for name, data in numbers.items():
         if data is not None:
             write_text(out / "data" / f"{name}.csv", csv(data))

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 TRAINED = ("unet", "text_encoder", "text_encoder_2")
 FLOAT32 = 4
@@ -18,6 +19,23 @@ def count_weights(path: Path) -> int:
         header = json.loads(stream.read(length))
     header.pop("__metadata__", None)
     return sum(math.prod(tensor["shape"]) for tensor in header.values())
+
+
+def side_of(folder: Path) -> int | None:
+    """Side of the pictures that a pipeline in diffusers' form was trained on, in pixels.
+
+    None where its files do not say, as a single file's do not.
+    """
+    try:
+        size = _config(folder, "unet")["sample_size"]
+        blocks = _config(folder, "vae")["block_out_channels"]
+    except (OSError, KeyError, ValueError):
+        return None
+    return size * 2 ** (len(blocks) - 1) if isinstance(size, int) else None
+
+
+def _config(folder: Path, part: str) -> dict[str, Any]:
+    return json.loads((folder / part / "config.json").read_text("utf-8"))
 
 
 def trained_bytes(folder: Path) -> int:
