@@ -33,7 +33,7 @@ class WrongType(UserError, TypeError):
 
 
 class Diverged(UserError, FloatingPointError):
-    """A training whose loss is no number any more; the message says what to lower."""
+    """A training or an attack whose loss is no number any more; the message says what to change."""
 
 
 class MissingLibrary(UserError, ImportError):

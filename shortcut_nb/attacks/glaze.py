@@ -9,6 +9,7 @@ import torch
 from annotated_types import Gt, Le
 from torch import Tensor
 
+from ..errors import Diverged
 from ..models import Models
 from ..settings import Count, Share, Weight
 from .base import Attack, register
@@ -95,9 +96,7 @@ class Glaze(Attack):
                 each.sum().backward()
             values[rows] = each.detach().float().cpu()
         if not torch.isfinite(values).all():
-            raise FloatingPointError(
-                f"the attack's loss is {values.tolist()} at step {number}: try float32"
-            )
+            raise Diverged(f"the attack's loss is {values.tolist()} at step {number}: try float32")
         adam.step()
         with torch.no_grad():
             x.copy_(self.budget.project(x, run.clean))

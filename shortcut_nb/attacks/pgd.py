@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..budget import Budget
+from ..errors import Diverged
 from .objectives import Objective
 
 
@@ -40,14 +41,14 @@ def pgd(
         The pictures after the last step (not rounded), and the trace (steps, n).
 
     Raises:
-        FloatingPointError: when a loss is not finite; says at which step.
+        Diverged: when a loss is not finite; says at which step.
     """
     x, trace = x.detach().clone(), []
     memory = {} if memory is None else memory
     for step in range(steps):
         values, gradient = _gradient(objective, x, source, repeats, chunk or len(x))
         if not torch.isfinite(values).all():
-            raise FloatingPointError(
+            raise Diverged(
                 f"the attack's loss is {values.tolist()} at step {step}: the model's weights or "
                 "its arithmetic overflow. Try float32."
             )
