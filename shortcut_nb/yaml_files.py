@@ -15,6 +15,7 @@ from yaml.nodes import MappingNode
 from .errors import UserError
 from .registry import nearest
 
+DATE = "tag:yaml.org,2002:timestamp"
 MERGE = "tag:yaml.org,2002:merge"  # "<<", which may stand there twice
 
 
@@ -31,6 +32,13 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add((key.tag, str(key.value)))
         return node
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag != DATE]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+"""What looks like a date is text, which whoever wants a number refuses by name."""
 
 
 def read_mapping(path: Path, start: str = "") -> dict[str, Any]:

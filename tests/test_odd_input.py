@@ -29,6 +29,7 @@ from shortcut_nb.purify import build
 from shortcut_nb.reporting.page import Page, write_page
 from shortcut_nb.templates import fill
 from shortcut_nb.weights.sizes import side_of
+from shortcut_nb.yaml_files import read_mapping
 
 COLOUR = (200, 60, 40)
 
@@ -200,6 +201,12 @@ def test_a_blank_identifier_is_refused(identifier):
 @pytest.mark.parametrize("text", ["2024-13-45", "2024-01-01", "0x", "12:61:99"])
 def test_a_value_that_looks_like_a_date_is_text(text):
     assert read_value(text) == text
+
+
+def test_a_date_in_a_file_is_text(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("steps: 2024-01-01\nrate: 1.0e-3\ncount: 3\n", "utf-8")
+    assert read_mapping(path) == {"steps": "2024-01-01", "rate": 1e-3, "count": 3}
 
 
 @pytest.mark.parametrize(
