@@ -6,7 +6,7 @@ import pytest
 from shortcut_nb.analysis.lead import by_share
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.questions.course import SHARES, kept
+from shortcut_nb.experiments.questions.course import SHARES, quality_holds
 from shortcut_nb.experiments.questions.regime import CHOSEN, REGIMES
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import course
@@ -42,7 +42,7 @@ def test_validation_people_are_watched_under_clean_training_alone(question):
     looks = {sheet.at for sheet in question.sheets.values()}
     assert looks == {*SHARES, None} and len(question.sheets) == 2 * (len(SHARES) + 1)
     (primary,) = [each for each in question.contrasts if each.primary]
-    assert primary.name == kept(10)  # the first miniature was deepest there
+    assert primary.name == quality_holds(10)  # the first miniature was deepest there
 
 
 def test_a_step_that_floods_is_said(question):
