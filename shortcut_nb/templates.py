@@ -39,7 +39,8 @@ def fill(template: str, class_name: str, identifier: str | None = None) -> str:
         ValueError: see :func:`check_template`.
     """
     check_template(template)
-    for name, word in (("class_name", class_name), ("identifier", identifier or "")):
+    words = {"class_name": class_name} | ({} if identifier is None else {"identifier": identifier})
+    for name, word in words.items():
         if not isinstance(word, str):
             raise UserError(f"{name} must be text; got {word!r}")
     if not class_name.strip():

@@ -17,7 +17,7 @@ SHIFTS = {"clean": 0.0, "noise": 0.4, "aspl": 0.38, "clip-shift": 1.0, "decoded-
 SEEN = {"clean": 0.0, "noise": 0.02, "aspl": 0.2, "clip-shift": 0.1, "decoded-shift": 0.5,
         TURNED: -0.1}  # fmt: skip
 QUALITY = {"clean": 0.97, "noise": 0.96, "aspl": 0.43, "clip-shift": 0.95, "decoded-shift": 0.95,
-           TURNED: 0.95}  # fmt: skip
+           TURNED: 0.97}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def frame_of(asked, quality, seen=SEEN):
                 row = {"condition": name, "subject": f"s{person}", "seed": 0, "sheet": sheet}
                 row |= labels | {"clip_towards": SHIFTS[name], "decoded_towards": seen[name]}
                 row["intact"] = 0.5
+                row["latent"] = (0.16 if name == "noise" else 0.25) + 0.001 * rng.random()
                 rows.append(row | {"quality": quality[name] + 0.01 * rng.standard_normal()})
     return pd.DataFrame(rows)
 
@@ -81,6 +82,8 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     monkeypatch.setattr(reported, "measurement", lambda: measured)
     said = findings.finding("mismatch")
     assert said.verdict == verdict
+    meaning = "decoded-shift" in quality
+    assert ("not the size" in said.text) == meaning
     assert ("does not ask CLIP" in said.text) == (verdict != "no")
 
 

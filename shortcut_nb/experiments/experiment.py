@@ -139,11 +139,6 @@ class Experiment(Record):
             raise ValueError(
                 f"an axis is called {taken[0]!r}, as a column of every frame is: name it otherwise"
             )
-        names = [name for name, _ in self._crossed()]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(
-                f"two cells would be called {twice[0]!r}: give values of the axes other names"
-            )
         return self
 
     @model_validator(mode="after")
@@ -176,7 +171,14 @@ class Experiment(Record):
         """Every cell by name, with its columns: each axis (or field) and its value."""
         if self.cells:
             return {name: (cell, columns(cell)) for name, cell in self.cells.items()}
-        return dict(self._crossed())
+        every: dict[str, tuple[Cell, dict[str, str]]] = {}
+        for name, cell in self._crossed():
+            if name in every:
+                raise ValueError(
+                    f"two cells would be called {name!r}: give values of the axes other names"
+                )
+            every[name] = cell
+        return every
 
     def _crossed(self) -> Iterator[tuple[str, tuple[Cell, dict[str, str]]]]:
         choices = [

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ..cells import NONE, Cell
+from ..class_pictures import ClassPictures, latents_in, save_latents
 from ..lab import Lab
 from ..progress import OnStep, progress
-from ..store import Entry, Recipe, Store, digest
+from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject
 from .node import Node
 
@@ -18,7 +19,15 @@ VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe":
 
 
 class Stages:
-    """The ground of every stage; see :class:`.Pipeline` for the arguments."""
+    """The ground of every stage, class pictures among it.
+
+    Args:
+        lab: whose models and defaults.
+        store: None is the default one.
+        on_step: makes a callback for long work from its label; None shows bars or log lines.
+        keep_trained: trained weights of up to so many megabytes are kept; None is the profile's.
+            Others are made again when they are needed; their samples are drawn in one go.
+    """
 
     def __init__(
         self,
@@ -32,10 +41,29 @@ class Stages:
         self.on_step = on_step or progress
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
+        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
 
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
         return self.store.make(node.recipe, node.write)
+
+    def prior(self, drawn: ClassPictures) -> Node:
+        """Latents of class pictures, which trainings and surrogates of all subjects share."""
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                save_latents(out, self.lab.draw_class_pictures(drawn))
+
+            about = f"prior {drawn.n} × {drawn.prompt}"
+            return Node(drawn.recipe(self.lab), (), write, about, of={"drawn": drawn})
+
+        return self.remember(("prior", drawn), node)
+
+    def _priors(self, every: Sequence[ClassPictures]) -> tuple[Node, ...]:
+        return tuple(self.prior(drawn) for drawn in every)
+
+    def _prior(self, drawn: ClassPictures) -> Tensor:
+        return latents_in(self.make(self.prior(drawn)))
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` gave the first time it was asked for this key."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..analysis.clip_shift import clip_shift
 from ..cells import CLEAN, OWN, Cell, Sheet
 from ..inside import INSIDE
-from ..metrics import METRICS, hardened
+from ..metrics import METRICS, AttributeReader, IdentityEncoder, hardened
 from ..metrics.apart import distance_to
 from ..metrics.copying import nearest, spread
 from ..metrics.frame import TRAIT, is_available
@@ -86,34 +88,45 @@ class Probing(Sampling):
 
         See :meth:`.metrics.AttributeReader.kept`; the profile must name a measure "attributes".
         """
+
+        def read(reader: AttributeReader, images: Tensor) -> dict[str, list[float]]:
+            kept = reader.kept(images, subject.c).astype(float)
+            return {f"{TRAIT}{name}": list(kept[name]) for name in kept}
+
         drawn = self.sample(subject, cell, seed, sheet, n)
-
-        def write(out: Payload) -> None:
-            reader = self.lab.measure("attributes")
-            kept = reader.kept(self.make(drawn).images("images"), subject.c).astype(float)
-            out.save_json("columns", {f"{TRAIT}{name}": list(kept[name]) for name in kept})
-
-        inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
-        inputs |= self._weights("measure:attributes")
-        recipe = self._recipe("probe", {"probe": "traits"}, inputs)
-        return Node(recipe, (drawn,), write, f"probe traits{drawn.about[6:]}")
+        return self._read_off(drawn, subject, "traits", "attributes", read)
 
     def hidden(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
         """The identity match by an encoder that looks through noise.
 
         See :func:`.metrics.hardened.match`; the profile must name a measure "identity-hardened".
         """
+
+        def read(encoder: IdentityEncoder, images: Tensor) -> dict[str, list[float]]:
+            scores = hardened.match(encoder, images, subject.c)
+            return {name: scores.tolist() for name in hardened.COLUMNS}
+
         drawn = self.sample(subject, cell, seed, sheet, n)
+        return self._read_off(drawn, subject, "hidden", hardened.MEASURE, read)
+
+    def _read_off(
+        self,
+        drawn: Node,
+        subject: Subject,
+        probe: str,
+        measure: str,
+        read: Callable[[Any, Tensor], dict[str, list[float]]],
+    ) -> Node:
+        """What one of the profile's measures reads off samples, beside the person's set C."""
 
         def write(out: Payload) -> None:
-            encoder = self.lab.measure(hardened.MEASURE)
-            scores = hardened.match(encoder, self.make(drawn).images("images"), subject.c)
-            out.save_json("columns", {name: scores.tolist() for name in hardened.COLUMNS})
+            images = self.make(drawn).images("images")
+            out.save_json("columns", read(self.lab.measure(measure), images))
 
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
-        inputs |= self._weights(f"measure:{hardened.MEASURE}")
-        recipe = self._recipe("probe", {"probe": "hidden"}, inputs)
-        return Node(recipe, (drawn,), write, f"probe hidden{drawn.about[6:]}")
+        inputs |= self._weights(f"measure:{measure}")
+        recipe = self._recipe("probe", {"probe": probe}, inputs)
+        return Node(recipe, (drawn,), write, f"probe {probe}{drawn.about[6:]}")
 
     def _inside(self, subject: Subject, cell: Cell, seed: int, name: str, n: int) -> Node:
         """What a look inside the model finds."""

@@ -7,11 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..budget import Budget
 from ..cells import NONE, Cell
-from ..class_pictures import ClassPictures, latents_in, save_latents
 from ..errors import UserError
 from ..store import Payload, Recipe, canonical
 from ..subjects import Subject
@@ -21,25 +19,7 @@ from .node import Node
 
 
 class Protecting(Stages):
-    """Class pictures and protected pictures."""
-
-    def prior(self, drawn: ClassPictures) -> Node:
-        """Latents of class pictures, which trainings and surrogates of all subjects share."""
-
-        def node() -> Node:
-            def write(out: Payload) -> None:
-                save_latents(out, self.lab.draw_class_pictures(drawn))
-
-            about = f"prior {drawn.n} × {drawn.prompt}"
-            return Node(drawn.recipe(self.lab), (), write, about, of={"drawn": drawn})
-
-        return self.remember(("prior", drawn), node)
-
-    def _priors(self, every: Sequence[ClassPictures]) -> tuple[Node, ...]:
-        return tuple(self.prior(drawn) for drawn in every)
-
-    def _prior(self, drawn: ClassPictures) -> Tensor:
-        return latents_in(self.make(self.prior(drawn)))
+    """Protected pictures."""
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """Set B under the cell's attack; None for clean pictures."""

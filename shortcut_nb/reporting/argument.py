@@ -261,7 +261,7 @@ def captions() -> Values:
     )
     last = f"{further.RUNGS[-1][0]}, over the pieces before"
     costs = measured.verdict(further.contrast_name(last, "identity"))
-    asked = numbers.rungs().set_index("name").loc["+ negated class prompt"]
+    asked = numbers.rungs().set_index("name").loc[further.RUNGS[2][0]]
     return {
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,

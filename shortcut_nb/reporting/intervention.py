@@ -69,11 +69,12 @@ def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
-def turned(judged: pd.DataFrame) -> Values:
+def turned(judged: pd.DataFrame, harmful: bool) -> Values:
     """What the attack does that is turned the other way: is it the meaning that harms, or the size?
 
     Args:
         judged: verdicts, by contrast.
+        harmful: whether the attack itself does harm; else there is nothing to explain.
 
     Returns:
         ``meaning``: whether its direction matters, and turned it takes no quality beyond noise
@@ -82,12 +83,12 @@ def turned(judged: pd.DataFrame) -> Values:
     """
     wanted = {f"{MEANING}: quality": "confirmed", AS_FAR: "confirmed"}
     spared = judged.loc[harms(TURNED, "quality"), "verdict"] in ("undecided", "refuted")
-    meaning = spared and all(judged.loc[name, "verdict"] == says for name, says in wanted.items())
-    means = measurement().frame.groupby("condition").mean(numeric_only=True)
-    far = means["latent"] if "latent" in means else pd.Series(dtype=float)
+    as_wanted = all(judged.loc[name, "verdict"] == says for name, says in wanted.items())
+    meaning = harmful and spared and as_wanted
+    far = measurement().frame.groupby("condition")["latent"].mean()
     return {
         "meaning": meaning,
-        "turned_far": far.get(TURNED, float("nan")) / far.get(NOISE, float("nan")),
+        "turned_far": far[TURNED] / far[NOISE],
         "what": "A shift in meaning" if meaning else "A shift",
     }
 
@@ -128,6 +129,7 @@ def mismatch() -> tuple[Verdict, Values]:
     elif moved and -harm["low"] < LEAST * main:
         verdict = "no"
     broken = -measurement().against("intact", BASE, []).set_index("condition")["mean"]
+    harmful = verdict in ("yes", "partly")
     return verdict, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),
@@ -138,7 +140,7 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_fall": max(0.0, fall[SEEN]),
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
-        "harmful": verdict in ("yes", "partly"),
-        **turned(judged),
+        "harmful": harmful,
+        **turned(judged, harmful),
         **over_attacks(),
     }
