@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -112,6 +113,14 @@ class Cell(Record):
     @classmethod
     def _budget(cls, text: str) -> str:
         return str(Budget.parse(text))
+
+    @field_validator("settings", "purifying", "training")
+    @classmethod
+    def _finite(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        for name, value in parameters.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name}: expected a finite number, got {value}")
+        return parameters
 
     @field_validator("instance")
     @classmethod

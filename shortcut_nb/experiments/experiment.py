@@ -50,6 +50,9 @@ class Experiment(Record):
         probes: further measures of each sheet; "apart" is the distance to what plain training on
             clean pictures draws of the same, "traits" which of the person's attributes each shows,
             "hidden" the identity match by an encoder that looks through noise.
+
+    Raises:
+        UserError: in one line, what does not fit, and where.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -68,6 +71,12 @@ class Experiment(Record):
     n: int = Field(default=8, ge=1)
     looks: tuple[str, ...] = ()
     probes: tuple[OfSamples, ...] = ()
+
+    def __init__(self, **content: Any) -> None:
+        try:
+            super().__init__(**content)
+        except ValidationError as error:
+            raise UserError("; ".join(refusals(error, Experiment))) from None
 
     @field_validator("contrasts", mode="before")
     @classmethod
