@@ -169,13 +169,13 @@ TAKEN_AWAY = {
         ("clean", "instance"),
         ["ASPL moves CLIP towards noise", "the prompt fits less well after ASPL"],
     ),
-    "ASPL is random signs": (
+    "ASPL is random noise": (
         "04",
         ("aspl | 16/255", "instance"),
         ("noise | 16/255", "instance"),
         [
-            "ASPL moves latents more than random signs",
-            "ASPL misleads the model more than random signs",
+            "ASPL moves latents more than random noise",
+            "ASPL misleads the model more than random noise",
         ],
     ),
     "purification purifies nothing": (
@@ -184,11 +184,11 @@ TAKEN_AWAY = {
         ("aspl | 16/255", "instance"),
         ["takes back the shift towards noise", "lets the prompt fit again"],
     ),
-    "climbing the shift is random signs": (
+    "climbing the shift is random noise": (
         "04",
         ("clip-shift | 16/255", "instance"),
         ("noise | 16/255", "instance"),
-        ["the CLIP-shift attack moves CLIP more than random signs"],
+        ["the CLIP-shift attack moves CLIP more than random noise"],
     ),
     "climbing the shift is ASPL": (
         "04",
@@ -196,7 +196,7 @@ TAKEN_AWAY = {
         ("aspl | 16/255", "instance"),
         ["the CLIP-shift attack moves CLIP more than ASPL"],
     ),
-    "climbing the shift that the model sees is random signs": (
+    "climbing the shift that the model sees is random noise": (
         "04",
         ("decoded-shift | 16/255", "instance"),
         ("noise | 16/255", "instance"),

@@ -72,11 +72,11 @@ def asked(there):
 def test_a_world_in_which_the_shift_explains_the_harm():
     table = judge(frame(), asked(frame())).set_index("contrast")["verdict"]
     says = {name.rpartition(", ")[0]: verdict for name, verdict in table.items()}
-    assert says["ASPL moves CLIP more than random signs"] == "confirmed"
+    assert says["ASPL moves CLIP more than random noise"] == "confirmed"
     assert says["the CLIP-shift attack moves CLIP more than ASPL"] == "confirmed"
-    assert says["intervention: quality falls more than by random signs"] == "confirmed"
-    assert says["intervention: identity falls more than by random signs"] == "refuted"
-    assert says["intervention: texture rises more than by random signs"] == "undecided"
+    assert says["intervention: quality falls more than by random noise"] == "confirmed"
+    assert says["intervention: identity falls more than by random noise"] == "refuted"
+    assert says["intervention: texture rises more than by random noise"] == "undecided"
 
 
 def test_harms_are_differences_from_clean_within_a_person():
@@ -198,7 +198,7 @@ def test_what_the_causal_graph_reads():
     assert row["score"] == "clip_towards" and row["verdict"] == "confirmed"
     assert row["difference"] == pytest.approx(0.5, abs=0.02) and row["low"] < row["difference"]
     assert (
-        found["intervention: identity falls more than by random signs", EPS]["verdict"] == "refuted"
+        found["intervention: identity falls more than by random noise", EPS]["verdict"] == "refuted"
     )
 
 

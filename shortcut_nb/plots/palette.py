@@ -81,7 +81,6 @@ SAME_AS = {
     "DreamBooth": "protected",
     "no attack": "clean",
     "noise": "random noise",
-    "random signs": "random noise",
     "CDL": "cdl",
     "with CDL": "cdl",
     "both": "purified + cdl",

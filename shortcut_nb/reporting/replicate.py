@@ -16,9 +16,10 @@ from .summary import Summary
 from .tables import Table, digits_for, number, short_label, spoken
 
 NOTE = (
-    "Bold: asserted here, since the larger run confirmed it and each of its people showed at least "
-    "a quarter of the mean."
+    "These are asserted here, since the larger run confirmed them and each of its people showed at "
+    "least a quarter of the mean. The verdict is the larger run's."
 )
+EXPECTED = {"+": "+", "-": "−", "0": "≈ 0"}
 
 
 def measure(
@@ -43,7 +44,7 @@ def measure(
 
 
 def table(rows: pd.DataFrame, larger: Summary) -> Table:
-    """What :func:`.summary.checked` returned, for reading."""
+    """What :func:`.summary.checked` returned, for reading; the rest is folded below it."""
     lines = []
     for row in rows.to_dict("records"):
         there, low, high = row["there"], row["there_low"], row["there_high"]
@@ -52,13 +53,23 @@ def table(rows: pd.DataFrame, larger: Summary) -> Table:
             (
                 spoken(row["contrast"], row["metric"]),
                 short_label(row["metric"]),
+                EXPECTED.get(row["expect"], ""),
                 f"{row['here']:+.{digits}f}",
                 number(there, low, high, digits, sign=True),
                 "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
                 "" if pd.isna(row["verdict"]) else row["verdict"],
             )
         )
-    header = ("prediction", "measure", "here", "larger run [95 %]", "people", "verdict")
+    header = (
+        "prediction",
+        "measure",
+        "predicted",
+        "here",
+        "larger run [95 %]",
+        "people",
+        "verdict",
+    )
     marked = frozenset(i for i, sure in enumerate(rows["asserted"]) if sure)
     title = f"Here, and {larger.heading}"
-    return Table("replicated", title, header, tuple(lines), rows, NOTE if marked else "", marked)
+    note = NOTE if marked else ""
+    return Table("replicated", title, header, tuple(lines), rows, note, marked, folded=True)

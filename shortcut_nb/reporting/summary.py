@@ -142,9 +142,9 @@ def checked(
             would be tested on what it was made from.
 
     Returns:
-        ``contrast, metric, sheet, here, there, there_low, there_high, n, verdict, asserted,
-        agrees``, one row for each contrast that both measured (that was measured here, where
-        ``larger.same`` is False).
+        ``contrast, metric, sheet, expect, here, there, there_low, there_high, n, verdict,
+        asserted, agrees``, one row for each contrast that both measured (that was measured here,
+        where ``larger.same`` is False).
 
     Raises:
         AssertionError: an asserted difference with another sign, or nothing that both measured.
@@ -169,5 +169,15 @@ def checked(
             f"{row.contrast}: {row.here:+.3f}, there {row.there:+.3f}" for row in wrong.itertuples()
         ]
         raise AssertionError("not as the larger measurement found:\n" + "\n".join(lines))
-    columns = ["contrast", "metric", "sheet", "here", "there", "there_low", "there_high", "n"]
+    columns = [
+        "contrast",
+        "metric",
+        "sheet",
+        "expect",
+        "here",
+        "there",
+        "there_low",
+        "there_high",
+        "n",
+    ]
     return both[[*columns, "verdict", "asserted", "agrees"]]

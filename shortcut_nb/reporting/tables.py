@@ -35,6 +35,7 @@ class Table:
         title, note: what it shows; how to read it.
         header, rows: text, as many cells in each row as in the header.
         marked: numbers of the rows that matter most.
+        folded: whether the other rows are folded away below those.
         data: the numbers, tidy.
     """
 
@@ -45,13 +46,27 @@ class Table:
     data: pd.DataFrame
     note: str = ""
     marked: frozenset[int] = field(default=frozenset())
+    folded: bool = False
 
     def markdown(self) -> str:
-        """The table in Markdown; rows that matter are bold."""
-        lines = [self.header, ("---",) * len(self.header)]
-        for i, row in enumerate(self.rows):
-            bold = i in self.marked
-            lines.append(tuple(f"{MARK}{cell}{MARK}" if bold and cell else cell for cell in row))
+        """The table in Markdown; rows that matter are bold, or the only ones that stand open."""
+        if not (self.folded and self.marked):
+            bold = [
+                tuple(f"{MARK}{cell}{MARK}" if i in self.marked and cell else cell for cell in row)
+                for i, row in enumerate(self.rows)
+            ]
+            return self._markdown(bold)
+        opened = [row for i, row in enumerate(self.rows) if i in self.marked]
+        others = [row for i, row in enumerate(self.rows) if i not in self.marked]
+        text = self._markdown(opened)
+        if others:
+            heading = f"<details><summary>The other {len(others)}</summary>"
+            text = f"{text}\n\n{heading}\n\n{self._markdown(others)}\n\n</details>"
+        return text
+
+    def _markdown(self, rows: Sequence[Sequence[str]]) -> str:
+        """The header and some rows."""
+        lines = [self.header, ("---",) * len(self.header), *rows]
         escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
         return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 

@@ -56,21 +56,21 @@ MOVES = (
     Move("ASPL moves CLIP towards noise", "clip_towards", "aspl"),
     Move("CLIP loses the class after ASPL", "class_lost", "aspl"),
     Move("CLIP calls the pictures a pattern after ASPL", "pattern_margin", "aspl"),
-    Move("ASPL moves CLIP more than random signs", "clip_towards", "aspl", "noise"),
+    Move("ASPL moves CLIP more than random noise", "clip_towards", "aspl", "noise"),
     Move("ASPL moves CLIP more than uniform noise", "clip_towards", "aspl", "noise-uniform"),
     Move("purification takes back the shift towards noise", "clip_towards", "aspl", PURIFIED),
     Move("purification lets the prompt fit again", "misled", "aspl", PURIFIED),
     Move(
-        "ASPL moves the identity encoder more than random signs",
+        "ASPL moves the identity encoder more than random noise",
         "identity_towards",
         "aspl",
         "noise",
     ),
-    Move("ASPL moves latents more than random signs", "latent", "aspl", "noise"),
+    Move("ASPL moves latents more than random noise", "latent", "aspl", "noise"),
     Move("the prompt fits less well after ASPL", "misled", "aspl"),
-    Move("ASPL misleads the model more than random signs", "misled", "aspl", "noise"),
+    Move("ASPL misleads the model more than random noise", "misled", "aspl", "noise"),
     Move(
-        "the CLIP-shift attack moves CLIP more than random signs",
+        "the CLIP-shift attack moves CLIP more than random noise",
         "clip_towards",
         "clip-shift",
         "noise",
@@ -87,7 +87,7 @@ MOVES = (
 PLAIN_MOVES = (
     Move("a CLIP that never heard of noise sees ASPL's shift", "plain_towards", "aspl"),
     Move(
-        "a CLIP that never heard of noise sees ASPL's more than random signs",
+        "a CLIP that never heard of noise sees ASPL's more than random noise",
         "plain_towards",
         "aspl",
         "noise",
@@ -141,7 +141,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
         for kind, name in CONTROLS.items()
     ]
     for attack, name in INTERVENTIONS.items():
-        words = f"{name}: {{word}} more than by random signs, {eps}"
+        words = f"{name}: {{word}} more than by random noise, {eps}"
         primary = "quality" if (attack, eps) == ("decoded-shift", EPS) else None
         predictions += against(words, at(attack, eps), at("noise", eps), HARMS, primary)
     return predictions
