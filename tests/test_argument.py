@@ -15,6 +15,7 @@ HARMED = {
     "apart": 1.0,
     "quality": -0.3,
     "texture": 2.0,
+    "coarse_texture": 1.5,
     "intact": -0.2,
     "ims_missing": -0.2,
     "attributes": -0.1,
@@ -59,7 +60,8 @@ def test_twelve_people_two_seeds_two_budgets_and_noise_of_the_same_size(asked):
 def test_measures_without_a_model_are_not_asked_for():
     profile = load_profile("mini")
     bare = profile.model_copy(update={"measures": {}})
-    assert set(argument.measures(bare)) == {"apart", "quality", "texture", "ims_missing"}
+    anywhere = {"apart", "quality", "texture", "coarse_texture", "ims_missing"}
+    assert set(argument.measures(bare)) == anywhere
     assert open_experiment("argument", bare).probes == ("apart",)
 
 

@@ -36,7 +36,7 @@ def frame_of(asked, quality, seen=SEEN):
             for sheet in ("instance", "class"):
                 row = {"condition": name, "subject": f"s{person}", "seed": 0, "sheet": sheet}
                 row |= labels | {"clip_towards": SHIFTS[name], "decoded_towards": seen[name]}
-                row["intact"] = 0.5
+                row |= {"intact": 0.5, "coarse_texture": 1.0}
                 row["latent"] = (0.16 if name == "noise" else 0.25) + 0.001 * rng.random()
                 rows.append(row | {"quality": quality[name] + 0.01 * rng.standard_normal()})
     return pd.DataFrame(rows)
@@ -83,8 +83,16 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     said = findings.finding("mismatch")
     assert said.verdict == verdict
     meaning = "decoded-shift" in quality
-    assert ("not the size" in said.text) == meaning
+    assert ("not only by how far" in said.text) == meaning
     assert ("does not ask CLIP" in said.text) == (verdict != "no")
+
+
+def test_turned_it_must_be_as_good_as_harmless(asked, monkeypatch):
+    """A fall that may be as large as a tenth of ASPL's is no proof that the direction matters."""
+    frame = frame_of(asked, QUALITY | {"decoded-shift": 0.3, TURNED: 0.9})
+    measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
+    monkeypatch.setattr(reported, "measurement", lambda: measured)
+    assert "not only by how far" not in findings.finding("mismatch").text
 
 
 def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch):

@@ -61,8 +61,20 @@ BY_HAND = [
     ("benchmark", "intact", "photoguard | jpeg | dreambooth", "photoguard | none | dreambooth"),
     ("benchmark", "quality", "metacloak | jpeg | dreambooth", "metacloak | none | dreambooth"),
     ("words", "ims_missing", TENTH.format(""), TENTH.format(", 1/10 rate")),
+    *(
+        (
+            "decoupling",
+            "coarse_texture",
+            *(f"condition={photos} | {sheet}" for photos in ("protected 16/255", "clean")),
+        )
+        for sheet in (
+            "plain & sheet=plain",
+            "noise token & sheet=plain",
+            "cdl & sheet=suffix-negative",
+        )
+    ),
 ]
-SHIFTS = ("clip_towards", "decoded_towards", "latent", "loss")
+SHIFTS = ("clip_towards", "decoded_towards", "latent", "loss", "identity_shift")
 
 
 def rounded(value, digits):
@@ -102,7 +114,7 @@ def measured():
     rows = points(kept["mismatch"].frame)
     rows = rows[rows["eps"] == mismatch.EPS]
     for shift in SHIFTS:
-        for harm in ("quality", "texture"):
+        for harm in ("quality", "texture", "ims_missing"):
             found = correlation(rows, shift, harm)
             yield found["value"], found["low"], found["high"]
     split = mediate(rows[rows["kind"] != "purified"], "quality", mismatch.PATHS).table

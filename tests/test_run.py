@@ -13,6 +13,7 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import execute, executor_of, plan, run
+from shortcut_nb.metrics.apart import distance_to
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo
 from shortcut_nb.reporting.page import page_of
@@ -323,8 +324,10 @@ def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, 
     drawn = pipeline.samples(subject, cell, n=2)
     clean = pipeline.samples(subject, n=2)
     vectors, others = tiny_lab.identity(drawn).double(), tiny_lab.identity(clean).double()
-    typical = (others[0] - others[1]).norm()
-    expected = [float((v - others).norm(dim=1).mean() / typical) for v in vectors]
+    typical = (
+        others[0] - others[1]
+    ).norm()  # each reference is so far from the other, 0 from itself
+    expected = [float((v - others).norm(dim=1).sum() / typical) for v in vectors]
     own = result.frame[result.frame.sheet == "instance"]
     assert own.apart.tolist() == pytest.approx(expected, rel=1e-5)
 
@@ -335,3 +338,13 @@ def test_clean_training_is_at_its_own_distance(measured):
     result = run(asked, pipeline, executor_of("serial", pipeline))
     own = result.frame[result.frame.sheet == "instance"]
     assert own.apart.mean() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_a_training_that_changes_nothing_to_speak_of_is_at_the_clean_ones_distance(tiny_lab):
+    """Whether samples are the references or all but the references must not matter."""
+    torch.manual_seed(0)
+    references = torch.rand(4, 3, 32, 32) * 0.9
+    nearly = references + 1e-5
+    assert distance_to(tiny_lab.identity, references, references).mean() == pytest.approx(1.0)
+    near = distance_to(tiny_lab.identity, nearly, references).mean()
+    assert near == pytest.approx(1.0, rel=1e-2)

@@ -16,14 +16,16 @@ def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) ->
     """Each picture's mean distance to the references, in units of their distance to each other.
 
     1 is what another sample of the references' model has; 2 is twice as far. Distances are of the
-    encoder's unit vectors, Euclidean, so at most 2 before they are divided.
+    encoder's unit vectors, Euclidean. A reference's distance to itself, zero, counts on both sides:
+    samples are drawn from the same starting noise as the references, so that each has a partner
+    among them, and a training that changes nothing is to have 1 exactly.
 
     Args:
         images: (n, 3, H, W) float32 in [0, 1].
         references: (m, 3, H, W) with m ≥ 2: samples of the model trained on clean pictures.
 
     Returns:
-        float64 (n,). A picture that is itself among the references is not compared with itself.
+        float64 (n,).
 
     Raises:
         ValueError: fewer than two references.
@@ -37,9 +39,5 @@ def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) ->
     # The direct formula: the fast one rounds the distance of a point to itself.
     exact = "donot_use_mm_for_euclid_dist"
     own = torch.cdist(others, others, compute_mode=exact)
-    typical = own.sum() / (len(others) * (len(others) - 1))
     distance = torch.cdist(points, others, compute_mode=exact)
-    itself = (images[:, None] == references[None]).flatten(2).all(2)
-    counted = (~itself).sum(1).clamp(min=1)
-    mean = distance.masked_fill(itself, 0.0).sum(1) / counted
-    return (mean / typical).numpy()
+    return (distance.mean(1) / own.mean()).numpy()

@@ -80,7 +80,8 @@ class Probing(Sampling):
             out.save_json("columns", {"apart": distance.tolist()})
 
         inputs: dict[str, Any] = {"samples": drawn.recipe, "clean": clean.recipe}
-        recipe = self._recipe("probe", {"probe": "apart"}, inputs | self._weights("identity"))
+        params = {"probe": "apart", "itself": "counted"}
+        recipe = self._recipe("probe", params, inputs | self._weights("identity"))
         return Node(recipe, (drawn, clean), write, f"probe distance{drawn.about[6:]}")
 
     def traits(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:

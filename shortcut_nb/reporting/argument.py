@@ -184,6 +184,7 @@ def shortcut() -> tuple[Verdict, Values]:
         if row["contrast"] == f"{TREATED} changes texture of V* more than of the class, {EPS}"
     )
     spared = rest["high"] < SPARED * own["mean"]
+    bare = summary("shortcut").wide(["texture"]).set_index(["condition", "sheet"])["texture"]
     predicted = shipped("shortcut")["predictions"]
     leads = next(row for row in predicted if row["claim"] == FIRST)
     verdict: Verdict = "yes" if spared else "partly"
@@ -191,6 +192,8 @@ def shortcut() -> tuple[Verdict, Values]:
         "word": own["mean"],
         "rest": rest["mean"],
         "leads": leads["verdict"] == "confirmed",
+        "bare_word": bare["no prior", "own"],
+        "bare_rest": bare["no prior", "class"],
         "quality": _means("quality")[TREATED],
         "class_quality": _means("quality", "class")[TREATED],
     }
@@ -222,6 +225,7 @@ def decoupling() -> tuple[Verdict, Values]:
     short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
     verdict: Verdict = "partly" if any(short) else "yes"
     away = compared("apart", CDL, TREATED, "-")["verdict"] == "refuted"
+    blotches = compared("coarse_texture", CDL, CLEAN, "+")
     apart = _means("apart")
     return verdict if raised else "open", {
         **captions(),
@@ -236,6 +240,9 @@ def decoupling() -> tuple[Verdict, Values]:
         "plain_apart": apart[TREATED],
         "cdl_alike": alike[CDL],
         "clean_alike": alike[CLEAN],
+        "blotched": blotches["verdict"] == "confirmed",
+        "blotches": blotches["mean"],
+        "plain_blotches": compared("coarse_texture", TREATED, CLEAN, "+")["mean"],
     }
 
 

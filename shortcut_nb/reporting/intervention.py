@@ -69,35 +69,50 @@ def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
-def turned(judged: pd.DataFrame, harmful: bool) -> Values:
-    """What the attack does that is turned the other way: is it the meaning that harms, or the size?
+def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
+    """What the attack does that is turned the other way: does the direction of its shift matter?
 
     Args:
         judged: verdicts, by contrast.
         harmful: whether the attack itself does harm; else there is nothing to explain.
+        most: a fall of quality that is as good as none.
 
     Returns:
-        ``meaning``: whether its direction matters, and turned it takes no quality beyond noise
-        though it moves the latents further; ``turned_far``: how many times as far as noise;
-        ``what``: what does the harm, in a title.
+        ``meaning``: whether its direction matters, and turned it takes less quality beyond noise
+        than ``most``, by the whole interval, though it moves the latents further; ``turned_far``:
+        how many times as far as noise; ``turned_blotches``, ``seen_blotches``: the coarse texture
+        that it adds, and that the attack itself adds; ``what``: what does the harm, in a title.
     """
     wanted = {f"{MEANING}: quality": "confirmed", AS_FAR: "confirmed"}
-    spared = judged.loc[harms(TURNED, "quality"), "verdict"] in ("undecided", "refuted")
+    spared = -judged.loc[harms(TURNED, "quality"), "low"] < most
     as_wanted = all(judged.loc[name, "verdict"] == says for name, says in wanted.items())
     meaning = harmful and spared and as_wanted
-    far = measurement().frame.groupby("condition")["latent"].mean()
+    measured = measurement()
+    far = measured.frame.groupby("condition")["latent"].mean()
+    coarse = measured.against("coarse_texture", BASE, []).set_index("condition")["mean"]
     return {
         "meaning": meaning,
         "turned_far": far[TURNED] / far[NOISE],
+        "turned_blotches": coarse[TURNED],
+        "seen_blotches": coarse[SEEN],
         "what": "A shift in meaning" if meaning else "A shift",
     }
 
 
 def over_attacks() -> Values:
-    """``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift
-    that the model sees goes with the fall of quality more closely than every other, at equal PSNR.
+    """How closely shifts go with the harm over attacks, at equal PSNR.
+
+    Returns:
+        ``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift
+        that the model sees goes with the fall of quality more closely than every other;
+        ``texture_elsewhere``: whether texture, which asks no CLIP, goes more closely with the move
+        of the latents.
     """
     rows = shifts_and_harms()
+    texture = {
+        name: correlation(rows, name, "texture", resamples=0)["value"]
+        for name in (TOWARDS, "latent")
+    }
     values = {
         name: correlation(rows, name, "quality", resamples=0)["value"]
         for name in (TOWARDS, *SHIFTS)
@@ -107,6 +122,7 @@ def over_attacks() -> Values:
         "tried": len(attacks),
         "few": rows["subject"].nunique(),
         "closest": max(values, key=lambda name: values[name]) == TOWARDS,
+        "texture_elsewhere": texture["latent"] > texture[TOWARDS],
     }
 
 
@@ -141,6 +157,6 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": harmful,
-        **turned(judged, harmful),
+        **turned(judged, harmful, LEAST * main),
         **over_attacks(),
     }

@@ -123,6 +123,7 @@ def withstanding() -> tuple[Verdict, Values]:
         "pixels": pixels,
         "usual": int(Budget.parse(usual).pixels),
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
+        "takes": taken(rows[2], likeness),
         "here": here,
         "there": there,
         "alike_purified": max(0.0, -purified_likeness["mean"]),
@@ -131,6 +132,18 @@ def withstanding() -> tuple[Verdict, Values]:
         "alike": alike,
         "alike_whole": alike_whole,
     }
+
+
+def taken(quality: dict[str, Any], likeness: dict[str, Any]) -> str:
+    """What is lost of quality and likeness at the largest budget, for a title."""
+    gone = [lost(quality, "quality"), lost(likeness, "ims_missing")]
+    names = {
+        (True, True): "quality and likeness",
+        (True, False): "quality, but not likeness",
+        (False, True): "likeness, but hardly any quality",
+        (False, False): "neither quality nor likeness",
+    }
+    return names[gone[0], gone[1]]
 
 
 def largest(measured: Summary) -> str:

@@ -23,7 +23,9 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "restored + CDL": {"purifier": "profile", "prompts": "cdl"},
 }
 # The first is primary; two need a network that not every profile has.
-MEASURES = harms("apart", "quality", "texture", "intact", "ims_missing", "attributes")
+MEASURES = harms(
+    "apart", "quality", "texture", "coarse_texture", "intact", "ims_missing", "attributes"
+)
 NEEDED = {"intact": "damage", "attributes": "attributes"}
 
 
