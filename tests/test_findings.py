@@ -1,6 +1,7 @@
 """Findings and figures of the pages follow the shipped results, whatever those say."""
 
 import json
+import math
 import re
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,7 +13,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.transforms import Bbox
 
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.questions.regime import by_rule
+from shortcut_nb.experiments.questions.regime import MEAN_SHARE, by_rule
 from shortcut_nb.plots.named import named_scatter
 from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
@@ -121,12 +122,21 @@ def test_ratios_of_rates_are_the_papers():
     assert rates.ratio(5e-7, 1000, 1e-4) == pytest.approx(5)
     unet = rates.rates().set_index("name")["unet"]
     assert unet["the paper"] == pytest.approx(5)
-    assert unet["candidate: rule, 120 steps"] == pytest.approx(5)
+    assert unet["candidate: the rule, 120 steps"] == pytest.approx(5, rel=0.01)
+    assert unet["candidate: first miniature's"] == pytest.approx(12)  # constant: its mean is itself
+
+
+def test_the_mean_of_a_schedule_is_that_of_its_steps():
+    warm = {"steps": 120, "lr_scheduler": "cosine", "warmup": 1 / 6}
+    rising = [step / 20 for step in range(20)]
+    falling = [(1 + math.cos(math.pi * step / 100)) / 2 for step in range(100)]
+    assert rates.mean_share(warm) == pytest.approx(sum(rising + falling) / 120)
+    assert rates.mean_share(warm) == pytest.approx(MEAN_SHARE, rel=0.01)
 
 
 def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
     own = load_profile("mini")
-    assert "not the rule's" in rates.present() and "8 times" in rates.present()
+    assert "not the rule's" in rates.present() and "4 times" in rates.present()
     settings = own.defaults["dreambooth"] | by_rule(120)
     ruled = own.model_copy(update={"defaults": own.defaults | {"dreambooth": settings}})
     monkeypatch.setattr(rates, "load_profile", lambda name: ruled)
@@ -144,7 +154,7 @@ def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
             "sheet": sheet,
             "quality": q + i / 50,
         }
-        for name, q in (("profile", 0.6), ("rule, 120 steps", 0.9))
+        for name, q in (("profile", 0.6), ("the rule, 120 steps", 0.9))
         for sheet in ("instance", "class")
         for i in range(3)
     ]

@@ -19,12 +19,12 @@ WHY: dict[str, str] = {
     "and the same turned round. Of twelve people.",
     "shortcut": "The first miniature's optimiser started cold and spoilt the class's quality as "
     "well, which then healed slowly ([rates](regime.md)). Now the class keeps its quality.",
-    "purification": "Now a restorer and the paper's CodeSR, under ASPL, on twelve people, "
+    "purification": "Now a restorer and a stand-in for CodeSR, under ASPL, on twelve people, "
     "and seventeen purifiers on eight. CodeSR's upscaler starts from 32 pixels, no longer from 16.",
     "withstanding": "Now of CDL as the paper has it, of the purifier by itself, and of likeness. "
     "The better models lose more to an attacker who knows the purifier. Of eight people, one "
     "training each.",
-    "decoupling": "Probably the text encoder: it moves 4 times as far as in the paper, no longer "
+    "decoupling": "Probably the text encoder: it moves twice as far as in the paper, no longer "
     "24 times, and words keep the meaning by which CDL works. Models and rates changed, too.",
 }
 """Why a finding changed, by its name; written by hand, after thought."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import torch
 
 from ..experiments.experiment import JOIN
 from ..experiments.measured import UNITS, Measurement, by_whose, widened
@@ -22,6 +24,7 @@ from ..plots.page import say_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
 from ..profile import load_profile
+from ..regime import schedule_at
 from ..results import available
 from .charts import Chart
 from .page import facts
@@ -57,9 +60,9 @@ FAR = (
 COLUMNS = {
     "name": "",
     "steps": "steps",
-    "unet_rate": "UNet: rate",
+    "unet_rate": "UNet: highest rate",
     "unet": "UNet: ratio",
-    "text_rate": "text encoder: rate",
+    "text_rate": "text encoder: highest rate",
     "text": "ratio",
 }
 DIGITS: dict[str, int | str] = {
@@ -71,8 +74,23 @@ DIGITS: dict[str, int | str] = {
 }
 
 
+def mean_share(settings: Mapping[str, Any]) -> float:
+    """The mean learning rate of a trainer's steps, as a share of its highest."""
+    name, steps = settings.get("lr_scheduler", "constant"), settings["steps"]
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = schedule_at(optimiser, name, settings.get("warmup", 0), steps, 0)
+    if schedule is None:
+        return 1.0
+    shares = []
+    for _ in range(steps):
+        shares.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    return sum(shares) / steps
+
+
 def ratio(rate: float, steps: int, pretraining: float) -> float:
-    """How far fine-tuning goes against pretraining: rate × steps ÷ pretraining rate."""
+    """How far fine-tuning goes against pretraining: mean rate × steps ÷ pretraining rate."""
     return rate * steps / pretraining
 
 
@@ -82,13 +100,14 @@ def row(
     """Settings of a trainer with their ratios, as :data:`COLUMNS`."""
     steps, unet, text = settings["steps"], settings["lr"], settings.get("text_lr")
     text = unet if text is None else text
+    mean = mean_share(settings)
     return {
         "name": name,
         "steps": steps,
         "unet_rate": unet,
-        "unet": ratio(unet, steps, pretraining[0]),
+        "unet": ratio(mean * unet, steps, pretraining[0]),
         "text_rate": text,
-        "text": ratio(text, steps, pretraining[1]),
+        "text": ratio(mean * text, steps, pretraining[1]),
     }
 
 
