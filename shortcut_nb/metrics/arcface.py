@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..checks import check_images
 from ..errors import UserError
@@ -28,7 +27,10 @@ SIZE = (640, 640)
 
 @dataclass(frozen=True, eq=False)
 class ArcFaceEncoder:
-    """Describes the face in a picture by 512 numbers of length 1; cosines tell persons apart.
+    """Describes the face in a picture by 512 numbers; cosines tell persons apart.
+
+    The numbers are the recogniser's own, not brought to length 1: Anti-DreamBooth's ISM averages
+    those of the references as they are.
 
     Args:
         recogniser: insightface's ArcFaceONNX.
@@ -79,7 +81,7 @@ class ArcFaceEncoder:
             rows.append(torch.from_numpy(self.recogniser.get_feat(aligned)).float().flatten())
         width = next((len(row) for row in rows if row is not None), 512)
         nothing = torch.full((width,), float("nan"))
-        return normalize(torch.stack([nothing if r is None else r for r in rows]), dim=-1)
+        return torch.stack([nothing if r is None else r for r in rows])
 
 
 def _largest(boxes: np.ndarray, points: np.ndarray | None) -> np.ndarray | None:

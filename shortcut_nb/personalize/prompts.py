@@ -73,7 +73,11 @@ def cdl(subject: Subject, noise_token: str, negative: str) -> Prompts:
 
 
 def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
-    """CDL as in the authors' code, whose instance prompt has no "with" before the noise token."""
+    """CDL as in the authors' code, whose instance prompt has no "with" before the noise token.
+
+    Its words are "bhj noisy pattern" and "a photo of person": set the profile's ``noise_token`` and
+    ``class_prompt`` to have them too.
+    """
     words = cdl(subject, noise_token, negative)
     if not noise_token:
         return words
