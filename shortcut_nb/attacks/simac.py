@@ -115,7 +115,7 @@ class SimAC(ASPL):
     def arm(self, run: Run) -> None:
         super().arm(run)
         if self.interferes:
-            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk or 16).mean
+            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]
