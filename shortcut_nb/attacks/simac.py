@@ -55,8 +55,7 @@ class FeatureInterference(DenoisingLoss):
     still: Tensor = field(kw_only=True)
     weight: float = 1.0
 
-    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
-        z = self.model.encode(x, source)
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         noise, t = self.draw(z, source, rows)
         context = self.context.expand(len(z), -1, -1)
         features = Features(self.model)
