@@ -147,7 +147,7 @@ def linf_pixels(a: Tensor, b: Tensor) -> list[int]:
     _same_shape(a, b)
     if a.numel() == 0:
         return [0] * a.shape[0]
-    return [int(v) for v in (_levels(a) - _levels(b)).abs().flatten(1).amax(dim=1)]
+    return (_levels(a) - _levels(b)).abs().flatten(1).amax(dim=1).tolist()
 
 
 def _levels(x: Tensor) -> Tensor:

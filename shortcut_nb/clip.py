@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from .errors import MissingFile, UserError
 from .images import check_images
 from .weights import check_weights
 from .weights.opening import opening
+
+TEXTS = 64
+"""Lists of texts whose vectors a model remembers."""
 
 
 class Clip:
@@ -48,6 +51,7 @@ class Clip:
             raise ValueError(
                 f'interpolation must be "bicubic" or "bilinear", got {interpolation!r}'
             )
+        self._texts: dict[Hashable, Tensor] = {}
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.size, self.resize, self.interpolation, self.batch = size, resize, interpolation, batch
@@ -130,11 +134,26 @@ class Clip:
         return torch.cat(parts)
 
     def text(self, texts: Sequence[str]) -> Tensor:
-        """Embed k texts as (k, d) vectors of length 1. Raises ValueError when there are none."""
+        """Embed k texts as (k, d) vectors of length 1, without gradients; the last are remembered.
+
+        Raises ValueError when there are none.
+        """
         if isinstance(texts, str) or not texts:
             raise ValueError(f"expected a non-empty list of texts, got {texts!r}")
-        tokens = self.tokenizer(list(texts)).to(self.device)
-        return self.model.encode_text(tokens, normalize=True)
+        weight = next(self.model.parameters())
+        autocast = torch.is_autocast_enabled(weight.device.type)
+        key = (tuple(texts), weight.device, weight.dtype, autocast)
+        if key not in self._texts:
+            if len(self._texts) == TEXTS:
+                self._texts.clear()
+            self._texts[key] = self._embedded(texts)
+        return self._texts[key].clone()
+
+    def _embedded(self, texts: Sequence[str]) -> Tensor:
+        # A tensor of inference mode could not be used where gradients to pictures are taken.
+        with torch.inference_mode(False), torch.no_grad():
+            tokens = self.tokenizer(list(texts)).to(self.device)
+            return self.model.encode_text(tokens, normalize=True)
 
     def similarity(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Cosine (n, k) in [-1, 1] of n pictures and k texts."""

@@ -86,7 +86,6 @@ class Work:
     Attributes:
         copies: trained copies of UNet and text encoder, the one at work included.
         pool: states of MetaCloak's surrogates: in host memory, on disk with low_memory.
-        adapters: trains so little that weights are shared and the rest is in ``passes``.
     """
 
     name: str

@@ -18,8 +18,6 @@ def announce(profile: Profile) -> None:
     """Warn, once per process, of untested libraries and of a model that is not on this machine."""
     if untested := outside():
         _once(f"not tested with {', '.join(untested)}: pip install -c constraints.txt")
-    if profile.diffusion.id.startswith("memory:"):
-        return
     if profile.diffusion.id.startswith(IN_MEMORY):
         return
     try:

@@ -39,6 +39,16 @@ class StepInfo:
 OnStep = Callable[[StepInfo], None]
 
 
+def share_of(on_step: OnStep, index: int, count: int) -> OnStep:
+    """A callback for part ``index`` (from 0) of ``count`` parts: reports its steps as the whole's.
+
+    Each part counts the same, so the totals reported follow those of the part at work.
+    """
+    return lambda info: on_step(
+        StepInfo(index * info.total + info.step, count * info.total, info.values, info.about)
+    )
+
+
 def headless() -> bool:
     """Whether SHORTCUT_NB_HEADLESS asks for log lines in place of bars."""
     return os.environ.get(HEADLESS, "") not in ("", "0")

@@ -71,14 +71,16 @@ def parse_alpha(alpha: str | int) -> float:
     return value / 255
 
 
-def _step_size(alpha: Any) -> Any:
+def _step_size(alpha: Any) -> str:
+    """A step size in its one spelling, so that equal settings have one name: 1 is "1/255"."""
     parse_alpha(alpha)
-    return alpha
+    k = float(str(alpha).partition("/")[0]) + 0.0  # no "-0"
+    short = f"{k:g}"
+    return f"{short if float(short) == k else repr(k)}/255"
 
 
-def _levels(text: Any) -> Any:
-    Budget.parse(text)
-    return text
+def _levels(text: Any) -> str:
+    return str(Budget.parse(text))
 
 
 Eps = Annotated[Budget | str, Words('"k/255" with a whole number k from 0 to 255', Budget.parse)]

@@ -16,16 +16,21 @@ def check_template(template: str, allowed: tuple[str, ...] = ALLOWED) -> str:
     """Make sure that a template has no words but those allowed, and hand it back.
 
     Raises:
-        ValueError: another word in braces, or braces that do not match.
+        ValueError: another word in braces, a word with a format or a conversion
+            (``{class_name:d}``, ``{class_name!r}``), or braces that do not match.
     """
     try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        parts = list(Formatter().parse(template))
     except ValueError as error:
         raise UserError(f"the template {template!r} has unmatched braces ({error})") from None
-    for name in names:
+    can = " and ".join(f"{{{word}}}" for word in allowed)
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
         if name not in allowed:
-            can = " and ".join(f"{{{word}}}" for word in allowed)
             raise UserError(f"the template {template!r} may use {can}; got {{{name}}}")
+        if form or conversion:
+            raise UserError(f"the template {template!r} may use {can}, with no ':' or '!' in them")
     return template
 
 

@@ -42,6 +42,25 @@ def test_text_is_the_raw_model(saved, clip):
     assert (found[0] @ found[1]) < 0.9999
 
 
+def test_texts_are_embedded_once_and_few_are_remembered(saved, clip, monkeypatch):
+    calls, real = [], clip.model.encode_text
+    monkeypatch.setattr(clip.model, "encode_text", lambda *a, **k: calls.append(1) or real(*a, **k))
+    monkeypatch.setattr("shortcut_nb.clip.TEXTS", 2)
+    words = ["a person nobody named yet", "a dog"]
+    with torch.inference_mode():
+        first = clip.text(words).clone()
+    again = clip.text(words)
+    assert len(calls) == 1 and torch.equal(first, again)
+    again.zero_()  # whoever changes what it was given changes nothing for others
+    assert torch.equal(first, clip.text(tuple(words)))
+    x = torch.rand(1, 3, 32, 32, requires_grad=True)
+    (clip.image(x) @ clip.text(words).T).sum().backward()  # remembered from inference mode
+    assert x.grad is not None and len(calls) == 1
+    for word in ("one", "two", "three"):
+        clip.text([word])
+    assert torch.equal(first, clip.text(words)) and len(calls) == 5
+
+
 def test_probabilities_use_the_models_scale(saved, clip):
     x, prompts = pictures(), ["a photo of a person", "a noisy pattern", "blurry"]
     with torch.no_grad():

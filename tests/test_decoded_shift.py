@@ -1,12 +1,17 @@
 """The attack on the shift after the autoencoder: its objective, and its energy."""
 
+import shutil
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from shortcut_nb import Lab
+from shortcut_nb.attacks.aspl import ASPL
 from shortcut_nb.attacks.base import build
 from shortcut_nb.attacks.decoded_shift import DecodedShift, at_energy, rms
 from shortcut_nb.budget import Budget
+from shortcut_nb.images import save_folder
 
 SMALL = {"eps": "16/255", "alpha": "4/255", "steps": 3}
 
@@ -54,6 +59,41 @@ def test_pictures_have_the_energy_of_the_attack_they_are_matched_to(lab, pair):
     torch.testing.assert_close(rms(matched.images - pair.b), wanted, atol=0.1 / 255, rtol=0)
     assert (rms(alone.images - pair.b) - wanted).abs().min() > 0.3 / 255
     assert max(matched.linf_pixels) <= 16
+
+
+def test_the_matched_attack_has_low_memory_too_and_whole_models(tiny_models, pair, monkeypatch):
+    """In bfloat16, where ``low_memory`` holds the frozen UNet in half precision."""
+    lab = Lab(tiny_models, "cpu", torch.bfloat16)
+    given = lab.profile.defaults["aspl"] | {"eps": "16/255", "low_memory": True}
+    wanted = rms(lab.attack("aspl", **given)(pair).images - pair.b)
+    seen, real = [], ASPL.__call__
+
+    def call(self, subject, models, *more):
+        weights = lab.diffusion.pipe.unet.parameters()
+        seen.append((self.low_memory, {weight.dtype for weight in weights}))
+        return real(self, subject, models, *more)
+
+    monkeypatch.setattr(ASPL, "__call__", call)
+    attack = lab.attack("decoded-shift", match="aspl", low_memory=True, **SMALL)
+    assert attack.inputs()["matched"]["low_memory"]
+    images = attack(pair).images
+    assert seen == [(True, {torch.float32})]
+    torch.testing.assert_close(rms(images - pair.b), wanted, atol=0.1 / 255, rtol=0)
+
+
+def test_the_matched_attacks_own_class_pictures_are_in_the_name(lab, pair, tmp_path):
+    save_folder(pair.a, tmp_path / "own")
+    own = {"aspl": lab.profile.defaults["aspl"] | {"class_images": str(tmp_path / "own")}}
+    profile = lab.profile.model_copy(update={"defaults": lab.profile.defaults | own})
+    attack = Lab(profile, "cpu", torch.float32).attack("decoded-shift", match="aspl")
+    before = attack.inputs()["matched"]
+    save_folder(pair.b, tmp_path / "other")
+    shutil.rmtree(tmp_path / "own")
+    (tmp_path / "other").rename(tmp_path / "own")
+    assert attack.inputs()["matched"] != before
+    sampled = lab.attack("decoded-shift", match="aspl")
+    other = sampled.settings.other(lab)
+    assert sampled.inputs()["matched"] == other.config()  # what shipped keys are made of
 
 
 def test_what_is_matched_is_in_the_name_of_the_work(lab):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from shortcut_nb import Lab, Subject
 from shortcut_nb.attacks import ATTACKS
+from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.batches import to_batch
 from shortcut_nb.budget import Budget
 from shortcut_nb.checkpoint import load_checkpoint, save_checkpoint
@@ -375,3 +376,28 @@ def test_articles(lab, word, want):
     assert fill("a photo of a {class_name}", word) == want
     assert Subject.from_images(GOOD, class_name=word).class_prompt == want
     assert lab.purifier("ldiffpure", class_name=word).prompt.startswith(want)
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["a {class_name:d}", "a {class_name!z}", "a {class_name!r}", "a {class_name:{foo}}", "a {:d}"],
+)
+def test_a_template_has_bare_words_alone(template):
+    with pytest.raises(UserError) as refused:
+        fill(template, "dog")
+    assert "{class_name}" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("alpha", [1, "1", "1/255", "1.0/255", " 1 / 255"])
+def test_one_step_size_has_one_spelling(alpha):
+    assert build_attack("advdm", alpha=alpha).config()["alpha"] == "1/255"
+
+
+def test_a_step_size_keeps_all_its_digits():
+    for alpha in ("0.6375/255", "1.1/255", "0.123456789/255"):
+        assert build_attack("advdm", alpha=alpha).alpha == alpha
+
+
+@pytest.mark.parametrize("sigma", [32, " 32/255", "032/255", Budget.linf(32)])
+def test_levels_have_one_spelling(sigma):
+    assert build_purifier("ddspure", sigma=sigma) == build_purifier("ddspure", sigma="32/255")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from dataclasses import asdict, replace
 from functools import partial
@@ -20,7 +21,7 @@ from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.placing import place_names
 from shortcut_nb.plots.ranked import ranked_plot
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import argument, benchmark, changes, figures, findings, rates
+from shortcut_nb.reporting import argument, benchmark, changes, figures, findings, pages, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
 
@@ -174,6 +175,16 @@ def texts(figure):
         found += [*ax.get_xticklabels(), *ax.get_yticklabels()]
         found += ax.get_legend().get_texts() if ax.get_legend() else []
     return [text for text in found if text.get_visible() and text.get_text()]
+
+
+def test_a_page_is_replaced_whole(tmp_path, monkeypatch):
+    """A second name of the old file keeps its old text: nothing is written in place."""
+    page, aside = tmp_path / "page.md", tmp_path / "aside.md"
+    page.write_text("<!-- part -->\nold\n<!-- /part -->\n")
+    os.link(page, aside)
+    monkeypatch.setattr(pages, "PAGES", {page: {"part": lambda: "new"}})
+    pages.main()
+    assert "new" in page.read_text() and "old" in aside.read_text()
 
 
 # Drawn in a second and not in five.

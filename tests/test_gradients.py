@@ -91,6 +91,9 @@ def test_simacs_features_add_to_the_loss_and_to_its_gradient(model, apart):
 
     found, promised = slopes_of(features, moved, 1e-3, towards)
     assert found == pytest.approx(promised, rel=1e-2)  # distances are added up in float32
+    # On latents, as a sum of terms asks for it, it is the same.
+    z = model.encode(moved, sources := generators([1, 2]))
+    torch.testing.assert_close(both.on(z, sources), both(moved, generators([1, 2])))
     # Against themselves, but for the posterior's draw, pictures have no distance.
     with torch.no_grad():
         assert (features(clean) < 0.5 * features(moved)).all()

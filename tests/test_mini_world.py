@@ -1,12 +1,15 @@
 """The synthetic world: identities, captions, degradations, and a training loop that resumes."""
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from shortcut_nb.errors import CannotWrite
 from shortcut_nb.mini.attributes import GROUPS, labels_of
 from shortcut_nb.mini.avatars import SPLITS, Identity, draw, identity, nuisance
 from shortcut_nb.mini.captions import RESERVED, describe, describe_degraded, names
@@ -121,6 +124,20 @@ def test_training_resumes_bit_for_bit(tmp_path):
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key])
     assert json.loads((tmp_path / "cut" / "m.json").read_text())["steps"] == 40
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one_alone(tmp_path, monkeypatch):
+    fit_line(tmp_path)
+    before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+
+    def full(state, place):
+        Path(place).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "injected")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CannotWrite, match="disk is full"):
+        fit_line(tmp_path)
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
 
 
 def test_batches_drawn_ahead_by_other_processes_are_the_same(tmp_path):

@@ -1,8 +1,10 @@
 """Pretraining of the pipelines, for two steps on a small pool: the real loop, the real formats."""
 
+import errno
 import json
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,7 +33,7 @@ from shortcut_nb.mini.pretrain import (
 from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main, take_parts
 from shortcut_nb.mini.pretrain.loop import Course
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
-from shortcut_nb.mini.pretrain.publish import halved
+from shortcut_nb.mini.pretrain.publish import halved, publish
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
 from tests.light_work import fail, succeed
 
@@ -176,6 +178,28 @@ def test_pixel_model_opens_as_a_ddpm_folder(world, tmp_path):
     model = PixelDiffusion.open(tmp_path / "pixel")
     assert model.window == 64 and next(model.unet.parameters()).dtype == torch.float32
     assert model.guess(torch.zeros(1, 3, 64, 64), 100).abs().max() <= 1
+
+
+def test_a_published_model_stays_until_the_next_is_in_its_place(tmp_path, monkeypatch):
+    def save(text):
+        return lambda folder: (folder / "model.safetensors").write_text(text)
+
+    final = tmp_path / "net"
+    publish(tmp_path, "net", save("first"))
+    real = Path.rename
+
+    def refused(self, target):
+        if self.name == ".net":
+            raise OSError(errno.EIO, "injected")
+        return real(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="injected"):
+        patch.setattr(Path, "rename", refused)
+        publish(tmp_path, "net", save("second"))
+    assert (final / "model.safetensors").read_text() == "first"
+    publish(tmp_path, "net", save("third"))
+    assert (final / "model.safetensors").read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
 def test_losses_are_logged_and_plotted(tmp_path):

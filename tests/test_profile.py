@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+import torch
 import yaml
 from pydantic import ValidationError
 
@@ -24,6 +25,7 @@ from shortcut_nb.profile import (
     verify,
 )
 from shortcut_nb.purify import PURIFIERS
+from shortcut_nb.purify.gaussian import Gaussian
 from shortcut_nb.results import folder_of
 from shortcut_nb.settings import parameters
 
@@ -58,6 +60,14 @@ def test_every_profile_is_valid_and_has_its_budgets_as_text(name):
             assert str(Budget.parse(given["eps"])) == given["eps"]
         if "alpha" in given:
             assert parse_alpha(given["alpha"]) > 0
+
+
+@pytest.mark.parametrize("name", SD)
+def test_blur_is_as_wide_as_the_papers_at_512_pixels(name):
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    blurred = Lab(name, "cpu").purifier("gaussian")(x)
+    assert torch.equal(blurred, Gaussian(sigma=5.0)(x))
+    assert Lab("mini", "cpu").purifier("gaussian").settings == Gaussian()
 
 
 @pytest.mark.parametrize("name", SD)

@@ -125,6 +125,23 @@ def test_memory_that_cannot_be_measured_is_said_and_left_open(tmp_path, monkeypa
     assert "peak memory of jpeg was not measured: Killed" in caplog.text
 
 
+def test_two_settings_of_one_purifier_are_measured_apart(tmp_path, monkeypatch):
+    """Only the process is left out: what it would run is looked at."""
+    seen = []
+
+    def peak(statement, profile):
+        seen.append(statement)
+        return 100.0 * len(seen)
+
+    monkeypatch.setattr("shortcut_nb.experiments.peaks.peak_memory", peak)
+    cells = {
+        "usual": Cell(purifier="gridpure"),
+        "long": Cell(purifier="gridpure", purifying={"iterations": 9}),
+    }
+    assert peaks(cells, "mini", 1, Store(tmp_path)) == {"usual": 100.0, "long": 200.0}
+    assert "'iterations': 1" in seen[0] and "'iterations': 9" in seen[1]
+
+
 def test_memory_is_measured_where_nothing_can_be_kept(tmp_path, monkeypatch, caplog):
     (tmp_path / "store").write_text("a file")
     again = "shortcut_nb.experiments.peaks.peak_memory"

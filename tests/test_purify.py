@@ -58,6 +58,42 @@ def test_contract(spec, size):
     assert torch.equal(out, purify(x))
 
 
+@pytest.mark.parametrize("spec", [*OURS, "jpeg+vae+diffpure"])
+def test_reports_at_least_once_and_ends_at_the_total(spec):
+    seen = []
+    make(spec)(pictures(2, 40, 40), on_step=lambda i: seen.append((i.step, i.total)))
+    shares = [step / total for step, total in seen]
+    assert shares == sorted(shares) and shares[-1] == 1 == len([s for s in shares if s == 1])
+
+
+def test_each_window_part_and_link_reports():
+    def seen(purify):
+        steps = []
+        purify(pictures(2, 24, 24), on_step=lambda i: steps.append((i.step, i.total)))
+        return steps
+
+    assert seen(make("diffpure")) == [(n, 4) for n in range(1, 5)]  # windows of 16, half apart
+    assert seen(make("jpeg+diffpure")) == [(1, 2), *((4 + n, 8) for n in range(1, 5))]
+    two = make("pdmpure")
+    last = len(seen(bound("sr", LAB, steps=2)))
+    assert len(seen(two)) == 4 + last and seen(two)[-1][0] == seen(two)[-1][1]
+
+
+def test_the_autoencoder_takes_no_more_pictures_than_its_model_says(monkeypatch):
+    x, sizes, real = pictures(5), [], type(LAB.diffusion).posterior
+    whole = make("vae")(x)
+    monkeypatch.setattr(type(LAB.diffusion), "pictures_at_once", 2)
+    monkeypatch.setattr(
+        type(LAB.diffusion),
+        "posterior",
+        lambda self, part: sizes.append(len(part)) or real(self, part),
+    )
+    seen = []
+    out = make("vae")(x, on_step=lambda i: seen.append((i.step, i.total)))
+    assert sizes == [2, 2, 1] and seen == [(2, 5), (4, 5), (5, 5)]
+    assert torch.allclose(out, whole, atol=1e-5)
+
+
 @pytest.mark.parametrize("spec", [name for name in OURS if name != "none"])
 def test_something_happens_and_each_picture_is_on_its_own(spec):
     purify, x = make(spec), pictures()

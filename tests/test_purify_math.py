@@ -89,6 +89,16 @@ def test_ddspure_takes_the_timestep_of_its_sigma():
         assert t == 4 * index
 
 
+def test_gridpure_stays_within_a_shorter_schedule():
+    long = LAB.pixel_diffusion
+    short = PixelDiffusion(long.unet, DDPMScheduler(num_train_timesteps=250), 16)
+    grid = build("gridpure", strength=0.9, variant="released", iterations=2, steps=1)
+    assert grid.timestep(short) == 249 and grid.timestep(long) == 999
+    other = TinyLab()
+    other.pixel_diffusion = short
+    assert grid(torch.rand(1, 3, 16, 16), other).shape == (1, 3, 16, 16)
+
+
 @pytest.mark.parametrize("high,wide", [(16, 16), (17, 40), (33, 29)])
 def test_shares_of_windows_sum_to_one_and_windows_cover(high, wide):
     share, total = shares(high, wide, 16, 8), torch.zeros(high, wide)

@@ -11,6 +11,7 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
 from shortcut_nb.experiments.run import Ended, execute, executor_of
+from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.store import Store
 from shortcut_nb.transplant import mixed, moved, shuffled
@@ -167,6 +168,56 @@ def test_a_look_on_the_way_is_the_training_as_it_was_then(pipeline, person):
     pipeline.samples(person, CLEAN, 0, Sheet(at=0.75), 1)
     whole = trainer.fit(person).sample(1, seed=0)
     assert torch.equal(pipeline.samples(person, CLEAN, 0, OWN, 1), _kept(whole))
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The number of each training step that is taken, as it is taken."""
+    taken, real = [], Trainee.step
+    monkeypatch.setattr(
+        Trainee, "step", lambda self, *how: taken.append(self.taken) or real(self, *how)
+    )
+    return taken
+
+
+@pytest.mark.parametrize("megabytes", [0, 1000])
+def test_a_watched_training_takes_every_step_once(pipeline, person, tmp_path, steps, megabytes):
+    watching = Pipeline(pipeline.lab, Store(tmp_path), keep_trained=megabytes)
+    for at in (0.25, 0.75):
+        watching.samples(person, CLEAN, 0, Sheet(at=at), 1)
+    last = watching.samples(person, CLEAN, 0, OWN, 1)
+    assert steps == [0, 1, 2, 3]
+    whole = pipeline.lab.personalize("dreambooth", seed=0).fit(person).sample(1, seed=0)
+    assert torch.equal(last, _kept(whole))
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_killed_training_whose_weights_are_not_kept_writes_no_checkpoint(
+    pipeline, person, tmp_path, monkeypatch
+):
+    """Weights that are too large to be kept are so with an optimiser's states, too."""
+    monkeypatch.setattr("shortcut_nb.pipeline.train.EVERY", 1)
+    Pipeline(pipeline.lab, Store(tmp_path), keep_trained=0).samples(person, CLEAN, 0, OWN, 1)
+    assert not list((tmp_path / "checkpoints").glob("*"))
+
+
+def test_a_killed_training_that_was_watched_goes_on(pipeline, person, tmp_path, monkeypatch, steps):
+    monkeypatch.setattr("shortcut_nb.pipeline.train.EVERY", 1)
+
+    class Killed(Exception):
+        pass
+
+    def kill(info):
+        if (info.step, info.total) == (3, 4):
+            raise Killed
+
+    killed = Pipeline(pipeline.lab, Store(tmp_path), on_step=lambda about: kill, keep_trained=0)
+    killed.samples(person, CLEAN, 0, Sheet(at=0.25), 1)
+    with pytest.raises(Killed):
+        killed.samples(person, CLEAN, 0, OWN, 1)
+    again = Pipeline(pipeline.lab, Store(tmp_path), keep_trained=0)
+    again.samples(person, CLEAN, 0, OWN, 1)
+    assert steps == [0, 1, 2, 2, 3]  # the third was taken, and not yet written when it was killed
 
 
 def _kept(images):

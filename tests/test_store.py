@@ -21,7 +21,7 @@ from shortcut_nb.cli.cache import parse_size
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Recipe, Store, StoreError
-from shortcut_nb.store.store import MANIFEST
+from shortcut_nb.store.store import MANIFEST, Entry
 
 from .places import read_only
 
@@ -219,6 +219,17 @@ def test_prune_to_a_size_takes_trainings_first_then_what_is_oldest(store):
     ]
     assert command(store, "prune", "--keep", "1GB").output.startswith("deleted 0")
     assert command(store, "prune", "--keep", "0").output.startswith("deleted 1")
+
+
+def test_prune_looks_at_each_entry_once(store, monkeypatch):
+    for n in range(6):
+        store.make(recipe(n), Counter())
+    counted, compared, real = [], [], Entry.bytes.fget
+    monkeypatch.setattr(Entry, "bytes", property(lambda e: counted.append(e.key) or real(e)))
+    monkeypatch.setattr(Entry, "__eq__", lambda *pair: compared.append(pair) or NotImplemented)
+    os.utime(next(iter(store.ls())).folder / MANIFEST, (0, 0))
+    assert len(store.prune(days=1, keep=0)) == 6
+    assert len(counted) == len(set(counted)) == 5 and not compared
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
         assert mean_size(left) > mean_size(gone)
 
 
+def test_simac_encodes_no_more_pictures_at_once_than_the_model_says(lab, pair, monkeypatch):
+    attack, sizes = lab.attack("simac", **SURROGATE).settings, []
+    kind = type(lab.diffusion)
+    real = kind.posterior
+    monkeypatch.setattr(kind, "pictures_at_once", 1)
+    monkeypatch.setattr(kind, "posterior", lambda self, x: sizes.append(len(x)) or real(self, x))
+    attack.arm(Run.start(pair, lab, [1, 2]))
+    assert sizes == [1, 1, 1, 1]  # set A for the surrogate, set B for the features
+
+
 def test_feature_hooks_are_gone_afterwards(lab):
     features = Features(lab.diffusion)
     with pytest.raises(RuntimeError, match="injected"):

@@ -92,6 +92,9 @@ class Attack(Settings):
         """The untrained surrogate of a base model, for attacks that have surrogates."""
         raise NotImplementedError(f"{type(self).__name__} has no surrogates")
 
+    def precede(self, run: Run) -> None:
+        """What comes before :meth:`spare` and :meth:`prepare`, with the models as given."""
+
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
 
@@ -165,8 +168,11 @@ class Attack(Settings):
         mark = self._mark(subject, models) if path else ""
         bases = self.bases(models)
         self._check(run, bases)
+        goes_on = path is not None and path.exists()
+        if not goes_on:
+            self.precede(run)
         with self._borrowed(bases), self.spare(run):
-            if path and path.exists():
+            if path and goes_on:
                 run.restore(path, mark, self.fresh)
             else:
                 self.prepare(run)

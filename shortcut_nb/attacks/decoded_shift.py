@@ -52,7 +52,7 @@ class DecodedShiftAttack(ClipShiftAttack):
 
     Args:
         match: name of the attack whose energy each picture is given, at the profile's settings of
-            it, this budget and this seed; "" matches none.
+            it, this budget and this seed, with ``low_memory`` where this has it; "" matches none.
     """
 
     match: str = "aspl"
@@ -70,7 +70,7 @@ class DecodedShiftAttack(ClipShiftAttack):
 
     def inputs(self, models: Models) -> dict[str, Any]:
         other = self.other(models)
-        return super().inputs(models) | {"matched": other.config() if other else None}
+        return super().inputs(models) | {"matched": _named(other, models) if other else None}
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         other = self.other(models)
@@ -80,15 +80,14 @@ class DecodedShiftAttack(ClipShiftAttack):
         """The attack whose energy is matched."""
         if not self.match:
             return None
-        given = models.profile.defaults.get(self.match, {})
-        return build(self.match, **(given | {"eps": self.eps, "seed": self.seed}))
+        given = models.profile.defaults.get(self.match, {}) | {"eps": self.eps, "seed": self.seed}
+        return build(self.match, **(given | ({"low_memory": True} if self.low_memory else {})))
 
     def objective(self, run: Run) -> DecodedShift:
         models = run.models
         return DecodedShift(models.clip, models.diffusion, self.axis(run), self.direction)
 
-    def prepare(self, run: Run) -> None:
-        super().prepare(run)
+    def precede(self, run: Run) -> None:
         other = self.other(run.models)
         if other:
             run.fixed["rms"] = rms(other(run.subject, run.models).images - run.clean)
@@ -102,6 +101,13 @@ class DecodedShiftAttack(ClipShiftAttack):
     def _others_roles(self, models: Models) -> tuple[str, ...]:
         other = self.other(models)
         return other.roles(models) if other else ()
+
+
+def _named(other: Attack, models: Models) -> dict[str, Any]:
+    """What an attack's result depends on that :meth:`Attack.inputs` does not say of any attack."""
+    common = Attack.inputs(other, models)
+    further = {name: each for name, each in other.inputs(models).items() if name not in common}
+    return other.config() | further
 
 
 def rms(change: Tensor) -> Tensor:

@@ -55,8 +55,7 @@ class FeatureInterference(DenoisingLoss):
     still: Tensor = field(kw_only=True)
     weight: float = 1.0
 
-    def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
-        z = self.model.encode(x, source)
+    def on(self, z: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         noise, t = self.draw(z, source, rows)
         context = self.context.expand(len(z), -1, -1)
         features = Features(self.model)
@@ -115,7 +114,7 @@ class SimAC(ASPL):
     def arm(self, run: Run) -> None:
         super().arm(run)
         if self.interferes:
-            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk or 16).mean
+            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
         context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]

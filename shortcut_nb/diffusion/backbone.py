@@ -207,7 +207,7 @@ class Diffusion:
         with torch.inference_mode():
             for part in latents.split(batch or self.pictures_at_once):
                 parts.append(self.draw(part).clamp(0, 1).cpu())
-        return torch.cat(parts).clone()
+        return torch.cat(parts)
 
     def draw(self, latents: Tensor) -> Tensor:
         """Decode scaled latents differentiably; not clamped, on the model's device."""

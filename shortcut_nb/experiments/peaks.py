@@ -38,7 +38,7 @@ log = logging.getLogger("shortcut_nb")
 VERSION = "1"  # of what is measured: change it when an attack or purifier takes other memory
 LIBRARIES = ("torch", "diffusers", "transformers")
 Work = tuple[str, str, str, tuple[Any, ...]]
-"""What is measured: "purifier" or "attack", its name, and an attack's budget and settings."""
+"""What is measured: "purifier" or "attack", its name, an attack's budget, and further settings."""
 
 
 def peaks(
@@ -73,7 +73,8 @@ def peaks(
 def _work(cell: Cell, profile: Profile) -> Work | None:
     if cell.purifier != NONE:
         own = cell.purifier == PROFILE
-        return "purifier", profile.purifier if own else cell.purifier, "", ()
+        name = profile.purifier if own else cell.purifier
+        return "purifier", name, "", tuple(sorted(cell.purifying.items()))
     if cell.attack == NONE:
         return None
     return "attack", cell.attack, cell.eps, tuple(sorted(cell.settings.items()))
@@ -101,7 +102,7 @@ def _kept(work: Work, profile: str, runs: int, store: Store, opened: Profile) ->
 def _measured(work: Work, profile: str) -> float:
     kind, what, eps, settings = work
     if kind == "purifier":
-        return purifier_memory(what, profile)
+        return purifier_memory(what, profile, dict(settings))
     return attack_memory(what, profile, eps, dict(settings))
 
 
@@ -127,7 +128,9 @@ def quick_purifier(purifier: str) -> dict[str, int]:
     return {name: value for name, value in SHORT_PURIFIER.items() if known.count(name) == 1}
 
 
-def purifier_memory(purifier: str, profile: str = "mini") -> float:
+def purifier_memory(
+    purifier: str, profile: str = "mini", settings: dict[str, Any] | None = None
+) -> float:
     """Peak resident memory in MiB of purifying one subject's set B, models included."""
-    settings = quick_purifier(purifier)
-    return peak_memory(f"lab.purifier({purifier!r}, **{settings!r})(subject.b)", profile)
+    given = quick_purifier(purifier) | (settings or {})
+    return peak_memory(f"lab.purifier({purifier!r}, **{given!r})(subject.b)", profile)

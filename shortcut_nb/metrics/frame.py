@@ -59,7 +59,7 @@ def score_pictures(
 ) -> pd.DataFrame:
     """One row per picture, with the columns of every metric that needs no originals.
 
-    A metric whose ``roles`` the profile does not name is left out.
+    A metric that is not to be had here (``available`` says so) is left out.
 
     Args:
         metrics: the registry, by name.

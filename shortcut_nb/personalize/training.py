@@ -222,7 +222,8 @@ class Trainee:
         prompts = [prompt for part in parts for prompt in part.prompts]
         counts = [count for part in parts for count in part.counts]
         repeats = torch.tensor(counts, device=latents.device)
-        context = self._read(prompts).repeat_interleave(repeats, 0)
+        states = self._read(prompts)
+        context = states.repeat_interleave(repeats, 0, output_size=sum(counts))  # no wait for a GPU
         t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
         each = self.model.denoising_loss(latents, t, noise, context)
         if self.snr_gamma is not None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import CannotWrite
 from ..files import writing
-from ..progress import OnStep, StepInfo
+from ..progress import OnStep, StepInfo, share_of
 from ..purify import BoundPurifier
 from ..purify.rows import counted_from
 from .carry import carry
@@ -71,8 +71,11 @@ class InGroups:
         group = self.groups[index]
         squares = torch.cat([self.photos.photos[number].seen(self.side) for number in group])
         with counted_from(sum(self.counts[: group.start])):
-            after = self.purifier(squares, share_of(self.on_step, index, len(self.groups)))
+            after = self.purifier(squares, self._share(index))
         return list((after - squares).split([self.counts[number] for number in group]))
+
+    def _share(self, index: int) -> OnStep | None:
+        return share_of(self.on_step, index, len(self.groups)) if self.on_step else None
 
 
 def keeping(result_of: ResultOf, folder: Path) -> ResultOf:
@@ -110,22 +113,14 @@ def purified_rows(
         part = _read_rows(places, rows.shape[1:]) if places else None
         if part is None:
             with counted_from(group.start):
-                part = purifier(rows, share_of(on_step, index, len(groups))).cpu()
+                share = share_of(on_step, index, len(groups)) if on_step else None
+                part = purifier(rows, share).cpu()
             for place, row in zip(places, part, strict=bool(places)):
                 _keep(place, partial(save_file, {"image": row.contiguous()}))
         parts.append(part)
         if on_picture:
             on_picture(StepInfo(group.stop, len(images)))
     return torch.cat(parts)
-
-
-def share_of(on_step: OnStep | None, index: int, count: int) -> OnStep | None:
-    """A report of one group's steps as those of all ``count`` groups."""
-    if on_step is None:
-        return None
-    return lambda info: on_step(
-        StepInfo(index * info.total + info.step, count * info.total, info.values)
-    )
 
 
 def _keep(place: Path, write: Callable[[Path], object]) -> None:

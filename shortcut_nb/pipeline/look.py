@@ -34,11 +34,12 @@ class Looking(Probing):
 
         Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
 
-        ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``perceptual`` a
-        distance of LPIPS's form on the lab's CLIP; ``likeness`` the cosine of the identity
-        embedding to the clean pictures' mean; ``shift`` and ``shift_projection`` the move in CLIP
-        space and its part towards noise (without a CLIP or an identity encoder in the profile these
-        are left out); ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
+        ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``ssim`` the
+        structural similarity, at most 1; ``perceptual`` a distance of LPIPS's form on the lab's
+        CLIP; ``likeness`` the cosine of the identity embedding to the clean pictures' mean;
+        ``shift`` and ``shift_projection`` the move in CLIP space and its part towards noise
+        (without a CLIP or an identity encoder in the profile these are left out);
+        ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
         """
         before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
         concepts = self.lab.profile.concepts[:2]

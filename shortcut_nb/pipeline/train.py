@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..analysis.traits import traits
 from ..cells import CLEAN, Cell
 from ..errors import UserError
+from ..files import writing
 from ..notices import IN_MEMORY
 from ..partway import Partway
 from ..personalize import Personalized
@@ -56,20 +58,11 @@ class Training(Purifying):
         def node() -> Node:
             def write(out: Payload) -> None:
                 self._last, known = None, self._with_words(subject, cell)
-                partway = self._partway if self._is_partway(recipe) else None
-                checkpoint = partway.path if partway else self.store.checkpoint(recipe)
-                fitted = trainer.fit(
-                    known,
-                    self._trained_on(subject, before, cell),
-                    on_step=self.on_step(about),
-                    checkpoint=checkpoint,
-                    every=EVERY,
-                )
-                seconds = fitted.seconds + (partway.seconds if partway else 0.0)
+                images = self._trained_on(subject, before, cell)
+                fitted = self._fit(recipe, trainer, known, images, about)
                 out.save_tensors("weights", trainer.pack(known, fitted))
-                out.save_json("training", {"seconds": seconds, "losses": fitted.losses})
-                checkpoint.unlink(missing_ok=True)
-                self._partway = None
+                out.save_json("training", {"seconds": fitted.seconds, "losses": fitted.losses})
+                self.store.checkpoint(recipe).unlink(missing_ok=True)
                 self._last = (recipe.key, fitted)
 
             inputs = {"images": self._source(subject, before)} | self._weights("diffusion")
@@ -158,11 +151,33 @@ class Training(Purifying):
                 self._last = (node.recipe.key, fitted)
         else:
             images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
-            fitted = trainer.fit(
-                self._with_words(subject, cell), images, on_step=self.on_step(node.about)
-            )
+            known = self._with_words(subject, cell)
+            begun = self.store.checkpoint(node.recipe).exists()
+            if begun or self._is_partway(node.recipe):
+                fitted = self._fit(node.recipe, trainer, known, images, node.about)
+                self.store.checkpoint(node.recipe).unlink(missing_ok=True)
+            else:  # too large to be kept, and so are its checkpoints
+                fitted = trainer.fit(known, images, on_step=self.on_step(node.about))
             self._last = (node.recipe.key, fitted)
         return self._last[1]
+
+    def _fit(
+        self, recipe: Recipe, trainer: Any, subject: Subject, images: Tensor, about: str
+    ) -> Personalized:
+        """A training to its end, from where a look on the way or a killed run left it.
+
+        Its checkpoint is left for the caller to delete, once what it wants is kept.
+        """
+        checkpoint, seconds = self.store.checkpoint(recipe), 0.0
+        if self._partway is not None and self._is_partway(recipe):
+            if self._partway.path.exists():
+                with writing(checkpoint) as fresh:
+                    shutil.move(self._partway.path, fresh)
+            seconds, self._partway = self._partway.seconds, None
+        fitted = trainer.fit(
+            subject, images, on_step=self.on_step(about), checkpoint=checkpoint, every=EVERY
+        )
+        return replace(fitted, seconds=fitted.seconds + seconds)
 
     def _is_partway(self, recipe: Recipe) -> bool:
         return self._partway is not None and self._partway.key == recipe.key

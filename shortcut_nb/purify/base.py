@@ -15,7 +15,7 @@ from ..bound import Bound
 from ..errors import UserError
 from ..models import Models, need_models
 from ..profile import Profile
-from ..progress import OnStep, StepInfo
+from ..progress import OnStep, StepInfo, share_of
 from ..registry import Registry, nearest
 from ..settings import Settings, make, parameters
 
@@ -62,6 +62,7 @@ class Purifier(Settings):
             images: (n, 3, H, W) float32 in [0, 1], or what
                 :func:`shortcut_nb.batches.to_batch` makes of it; not written to.
             models: what a profile names; filters need none.
+            on_step: told how far the work is, at least once; the last report is of the end.
 
         Returns:
             A new tensor of the same shape, dtype and range.
@@ -69,12 +70,13 @@ class Purifier(Settings):
         Raises:
             UserError: wrong pictures, or a network purifier without models.
         """
-        images = to_batch(images)
+        images, ready, reports = to_batch(images), self, _Reports(on_step or _ignore)
         if self.roles:
             models = need_models(models, f"the purifier {self.name}")
             ready = self.prepared(models.profile, models.profile.prompts.class_name)
-            return ready.run(images, models, on_step or _ignore)
-        return self.run(images, models, on_step or _ignore)
+        purified = ready.run(images, models, reports)
+        reports.end()
+        return purified
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         """The work itself, on pictures that have been checked.
@@ -87,6 +89,21 @@ class Purifier(Settings):
 
 def _ignore(info: StepInfo) -> None:
     """Report to nobody."""
+
+
+class _Reports:
+    """Passes reports on; at the end there is one of the end, also from work that gave none."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self.on_step, self.last = on_step, StepInfo(0, 1)
+
+    def __call__(self, info: StepInfo) -> None:
+        self.last = info
+        self.on_step(info)
+
+    def end(self) -> None:
+        if self.last.step < self.last.total:
+            self(StepInfo(self.last.total, self.last.total))
 
 
 @dataclass(frozen=True)
@@ -116,9 +133,8 @@ class Chain(Purifier):
         return Chain(tuple(link.prepared(profile, class_name) for link in self.links))
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
-        for done, link in enumerate(self.links, start=1):
-            images = link(images, models)
-            on_step(StepInfo(done, len(self.links)))
+        for number, link in enumerate(self.links):
+            images = link(images, models, share_of(on_step, number, len(self.links)))
         return images
 
 

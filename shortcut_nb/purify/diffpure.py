@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..networks import PixelDiffusion
-from ..progress import OnStep
+from ..progress import OnStep, StepInfo
 from ..settings import Count, Seed, Share
 from .base import Purifier, register
 from .rows import row_generators
@@ -57,19 +57,28 @@ class PixelPurifier(Purifier):
         on_step: OnStep,
     ) -> Tensor:
         """All of the work on pictures at least as large as a window."""
-        return self.windows(model, x, source)
+        return self.windows(model, x, source, on_step)
 
-    def windows(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:
-        """Clean every window once and average where they overlap."""
+    def windows(
+        self,
+        model: PixelDiffusion,
+        x: Tensor,
+        source: Sequence[Generator],
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Clean every window once and average where they overlap; reports after each."""
         high, wide = x.shape[-2:]
         stride = model.window // 2
         share = shares(high, wide, model.window, stride).to(x)
         total = torch.zeros_like(x)
-        for top, left in boxes(high, wide, model.window, stride):
+        corners = boxes(high, wide, model.window, stride)
+        for done, (top, left) in enumerate(corners, start=1):
             rows = slice(top, top + model.window)
             columns = slice(left, left + model.window)
             cleaned = self.clean(model, x[..., rows, columns], source)
             total[..., rows, columns] += share[rows, columns] * cleaned
+            if on_step:
+                on_step(StepInfo(done, len(corners)))
         return total
 
     def clean(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:

@@ -19,7 +19,8 @@ class Gaussian(Purifier):
     """Blur by a Gaussian.
 
     DiffShortcut's "gau" has sigma 5 at 512 pixels (its "kernel size" is Pillow's radius), which
-    is 0.6 at 64 pixels. The kernel reaches four sigma, cut to the picture; borders reflect.
+    is 0.6 at 64 pixels; Stable Diffusion's profiles say 5. The kernel reaches four sigma, cut to
+    the picture; borders reflect.
 
     Args:
         sigma: standard deviation in pixels; 0 is the identity.

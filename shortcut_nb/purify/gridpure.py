@@ -42,7 +42,8 @@ class GrIDPure(DiffPure):
 
     def _timestep(self, model: PixelDiffusion) -> int:
         times = 4 if self.variant == "released" else 1
-        return min(times * round(self.strength * len(model.schedule.alphas_cumprod)), 1000) - 1
+        length = len(model.schedule.alphas_cumprod)
+        return min(times * round(self.strength * length), length) - 1
 
     def rounds(
         self,

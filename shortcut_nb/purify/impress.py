@@ -59,7 +59,7 @@ class Impress(Purifier):
         return purified.clamp(0, 1).to(images)
 
     def objective(self, models: Models, x: Tensor, protected: list[Tensor]) -> Tensor:
-        """The loss of each picture, (n,); x in [−1, 1], ``given`` the protected's activations."""
+        """The loss of each picture, (n,); x in [−1, 1], ``protected`` their start's activations."""
         model, distance = models.diffusion, models.perceptual
         pictures = (x / 2 + 0.5).clamp(0, 1)
         drawn = model.draw(model.posterior(pictures)[0]) * 2 - 1

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from ..networks import PixelDiffusion
 from ..profile import Profile
-from ..progress import OnStep
+from ..progress import OnStep, share_of
 from ..settings import Count, Guidance, SampleSteps, Share, Template
 from ..templates import fill
 from .base import register
@@ -59,10 +59,10 @@ class PDMPure(DiffPure):
         return replace(self, upscale=upscale, prompt=fill(self.prompt, class_name))
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
-        redrawn = super().run(images, models, on_step)
         if not self.upscale or self.timestep(models.pixel_diffusion) < 0:
-            return redrawn
-        return self.last_stage().run(redrawn, models, on_step)
+            return super().run(images, models, on_step)
+        redrawn = super().run(images, models, share_of(on_step, 0, 2))
+        return self.last_stage().run(redrawn, models, share_of(on_step, 1, 2))
 
     def clean(self, model: PixelDiffusion, x: Tensor, source: Sequence[Generator]) -> Tensor:
         t = self.timestep(model)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..diffusion import Diffusion
 from ..progress import OnStep
 from ..settings import Share
-from .base import Purifier, register
+from .base import Purifier, by_batches, register
 from .windows import at_once, in_windows, padded
 
 
@@ -37,8 +37,10 @@ class VaeRoundTrip(Purifier):
         model: Diffusion = models.diffusion
 
         def round_trip(x: Tensor) -> Tensor:
-            parts = x.split(at_once(16, images))
-            return torch.cat([model.decode(model.posterior(part)[0]) for part in parts])
+            def drawn(rows: slice) -> Tensor:
+                return model.decode(model.posterior(x[rows])[0])
+
+            return by_batches(len(x), at_once(model.pictures_at_once, images), drawn, on_step)
 
         drawn = in_windows(lambda x: padded(round_trip, x, model.latent_unit), images).to(images)
         return torch.lerp(images, drawn, self.strength).clamp(0, 1)

@@ -17,6 +17,7 @@ from ..experiments.measured import widened
 from ..experiments.questions import adaptive as attackers
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS, PROTECTIONS, RESTORER
+from ..files import write_text
 from ..mini.evaluate import CARD, WORDS
 from ..profile import load_profile
 from ..weights import PACKAGE
@@ -395,7 +396,7 @@ def filled(page: str, parts: Parts) -> str:
 def main() -> None:
     """Write every page anew."""
     for path, parts in PAGES.items():
-        path.write_text(filled(path.read_text("utf-8"), parts), "utf-8")
+        write_text(path, filled(path.read_text("utf-8"), parts))
 
 
 if __name__ == "__main__":

@@ -258,11 +258,12 @@ class Store:
         limit = float("-inf") if days is None else time.time() - days * 86400
         gone = [entry for entry, used in entries if used <= limit and self._delete(entry)]
         if keep is not None:
-            left = [pair for pair in entries if pair[0] not in gone]
+            deleted = {entry.key for entry in gone}
+            left = [pair for pair in entries if pair[0].key not in deleted]
             left.sort(key=lambda pair: (pair[0].stage != "train", pair[1]))
-            total = sum(entry.bytes for entry, _ in left)
-            for entry, _ in left:
-                size = entry.bytes
+            sizes = [(entry, entry.bytes) for entry, _ in left]
+            total = sum(size for _, size in sizes)
+            for entry, size in sizes:
                 if total > keep and self._delete(entry):
                     gone.append(entry)
                     total -= size

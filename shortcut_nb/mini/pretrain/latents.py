@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from ...files import writing
 from ..captions import describe, describe_degraded, describe_pattern
 from ..degradations import KINDS, PATTERNS, degrade, pattern
 from .loop import Batch
@@ -79,9 +80,8 @@ def encode(
         rng = np.random.default_rng(5)
         rows, kinds = _listed(len(pool.pictures), degraded, abstract, rng)
         mean, std = _posteriors(pool, vae, rows, kinds, rng, device)
-        fresh = path.with_suffix(".tmp.npz")
-        np.savez(fresh, mean=mean, std=std, row=np.array(rows), kind=np.array(kinds))
-        fresh.replace(path)
+        with writing(path) as fresh, fresh.open("wb") as stream:
+            np.savez(stream, mean=mean, std=std, row=np.array(rows), kind=np.array(kinds))
     with np.load(path) as arrays:
         return Latents(**{key: arrays[key] for key in ("mean", "std", "row", "kind")})
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from diffusers import SchedulerMixin
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from ...files import write_text, writing
 from ...weighting import min_snr_weight
 from .machine import Machine
 
@@ -210,9 +210,8 @@ class _State:
             "step": self.step,
             "seconds": self.elapsed(),
         }
-        fresh = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, fresh)
-        os.replace(fresh, self.checkpoint)
+        with writing(self.checkpoint) as fresh:
+            torch.save(state, fresh)
 
     def write_cost(self, machine: Machine) -> None:
         cost: dict[str, Any] = {"steps": self.step, "seconds": round(self.elapsed(), 1)}
@@ -221,7 +220,7 @@ class _State:
         else:
             cost["device"] = "cpu"
             cost["threads"] = torch.get_num_threads()
-        self.cost.write_text(json.dumps(cost))
+        write_text(self.cost, json.dumps(cost))
 
 
 def min_snr_loss(

@@ -16,7 +16,10 @@ from .text_keys import make_portable
 
 
 def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
-    """Write a model's folder beside the old one, then swap; refresh ``sha256.json``."""
+    """Write a model's folder beside the old one, then swap; refresh ``sha256.json``.
+
+    The old folder is deleted once the new one is in its place.
+    """
     fresh, final = into / f".{name}", into / name
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -31,8 +34,22 @@ def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
         for path in sorted(fresh.rglob("*.safetensors"))
     }
     (fresh / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n")
-    shutil.rmtree(final, ignore_errors=True)
-    fresh.rename(final)
+    _swap(fresh, final)
+
+
+def _swap(fresh: Path, final: Path) -> None:
+    """Put a folder in another's place; the other comes back where that fails."""
+    old = final.with_name(f".{final.name}.old")
+    if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        final.rename(old)
+    try:
+        fresh.rename(final)
+    except OSError:
+        if old.exists():
+            old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def halved(pipe: Any) -> Any:
