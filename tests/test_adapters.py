@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cosine_similarity
 from skimage import data
+from torch.nn.functional import cosine_similarity
 
 from shortcut_nb.errors import UserError
 from shortcut_nb.images import from_u8
