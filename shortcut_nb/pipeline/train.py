@@ -152,8 +152,8 @@ class Training(Purifying):
         else:
             images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
             known = self._with_words(subject, cell)
-            begun = self.store.checkpoint(node.recipe).exists()
-            if begun or self._is_partway(node.recipe):
+            killed = self.store.checkpoint(node.recipe).exists()
+            if killed or self._is_partway(node.recipe):
                 fitted = self._fit(node.recipe, trainer, known, images, node.about)
                 self.store.checkpoint(node.recipe).unlink(missing_ok=True)
             else:  # too large to be kept, and so are its checkpoints
