@@ -83,6 +83,7 @@ SAME_AS = {
     "noise": "random noise",
     "CDL": "cdl",
     "with CDL": "cdl",
+    "without CDL": "protected",
     "both": "purified + cdl",
     "purifier": "purified",
     "purified + CDL": "purified + cdl",
