@@ -281,9 +281,9 @@ def test_every_asserted_claim_fails_where_nothing_differs(notebook):
     assert failing == asserted(notebook)
 
 
-def test_notebook_04_fails_where_next_to_nothing_is_held():
+def test_notebook_04_fails_where_the_intervention_is_not_held():
     assert len(asserted("04")) >= 3
-    with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of how many there are
+    with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of the intervention
         run_check("04", as_found("04")[["latent"]])
 
 
