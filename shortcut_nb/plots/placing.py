@@ -48,7 +48,9 @@ def place_names(
         sizes: (n, 2), width and height of the names.
         frame: (4,), left, bottom, right and top of where names may stand.
         radius: of a point.
-        aside: least gap between two names side by side. All lengths are in one unit, points of an inch.
+        aside: least gap between two names side by side.
+
+    All lengths are in one unit, points of an inch.
 
     Returns:
         The boxes of the names, (n, 4), and the lines from points to names, (n, 4).
