@@ -281,9 +281,9 @@ def test_every_asserted_claim_fails_where_nothing_differs(notebook):
     assert failing == asserted(notebook)
 
 
-def test_notebook_04_fails_where_next_to_nothing_is_held():
+def test_notebook_04_fails_where_the_intervention_is_not_held():
     assert len(asserted("04")) >= 3
-    with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of how many there are
+    with pytest.raises(AssertionError, match="^$"):  # the notebook's own, of the intervention
         run_check("04", as_found("04")[["latent"]])
 
 
@@ -294,12 +294,16 @@ def cell_with(notebook, words):
     return compile(source, f"notebook {notebook}", "exec")
 
 
-def check_bars(bars):
-    """Notebook 01's claim check, of these bars."""
+KEPT = {"clean": 36.1, "noisy": 21.6}  # PSNR of decoded pictures, dB
+
+
+def check_bars(bars, kept=KEPT, seed=0):
+    """Notebook 01's claim check, of these bars and of what its autoencoder kept."""
     training = SimpleNamespace(lr=1e-4, steps=400)
     lab = SimpleNamespace(personalize=lambda name: training)
     card = {"bars": bars.to_dict("records")}
     names = {"bars": bars, "card": card, "lab": lab, "BARS": BARS, "FURTHER": FURTHER}
+    names |= {"kept": kept, "profile": "mini", "seed": seed}
     exec(cell_with("01", "assert missed"), names | {"UNET_PRETRAINING_RATE": 1e-4})
 
 
@@ -314,6 +318,13 @@ def test_notebook_01_fails_when_a_further_bar_is_missed(bars):
     for key in bars.loc[bars["reached"], "key"]:
         with pytest.raises(AssertionError, match=key):
             check_bars(bars.assign(reached=bars["reached"] & (bars["key"] != key)))
+
+
+@pytest.mark.parametrize("worse", [{"clean": 31.9}, {"noisy": 20.9}])
+def test_notebook_01_fails_when_its_own_autoencoder_keeps_too_little(bars, worse):
+    with pytest.raises(AssertionError, match="clean"):
+        check_bars(bars, KEPT | worse)
+    check_bars(bars, KEPT | worse, seed=1)  # other pictures: shown, and nothing is asserted
 
 
 def test_notebook_01_fails_when_a_bar_was_not_measured(bars):

@@ -1,7 +1,7 @@
 """What things are called in figures and tables: one name each, for everything there is."""
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.experiments.questions import adaptive, strength
+from shortcut_nb.experiments.questions import adaptive, methods, strength
 from shortcut_nb.plots import CONDITIONS, looks
 from shortcut_nb.purify import PURIFIERS
 from shortcut_nb.reporting import argument, benchmark, display, numbers, withstanding
@@ -11,7 +11,8 @@ def test_everything_registered_has_a_name_of_its_own():
     assert set(ATTACKS) | set(strength.VARIANTS) <= set(display.ATTACKS)
     assert set(PURIFIERS) <= set(display.PURIFIERS)
     assert set(adaptive.SWEPT_AGAINST) <= set(display.DEFENCES)
-    for table in (display.ATTACKS, display.PURIFIERS, display.DEFENCES):
+    assert set(methods.METHODS) == set(display.METHODS)
+    for table in (display.ATTACKS, display.PURIFIERS, display.DEFENCES, display.METHODS):
         assert len(set(table.values())) == len(table)
 
 

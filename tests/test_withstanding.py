@@ -140,3 +140,16 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
     assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
     assert rows[2].startswith("| no defence, 50% clean | nothing | -0.28")
+
+
+def test_contrasts_are_read_by_who_attacks_and_what_defends():
+    assert withstanding.plain(adaptive.harm("nothing", "both", "quality", "16/255")) == (
+        "blind, purifier + CDL, 16/255: harm to quality"
+    )
+    knowing = adaptive.gain(adaptive.FULL, "purifier", "identity", "32/255")
+    assert withstanding.plain(knowing) == "knowing, purifier, 32/255: gain in identity"
+    more = adaptive.harm("everything", "both, held", "quality", "16/255", "25% clean")
+    assert withstanding.plain(more).startswith(
+        "knows everything, purifier + CDL, words held, 16/255, 25% clean"
+    )
+    assert withstanding.plain("another") == "another"

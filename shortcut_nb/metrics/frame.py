@@ -14,6 +14,14 @@ from . import apart, hardened
 from .base import Column, Metric
 from .copying import COLUMNS as COPYING
 
+CONTROLS = {
+    "uniform": "uniform noise",
+    "gaussian": "Gaussian noise",
+    "blur": "blur",
+    "jpeg": "JPEG",
+}
+"""What pictures that no attack made are spoilt by."""
+SIZES = {"psnr": "PSNR", "linf": "l∞"}
 FURTHER: dict[str, Column] = {
     **apart.COLUMNS,
     **hardened.COLUMNS,
@@ -28,6 +36,11 @@ FURTHER: dict[str, Column] = {
     "clip_towards": Column("CLIP: shift towards “a noisy pattern”"),
     "clip_across": Column("CLIP: shift across that axis"),
     "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
+    **{
+        f"beyond_{kind}_{size}": Column(f"CLIP: shift beyond that of {spoilt} of the same {equal}")
+        for kind, spoilt in CONTROLS.items()
+        for size, equal in SIZES.items()
+    },
     "class_lost": Column("CLIP: fall of P(shows the class)"),
     "pattern_margin": Column("CLIP: P(a pattern) − P(the class)"),
     "identity_shift": Column("identity encoder: length of the shift"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -22,6 +23,30 @@ class Sampling(Training):
     ) -> Tensor:
         """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
         return self.make(self.sample(subject, cell, seed, sheet, n)).images("images")
+
+    def at_scales(
+        self,
+        subject: Subject,
+        asked: Mapping[str, tuple[Cell, Sheet]],
+        scales: Iterable[float],
+        seed: int = 0,
+        n: int = 8,
+    ) -> dict[str, dict[str, Tensor]]:
+        """Samples of several models at each guidance scale, from the same starting noise.
+
+        Args:
+            asked: each model's name, what it was trained on, and what it is asked for.
+
+        Returns:
+            "s = 4" and so on to the samples of each model, by name.
+        """
+        pages: dict[str, dict[str, Tensor]] = {}
+        for scale in scales:
+            rows = pages[f"s = {scale:g}"] = {}
+            for name, (cell, sheet) in asked.items():
+                guided = sheet.model_copy(update={"guidance_scale": scale})
+                rows[name] = self.samples(subject, cell, seed, guided, n)
+        return pages
 
     def sample(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:
         """n samples of the fine-tuned model."""

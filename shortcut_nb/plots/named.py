@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ..columns import check_columns
 from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
-from .placing import LED, place_names
+from .placing import LED, PAD, place_names
 from .style import theme
 
 RADIUS = 4.5  # points of an inch, of a marker
@@ -32,6 +32,7 @@ def named_scatter(
     xlabel: str = "",
     ylabel: str = "",
     height: float = 6.2,
+    aside: float = PAD,
 ) -> Figure:
     """One number against another at page width, every row as a point with its name.
 
@@ -43,6 +44,7 @@ def named_scatter(
         table: one row per point; rows without a number are left out.
         style: the look of each value of ``by``, in the order of the legend.
         height: inches.
+        aside: least gap between two names side by side, in points of an inch.
 
     Raises:
         KeyError: a column that is not there. ValueError: no row has both numbers.
@@ -71,11 +73,11 @@ def named_scatter(
         ax.set(xlabel=xlabel or x, ylabel=ylabel or y)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(style), **LEGEND)
         names = complete[label].astype(str).tolist()
-        _name(fig, ax, complete[[x, y]].to_numpy(float), names)
+        _name(fig, ax, complete[[x, y]].to_numpy(float), names, aside)
     return fig
 
 
-def _name(fig: Figure, ax: Axes, points: np.ndarray, names: list[str]) -> None:
+def _name(fig: Figure, ax: Axes, points: np.ndarray, names: list[str], aside: float) -> None:
     """Write a name beside each point (n, 2), and a line to it where it stands far off."""
     texts = [
         ax.text(x, y, name, fontsize=SMALLEST, zorder=4, in_layout=False)
@@ -90,6 +92,7 @@ def _name(fig: Figure, ax: Axes, points: np.ndarray, names: list[str]) -> None:
         np.array(sizes) / unit,
         np.array(ax.bbox.extents) / unit,
         RADIUS,
+        aside,
     )
     back = ax.transData.inverted()
     for text, box in zip(texts, boxes, strict=True):

@@ -83,6 +83,7 @@ SAME_AS = {
     "noise": "random noise",
     "CDL": "cdl",
     "with CDL": "cdl",
+    "without CDL": "protected",
     "both": "purified + cdl",
     "purifier": "purified",
     "purified + CDL": "purified + cdl",
@@ -140,10 +141,10 @@ FAMILY_OF = {
 }
 """The family of each attack."""
 
-_GREY = "#737373"
+GREY = "#737373"
 VERDICTS = {
     "confirmed": Look(OKABE_ITO["blue"], "o", "-"),
-    "undecided": Look(_GREY, "s", ":"),
+    "undecided": Look(GREY, "s", ":"),
     "refuted": Look(OKABE_ITO["vermillion"], "X", "--"),
     "not measured": Look(OKABE_ITO["yellow"], "*", (0, (8, 2))),
 }

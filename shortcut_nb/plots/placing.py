@@ -32,7 +32,11 @@ class Candidates:
 
 
 def place_names(
-    points: np.ndarray, sizes: np.ndarray, frame: np.ndarray, radius: float
+    points: np.ndarray,
+    sizes: np.ndarray,
+    frame: np.ndarray,
+    radius: float,
+    aside: float = PAD,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose a place for the name of each point.
 
@@ -43,7 +47,10 @@ def place_names(
         points: (n, 2), of all that are named.
         sizes: (n, 2), width and height of the names.
         frame: (4,), left, bottom, right and top of where names may stand.
-        radius: of a point. All lengths are in one unit, points of an inch.
+        radius: of a point.
+        aside: least gap between two names side by side.
+
+    All lengths are in one unit, points of an inch.
 
     Returns:
         The boxes of the names, (n, 4), and the lines from points to names, (n, 4).
@@ -55,7 +62,7 @@ def place_names(
         raise ValueError(f"expected (n, 2) points and sizes, got {points.shape}, {sizes.shape}")
     options = candidates(points, sizes, frame, radius)
     shuffled = np.random.default_rng(0)
-    outcomes = [_settled(options, shuffled.permutation(len(points))) for _ in range(TRIES)]
+    outcomes = [_settled(options, shuffled.permutation(len(points)), aside) for _ in range(TRIES)]
     chosen, _ = min(outcomes, key=lambda outcome: outcome[1])
     rows = np.arange(len(points))
     return options.boxes[rows, chosen], options.lines[rows, chosen]
@@ -85,7 +92,7 @@ def candidates(
     return Candidates(boxes, lines, costs)
 
 
-def _settled(options: Candidates, order: np.ndarray) -> tuple[np.ndarray, float]:
+def _settled(options: Candidates, order: np.ndarray, aside: float) -> tuple[np.ndarray, float]:
     """The place of each name when none gains by moving, and what all cost."""
     chosen = options.costs.argmin(1)
     rows = np.arange(len(chosen))
@@ -96,7 +103,7 @@ def _settled(options: Candidates, order: np.ndarray) -> tuple[np.ndarray, float]
             rest = rows != name
             others = options.boxes[rows, chosen][rest], options.lines[rows, chosen][rest]
             every = options.costs[name] + _between(
-                options.boxes[name], options.lines[name], *others
+                options.boxes[name], options.lines[name], *others, np.array([aside, PAD])
             )
             chosen[name] = every.argmin()
             costs += every.min()
@@ -107,11 +114,15 @@ def _settled(options: Candidates, order: np.ndarray) -> tuple[np.ndarray, float]
 
 
 def _between(
-    boxes: np.ndarray, lines: np.ndarray, other_boxes: np.ndarray, other_lines: np.ndarray
+    boxes: np.ndarray,
+    lines: np.ndarray,
+    other_boxes: np.ndarray,
+    other_lines: np.ndarray,
+    gap: np.ndarray,
 ) -> np.ndarray:
     """What places (n, 4) cost beside names that stand already (m, 4): (n,)."""
-    apart = (boxes[:, None, :2] - PAD > other_boxes[:, 2:]) | (
-        boxes[:, None, 2:] + PAD < other_boxes[:, :2]
+    apart = (boxes[:, None, :2] - gap > other_boxes[:, 2:]) | (
+        boxes[:, None, 2:] + gap < other_boxes[:, :2]
     )
     costs = COVERS * ~apart.any(2)
     costs = costs + CROSSES * _cross(lines[:, None], other_lines[None])

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from .palette import Look, looks
+from .palette import GREY, Look, looks
 from .style import theme
 
 
 def planes_plot(
-    planes: Mapping[str, ArrayLike], conditions: list[str], title: str | None = None
+    planes: Mapping[str, ArrayLike],
+    conditions: list[str],
+    title: str | None = None,
+    landmarks: Collection[str] = (),
 ) -> Figure:
     """Several projections of the same points side by side, under one legend.
 
     Args:
         planes: the panel's title to (n, 2) points; see ``analysis.projection.project``.
         conditions: n names, at most eight different ones.
+        landmarks: those of them that are there to find the way by, drawn in grey.
 
     Raises:
         ValueError: no planes, or points that do not match the conditions.
@@ -28,6 +32,7 @@ def planes_plot(
     if not planes:
         raise ValueError("expected at least one projection, got none")
     style, names = looks(conditions), np.array(conditions)
+    style |= {name: style[name]._replace(color=GREY) for name in landmarks}
     with theme():
         fig = Figure((3.4 * len(planes) + 1.6, 3.5), layout="constrained")
         axes = fig.subplots(1, len(planes), squeeze=False)[0]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .palette import looks
+from .palette import Look, looks
 from .style import theme
 
 
 def spectrum_plot(
-    frame: pd.DataFrame, by: str = "condition", reference: str | None = None, columns: int = 5
+    frame: pd.DataFrame,
+    by: str = "condition",
+    reference: str | None = None,
+    columns: int = 5,
+    style: Mapping[str, Look] | None = None,
 ) -> Figure:
     """One panel per condition: power against frequency, logarithmic, with the reference behind.
 
     Args:
         frame: what :func:`shortcut_nb.analysis.spectrum.spectrum` gives, with a column ``by``.
         reference: the condition drawn into every panel, dashed; it has no panel of its own.
+        style: looks of conditions that are to be drawn in other than their own.
 
     Raises:
         ValueError: when there is nothing to draw, or no such reference.
@@ -31,7 +38,7 @@ def spectrum_plot(
         fig = Figure((2.0 * columns, 1.7 * rows + 0.4), layout="constrained")
         axes = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax, name in zip(axes.flat, names, strict=False):
-            own = looks([name])[name]
+            own = (style or {}).get(name) or looks([name])[name]
             if reference is not None:
                 behind = looks([reference])[reference]
                 part = frame[frame[by] == reference]

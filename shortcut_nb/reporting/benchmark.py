@@ -153,12 +153,12 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
 
 def worst_picture(worst: pd.DataFrame) -> Figure:
     """:func:`worst_cases`, drawn: quality against identity match, each where it is worst."""
-    kind = worst["defence"].str.contains("CDL").map({True: "with CDL", False: "DreamBooth"})
+    kind = worst["defence"].str.contains("CDL").map({True: "with CDL", False: "without CDL"})
     return named_scatter(
         worst.assign(kind=kind),
         "ims_missing",
         "quality",
-        looks(["with CDL", "DreamBooth"]),
+        looks(["with CDL", "without CDL"]),
         label="defence",
         by="kind",
         xlabel=COLUMNS["ims_missing"],

@@ -65,6 +65,15 @@ def joined(*parts: str) -> str:
     return " + ".join(filter(None, parts))
 
 
+METHODS = {
+    "dreambooth": "DreamBooth, with prior",
+    "dreambooth, no prior": "DreamBooth, no prior",
+    "dreambooth-lora": "DreamBooth-LoRA",
+    "textual-inversion": "textual inversion",
+    "custom-diffusion": "Custom Diffusion",
+}
+"""Ways of personalisation, by the name in the question that compares them."""
+
 DEFENCES = {
     "none": NOTHING,
     "purifier": "purifier",

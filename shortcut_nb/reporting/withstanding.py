@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -175,6 +176,19 @@ def measured_budgets(measured: Summary) -> list[str]:
     conditions = set(measured.means["condition"])
     who = knowing(measured, WHOLE)
     return [eps for eps in adaptive.BUDGETS if adaptive.name((who, WHOLE, eps)) in conditions]
+
+
+def plain(contrast: str) -> str:
+    """The name of one of the question's contrasts, as it is read: "blind, purifier + CDL, 16/255:
+    harm to quality"; who knows the defence as it is is called knowing.
+    """
+    match = re.fullmatch(r"knows (.+), defence (.+), (\d+/\d+.*)", contrast)
+    if match is None:
+        return contrast
+    who, defence, rest = match.groups()
+    knows = who in adaptive.INFORMED.get(defence, ())
+    called = "blind" if who == BLIND else "knowing" if knows else f"knows {who}"
+    return f"{called}, {display.DEFENCES.get(defence, defence)}, {rest}"
 
 
 def further(measured: Summary) -> pd.DataFrame:
