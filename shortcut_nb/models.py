@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from diffusers import DiffusionPipeline, StableDiffusionUpscalePipeline, UNet2DModel
     from torch import Tensor
 
+    from .attacks import Attack
     from .class_pictures import ClassPictures
     from .clip import Clip
     from .diffusion import Diffusion
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what
     from .subjects import Subject
 
     KeepPrior = Callable[[ClassPictures], Tensor]
+    KeepProtected = Callable[[Attack, Subject], Tensor]
 
 LOADERS: dict[str, Any] = {
     "diffusion": "stable-diffusion",
@@ -82,6 +84,8 @@ class Models:
         self._priors: dict[tuple[Any, ...], Latents] = {}
         # Where class pictures are kept between processes; a store may put itself here.
         self.keep_prior: KeepPrior | None = None
+        # Where pictures under an attack are kept that another attack needs.
+        self.keep_protected: KeepProtected | None = None
         # Makes what shows the progress of work that nobody passes an on_step to: class pictures.
         self.show: Callable[[str], Progress] | None = None
 
@@ -478,6 +482,12 @@ class Models:
         keep = self.keep_prior or self.draw_class_pictures
         latents = keep(drawn).to(self.device)
         return Latents(latents, torch.zeros_like(latents))
+
+    def protected(self, attack: Attack, subject: Subject) -> Tensor:
+        """A subject's set B under an attack, (n, 3, H, W): read where it is kept, or worked out."""
+        if self.keep_protected:
+            return self.keep_protected(attack, subject)
+        return attack(subject, self).images
 
     def _role_of(self, model: Diffusion) -> str:
         if model is self.diffusion:

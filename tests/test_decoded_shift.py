@@ -10,8 +10,14 @@ from shortcut_nb import Lab
 from shortcut_nb.attacks.aspl import ASPL
 from shortcut_nb.attacks.base import build
 from shortcut_nb.attacks.decoded_shift import DecodedShift, at_energy, rms
+from shortcut_nb.attacks.pgd_attack import PGDAttack
 from shortcut_nb.budget import Budget
+from shortcut_nb.cells import Cell
+from shortcut_nb.experiments.experiment import Experiment
+from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.images import save_folder
+from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.store import Store
 
 SMALL = {"eps": "16/255", "alpha": "4/255", "steps": 3}
 
@@ -92,7 +98,7 @@ def test_the_matched_attacks_own_class_pictures_are_in_the_name(lab, pair, tmp_p
     (tmp_path / "other").rename(tmp_path / "own")
     assert attack.inputs()["matched"] != before
     sampled = lab.attack("decoded-shift", match="aspl")
-    other = sampled.settings.other(lab)
+    other = sampled.settings.builds_on(lab)
     assert sampled.inputs()["matched"] == other.config()  # what shipped keys are made of
 
 
@@ -103,3 +109,27 @@ def test_what_is_matched_is_in_the_name_of_the_work(lab):
         lab.attack("decoded-shift", match="decoded-shift")
     with pytest.raises(ValueError, match="nearest"):
         lab.attack("decoded-shift", match="asppl")
+
+
+def test_what_it_is_matched_to_is_worked_out_once(tiny_lab, tmp_path, monkeypatch):
+    """The matched attack's pictures are those of the store, whoever asked for them first."""
+    calls, real = [], PGDAttack.round
+    monkeypatch.setattr(
+        PGDAttack, "round", lambda self, *how: calls.append(self.name) or real(self, *how)
+    )
+    settings = SMALL | {"match": "advdm"}
+    budget = settings.pop("eps")
+    cell = Cell(attack="decoded-shift", eps=budget, settings=settings)
+    pipeline = Pipeline(tiny_lab, Store(tmp_path))
+    subject = tiny_lab.subject("mini:held-out/0")
+    pictures = pipeline.images(subject, cell, 0)
+    first = calls.count("advdm")
+    matched = pipeline.images(subject, Cell(attack="advdm", eps="16/255"), 0)
+    assert first > 0 and calls.count("advdm") == first
+    torch.testing.assert_close(
+        rms(pictures - subject.b), rms(matched - subject.b), atol=0.1 / 255, rtol=0
+    )
+    asked = Experiment(name="matched", cells={"a": cell}, subjects=1, seeds=(0,), n=1)
+    graph = graph_of(asked, Pipeline(tiny_lab, Store(tmp_path / "empty")))
+    about = [graph.nodes[key].about for key in graph.missing]
+    assert sum(each.startswith("protect") for each in about) == 2

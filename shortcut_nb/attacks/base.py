@@ -92,6 +92,10 @@ class Attack(Settings):
         """The untrained surrogate of a base model, for attacks that have surrogates."""
         raise NotImplementedError(f"{type(self).__name__} has no surrogates")
 
+    def builds_on(self, models: Models) -> Attack | None:
+        """Another attack whose result on the same subject this one needs."""
+        return None
+
     def precede(self, run: Run) -> None:
         """What comes before :meth:`spare` and :meth:`prepare`, with the models as given."""
 
@@ -259,6 +263,10 @@ class BoundAttack(Bound[Attack]):
     def inputs(self) -> dict[str, Any]:
         """All that the result depends on beside the pictures."""
         return self.settings.inputs(self.models)
+
+    def builds_on(self) -> Attack | None:
+        """Another attack whose result on the same subject this one needs."""
+        return self.settings.builds_on(self.models)
 
     def class_pictures(self, subject: Subject) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any."""

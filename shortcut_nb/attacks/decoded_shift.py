@@ -69,14 +69,14 @@ class DecodedShiftAttack(ClipShiftAttack):
         return tuple(sorted({"clip", "diffusion", *self._others_roles(models)}))
 
     def inputs(self, models: Models) -> dict[str, Any]:
-        other = self.other(models)
+        other = self.builds_on(models)
         return super().inputs(models) | {"matched": _named(other, models) if other else None}
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
-        other = self.other(models)
+        other = self.builds_on(models)
         return other.class_pictures(subject, models) if other else ()
 
-    def other(self, models: Models) -> Attack | None:
+    def builds_on(self, models: Models) -> Attack | None:
         """The attack whose energy is matched."""
         if not self.match:
             return None
@@ -88,9 +88,9 @@ class DecodedShiftAttack(ClipShiftAttack):
         return DecodedShift(models.clip, models.diffusion, self.axis(run), self.direction)
 
     def precede(self, run: Run) -> None:
-        other = self.other(run.models)
+        other = self.builds_on(run.models)
         if other:
-            run.fixed["rms"] = rms(other(run.subject, run.models).images - run.clean)
+            run.fixed["rms"] = rms(run.models.protected(other, run.subject) - run.clean)
 
     def round(self, run: Run, number: int) -> Tensor:
         values = super().round(run, number)
@@ -99,7 +99,7 @@ class DecodedShiftAttack(ClipShiftAttack):
         return values
 
     def _others_roles(self, models: Models) -> tuple[str, ...]:
-        other = self.other(models)
+        other = self.builds_on(models)
         return other.roles(models) if other else ()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..attacks import Attack
 from ..cells import NONE, Cell
 from ..class_pictures import ClassPictures, latents_in, save_latents
 from ..lab import Lab
@@ -42,6 +43,7 @@ class Stages:
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
         lab.keep_prior = self._prior  # class pictures are the same for every subject and process
+        lab.keep_protected = self._protected
 
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
@@ -64,6 +66,10 @@ class Stages:
 
     def _prior(self, drawn: ClassPictures) -> Tensor:
         return latents_in(self.make(self.prior(drawn)))
+
+    def _protected(self, attack: Attack, subject: Subject) -> Tensor:
+        """A subject's set B under an attack that another one builds on."""
+        raise NotImplementedError
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` gave the first time it was asked for this key."""

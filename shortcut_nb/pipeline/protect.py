@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from ..attacks import Attack
 from ..budget import Budget
 from ..cells import NONE, Cell
 from ..errors import UserError
@@ -48,9 +50,23 @@ class Protecting(Stages):
             words = {"prompt": subject.instance_prompt, "class": subject.class_prompt}
             settings = self.remember(("inputs", named), attack.inputs)
             recipe = self._recipe("protect", {"attack": settings, "words": words}, inputs)
-            return Node(recipe, self._priors(attack.class_pictures(subject)), write, about)
+            needs = self._priors(attack.class_pictures(subject))
+            other = attack.builds_on()
+            if other:
+                needs = (*needs, self._under(other, subject))
+            return Node(recipe, needs, write, about)
 
         return self.remember(("protect", subject, named), node)
+
+    def _under(self, attack: Attack, subject: Subject) -> Node:
+        """Set B under an attack that another one builds on."""
+        settings = {"low_memory": True} if getattr(attack, "low_memory", False) else {}
+        cell = Cell(attack=attack.name, eps=str(attack.eps), settings=settings)
+        node = self._attack(subject, cell, attack.seed)
+        return replace(node, of={"subject": subject.name, "cell": cell})
+
+    def _protected(self, attack: Attack, subject: Subject) -> Tensor:
+        return self._pictures(subject, self._under(attack, subject))
 
     def _partly(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """Set B under the attack, but for its first pictures, a share of them, which stay clean."""
