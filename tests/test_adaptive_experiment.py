@@ -5,7 +5,7 @@ import pytest
 from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.questions import adaptive, open_experiment
-from shortcut_nb.experiments.questions.adaptive import gain, harm
+from shortcut_nb.experiments.questions.adaptive import gain, harm_to
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.summary import summary
 
@@ -75,7 +75,7 @@ def test_harm_and_gain_are_against_the_same_defence(question):
     levels = {(condition, "instance"): level for condition, level in LEVELS.items()}
     table = judge(question_frame(question, levels), question.contrasts, strict=False)
     table = table.set_index("contrast")
-    row = table.loc[harm("everything", "both, held", "quality", "16/255")]
+    row = table.loc[harm_to("everything", "both, held", "quality", "16/255")]
     assert row["mean"] == pytest.approx(-0.2, abs=0.01) and row["verdict"] == "confirmed"
     row = table.loc[gain("everything", "both, held", "quality", "16/255")]
     assert row["mean"] == pytest.approx(-0.2, abs=0.01)
@@ -83,7 +83,7 @@ def test_harm_and_gain_are_against_the_same_defence(question):
     wasted = table.loc[gain("everything", "none", "texture", "16/255")]
     assert wasted["mean"] == pytest.approx(-0.2, abs=0.01) and wasted["verdict"] == "refuted"
     assert gain("nothing", "none", "quality", "16/255") not in table.index
-    mixed = table.loc[harm("nothing", "none", "quality", "16/255", "50% clean")]
+    mixed = table.loc[harm_to("nothing", "none", "quality", "16/255", "50% clean")]
     assert mixed["mean"] == pytest.approx(-0.1, abs=0.01)
 
 
@@ -113,7 +113,7 @@ def test_intactness_is_asked_for_where_the_profile_measures_it():
 
 def test_the_shipped_measurement_is_read():
     found = summary("adaptive")
-    blind = found.verdict(harm("nothing", "none", "quality", "16/255"))
+    blind = found.verdict(harm_to("nothing", "none", "quality", "16/255"))
     assert blind["verdict"] == "confirmed" and blind["mean"] < -0.2
     assert found.primary()["contrast"] == gain("everything", "both, held", "quality", "16/255")
 

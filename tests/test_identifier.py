@@ -57,7 +57,7 @@ def test_harm_is_a_change_against_clean_pictures_turned_to_be_positive():
     for score, sign in (("texture", 1), ("quality", -1)):
         rise = sign * (table.loc["aspl", score] - table.loc["clean", score])
         each = {
-            whose: per_subject(scored, identifier.harm("aspl", score, whose))["s4"]
+            whose: per_subject(scored, identifier.contrast_of("aspl", score, whose))["s4"]
             for whose in identifier.WHOSE
         }
         assert each["V*"] == pytest.approx(rise["instance"])
@@ -83,7 +83,7 @@ def test_correlation_is_over_attacks_with_the_gap():
     plain, partial = own[own["given"].isna()].iloc[0], own[own["given"] == "psnr"].iloc[0]
     each = moved.groupby(["condition", "subject"])[["clip_towards", "psnr"]].mean()
     gaps = {
-        name: per_subject(scored, identifier.harm(name, "texture", identifier.GAP))
+        name: per_subject(scored, identifier.contrast_of(name, "texture", identifier.GAP))
         for name in ATTACKS
     }
     both = each.join(pd.concat(gaps, names=["condition"]).rename("gap"), how="inner")

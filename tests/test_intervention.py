@@ -54,7 +54,10 @@ def test_every_attack_on_the_shift_stands_beside_noise_and_aspl(asked):
     }
     assert {cell.eps for cell in cells} == {"16/255"} and "shifts" in asked.looks
     (primary,) = [one for one in asked.contrasts if one.primary]
-    assert primary.name == intervention.harms("decoded-shift", "quality") and primary.expect == "-"
+    assert (
+        primary.name == intervention.beyond_noise("decoded-shift", "quality")
+        and primary.expect == "-"
+    )
 
 
 def test_the_cells_are_those_of_the_argument(asked):

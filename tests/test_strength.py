@@ -12,7 +12,7 @@ from shortcut_nb.experiments.questions import strength
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.replicate import measure
-from shortcut_nb.reporting.strength import harms, read
+from shortcut_nb.reporting.strength import by_attack, read
 from shortcut_nb.reporting.summary import checked, summary
 from shortcut_nb.store import Store
 
@@ -57,44 +57,46 @@ def test_every_attack_has_a_cell():
 
 
 def test_harm_and_the_verdict_against_noise():
-    found = harms(measured()).set_index("attack")
+    found = by_attack(measured()).set_index("attack")
     assert list(found.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
     aspl = found.loc["aspl"]
-    assert aspl["ims_missing_harm"] == pytest.approx(-0.5, abs=0.02)
+    assert aspl["ims_missing_change"] == pytest.approx(-0.5, abs=0.02)
     # Subjects differ by more than attacks do: pairing takes that out.
-    assert -0.55 < aspl["quality_harm_low"] < aspl["quality_harm_high"] < -0.45
+    assert -0.55 < aspl["quality_change_low"] < aspl["quality_change_high"] < -0.45
     assert found.loc["aspl", "beats_noise"] is True
     assert found.loc["sds", "beats_noise"] is False  # weaker than one of the two
     assert pd.isna(found.loc["noise", "beats_noise"]) and pd.isna(
-        found.loc["clean", "quality_harm"]
+        found.loc["clean", "quality_change"]
     )
 
 
 def test_without_noise_nothing_beats_it():
-    found = harms(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
+    found = by_attack(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
     assert found.loc["aspl", "beats_noise"] is False
 
 
 def test_what_bench_kept_is_read(tmp_path):
     measured().write(tmp_path)
-    pd.testing.assert_frame_equal(harms(read(folder=tmp_path)), harms(measured()), atol=1e-5)
+    pd.testing.assert_frame_equal(
+        by_attack(read(folder=tmp_path)), by_attack(measured()), atol=1e-5
+    )
 
 
 def test_the_shipped_result_is_read():
-    found = harms(read()).set_index("attack")
+    found = by_attack(read()).set_index("attack")
     assert len(found) == 23
     assert found.loc["aspl", "beats_noise"] is True
     assert found.loc["clip-shift", "beats_noise"] is False
-    assert found.loc["aspl", "quality_harm"] == pytest.approx(-0.57, abs=0.01)
+    assert found.loc["aspl", "quality_change"] == pytest.approx(-0.57, abs=0.01)
     assert found.loc["aspl", ["psnr", "attack_seconds"]].notna().all()
 
 
-def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_harm():
+def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_change():
     kept = read()
-    found = harms(kept).set_index("attack")
+    found = by_attack(kept).set_index("attack")
     own = kept.frame[(kept.frame["sheet"] == "instance") & (kept.frame["condition"] == "aspl")]
     assert found.loc["aspl", "quality"] == pytest.approx(own["quality"].mean())
-    assert found["quality_harm"].dropna().is_monotonic_increasing
+    assert found["quality_change"].dropna().is_monotonic_increasing
 
 
 def test_the_question_runs(lab, tmp_path):
@@ -106,7 +108,7 @@ def test_the_question_runs(lab, tmp_path):
     noise = found[found["condition"] == "noise"]
     assert set(noise["linf"].round()) == {8} and set(found["sheet"]) == {"instance", "class"}
     about = Measurement.of("strength", found, contrasts=tried.contrasts)
-    assert harms(about).set_index("attack").loc["noise", "quality_harm"] is not None
+    assert by_attack(about).set_index("attack").loc["noise", "quality_change"] is not None
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_quality_lost_at_the_usual_budget_breaks_it(told):
 def test_a_loss_of_no_size_breaks_nothing(told):
     """It is beyond chance, and nobody would see it."""
     verdict, values = told({("purifier + prompts", "both", USUAL): (0.96, 0.6)})
-    row = withstanding.harm(withstanding.measurement(), "quality", "both", USUAL)
+    row = withstanding.verdict_of(withstanding.measurement(), "quality", "both", USUAL)
     assert row["verdict"] == "confirmed" and abs(row["mean"]) < withstanding.DEAR
     assert verdict == "yes" and not values["here"]
 
@@ -143,12 +143,12 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
 
 
 def test_contrasts_are_read_by_who_attacks_and_what_defends():
-    assert withstanding.plain(adaptive.harm("nothing", "both", "quality", "16/255")) == (
+    assert withstanding.plain(adaptive.harm_to("nothing", "both", "quality", "16/255")) == (
         "blind, purifier + CDL, 16/255: harm to quality"
     )
     knowing = adaptive.gain(adaptive.FULL, "purifier", "identity", "32/255")
     assert withstanding.plain(knowing) == "knowing, purifier, 32/255: gain in identity"
-    more = adaptive.harm("everything", "both, held", "quality", "16/255", "25% clean")
+    more = adaptive.harm_to("everything", "both, held", "quality", "16/255", "25% clean")
     assert withstanding.plain(more).startswith(
         "knows everything, purifier + CDL, words held, 16/255, 25% clean"
     )

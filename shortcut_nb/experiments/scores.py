@@ -11,7 +11,7 @@ Scores = Mapping[str, tuple[str, str]]
 """Metric: its word, and the sign that is predicted of it."""
 
 TURNED = {"+": "-", "-": "+"}
-_HARMS = {
+WORSE = {
     "quality": ("quality", "-"),
     "ims_missing": ("identity", "-"),
     "attributes": ("attributes", "-"),
@@ -23,14 +23,14 @@ _HARMS = {
 }
 
 
-def harms(*metrics: str) -> dict[str, tuple[str, str]]:
+def worse(*metrics: str) -> dict[str, tuple[str, str]]:
     """These scores with the sign of what is worse."""
-    return {metric: _HARMS[metric] for metric in metrics}
+    return {metric: WORSE[metric] for metric in metrics}
 
 
-def helps(*metrics: str) -> dict[str, tuple[str, str]]:
+def better(*metrics: str) -> dict[str, tuple[str, str]]:
     """These scores with the sign of what is better."""
-    return turned(harms(*metrics))
+    return turned(worse(*metrics))
 
 
 def turned(scores: Scores) -> dict[str, tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.questions import intervention
-from ..experiments.questions.intervention import MOVED, SEEN, harms
+from ..experiments.questions.intervention import MOVED, SEEN, beyond_noise
 from ..experiments.questions.shortcut import BASE
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from ..plots.causal_graph import SCORED
@@ -26,9 +26,9 @@ COLORS = {NOISE: "protected"}
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     (NOISE, SHIFTED, MOVED, "decoded_towards"),
-    (SHIFTED, BOUND, harms(SEEN, "texture"), "texture"),
-    (SHIFTED, "quality", harms(SEEN, "quality"), "quality"),
-    (SHIFTED, "identity", harms(SEEN, "ims_missing"), "ims_missing"),
+    (SHIFTED, BOUND, beyond_noise(SEEN, "texture"), "texture"),
+    (SHIFTED, "quality", beyond_noise(SEEN, "quality"), "quality"),
+    (SHIFTED, "identity", beyond_noise(SEEN, "ims_missing"), "ims_missing"),
     (NOISE, BOUND, "more perturbed pictures, more of it", "texture"),
     (NOISE, BOUND, "a shuffled perturbation works too", "texture"),
     (NOISE, BOUND, "another person's perturbation works too", "texture"),

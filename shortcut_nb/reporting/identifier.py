@@ -18,7 +18,7 @@ from ..experiments.contrasts import Contrast, judge, per_subject
 from ..experiments.measured import Measurement
 from ..experiments.questions.shortcut import BASE
 
-HARMS = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
+WORSE = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
 GAP = "V* − class"  # the harm to V* less the harm to the class
 WHOSE: dict[str, dict[str, int]] = {
     "V*": {"instance": 1},
@@ -32,14 +32,14 @@ SHIFTS = ("clip_towards", "misled")
 ENDS = ["mean", "low", "high"]
 
 
-def harm(attack: str, score: str, whose: str) -> Contrast:
+def contrast_of(attack: str, score: str, whose: str) -> Contrast:
     """How far training on an attack's pictures harms a score; positive is harm.
 
     Args:
         whose: of :data:`WHOSE`.
     """
     weights = {
-        f"condition={condition} & sheet={sheet}": HARMS[score] * turn * part
+        f"condition={condition} & sheet={sheet}": WORSE[score] * turn * part
         for condition, turn in ((attack, 1), ("clean", -1))
         for sheet, part in WHOSE[whose].items()
     }
@@ -56,8 +56,8 @@ def table(frame: pd.DataFrame, attacks: Sequence[str]) -> pd.DataFrame:
         ``attack, score, whose``, then ``mean, low, high, n, agreeing, weakest, verdict``; that of
         ``V* − class`` is the hypothesis's: confirmed where V* is harmed beyond the class.
     """
-    keys = [(attack, score, whose) for attack in attacks for score in HARMS for whose in WHOSE]
-    judged = judge(frame, [harm(*key) for key in keys])
+    keys = [(attack, score, whose) for attack in attacks for score in WORSE for whose in WHOSE]
+    judged = judge(frame, [contrast_of(*key) for key in keys])
     named = pd.DataFrame(keys, columns=["attack", "score", "whose"])
     return named.join(judged[[*ENDS, "n", "agreeing", "weakest", "verdict"]])
 
@@ -76,8 +76,8 @@ def goes_with(
     """
     moved = frame.groupby(["condition", "subject"], sort=False)[[*SHIFTS, "psnr"]].mean()
     rows = []
-    for score in HARMS:
-        each = {attack: per_subject(frame, harm(attack, score, GAP)) for attack in attacks}
+    for score in WORSE:
+        each = {attack: per_subject(frame, contrast_of(attack, score, GAP)) for attack in attacks}
         gaps = pd.concat(each, names=["condition"]).rename("gap")
         both = moved.join(gaps, how="inner").reset_index()
         people = both["subject"].tolist()

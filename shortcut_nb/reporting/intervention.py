@@ -15,7 +15,7 @@ from ..experiments.questions.intervention import (
     SEEN,
     SHIFTER,
     TURNED,
-    harms,
+    beyond_noise,
 )
 from ..experiments.questions.mismatch import PURIFIED
 from ..experiments.questions.strength import NOISE as NOISES
@@ -84,7 +84,7 @@ def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
         that it adds, and that the attack itself adds; ``what``: what does the harm, in a title.
     """
     wanted = {f"{MEANING}: quality": "confirmed", AS_FAR: "confirmed"}
-    spared = -judged.loc[harms(TURNED, "quality"), "low"] < most
+    spared = -judged.loc[beyond_noise(TURNED, "quality"), "low"] < most
     as_wanted = all(judged.loc[name, "verdict"] == says for name, says in wanted.items())
     meaning = harmful and spared and as_wanted
     measured = measurement()
@@ -136,7 +136,7 @@ def mismatch() -> tuple[Verdict, Values]:
     rows = table().set_index("panel", append=True)["mean"].unstack()
     far, seen, fall = (rows[title] for title in PANELS.values())
     judged = measurement().verdicts().set_index("contrast")
-    harm, main = judged.loc[harms(SEEN, "quality")], fall[MAIN]
+    harm, main = judged.loc[beyond_noise(SEEN, "quality")], fall[MAIN]
     moved = judged.loc[FURTHER, "verdict"] == "confirmed"
     verdict: Verdict = "open"
     if harm["high"] < 0 and -harm["mean"] >= LEAST * main:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.questions.mismatch import HARMS, INTERVENTIONS, PURIFIED
+from ..experiments.questions.mismatch import INTERVENTIONS, PURIFIED, SCORES
 from ..experiments.questions.strength import NOISE
 from ..probes.shifts import SHIFTS
 
@@ -19,14 +19,14 @@ def points(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``condition`` (without its budget), ``eps``, ``subject``, ``kind`` ("attack", "random
         noise", "CLIP shift" or "purified"), the shifts, ``psnr``, and each metric of
-        :data:`HARMS` as a harm against clean pictures, above 0 where it is worse.
+        :data:`SCORES` as a harm against clean pictures, above 0 where it is worse.
     """
     own = frame[frame["sheet"] == "instance"]
-    numbers = [c for c in ("psnr", "decoded_towards", *SHIFTS, *HARMS) if c in own]
+    numbers = [c for c in ("psnr", "decoded_towards", *SHIFTS, *SCORES) if c in own]
     each = own.groupby(["condition", "eps", "subject"], sort=False)[numbers].mean().reset_index()
     clean = each[each["condition"] == "clean"].set_index("subject")
     rows = each[each["condition"] != "clean"].reset_index(drop=True)
-    for metric, (_, sign) in HARMS.items():
+    for metric, (_, sign) in SCORES.items():
         change = rows[metric] - rows["subject"].map(clean[metric])
         rows[metric] = change if sign == "+" else -change
     rows["condition"] = rows["condition"].str.partition(JOIN)[0]

@@ -13,7 +13,7 @@ from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
 from . import display, mismatch, purification
 from .shipped import shipped
-from .strength import harms, read
+from .strength import by_attack, read
 from .summary import Summary, summary
 
 ENDS = ["mean", "low", "high"]
@@ -38,7 +38,7 @@ def attacks() -> pd.DataFrame:
         V* samples after it and after clean training; ``fall`` of quality with ``low`` and ``high``;
         ``psnr`` (dB), ``shift`` (CLIP, towards noise), ``beats_noise``.
     """
-    frame = harms(read())
+    frame = by_attack(read())
     clean = frame.loc[frame["attack"] == "clean", "quality"].iloc[0]
     frame = frame[frame["attack"] != "clean"]
     variants = {name: attack for name, (attack, _) in strength.VARIANTS.items()}
@@ -50,9 +50,9 @@ def attacks() -> pd.DataFrame:
             "family": frame["attack"].replace(variants).map(FAMILY_OF),
             "quality": frame["quality"],
             "clean": clean,
-            "fall": -frame["quality_harm"],
-            "low": -frame["quality_harm_high"],
-            "high": -frame["quality_harm_low"],
+            "fall": -frame["quality_change"],
+            "low": -frame["quality_change_high"],
+            "high": -frame["quality_change_low"],
             "psnr": frame["psnr"],
             "shift": frame["shift_projection"],
             "beats_noise": frame["beats_noise"],

@@ -32,7 +32,7 @@ from . import purification as purifiers
 from .findings import readme
 from .methods import costs, shipped_doses
 from .shipped import shipped
-from .strength import harms, read
+from .strength import by_attack, read
 from .summary import summary
 from .tables import number, short_label, table_of
 
@@ -187,14 +187,14 @@ def intervention() -> str:
 
 
 def strength() -> str:
-    frame = harms(read())
+    frame = by_attack(read())
     frame = frame[frame["attack"] != "clean"]
     frame = frame.assign(attack=code(frame["attack"]), beats=frame["beats_noise"].map(YES))
     columns = {
         "attack": "attack",
-        "ims_missing_harm": "identity",
-        "quality_harm": "quality",
-        "texture_harm": "texture",
+        "ims_missing_change": "identity",
+        "quality_change": "quality",
+        "texture_change": "texture",
         "psnr": "PSNR (dB)",
         "shift_projection": "CLIP shift to noise",
         "attack_seconds": "seconds",
@@ -286,8 +286,8 @@ def adaptive() -> str:
     for eps in dict.fromkeys([attackers.EPS, withstanding.largest(measured)]):
         for score, (title, spec) in TAKEN.items():
             column = f"{title}, {eps}"
-            word, _ = attackers.HARMS[score]
-            names = [attackers.harm(who, key, word, eps) for key, who in cells]
+            word, _ = attackers.SCORES[score]
+            names = [attackers.harm_to(who, key, word, eps) for key, who in cells]
             frame = measured.beside(frame, column, names)
             columns[column], digits[column] = column, spec
     frame = frame.dropna(subset=[f"quality, {attackers.EPS}"])
@@ -306,11 +306,11 @@ def attackers_further() -> str:
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     titles = {"quality": "quality", "ims_missing": "identity", "coarse_texture": "coarse texture"}
     for score, title in titles.items():
-        word, _ = attackers.HARMS[score]
-        names = [attackers.harm(who, key, word, *where) for who, key, where in cells]
+        word, _ = attackers.SCORES[score]
+        names = [attackers.harm_to(who, key, word, *where) for who, key, where in cells]
         frame = measured.beside(frame, title, names)
         columns[title], digits[title] = title, ".1f" if "texture" in title else ".2f"
-    word, _ = attackers.HARMS["quality"]
+    word, _ = attackers.SCORES["quality"]
     names = [attackers.gain(who, key, word, *where) for who, key, where in cells]
     frame = measured.beside(frame, "gain", names)
     columns["gain"], digits["gain"] = "quality, against one who knows nothing", ".2f"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..experiments.measured import Measurement
-from ..experiments.questions.strength import HARMS, NOISE, words
+from ..experiments.questions.strength import NOISE, SCORES, words
 
 
 def read(profile: str = "mini", folder: str | Path | None = None) -> Measurement:
@@ -19,28 +19,28 @@ def read(profile: str = "mini", folder: str | Path | None = None) -> Measurement
     return Measurement.read("strength", profile, folder)
 
 
-def harms(measured: Measurement) -> pd.DataFrame:
+def by_attack(measured: Measurement) -> pd.DataFrame:
     """One row per attack, the most harmful first: harm to each measure, and what it cost.
 
     Returns:
-        ``attack``; for each measure of :data:`HARMS` its change against clean training, ``…_harm``,
-        with ``…_harm_low`` and ``…_harm_high``; ``beats_noise``: whether in one of them it is above
-        *both* noises with an interval that excludes zero (None for noise, clean pictures); the
-        other columns' means.
+        ``attack``; for each measure of :data:`SCORES` its change against clean training,
+        ``x_change``, with ``x_change_low`` and ``x_change_high``; ``beats_noise``: whether in one
+        of them it does more harm than *both* noises with an interval that excludes zero (None for
+        noise, clean pictures); the other columns' means.
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
     own = measured.frame[measured.frame["sheet"] == measured.own]
     for name, part in own.groupby("condition", sort=False):
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
-        for metric in HARMS if name != "clean" else ():
+        for metric in SCORES if name != "clean" else ():
             change = judged.loc[words(str(name), metric, "clean")]
-            ends = {f"{metric}_harm_{end}": change[end] for end in ("low", "high")}
-            row |= {f"{metric}_harm": change["mean"]} | ends
+            ends = {f"{metric}_change_{end}": change[end] for end in ("low", "high")}
+            row |= {f"{metric}_change": change["mean"]} | ends
         if name not in ("clean", *NOISE):
-            row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in HARMS)
+            row["beats_noise"] = any(_beats(judged, str(name), metric) for metric in SCORES)
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("quality_harm", ignore_index=True)
+    return pd.DataFrame(rows).sort_values("quality_change", ignore_index=True)
 
 
 def _beats(judged: pd.DataFrame, name: str, metric: str) -> bool:

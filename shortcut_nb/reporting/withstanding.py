@@ -70,7 +70,7 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["panel", "defence", "pixels", *ENDS])
 
 
-def harm(
+def verdict_of(
     measured: Summary, score: str, defence: str, budget: str, who: str | None = None
 ) -> dict[str, Any]:
     """The change against clean training under the same defence, judged.
@@ -78,9 +78,9 @@ def harm(
     Args:
         who: the attacker; None is the one who knows the defence.
     """
-    word, _ = adaptive.HARMS[score]
+    word, _ = adaptive.SCORES[score]
     who = who or knowing(measured, defence)
-    return measured.verdict(adaptive.harm(who, defence, word, budget))
+    return measured.verdict(adaptive.harm_to(who, defence, word, budget))
 
 
 def knowing(measured: Summary, defence: str) -> str:
@@ -99,7 +99,7 @@ def withstanding() -> tuple[Verdict, Values]:
     measured = measurement()
     usual, most = adaptive.EPS, largest(measured)
     asked = [(PURIFIED, most, BLIND), (PURIFIED, most), (WHOLE, most), (WHOLE, usual)]
-    rows = [harm(measured, "quality", *one) for one in asked]
+    rows = [verdict_of(measured, "quality", *one) for one in asked]
     blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
     here = listed(losses(measured, WHOLE, usual))
     there = listed(losses(measured, WHOLE, most)) if most != usual else ""
@@ -115,8 +115,8 @@ def withstanding() -> tuple[Verdict, Values]:
     elif here or there:
         verdict = "partly"
     pixels = int(Budget.parse(most).pixels)
-    likeness = harm(measured, "ims_missing", WHOLE, most)
-    purified_likeness = harm(measured, "ims_missing", PURIFIED, most)
+    likeness = verdict_of(measured, "ims_missing", WHOLE, most)
+    purified_likeness = verdict_of(measured, "ims_missing", PURIFIED, most)
     return verdict, {
         "blind": blind,
         "purified": purified,
@@ -160,7 +160,7 @@ def lost(row: dict[str, Any], score: str) -> bool:
 def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
     """What the knowing attacker takes from a defence, as ends of a sentence."""
     for score, text in LOSSES.items():
-        row = harm(measured, score, defence, budget)
+        row = verdict_of(measured, score, defence, budget)
         if lost(row, score):
             yield text.format(abs(row["mean"]))
 

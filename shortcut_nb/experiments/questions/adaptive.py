@@ -13,7 +13,7 @@ from ...profile import Profile
 from ...purify import build
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..scores import against, harms
+from ..scores import against, worse
 from .words import HELD_WORDS
 
 EPS = "16/255"
@@ -38,11 +38,11 @@ PAPERS_WHOLE = f"{PAPERS} + cdl"
 Fields = dict[str, Any]
 # The coarse texture was added after a look at samples: attacks through a purifier leave blotches,
 # not grain.
-HARMS = harms("quality", "ims_missing", "texture", "coarse_texture", "apart")
-INTACT = harms("intact")  # where the profile measures it
+SCORES = worse("quality", "ims_missing", "texture", "coarse_texture", "apart")
+INTACT = worse("intact")  # where the profile measures it
 # An attack that fails may only be weak (Tramèr et al. 2020). A stand-in for what it climbs: the
 # pretrained model's denoising loss of what is trained on, as it is and behind the purifier.
-CLIMBED = harms("loss")
+CLIMBED = worse("loss")
 CLIMBED_AGAINST = ("none", "purifier")
 
 
@@ -153,7 +153,7 @@ def name(parts: tuple[str, ...]) -> str:
 
 def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
     """What each attacker takes from each defence, and what knowing it is worth."""
-    scores = HARMS | (INTACT if "damage" in profile.measures else {})
+    scores = SCORES | (INTACT if "damage" in profile.measures else {})
     predictions = []
     for cell in cells(profile, eps):
         who, defence, budget, *mixed = cell.split(JOIN)
@@ -166,14 +166,14 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         decides = (who, defence, budget, *mixed) == (EVERYTHING, "both, held", eps)
         for metric, score in (scores | climbed).items():
             one = {metric: score}
-            predictions += against(harm(*knows), cell, clean, one)
+            predictions += against(harm_to(*knows), cell, clean, one)
             if who != NOTHING:
                 primary = "quality" if decides else None
                 predictions += against(gain(*knows), cell, blind, one, primary)
     return predictions
 
 
-def harm(who: str, defence: str, word: str, *where: str) -> str:
+def harm_to(who: str, defence: str, word: str, *where: str) -> str:
     """The name of a contrast: how far from clean training, under the same defence."""
     return f"knows {who}, defence {defence}, {', '.join(where)}: harm to {word}"
 

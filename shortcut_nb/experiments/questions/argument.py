@@ -10,7 +10,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment, OfSamples
-from ..scores import Scores, against, beyond_class, harms, turned
+from ..scores import Scores, against, beyond_class, turned, worse
 
 BUDGETS = ("16/255", "8/255")
 PROTECTIONS = ("aspl", "photoguard", "metacloak")
@@ -23,7 +23,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "restored + CDL": {"purifier": "profile", "prompts": "cdl"},
 }
 # The first is primary; two need a network that not every profile has.
-MEASURES = harms(
+MEASURES = worse(
     "apart", "quality", "texture", "coarse_texture", "intact", "ims_missing", "attributes"
 )
 NEEDED = {"intact": "damage", "attributes": "attributes"}

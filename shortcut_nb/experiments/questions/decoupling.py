@@ -12,7 +12,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
-from ..scores import against, helps, turned
+from ..scores import against, better, turned
 
 BUDGETS = ("8/255", "16/255")
 HARD = f"protected {BUDGETS[-1]}"
@@ -67,7 +67,7 @@ NEGATIVE = {"negative": Sheet(prompt="{instance}", negative="{negative}")}
 WORDS = {"negative prompt": "negative", "“without”": "suffix", "both": "suffix-negative"}
 TOKEN = "V_N* named against V* alone"
 KINDS = ("clean", HARD, f"{HARD}, purified")
-SIGNS = helps("quality", "ims_missing", "texture")
+SIGNS = better("quality", "ims_missing", "texture")
 
 
 def sheet_of(scale: float) -> str:

@@ -34,7 +34,7 @@ AS_FAR = "turned, it moves the latents further than random noise"
 MEANING = "its direction matters"
 
 
-def harms(attack: str, word: str) -> str:
+def beyond_noise(attack: str, word: str) -> str:
     """The name of a contrast: what an attack on the shift alone does beyond noise."""
     return f"{attack} harms {word} more than random noise does"
 
@@ -45,9 +45,9 @@ def experiment(profile: Profile) -> Experiment:
     predictions = [Contrast(name, c, {high: 1, low: -1}) for name, (c, high, low) in MOVES.items()]
     for attack in (SEEN, SHIFTER, MAIN):
         primary = "quality" if attack == SEEN else None
-        predictions += against(harms(attack, "{metric}"), attack, NOISE, scores, primary)
+        predictions += against(beyond_noise(attack, "{metric}"), attack, NOISE, scores, primary)
     predictions.append(Contrast(AS_FAR, "latent", {TURNED: 1, NOISE: -1}))
-    predictions += against(harms(TURNED, "{metric}"), TURNED, NOISE, scores)
+    predictions += against(beyond_noise(TURNED, "{metric}"), TURNED, NOISE, scores)
     predictions += against(f"{MEANING}: {{metric}}", SEEN, TURNED, scores)
     attacks = {name: Cell(attack=name, eps=EPS) for name in (NOISE, MAIN, SHIFTER, SEEN)}
     attacks[TURNED] = Cell(attack=SEEN, eps=EPS, settings={"direction": -1})

@@ -27,7 +27,7 @@ WEAK = "8/255"
 AT_WEAK = ("noise", "aspl", "pid", "photoguard", "clip-shift", "decoded-shift")
 PURIFIED = "aspl, purified"
 # What harm is, in words, and its sign.
-HARMS = {
+SCORES = {
     "ims_missing": ("identity falls", "-"),
     "quality": ("quality falls", "-"),
     "texture": ("texture rises", "+"),
@@ -143,7 +143,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
     for attack, name in INTERVENTIONS.items():
         words = f"{name}: {{word}} more than by random noise, {eps}"
         primary = "quality" if (attack, eps) == ("decoded-shift", EPS) else None
-        predictions += against(words, at(attack, eps), at("noise", eps), HARMS, primary)
+        predictions += against(words, at(attack, eps), at("noise", eps), SCORES, primary)
     return predictions
 
 

@@ -9,7 +9,7 @@ from ...inside.traces import WATCHED
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment, Sheet
-from ..scores import TURNED, harms
+from ..scores import TURNED, worse
 
 EPS = "16/255"
 RARE = "bhj"  # a rare word that no training has seen
@@ -24,7 +24,7 @@ CAPTION = "{class_prompt} with {traits}"
 TRAITS = "{instance} with {traits}"
 NOISE_NAMED = "{instance}, with {noise_token}"
 
-HARMS = harms("texture", "quality", "ims_missing")
+SCORES = worse("texture", "quality", "ims_missing")
 BASE = "the harm follows V*, not the class"
 MORE, LESS = True, False
 Weights = dict[str, float]
@@ -159,7 +159,7 @@ def contrasts() -> tuple[Contrast, ...]:
             why=why,
         )
         for claim, weights, more, why in PREDICTED
-        for score, (_, sign) in HARMS.items()
+        for score, (_, sign) in SCORES.items()
     )
 
 

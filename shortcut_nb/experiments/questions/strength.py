@@ -11,12 +11,11 @@ from ...profile import Profile
 from ...registry import nearest
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
-from ..scores import against
-from ..scores import harms as harms_of
+from ..scores import against, worse
 
 EPS = "16/255"
 NOISE = ("noise", "noise-uniform")
-HARMS = harms_of("quality", "ims_missing", "texture")
+SCORES = worse("quality", "ims_missing", "texture")
 # Variants that the registry does not name: a condition, its attack and its settings.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "advdm−": ("advdm", {"direction": -1}),
@@ -64,7 +63,7 @@ def contrasts(names: Sequence[str]) -> list[Contrast]:
             words(name, "{metric}", base),
             name,
             base,
-            HARMS,
+            SCORES,
             primary="quality" if (name, base) == ("aspl", "noise") else None,
         )
     ]
