@@ -14,6 +14,7 @@ from ...purify import build
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
 from ..scores import against, worse
+from .decoupling import PLAIN
 from .words import HELD_WORDS
 
 EPS = "16/255"
@@ -29,6 +30,10 @@ INFORMED = {"purifier": (FULL, BPDA), "both": (NAMED,)}
 ASSUMES_MORE = {"purifier": EVERYTHING}  # tried at every budget, too: was first taken for the above
 SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
+# CDL's negative prompt draws plain pictures, whose quality is at its ceiling. So this defence is
+# also asked for V* by the name alone; added when the rest had been seen.
+BY_NAME = "by the name alone"
+ASKED_BY_NAME = {"both": {"plain": PLAIN}}
 # Defences by another purifier: a random one, one without a gradient, and the paper's own, which is
 # tried with CDL as well.
 PAPERS = "codesr"
@@ -130,12 +135,13 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
         looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
-        named[name(("clean", defence, "0/255"))] = Cell(**own, looks=looks)
+        more = {"looks": looks, "sheets": ASKED_BY_NAME.get(defence, {})}
+        named[name(("clean", defence, "0/255"))] = Cell(**own, **more)
         for who, settings in known.items():
             wanted = who in swept(defence, known)
             for budget in dict.fromkeys([eps, *(budgets if wanted else ())]):
                 fields = own | attacker(budget, settings)
-                named[name((who, defence, budget))] = Cell(**fields, looks=looks)
+                named[name((who, defence, budget))] = Cell(**fields, **more)
             for share in SHARES if wanted and defence in MIXED_AGAINST else ():
                 mixed = Cell(**own, **attacker(eps, settings), clean_share=share)
                 named[name((who, defence, eps, f"{share:.0%} clean"))] = mixed
@@ -167,6 +173,9 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         for metric, score in (scores | climbed).items():
             one = {metric: score}
             predictions += against(harm_to(*knows), cell, clean, one)
+            if defence in ASKED_BY_NAME:
+                asked = harm_to(*knows, BY_NAME)
+                predictions += against(asked, cell, clean, one, sheet="plain")
             if who != NOTHING:
                 primary = "quality" if decides else None
                 predictions += against(gain(*knows), cell, blind, one, primary)
