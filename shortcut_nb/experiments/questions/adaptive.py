@@ -135,7 +135,7 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
         looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
-        more = {"looks": looks, "sheets": ASKED_BY_NAME.get(defence, {})}
+        more: Fields = {"looks": looks, "sheets": ASKED_BY_NAME.get(defence, {})}
         named[name(("clean", defence, "0/255"))] = Cell(**own, **more)
         for who, settings in known.items():
             wanted = who in swept(defence, known)
