@@ -4,7 +4,7 @@ import pytest
 
 from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
-from shortcut_nb.experiments.questions import adaptive, open_experiment
+from shortcut_nb.experiments.questions import adaptive, decoupling, open_experiment
 from shortcut_nb.experiments.questions.adaptive import gain, harm_to
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting.summary import summary
@@ -34,7 +34,9 @@ def question():
 
 def test_cells_say_what_is_known(question):
     made = {name: cell for name, (cell, _) in question.all_cells().items()}
-    assert made["clean | both | 0/255"] == Cell(purifier="profile", prompts="cdl")
+    by_name = {"plain": decoupling.PLAIN}
+    whole = Cell(purifier="profile", prompts="cdl", sheets=by_name)
+    assert made["clean | both | 0/255"] == whole
     blind = Cell(attack="aspl", eps="2/255", looks=("shifts",))
     assert made["nothing | none | 2/255"] == blind
     everything = made["everything | both, held | 2/255"].settings
@@ -98,7 +100,7 @@ def test_what_is_climbed_is_looked_at_before_any_training(question):
 
 def test_the_question_has_the_cells_of_its_contrasts(question):
     levels = {place: level for place, level in all_levels(question).items()
-              if place[1] == "instance"}  # fmt: skip
+              if place[1] != "class"}  # fmt: skip
     frame = question_frame(question, levels, people=2, samples=1)
     judged = judge(frame, question.contrasts)  # strict: every cell is there
     assert (judged["n"] == 2).all() and list(judged["role"]).count("primary") == 1
