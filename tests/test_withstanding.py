@@ -6,7 +6,7 @@ import pytest
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import adaptive
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import pages, withstanding
+from shortcut_nb.reporting import attackers, pages, withstanding
 from shortcut_nb.reporting.figures import budget_curves
 from shortcut_nb.reporting.summary import of_measurement
 
@@ -153,3 +153,21 @@ def test_contrasts_are_read_by_who_attacks_and_what_defends():
         "knows everything, purifier + CDL, words held, 16/255, 25% clean"
     )
     assert withstanding.plain("another") == "another"
+
+
+def test_a_notebooks_tables_are_the_verdicts(tmp_path):
+    larger = withstanding.measurement()
+    table = attackers.harms(larger)
+    assert [row[:3] for row in table.rows[:2]] == [
+        ("purifier", "blind", "32/255"),
+        ("purifier", "knowing", "16/255"),
+    ]
+    row = withstanding.verdict_of(larger, "ims_missing", "both", "32/255")
+    assert f"{row['mean']:+.2f}" in table.rows[-1][3] and table.rows[-1][3].startswith("**")
+    assert not table.rows[-1][4].startswith("**"), "a loss of quality that is none at two digits"
+    seen = attackers.visibility(larger, "16/255")
+    assert [row[:2] for row in seen.rows if row[1] == "16/255"] == [
+        ("blind", "16/255"),
+        ("knowing", "16/255"),
+    ]
+    assert len(seen.marked) == 2 and len({row[:2] for row in seen.rows}) == len(seen.rows)
