@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
+from shortcut_nb.analysis.clip_map import clip_map
 from shortcut_nb.analysis.clip_shift import clip_shift
+from shortcut_nb.analysis.concepts import CONCEPTS, prompts
 from shortcut_nb.analysis.projection import project, stability, torch_threads
 from shortcut_nb.clip import Clip
 
@@ -131,3 +133,19 @@ def test_bad_embeddings_are_refused(points, method, words):
 def test_gradients_are_not_kept(clip):
     frame = clip_shift(clip, pictures(1).requires_grad_())
     assert torch.is_grad_enabled() and len(frame) == 1
+
+
+def test_a_map_has_a_point_for_each_picture_and_prompt(clip):
+    x = pictures(5)
+    seen = clip_map(clip, {"one": x[:3], "two": x[3:]}, "person")
+    assert seen.labels[:5] == ["one"] * 3 + ["two"] * 2 and set(seen.labels[5:]) == set(
+        seen.prompts
+    )
+    assert list(seen.planes) == ["UMAP, seed 0", "UMAP, seed 1", "PCA"]
+    texts = prompts("person")
+    words = [t for kind in ("class", "pattern") for name, (of, _) in CONCEPTS.items() if of == kind
+             for t in texts[name]]  # fmt: skip
+    parts = [clip.image(x).detach(), clip.text(words)]
+    centred = torch.cat([part - part.mean(0) for part in parts])
+    assert {len(plane) for plane in seen.planes.values()} == {len(centred)}
+    np.testing.assert_allclose(seen.planes["PCA"], project(centred, "pca"), atol=1e-4)
