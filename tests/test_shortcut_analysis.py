@@ -86,6 +86,8 @@ def test_a_wrong_prompt_misleads(lab, subject):
     few = {"timesteps": (300, 600), "draws": 2}
     right = timestep_losses(lab.diffusion, subject.b, "a photo of a person", **few)
     wrong = timestep_losses(lab.diffusion, subject.b, "a noisy pattern", **few)
+    alone = timestep_losses(lab.diffusion, subject.b, "a photo of a person", **few, empty=False)
+    assert alone["conditional"].equals(right["conditional"]) and "mismatch" not in alone
     assert len(right) == 4 * 2 * 2
     np.testing.assert_allclose(right["unconditional"], wrong["unconditional"], rtol=1e-4)
     assert wrong["mismatch"].mean() > right["mismatch"].mean()

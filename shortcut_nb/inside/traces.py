@@ -125,6 +125,7 @@ class Traces:
                 timesteps=self.levels,
                 draws=self.draws,
                 seed=seed,
+                empty=False,
             )
             falls[share] = losses.groupby("timestep")["conditional"].mean()
         table = pd.DataFrame(falls)
