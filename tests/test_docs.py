@@ -185,8 +185,9 @@ def test_no_markdown_is_left_raw_on_the_site(site):
     assert not any(raw.values()), {name: marks for name, marks in raw.items() if marks}
     assert all(page.inside == 0 and len(page.text) > 200 for page in pages.values())
     solution = (site / "notebooks" / "07_contrastive_decoupling.html").read_text("utf-8")
-    (folded,) = re.findall(r"<details>.*?</details>", solution, re.DOTALL)
-    assert "<math" in folded and "<code>" in folded
+    verdicts, answer = re.findall(r"<details>.*?</details>", solution, re.DOTALL)
+    assert "<math" in answer and "<code>" in answer
+    assert "<table>" in verdicts and "<th>prediction</th>" in verdicts
 
 
 @pytest.mark.slow
