@@ -60,7 +60,7 @@ class Protecting(Stages):
 
     def _under(self, attack: Attack, subject: Subject) -> Node:
         """Set B under an attack that another one builds on."""
-        settings = {"low_memory": True} if getattr(attack, "low_memory", False) else {}
+        settings = {"low_memory": True} if attack.low_memory else {}
         cell = Cell(attack=attack.name, eps=str(attack.eps), settings=settings)
         node = self._attack(subject, cell, attack.seed)
         return replace(node, of={"subject": subject.name, "cell": cell})

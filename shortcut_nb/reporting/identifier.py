@@ -16,9 +16,10 @@ import pandas as pd
 from ..analysis.correlation import rank_correlation
 from ..experiments.contrasts import Contrast, judge, per_subject
 from ..experiments.measured import Measurement
+from ..experiments.questions.identifier import SIGNS
 from ..experiments.questions.shortcut import BASE
 
-WORSE = {"ims_missing": -1, "quality": -1, "texture": 1}  # score: the direction of harm
+WORSE = {"ims_missing": -1} | SIGNS  # score: the direction of harm
 GAP = "V* − class"  # the harm to V* less the harm to the class
 WHOSE: dict[str, dict[str, int]] = {
     "V*": {"instance": 1},
