@@ -14,7 +14,7 @@ from . import apart, hardened
 from .base import Column, Metric
 from .copying import COLUMNS as COPYING
 
-CONTROLS = {
+SPOILT = {
     "uniform": "uniform noise",
     "gaussian": "Gaussian noise",
     "blur": "blur",
@@ -38,7 +38,7 @@ FURTHER: dict[str, Column] = {
     "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
     **{
         f"beyond_{kind}_{size}": Column(f"CLIP: shift beyond that of {spoilt} of the same {equal}")
-        for kind, spoilt in CONTROLS.items()
+        for kind, spoilt in SPOILT.items()
         for size, equal in SIZES.items()
     },
     "class_lost": Column("CLIP: fall of P(shows the class)"),

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...analysis.controls import KINDS
+from ...metrics.frame import SIZES, SPOILT
 from ...probes.shifts import PLAIN
 from ...profile import Profile
 from ..contrasts import Contrast
@@ -33,13 +35,9 @@ SCORES = {
     "texture": ("texture rises", "+"),
 }
 CONTROLS = {
-    "uniform_psnr": "uniform noise of its PSNR",
-    "gaussian_psnr": "Gaussian noise of its PSNR",
-    "blur_psnr": "blur of its PSNR",
-    "jpeg_psnr": "JPEG of its PSNR",
-    "gaussian_linf": "Gaussian noise of its l∞",
-    "blur_linf": "blur of its l∞",
-    "jpeg_linf": "JPEG of its l∞",
+    f"{kind}_{size}": f"{SPOILT[kind]} of its {SIZES[size]}"
+    for size, kinds in (("psnr", KINDS), ("linf", KINDS[1:]))
+    for kind in kinds
 }
 
 
