@@ -9,6 +9,11 @@ ON_THE_WAY = " at "
 """Stands in a sheet's name before the share of the training after which it was drawn."""
 
 
+def on_the_way(name: str, share: float) -> str:
+    """The sheet of a prompt after a share of the training; at its end the prompt's own name."""
+    return name if share == 1 else f"{name}{ON_THE_WAY}{share:.2f}"
+
+
 def by_share(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with ``share``, of the training, apart from ``sheet``: "own at 0.33", "own"."""
     if "share" in frame:

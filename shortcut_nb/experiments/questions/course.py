@@ -7,7 +7,7 @@ measured.
 
 from __future__ import annotations
 
-from ...analysis.lead import ON_THE_WAY
+from ...analysis.lead import on_the_way
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import OWN, Cell, Experiment, Sheet
@@ -18,11 +18,6 @@ WATCHED = (CHOSEN, LONGER, FIRST)
 SHARES = (0.0, 1 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6)  # of the steps; and their end
 SHEETS = {"instance": OWN, "class": Sheet(of="class")}
 FLOOD = 0.1  # of quality: a fall by more is a flood
-
-
-def on_the_way(name: str, share: float) -> str:
-    """The sheet of a prompt after a share of the training."""
-    return name if share == 1 else f"{name}{ON_THE_WAY}{share:.2f}"
 
 
 def sheets() -> dict[str, Sheet]:
