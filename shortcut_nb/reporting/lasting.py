@@ -1,0 +1,104 @@
+"""The question ``lasting`` for readers: whether the harm comes back while one trains on."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..analysis.lead import by_share
+from ..experiments.measured import Measurement, means_of, widened
+from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, cell, fading
+from ..plots import curve_plot
+from ..profile import load_profile
+from . import display
+from .summary import Summary, of_measurement
+from .tables import table_of
+
+NAME = "lasting"
+SCORES = {
+    "quality": "quality",
+    "texture": "texture (grey levels)",
+    "ims_missing": "identity match",
+}
+"""What is told of each look, by metric."""
+NAMED = {
+    "clean": "no attack",
+    "random noise": display.NOISE,
+    "protected": display.NOTHING,
+    "purified": display.DEFENCES["purifier"],
+    "cdl": display.CDL,
+    "purified + cdl": display.DEFENCES["both"],
+}
+"""What a figure calls each treatment."""
+EXACT = {float(f"{share:.2f}"): share for share in (*SHARES, 1.0)}
+"""A share of the steps, by what its sheet's name says of it."""
+
+
+def usual_steps() -> int:
+    """How many steps DreamBooth takes in the miniature."""
+    return int(load_profile("mini").defaults["dreambooth"]["steps"])
+
+
+def curves(measured: Measurement | None = None) -> pd.DataFrame:
+    """Means over people: ``treatment``, ``length``, ``step``, ``score``, ``mean, low, high, n``.
+
+    Args:
+        measured: None is the shipped measurement of the miniature.
+    """
+    frame = by_share((measured or Measurement.read(NAME)).frame)
+    frame = frame[frame["sheet"] == SHEET]
+    table = means_of(frame, list(SCORES), ["treatment", "length", "share"])
+    total = table["length"].map({USUAL: usual_steps(), TWICE: 2 * usual_steps()})
+    return table.assign(
+        step=(table["share"].map(EXACT) * total).round().astype(int),
+        treatment=table["treatment"].map(NAMED),
+        score=table["metric"].map(SCORES),
+    )
+
+
+def picture(table: pd.DataFrame) -> Figure:
+    """:func:`curves`, drawn: twice the usual steps as lines, the end of the usual ones as dots."""
+    longer = table[table["length"] == TWICE]
+    usual = table[(table["length"] == USUAL) & (table["share"] == 1)]
+    return curve_plot(
+        longer,
+        "step",
+        "treatment",
+        "score",
+        xlabel="training step",
+        ylabel="V* samples, mean over people",
+        columns=len(SCORES),
+        points=usual,
+        points_name="end of a usual training",
+    )
+
+
+def ends(measured: Measurement | None = None) -> str:
+    """Each treatment when training ends, usually and after twice the steps, in Markdown."""
+    table = curves(measured)
+    table = table[table["share"] == 1]
+    table = table.assign(place=table["metric"] + ", " + table["length"])
+    places = [f"{metric}, {length}" for metric in SCORES for length in (USUAL, TWICE)]
+    wide = widened(table, ["treatment"], places, "place")
+    steps = {USUAL: usual_steps(), TWICE: 2 * usual_steps()}
+    columns = {"treatment": "ASPL, but for the first two"} | {
+        f"{metric}, {length}": f"{word.partition(' (')[0]}, {steps[length]} steps"
+        for metric, word in SCORES.items()
+        for length in (USUAL, TWICE)
+    }
+    return table_of(wide, columns, marked=wide["treatment"] == NAMED["protected"]).markdown()
+
+
+def given_back(kept: Summary | None = None) -> pd.DataFrame:
+    """What each remedy gives back of quality: a row each, with ``usual``, ``twice``, ``fades``.
+
+    ``fades`` is the change from the usual steps to twice as many; each with its interval.
+    """
+    kept = kept or of_measurement(Measurement.read(NAME))
+    rows = pd.DataFrame({"remedy": REMEDIES, "name": [NAMED[remedy] for remedy in REMEDIES]})
+    for length in (USUAL, TWICE):
+        names = [f"{remedy} restores quality, {length} steps" for remedy in REMEDIES]
+        rows = kept.beside(rows, length, names)
+    rows = kept.beside(rows, "fades", [fading(remedy).name for remedy in REMEDIES])
+    verdicts = [kept.verdict(fading(remedy).name)["verdict"] for remedy in REMEDIES]
+    return rows.assign(verdict=verdicts)

@@ -1,0 +1,86 @@
+"""Whether a remedy lasts: what is looked at, and what is said when it fades."""
+
+import pandas as pd
+import pytest
+
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.questions.lasting import (
+    REMEDIES,
+    SHARES,
+    TREATMENTS,
+    TWICE,
+    USUAL,
+    fading,
+)
+from shortcut_nb.profile import load_profile
+from shortcut_nb.reporting import lasting
+
+PEOPLE = [f"mini:held-out/{i}" for i in range(8)]
+KEPT = {"clean": 0.95, "random noise": 0.95, "protected": 0.4}
+
+
+@pytest.fixture(scope="module")
+def question():
+    return open_experiment("lasting", load_profile("mini"))
+
+
+def measured(question, fades=0.0):
+    """Eight people whom each remedy gives back, less so by ``fades`` after twice the steps."""
+    rows = []
+    for condition, sheet in ((c, s) for c in question.all_cells() for s in question.sheets):
+        treatment, length = condition.split(" | ")
+        quality = KEPT.get(treatment, 0.9 - (fades if length == TWICE else 0))
+        for number, person in enumerate(PEOPLE):
+            value = {"quality": quality + 0.01 * (number % 3 - 1), "texture": 1.0}
+            place = {"condition": condition, "treatment": treatment, "length": length}
+            rows.append(place | {"subject": person, "sheet": sheet, "seed": 0} | value)
+    frame = pd.DataFrame(rows).assign(ims_missing=0.8)
+    return Measurement.of("lasting", frame, contrasts=question.contrasts)
+
+
+@pytest.mark.parametrize("profile", ["mini", "sd15"])
+def test_the_longer_training_has_twice_the_steps_of_the_profile_and_its_rate(profile):
+    own = load_profile(profile)
+    cells = open_experiment("lasting", own).all_cells()
+    assert len(cells) == 2 * len(TREATMENTS)
+    usual = own.defaults["dreambooth"]["steps"]
+    for treatment in TREATMENTS:
+        assert cells[f"{treatment} | {USUAL}"][0].training == {}
+        assert cells[f"{treatment} | {TWICE}"][0].training == {"steps": 2 * usual}
+
+
+def test_every_contrast_asks_of_a_sheet_that_is_drawn(question):
+    asked = {place["sheet"] for each in question.contrasts for place in each.cells()}
+    assert asked == set(question.sheets) - {"class"}
+    (primary,) = [each for each in question.contrasts if each.primary]
+    assert primary.name == f"purified restores quality, {TWICE} steps"
+
+
+def test_a_remedy_that_fades_is_said(question):
+    lasts = lasting.given_back(lasting.of_measurement(measured(question)))
+    assert list(lasts["verdict"]) == ["confirmed"] * len(REMEDIES)
+    faded = lasting.given_back(lasting.of_measurement(measured(question, fades=0.3)))
+    assert list(faded["verdict"]) == ["refuted"] * len(REMEDIES)
+    assert faded["fades"].tolist() == pytest.approx([-0.3] * len(REMEDIES))
+    assert (faded["usual"] - faded["twice"]).tolist() == pytest.approx([0.3] * len(REMEDIES))
+    assert fading(REMEDIES[0]).margin == 0.1
+
+
+def test_the_curves_have_every_look_of_both_lengths(question):
+    table = lasting.curves(measured(question))
+    steps = {name: sorted(set(part["step"])) for name, part in table.groupby("length")}
+    assert steps == {USUAL: [10, 20, 40, 60, 90, 120], TWICE: [20, 40, 80, 120, 180, 240]}
+    figure = lasting.picture(table)
+    assert [ax.get_title() for ax in figure.axes] == list(lasting.SCORES.values())
+    dots = [len(ax.collections[-1].get_offsets()) for ax in figure.axes[1:]]
+    assert dots == [len(TREATMENTS)] * 2
+    assert len(SHARES) == 5
+
+
+def test_the_table_of_ends_has_a_row_for_each_treatment_and_marks_no_defence(question):
+    lines = lasting.ends(measured(question)).split("\n")[2:]
+    assert [line.split("|")[1].strip(" *") for line in lines] == list(lasting.NAMED.values())
+    assert [line.startswith("| **") for line in lines] == [
+        name == "protected" for name in lasting.NAMED
+    ]
