@@ -94,8 +94,9 @@ class Contrast:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """What :meth:`from_dict` reads."""
-        return asdict(self)
+        """What :meth:`from_dict` reads: what it must have, and what differs from the defaults."""
+        usual = {field.name: field.default for field in fields(self)}
+        return {name: each for name, each in asdict(self).items() if each != usual[name]}
 
     def cells(self) -> list[dict[str, str]]:
         """The columns and values that select each cell, in the order of the weights."""

@@ -94,14 +94,19 @@ def write_result(
 
 
 def _lines(value: Any, indent: str = "") -> str:
-    """JSON with a line for each list of plain values, such as a column of a frame."""
+    """JSON with a line for each list of plain values, such as a column of a frame, and for each
+    item of another list, such as a contrast."""
     inner = f"{indent} "
     if isinstance(value, dict) and value:
         rows = [f"{inner}{json.dumps(name)}: {_lines(each, inner)}" for name, each in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
-        rows = [f"{inner}{_lines(each, inner)}" for each in value]
+        rows = [f"{inner}{_line(each)}" for each in value]
         return "[\n" + ",\n".join(rows) + f"\n{indent}]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
