@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share
 from ..experiments.measured import Measurement, means_of, widened
-from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, cell, fading
+from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, fading
 from ..plots import curve_plot
 from ..profile import load_profile
 from . import display
