@@ -224,6 +224,8 @@ def test_contrasts_are_data():
     assert first == Contrast("falls", "quality", {"aspl": 1, "clean": -1}, "instance", "-", True)
     assert second.expect == "0" and second.margin == 0.1
     assert Contrast.from_dict(first.to_dict()) == first
+    assert set(first.to_dict()) >= {"name", "metric", "weights"}  # and nothing that is usual
+    assert None not in first.to_dict().values()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_wheel_has_the_results(tmp_path):
     assert words == read_result("words")
 
 
-def test_a_list_of_numbers_is_a_line(tmp_path):
+def test_a_list_of_numbers_is_a_line_and_so_is_a_contrast(tmp_path):
     """So that a measurement that grows changes as many lines as it has columns."""
     frame = {
         "subject": ["a, b", "c [d]", "e\n f"],
@@ -70,7 +70,8 @@ def test_a_list_of_numbers_is_a_line(tmp_path):
     content = {"frame": frame, "contrasts": [{"weights": {"a": 1.0}}, {}], "axes": ["é", None]}
     path = write_result("small", content, folder=tmp_path)
     lines = path.read_text("utf-8").splitlines()
-    assert '  "quality": [0.1, null, 2e-07],' in lines and len(lines) == 16
+    assert '  "quality": [0.1, null, 2e-07],' in lines and len(lines) == 12
+    assert '  {"weights": {"a": 1.0}},' in lines
     again = read_result("small", folder=tmp_path)
     assert again == content | {"frame": frame | {"quality": [0.1, None, 2e-7]}}
 
