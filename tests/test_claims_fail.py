@@ -304,7 +304,9 @@ def check_bars(bars, kept=KEPT, seed=0):
     card = {"bars": bars.to_dict("records")}
     names = {"bars": bars, "card": card, "lab": lab, "BARS": BARS, "FURTHER": FURTHER}
     names |= {"kept": kept, "profile": "mini", "seed": seed}
-    exec(cell_with("01", "assert missed"), names | {"UNET_PRETRAINING_RATE": 1e-4})
+    exec(
+        cell_with("01", "assert missed"), names | {"UNET_PRETRAINING_RATE": 1e-4, "MEAN_SHARE": 0.5}
+    )
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
     said = findings.finding("mismatch")
     assert said.verdict == verdict
     meaning = "decoded-shift" in quality
-    assert ("not only by how far" in said.text) == meaning
+    assert ("not only how far" in said.text) == meaning
     assert ("does not ask CLIP" in said.text) == (verdict != "no")
 
 
@@ -95,7 +95,7 @@ def test_turned_it_must_be_as_good_as_harmless(asked, monkeypatch):
     frame = frame_of(asked, QUALITY | {"decoded-shift": 0.3, TURNED: 0.9})
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
     monkeypatch.setattr(reported, "measurement", lambda: measured)
-    assert "not only by how far" not in findings.finding("mismatch").text
+    assert "not only how far" not in findings.finding("mismatch").text
 
 
 def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch):

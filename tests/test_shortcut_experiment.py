@@ -243,12 +243,12 @@ def test_the_graph_counts_what_stands_behind_each_arrow():
     ax = causal_graph(given, {"a": "protected"}).axes[0]
     words = [text.get_text() for text in ax.texts]
     assert {"a", "b", "c", "d"} <= set(words)
-    assert sorted(set(words) - set("abcd")) == ["0 of 1", "1 of 1", "1 of 2"]
+    assert sorted(set(words) - set("abcd")) == ["1 of 2"]
     assert "[+0.50, +1.50]" in given[0].label and "[" not in given[3].label
     patches = [patch for patch in ax.patches if patch.get_arrowstyle()]
     assert len(patches) == 4  # two experiments share an arrow
     legend = ax.get_legend()
-    assert "how many" in legend.get_title().get_text()
+    assert "as many" in legend.get_title().get_text()
     assert [text.get_text() for text in legend.get_texts()] == list(SAYS.values())
     dashes = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
     assert {(to_hex(p.get_edgecolor()).upper(), p.get_linestyle()) for p in patches} == dashes

@@ -67,6 +67,15 @@ def test_likeness_lost_at_the_largest_budget_is_said(told):
     assert not values["here"] and values["pixels"] == 32
 
 
+def test_whether_the_knowledge_takes_the_likeness_is_said(told):
+    knowing = {("purifier + prompts", "both", MOST): (0.99, 0.2)}
+    _, values = told(knowing | {("nothing", "both", MOST): (0.99, 0.2)})
+    assert values["unclear"] and values["blind_alike"] == pytest.approx(0.4, abs=0.02)
+    _, values = told(knowing | {("nothing", "both", MOST): (0.99, 0.6)})
+    assert not values["unclear"]
+    assert not values["unsure"], "nobody was asked for by the name alone"
+
+
 def test_quality_lost_at_the_usual_budget_breaks_it(told):
     verdict, values = told({("purifier + prompts", "both", USUAL): (0.7, 0.6)})
     assert verdict == "no" and "quality falls by 0.29" in values["here"]

@@ -79,7 +79,7 @@ class AttributeMatch:
     needs: ClassVar[Needs] = "subject"
     measures: ClassVar[tuple[str, ...]] = ("attributes",)
     columns: ClassVar[dict[str, Column]] = {
-        "attributes": Column("attributes kept", "share", "higher")
+        "attributes": Column("traits read right", "share", "higher")
     }
 
     @classmethod

@@ -23,7 +23,7 @@ SAYS = {
     "refuted": "at least one is refuted",
 }
 """What the colour and the dash of an arrow say of its predictions."""
-COUNTS = "On each arrow: how many of its predictions are confirmed"
+COUNTS = "The predictions of an arrow: one, or as many as it says"
 WIDTH, HEIGHT = 1.95, 1.45  # inches between the places of nodes
 BESIDE, ABOVE, BELOW = 1.05, 0.5, 1.4  # inches around them; the legend stands below
 TEXT, LABEL = 13, 11  # points
@@ -70,8 +70,8 @@ def causal_graph(
     """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
-    undecided. Its label says how many of them are confirmed; the legend below says so. What each
-    found is in :attr:`Edge.label`.
+    undecided; the legend below says so. Where there are several, a label says how many of them are
+    confirmed. What each found is in :attr:`Edge.label`.
 
     Args:
         colors: node → the condition whose colour its frame has.
@@ -166,7 +166,7 @@ def _arrow(
     boxes: tuple[FancyBboxPatch, FancyBboxPatch],
     others: Sequence[Bbox],
 ) -> None:
-    """An arrow from box to box, past the others, with its count."""
+    """An arrow from box to box, past the others, with its count if it has several predictions."""
     verdicts = [edge.verdict for edge in edges]
     verdict = "refuted" if "refuted" in verdicts else "undecided"
     look = VERDICTS["confirmed" if set(verdicts) == {"confirmed"} else verdict]
@@ -188,6 +188,8 @@ def _arrow(
             zorder=2,
         )
     )
+    if len(edges) == 1:
+        return
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
     count = f"{verdicts.count('confirmed')} of {len(edges)}"
     ax.text(

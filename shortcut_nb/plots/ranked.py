@@ -27,6 +27,7 @@ def ranked_plot(
     xlabel: str = "",
     ylabel: str = "",
     reference: float | None = 0.0,
+    start: float | None = None,
     together: bool = True,
     legend: bool = True,
 ) -> Figure:
@@ -38,6 +39,7 @@ def ranked_plot(
         panel: column of panels side by side that share their rows; None draws one.
         ylabel: what the names are, where they do not say so.
         reference: where a vertical line stands; None draws none.
+        start: where the axis begins; None is what the numbers ask.
         together: the series of a name are joined by a thin line and drawn on one row; False draws
             them one under the other.
         legend: False leaves out what the colours say, where the rows' names say it.
@@ -64,6 +66,7 @@ def ranked_plot(
         axes[0].set_yticks(range(len(names)), names, fontsize=SMALLEST)
         axes[0].set_ylabel(ylabel, fontsize=SMALLEST + 1)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
+        axes[0].set_xlim(left=start)
         fig.supxlabel(xlabel, fontsize=SMALLEST + 1)
         if legend:
             _legend(fig, axes)

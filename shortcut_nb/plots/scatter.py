@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from .page import LEGEND, PAGE_WIDTH, legend_of
 from .palette import GREY, Look, looks
 from .style import theme
 
@@ -34,7 +35,7 @@ def planes_plot(
     style, names = looks(conditions), np.array(conditions)
     style |= {name: style[name]._replace(color=GREY) for name in landmarks}
     with theme():
-        fig = Figure((3.4 * len(planes) + 1.6, 3.5), layout="constrained")
+        fig = Figure((PAGE_WIDTH, PAGE_WIDTH / len(planes) + 1.1), layout="constrained")
         axes = fig.subplots(1, len(planes), squeeze=False)[0]
         for ax, (named, points) in zip(axes, planes.items(), strict=True):
             points = np.asarray(points, dtype=np.float64)
@@ -45,7 +46,8 @@ def planes_plot(
                 _points(ax, own, look, 40, f"{condition} (n={len(own)})")
             ax.set(xticks=[], yticks=[])
             ax.set_title(named)
-        axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        named = legend_of(axes)
+        fig.legend(named.values(), named, loc="outside lower center", ncols=4, **LEGEND)
         if title:
             fig.suptitle(title, fontsize=11)
     return fig

@@ -253,9 +253,9 @@ def captions() -> Values:
         ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
         nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
         the noise token gives more than the name that means nothing; ``said``: with words when
-        sampling alone; ``prompt_costs``: whether CDL's negative prompt costs likeness;
-        ``asked_quality``, ``asked_alike``: quality and identity match of the name alone, after
-        CDL's training.
+        sampling alone, which are ``idle`` if they give nothing; ``prompt_costs``: whether CDL's
+        negative prompt costs likeness; ``asked_quality``, ``asked_alike``: quality and identity
+        match of the name alone, after CDL's training.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)
@@ -263,6 +263,7 @@ def captions() -> Values:
     words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
     bare, spare, *others, named = (own[name] for name in further.SAYS)
     meaningless = next(iter(further.CAPTIONS))
+    said = words[f"{further.HARD}{JOIN}plain"]
     more = measured.verdict(
         further.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
@@ -280,5 +281,6 @@ def captions() -> Values:
         "prompt_costs": costs["verdict"] == "refuted",
         "asked_quality": asked["quality, protected"],
         "asked_alike": asked["ims_missing, protected"],
-        "said": words[f"{further.HARD}{JOIN}plain"],
+        "said": said,
+        "idle": said <= bare,
     }

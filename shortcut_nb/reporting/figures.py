@@ -103,9 +103,13 @@ def left_after(kept: Summary | None = None) -> pd.DataFrame:
 
 
 def by_budget() -> pd.DataFrame:
-    """What each treatment leaves, a panel for each budget, with how many people it is of."""
+    """What each treatment leaves, a panel for each budget.
+
+    Each says of how many people it is, if they are not as many at every budget.
+    """
     table = numbers.treatments()
-    return table.assign(panel=table["eps"] + " (" + table["n"].astype(str) + " people)")
+    people = " (" + table["n"].astype(str) + " people)" if table["n"].nunique() > 1 else ""
+    return table.assign(panel=table["eps"] + people)
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
@@ -167,6 +171,7 @@ FIGURES: dict[str, PageFigure] = {
             style=SPOKEN,
             xlabel="texture of samples (grey levels)",
             reference=None,
+            start=0,
         ),
     ),
     "argument_purification": PageFigure(

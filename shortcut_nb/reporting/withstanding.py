@@ -71,16 +71,29 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
 
 
 def verdict_of(
-    measured: Summary, score: str, defence: str, budget: str, who: str | None = None
+    measured: Summary,
+    score: str,
+    defence: str,
+    budget: str,
+    who: str | None = None,
+    asked: str = "",
 ) -> dict[str, Any]:
     """The change against clean training under the same defence, judged.
 
     Args:
         who: the attacker; None is the one who knows the defence.
+        asked: in which words samples were asked for, if not in the defence's own.
     """
     word, _ = adaptive.SCORES[score]
     who = who or knowing(measured, defence)
-    return measured.verdict(adaptive.harm_to(who, defence, word, budget))
+    where = filter(None, (budget, asked))
+    return measured.verdict(adaptive.harm_to(who, defence, word, *where))
+
+
+def added(measured: Summary, score: str, defence: str, budget: str) -> dict[str, Any]:
+    """What the knowing attacker takes beyond the blind one, judged."""
+    word, _ = adaptive.SCORES[score]
+    return measured.verdict(adaptive.gain(knowing(measured, defence), defence, word, budget))
 
 
 def knowing(measured: Summary, defence: str) -> str:
@@ -129,9 +142,33 @@ def withstanding() -> tuple[Verdict, Values]:
         "there": there,
         "alike_purified": max(0.0, -purified_likeness["mean"]),
         "alike_lost": abs(likeness["mean"]) if lost(likeness, "ims_missing") else 0.0,
+        **of_likeness(measured, most),
         "dear": alike_whole < alike - DEAR,
         "alike": alike,
         "alike_whole": alike_whole,
+    }
+
+
+def of_likeness(measured: Summary, budget: str) -> Values:
+    """Of the likeness that goes under the whole defence: is it the knowledge, and is it drawn?
+
+    Returns:
+        ``unclear``: whether what the knowledge adds may be chance; ``blind_alike``: what a blind
+        attacker takes. ``unsure``: whether the fall may be chance where the person is asked for by
+        the name alone; there ``named_alike`` is lost, and ``named_apart`` of distance.
+    """
+    gained = added(measured, "ims_missing", WHOLE, budget)
+    blind = verdict_of(measured, "ims_missing", WHOLE, budget, BLIND)
+    named, apart = (
+        verdict_of(measured, score, WHOLE, budget, asked=adaptive.BY_NAME)
+        for score in ("ims_missing", "apart")
+    )
+    return {
+        "unclear": gained["verdict"] == "undecided",
+        "blind_alike": max(0.0, -blind["mean"]),
+        "unsure": named["verdict"] == "undecided" and lost(apart, "apart"),
+        "named_alike": max(0.0, -named["mean"]),
+        "named_apart": apart["mean"],
     }
 
 
