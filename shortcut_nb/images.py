@@ -19,7 +19,8 @@ from torch import Tensor
 from shortcut_nb.checks import SMALLEST, check_images
 from shortcut_nb.errors import CannotRead, MissingFile, UserError
 from shortcut_nb.files import expand, writing
-from shortcut_nb.picture_files import (
+
+from .files.pictures import (
     HEIC_REMEDY,
     Listing,
     list_folder,

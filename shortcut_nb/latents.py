@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from .diffusion import Diffusion
-from .picture_files import list_folder
+from .files.pictures import list_folder
 
 
 @dataclass(frozen=True, eq=False)

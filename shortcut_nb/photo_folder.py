@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .files import write_json
-from .outputs import check_output
+from .files.outputs import check_output
 
 UPLOAD = "upload"
 

@@ -18,7 +18,7 @@ from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resol
 
 from .errors import MissingFile, UserError
 from .files import expand, plain_name
-from .yaml_files import read_mapping, refusals
+from .files.yaml_files import read_mapping, refusals
 
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")

@@ -13,8 +13,8 @@ from torch import Tensor
 from .batches import to_batch
 from .errors import UserError
 from .files import expand
+from .files.pictures import SETS, Listing, has_sets
 from .images import check_images, read_folder
-from .picture_files import SETS, Listing, has_sets
 from .profile import PromptDefaults
 
 log = logging.getLogger("shortcut_nb")

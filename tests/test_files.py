@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from shortcut_nb import files
 from shortcut_nb.errors import UserError
+from shortcut_nb.files import writer as files
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -47,7 +47,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, kind):
 import resource, signal, torch
 from pathlib import Path
 from safetensors.torch import save_file
-from shortcut_nb import files
+from shortcut_nb.files import writer as files
 from shortcut_nb.images import to_picture
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -19,17 +19,17 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import fits
 from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.files.pictures import list_folder
+from shortcut_nb.files.yaml_files import read_mapping
 from shortcut_nb.images import open_rgb
 from shortcut_nb.models import device_of
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.photos.tiles import in_tiles
-from shortcut_nb.picture_files import list_folder
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.purify import build
 from shortcut_nb.reporting.page import Page, write_page
 from shortcut_nb.templates import fill
 from shortcut_nb.weights.sizes import side_of
-from shortcut_nb.yaml_files import read_mapping
 
 COLOUR = (200, 60, 40)
 

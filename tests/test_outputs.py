@@ -9,9 +9,9 @@ import torch
 
 from shortcut_nb.errors import AlreadyThere, CannotWrite, UserError
 from shortcut_nb.files import write_json
+from shortcut_nb.files.outputs import check_file, check_output
+from shortcut_nb.files.pictures import list_folder
 from shortcut_nb.images import save_folder
-from shortcut_nb.outputs import check_file, check_output
-from shortcut_nb.picture_files import list_folder
 
 from .places import small_disk
 

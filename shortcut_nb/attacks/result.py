@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..budget import Budget
 from ..files import write_json
+from ..files.outputs import check_output
 from ..images import save_folder
-from ..outputs import check_output
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class AttackResult:
 
         Raises:
             ValueError: a picture outside of its budget, or names that do not fit.
-            AlreadyThere, CannotWrite: see :func:`shortcut_nb.outputs.check_output`.
+            AlreadyThere, CannotWrite: see :func:`shortcut_nb.files.outputs.check_output`.
         """
         self.budget.check(self.images, self.clean)
         output = check_output(folder, "attack.json", force=force)

@@ -187,7 +187,7 @@ def _check(
     force: bool,
 ) -> Path | None:
     """Whether the results can be written, before any work; the path of --out, checked."""
-    from ..outputs import check_file
+    from ..files.outputs import check_file
 
     target = None if out is None else check_file(out, force, "--out")
     if target is not None and target.suffix.lower() != ".csv":
@@ -204,7 +204,7 @@ def _check(
 
 def _check_save(name: str, profile: str, force: bool) -> None:
     """Whether a result of the name is there already; ``force`` replaces it, whatever its form."""
-    from ..outputs import check_file
+    from ..files.outputs import check_file
     from ..results import folder_of
 
     check_file(folder_of(profile) / f"{name}.json", force, "the result")

@@ -144,10 +144,10 @@ def personalize(
         lab = open_lab(profile, "diffusion")
         training = lab.personalize(trainer, **params)
         subject = lab.subject(source_path(source), class_name, identifier)
+        from ..files.outputs import need_room
+        from ..files.room import of_checkpoint, of_squares
         from ..kept import kept, key_of
         from ..latents import class_digest
-        from ..outputs import need_room
-        from ..room import of_checkpoint, of_squares
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
@@ -202,7 +202,7 @@ def _score_file(out: str | None, force: bool) -> Path | None:
     if out is None:
         return None
     from ..errors import UserError
-    from ..outputs import check_file
+    from ..files.outputs import check_file
 
     target = check_file(out, force, "--out")
     if target.suffix.lower() not in (".csv", ".json"):

@@ -31,7 +31,7 @@ def report(
     Example: shortcut-nb report benchmark --out report/
     """
     with doors():
-        from ..outputs import check_output
+        from ..files.outputs import check_output
 
         output = check_output(out, RECORD, force=force)
         from ..files import write_json

@@ -72,12 +72,12 @@ def check_out(
         names: files that will be written; else a PNG for each photo, and there must be room.
         side: of the squares that are written for photos; 0: each is written at its own size.
     """
-    from ..outputs import check_output
+    from ..files.outputs import check_output
 
     if source.startswith("mini:"):
         return check_output(out, record, names=names, force=force)
-    from ..picture_files import list_folder, stems_of
-    from ..room import of_photos, of_squares
+    from ..files.pictures import list_folder, stems_of
+    from ..files.room import of_photos, of_squares
 
     files = list_folder(set_b(source)).files
     stems = stems_of([path.name for path in files])
@@ -96,7 +96,7 @@ def check_out(
 
 def check_sets(source: str) -> None:
     """Refuse a folder that has only some of set_A, set_B and set_C."""
-    from ..picture_files import has_sets
+    from ..files.pictures import has_sets
 
     if not source.startswith("mini:"):
         has_sets(Path(source_path(source)))
@@ -104,7 +104,7 @@ def check_sets(source: str) -> None:
 
 def set_b(source: str) -> Path:
     """Where the pictures to work on are: set_B of a folder that has it, else the folder."""
-    from ..picture_files import set_b as set_b_of
+    from ..files.pictures import set_b as set_b_of
 
     return set_b_of(Path(source_path(source)))
 
@@ -113,7 +113,7 @@ def picture_folder(text: str | None) -> str | None:
     """The absolute path of a folder of pictures, checked; None for none."""
     if text is None:
         return None
-    from ..picture_files import list_folder
+    from ..files.pictures import list_folder
 
     return str(list_folder(text).folder.resolve())
 

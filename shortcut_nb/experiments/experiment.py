@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from ..cells import CLEAN, NONE, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
+from ..files.yaml_files import read_mapping, refusals
 from ..metrics import METRICS
 from ..metrics.apart import COLUMNS as APART
 from ..metrics.frame import FURTHER, TRAIT
@@ -20,7 +21,6 @@ from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
 from ..seeds import first
-from ..yaml_files import read_mapping, refusals
 from .contrasts import NAMED, Contrast, load
 
 OfSamples = Literal["apart", "traits", "hidden"]

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..files import write_json
-from ..outputs import check_output
+from ..files.outputs import check_output
 from .avatars import SPLITS, draw, identity, nuisance
 
 SHAPES = ((240, 240), (320, 240), (256, 256), (240, 300))

@@ -14,8 +14,8 @@ from torch import Tensor
 from ..checks import SMALLEST
 from ..errors import UserError
 from ..files import expand
+from ..files.pictures import list_folder, set_b, stems_of
 from ..images import from_u8, open_rgb
-from ..picture_files import list_folder, set_b, stems_of
 
 Square = tuple[int, int, int]
 

@@ -12,9 +12,9 @@ from PIL import Image
 from ..attacks import AttackResult, BoundAttack
 from ..budget import Budget
 from ..files import expand, write_json, writing
+from ..files.outputs import check_output
+from ..files.pictures import has_folder, stems_of
 from ..lab import Lab
-from ..outputs import check_output
-from ..picture_files import has_folder, stems_of
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
 from ..subjects import SETS, Subject
@@ -55,7 +55,7 @@ class FullSize:
             force: replace an earlier result there.
 
         Raises:
-            AlreadyThere, CannotWrite: see :func:`shortcut_nb.outputs.check_output`.
+            AlreadyThere, CannotWrite: see :func:`shortcut_nb.files.outputs.check_output`.
         """
         record = "purify.json" if self.attack is None else "attack.json"
         output = check_output(folder, record, force=force)

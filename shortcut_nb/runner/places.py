@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import AlreadyThere, MissingFile, UserError
 from ..files import expand
-from ..outputs import Output, check_output
+from ..files.outputs import Output, check_output
 from ..store import Store
 from ..weights import PACKAGE
 
@@ -103,7 +103,7 @@ def run_output(
         out: another folder; it must be empty, or ``force`` given.
 
     Raises:
-        AlreadyThere, CannotWrite: see :func:`shortcut_nb.outputs.check_output`.
+        AlreadyThere, CannotWrite: see :func:`shortcut_nb.files.outputs.check_output`.
     """
     if out is not None:
         place = expand(out, "--out").absolute()  # the kernel works in another folder

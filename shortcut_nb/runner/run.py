@@ -22,7 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..errors import UserError
 from ..files import remove, write_json, writing
-from ..outputs import Output, check_file
+from ..files.outputs import Output, check_file
 from ..progress import HEADLESS
 from ..store import Store
 from ..store.store import CACHE

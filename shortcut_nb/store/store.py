@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
-from ..files import cannot_write, expand, write_text
+from ..files import cannot_write, expand, flush, write_text
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -179,7 +179,7 @@ class Store:
                     "made": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
                 (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-                _flush(temporary)
+                flush(temporary)
                 if folder.exists():  # damaged: moved away first, so that the rename is one step
                     folder.rename(scratch / f"{recipe.key}-damaged-{os.getpid()}")
                 temporary.rename(folder)
@@ -460,10 +460,3 @@ def _is_full(error: BaseException) -> bool:
         return True
     deeper = error.__cause__ or error.__context__
     return deeper is not None and _is_full(deeper)
-
-
-def _flush(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())

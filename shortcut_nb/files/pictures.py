@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from .errors import CannotRead, MissingFile, UserError
-from .files import expand
+from ..errors import CannotRead, MissingFile, UserError
 from .outputs import is_unfinished
+from .writer import expand
 
 HEIC = (".heic", ".heif")
 HEIC_REMEDY = "HEIC: pip install 'shortcut-nb[heic]', or export it as JPEG"

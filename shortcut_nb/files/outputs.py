@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import AlreadyThere, CannotWrite, UserError
-from .files import (
+from ..errors import AlreadyThere, CannotWrite, UserError
+from .writer import (
     cannot_write,
     expand,
+    flush,
     refused_by_system,
     remove,
     sweep,
@@ -59,7 +60,7 @@ class Output:
             fresh.mkdir(parents=True)
             yield fresh
             _name_files(fresh / self.record)
-            _flush(fresh)
+            flush(fresh)
             if self.folder.is_dir() or not _appears(fresh, self.folder):
                 self._refuse_what_came_meanwhile()
                 self._merge(fresh)
@@ -320,13 +321,6 @@ def _remove_below(folder: Path, name: str) -> None:
     for place in above:
         with suppress(OSError):  # something of others is in it
             place.rmdir()
-
-
-def _flush(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
 
 
 __all__ = ["Output", "check_file", "check_output", "is_unfinished", "need_room"]

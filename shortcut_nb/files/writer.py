@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import CannotWrite, UserError
+from ..errors import CannotWrite, UserError
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -183,6 +183,14 @@ def refused_by_system(error: BaseException) -> bool:
         return True
     libraries = type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError)
     return libraries and bool(_REFUSALS.search(str(error)))
+
+
+def flush(folder: Path) -> None:
+    """Put every file below a folder onto the disk, so that a rename cannot come before it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:

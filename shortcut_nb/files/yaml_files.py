@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode
 
-from .errors import UserError
-from .registry import nearest
+from ..errors import UserError
+from ..registry import nearest
 
 DATE = "tag:yaml.org,2002:timestamp"
 MERGE = "tag:yaml.org,2002:merge"  # "<<", which may stand there twice
