@@ -99,7 +99,7 @@ class Lab(Models):
             UserError: an unknown metric, one that needs originals, or one whose models are not
                 named; says which.
         """
-        from .batches import to_batch
+        from .images import to_batch
         from .metrics import METRICS, score_pictures
 
         chosen = self._metrics_at_hand() if metrics is None else {}

@@ -111,14 +111,14 @@ class Models:
         """A subject: from a folder of photos, a synthetic one ("mini:held-out/3"), or pictures.
 
         Args:
-            source: a folder, a name, pictures in memory (see :func:`shortcut_nb.batches.to_batch`),
+            source: a folder, a name, pictures in memory (see :func:`shortcut_nb.images.to_batch`),
                 or a Subject, which is handed back as it is.
             class_name, identifier: words of its prompts; None are the profile's.
 
         Raises:
             UserError: an empty or missing folder, a broken picture, or something else.
         """
-        from .batches import to_batch
+        from .images import to_batch
         from .subjects import Subject, split_folder
 
         if isinstance(source, Subject):
@@ -181,8 +181,7 @@ class Models:
         Raises:
             UserError: something else, or pictures that cannot be read.
         """
-        from .batches import to_batch
-        from .images import load_folder
+        from .images import load_folder, to_batch
 
         if isinstance(images, (str, Path)):
             return load_folder(images, self.profile.resolution)[0]

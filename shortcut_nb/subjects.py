@@ -10,11 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .batches import to_batch
 from .errors import UserError
 from .files import expand
 from .files.pictures import SETS, Listing, has_sets
-from .images import check_images, read_folder
+from .images import check_images, read_folder, to_batch
 from .profile import PromptDefaults
 
 log = logging.getLogger("shortcut_nb")
@@ -69,7 +68,7 @@ class Subject:
 
         Args:
             images: (n, 3, H, W) float32 in [0, 1], or what
-                :func:`shortcut_nb.batches.to_batch` makes of it; they are put on the 8-bit grid, as
+                :func:`shortcut_nb.images.to_batch` makes of it; they are put on the 8-bit grid, as
                 photos are, so that a budget counts whole grey levels.
             reference: clean pictures for the identity metric; None takes the pictures themselves.
             words: templates of the prompts; None is "a photo of {identifier} {class_name}".

@@ -14,11 +14,10 @@ from PIL import Image
 from shortcut_nb import Lab, Subject
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks import build as build_attack
-from shortcut_nb.batches import to_batch
 from shortcut_nb.budget import Budget
 from shortcut_nb.checkpoint import load_checkpoint, save_checkpoint
-from shortcut_nb.checks import check_images
 from shortcut_nb.errors import UserError
+from shortcut_nb.images import check_images, to_batch
 from shortcut_nb.metrics import METRICS
 from shortcut_nb.personalize import PROMPTS, TRAINERS
 from shortcut_nb.profile import PROFILES, Profile, load_profile

@@ -10,7 +10,6 @@ import torch
 from PIL import Image, ImageCms
 
 from shortcut_nb.attacks import build as build_attack
-from shortcut_nb.batches import to_batch
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.class_pictures import ClassPictures
 from shortcut_nb.cli.doors import read_value
@@ -21,7 +20,7 @@ from shortcut_nb.experiments.graph import fits
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.files.pictures import list_folder
 from shortcut_nb.files.yaml_files import read_mapping
-from shortcut_nb.images import open_rgb
+from shortcut_nb.images import open_rgb, to_batch
 from shortcut_nb.models import device_of
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.photos.tiles import in_tiles

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_images
 from ..errors import UserError
-from ..images import to_u8
+from ..images import check_images, to_u8
 from ..weights.opening import opening
 
 INSTALL = 'pip install "shortcut-nb[arcface]"'

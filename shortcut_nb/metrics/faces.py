@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..checks import check_images
 from ..errors import UserError
-from ..images import to_u8
+from ..images import check_images, to_u8
 from ..weights.folders import DLIB_FILES
 
 INSTALL = 'pip install "shortcut-nb[faces]"'

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..checks import check_images
 from ..errors import UserError
+from ..images import check_images
 from ..weights.opening import opening
 from .base import Column, Needs
 

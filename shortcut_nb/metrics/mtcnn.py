@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..checks import check_images
 from ..errors import UserError
+from ..images import check_images
 from .faces import Face, HogFinder, arrays, enlarged
 
 INSTALL = "pip install --no-deps facenet-pytorch"

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..checks import SMALLEST
 from ..errors import UserError
 from ..files import expand
 from ..files.pictures import list_folder, set_b, stems_of
 from ..images import from_u8, open_rgb
+from ..images.checks import SMALLEST
 
 Square = tuple[int, int, int]
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..batches import to_batch
 from ..bound import Bound
 from ..errors import UserError
+from ..images import to_batch
 from ..models import Models, need_models
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, share_of
@@ -60,7 +60,7 @@ class Purifier(Settings):
 
         Args:
             images: (n, 3, H, W) float32 in [0, 1], or what
-                :func:`shortcut_nb.batches.to_batch` makes of it; not written to.
+                :func:`shortcut_nb.images.to_batch` makes of it; not written to.
             models: what a profile names; filters need none.
             on_step: told how far the work is, at least once; the last report is of the end.
 

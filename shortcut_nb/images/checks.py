@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .errors import UserError, WrongType
+from ..errors import UserError, WrongType
 
 SMALLEST = 8
 _TOLERANCE = 1e-4

@@ -1,14 +1,8 @@
-"""Pictures in and out: one convention, checked at the door.
-
-Pictures are float32 tensors (N, 3, H, W), RGB, in [0, 1]. Files are 8-bit.
-"""
+"""One picture, read from its file as RGB in the colours of sRGB, the right way up."""
 
 from __future__ import annotations
 
 import io
-import logging
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,50 +10,11 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from shortcut_nb.checks import SMALLEST, check_images
-from shortcut_nb.errors import CannotRead, MissingFile, UserError
-from shortcut_nb.files import expand, writing
-
-from .files.pictures import (
-    HEIC_REMEDY,
-    Listing,
-    list_folder,
-    open_heic,
-    quiet_about_size,
-    stems_of,
-    suffixes,
-)
-
-__all__ = [
-    "check_images",
-    "contact_sheet",
-    "from_u8",
-    "load_folder",
-    "load_picture",
-    "open_rgb",
-    "read_folder",
-    "save_folder",
-    "to_picture",
-    "to_u8",
-]
-
-log = logging.getLogger("shortcut_nb")
-
-
-def to_u8(x: Tensor) -> Tensor:
-    """Round pictures in [0, 1] to uint8 grey levels of the same shape."""
-    return (x.detach() * 255).round().clamp(0, 255).to(torch.uint8)
-
-
-def from_u8(x: Tensor) -> Tensor:
-    """Turn uint8 grey levels into float32 in [0, 1].
-
-    Raises:
-        ValueError: when `x` is not uint8.
-    """
-    if x.dtype != torch.uint8:
-        raise UserError(f"expected uint8 grey levels; got {x.dtype}. Call to_u8 for floats.")
-    return x.to(torch.float32) / 255
+from ..errors import CannotRead, MissingFile, UserError
+from ..files import expand
+from ..files.pictures import HEIC_REMEDY, open_heic, quiet_about_size, suffixes
+from .checks import SMALLEST
+from .levels import from_u8
 
 
 def load_picture(path: str | Path, size: int) -> Tensor:
@@ -186,96 +141,3 @@ def _grey_to_rgb(levels: np.ndarray, mode: str) -> Image.Image:
 def _to_tensor(picture: Image.Image) -> Tensor:
     array = np.array(picture, dtype=np.uint8)
     return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())
-
-
-def read_folder(path: str | Path, size: int) -> tuple[Tensor, Listing]:
-    """Read every picture of a folder, sorted by file name.
-
-    Returns:
-        (N, 3, size, size) float32 in [0, 1], and which files they are and which were left out.
-
-    Raises:
-        MissingFile: when the folder is missing or holds no picture.
-        UserError: when one of its pictures cannot be read.
-    """
-    listing = list_folder(path)
-    return torch.stack([load_picture(file, size) for file in listing.files]), listing
-
-
-def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
-    """Read every picture of a folder, sorted by file name; says what it used in one log line.
-
-    Returns:
-        (N, 3, size, size) float32 in [0, 1], and the N file names.
-
-    Raises:
-        MissingFile, UserError: see :func:`read_folder`.
-    """
-    images, listing = read_folder(path, size)
-    level = logging.WARNING if listing.left_out else logging.INFO
-    log.log(
-        level,
-        "%s: %d pictures, each cut to its central square, %d x %d%s",
-        listing.folder,
-        len(images),
-        size,
-        size,
-        listing.remarks(),
-    )
-    return images, listing.names
-
-
-def save_folder(
-    images: Tensor, folder: str | Path, names: Sequence[str] | None = None
-) -> list[Path]:
-    """Write each picture as a PNG, atomically; the 8-bit grid survives exactly.
-
-    Args:
-        images: (N, 3, H, W) in [0, 1].
-        folder: made when missing; a file of the same name is replaced.
-        names: N different file names; any ending becomes ".png". Default: 000.png, 001.png, ...
-
-    Raises:
-        UserError: when the number of names differs from N, or two names collide.
-        CannotWrite: when the system refuses.
-    """
-    check_images(images)
-    stems = [f"{i:03d}" for i in range(len(images))] if names is None else stems_of(names)
-    if len(stems) != len(images):
-        raise UserError(f"expected {len(images)} names, one per picture; got {len(stems)}.")
-    target = expand(folder, "the folder")
-    written = []
-    for image, stem in zip(images, stems, strict=True):
-        written.append(target / f"{stem}.png")
-        with writing(written[-1]) as fresh:
-            to_picture(image).save(fresh, format="PNG")
-    return written
-
-
-def to_picture(image: Tensor) -> Image.Image:
-    """One (3, H, W) tensor in [0, 1] as a Pillow RGB image."""
-    return Image.fromarray(to_u8(image).permute(1, 2, 0).contiguous().cpu().numpy())
-
-
-def contact_sheet(images: Tensor, columns: int = 4, gap: int = 2) -> Image.Image:
-    """Lay the pictures out in rows of `columns`, `gap` white pixels apart.
-
-    Args:
-        images: (N, 3, H, W) in [0, 1].
-
-    Raises:
-        ValueError: when `columns` is below 1.
-    """
-    check_images(images)
-    if columns < 1:
-        raise UserError(f"expected at least 1 column; got {columns}.")
-    n, _, height, width = images.shape
-    columns = min(columns, n)
-    rows = math.ceil(n / columns)
-    sheet_size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
-    sheet = Image.new("RGB", sheet_size, "white")
-    for i, image in enumerate(images):
-        sheet.paste(
-            to_picture(image), ((i % columns) * (width + gap), (i // columns) * (height + gap))
-        )
-    return sheet

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import UserError, WrongType
 from .checks import check_images
-from .errors import UserError, WrongType
-from .images import from_u8, upright_rgb
+from .levels import from_u8
+from .reading import upright_rgb
 
 WANTED = "(n, 3, H, W) float32 in [0, 1], uint8 arrays (H, W, 3), PIL pictures, or a list of them"
 
