@@ -17,9 +17,9 @@ from diffusers import (
     UNet2DModel,
 )
 
-from shortcut_nb.clip import Clip
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.lab import Lab
+from shortcut_nb.models.clip import Clip
 from shortcut_nb.networks import PixelDiffusion
 from shortcut_nb.weights import ModelRef
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 
 from . import __version__
-from .class_pictures import ClassPictures, latents_in, save_latents
 from .files import reason, remove, sweep
+from .models.class_pictures import ClassPictures, latents_in, save_latents
 from .progress import OnStep, StepInfo, progress
 from .store import Payload, Recipe, Store, StoreError
 

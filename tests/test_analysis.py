@@ -9,7 +9,7 @@ from shortcut_nb.analysis.clip_map import clip_map
 from shortcut_nb.analysis.clip_shift import clip_shift
 from shortcut_nb.analysis.concepts import CONCEPTS, prompts
 from shortcut_nb.analysis.projection import project, stability, torch_threads
-from shortcut_nb.clip import Clip
+from shortcut_nb.models.clip import Clip
 
 from .tiny import pictures, save_tiny_clip
 

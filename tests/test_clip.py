@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2.functional import normalize
 from transformers import CLIPTokenizer
 
-from shortcut_nb.clip import Clip
+from shortcut_nb.models.clip import Clip
 from shortcut_nb.weights import BadWeights
 
 from .tiny import MEAN, STD, pictures, save_tiny_clip
@@ -45,7 +45,7 @@ def test_text_is_the_raw_model(saved, clip):
 def test_texts_are_embedded_once_and_few_are_remembered(saved, clip, monkeypatch):
     calls, real = [], clip.model.encode_text
     monkeypatch.setattr(clip.model, "encode_text", lambda *a, **k: calls.append(1) or real(*a, **k))
-    monkeypatch.setattr("shortcut_nb.clip.TEXTS", 2)
+    monkeypatch.setattr("shortcut_nb.models.clip.TEXTS", 2)
     words = ["a person nobody named yet", "a dog"]
     with torch.inference_mode():
         first = clip.text(words).clone()

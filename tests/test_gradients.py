@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-import shortcut_nb.clip
 import shortcut_nb.diffusion.backbone
+import shortcut_nb.models.clip
 from shortcut_nb import Lab
 from shortcut_nb.attacks.objectives import DenoisingLoss, LatentDistance, OnLatents
 from shortcut_nb.attacks.photoguard import EditDistance
@@ -15,8 +15,8 @@ from shortcut_nb.attacks.pid import PosteriorShift
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.attacks.simac import FeatureInterference
 from shortcut_nb.attacks.target import target_latents
-from shortcut_nb.clip import Clip
 from shortcut_nb.diffusion import Diffusion, draw_normal, generators
+from shortcut_nb.models.clip import Clip
 from shortcut_nb.modes import frozen
 
 from .differences import slopes_of
@@ -37,7 +37,7 @@ def lab():
     with pytest.MonkeyPatch.context() as patch, frozen(*exact.diffusion.modules):
         patch.setattr(Diffusion, "posterior", lambda self, x: encode(self, x.double()))
         patch.setattr(Clip, "prepare", lambda self, x: prepare(self, x.double()).double())
-        for where in (shortcut_nb.diffusion.backbone, shortcut_nb.clip):
+        for where in (shortcut_nb.diffusion.backbone, shortcut_nb.models.clip):
             patch.setattr(where, "check_images", lambda images, *_, **__: images)
         yield exact
 

@@ -14,7 +14,6 @@ from transformers import (
     YolosForObjectDetection,
 )
 
-from shortcut_nb.clip import Clip
 from shortcut_nb.metrics import (
     METRICS,
     ClipQuality,
@@ -35,6 +34,7 @@ from shortcut_nb.metrics import (
     ssim,
     summarise,
 )
+from shortcut_nb.models.clip import Clip
 
 from .tiny import save_tiny_clip
 

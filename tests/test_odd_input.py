@@ -11,7 +11,6 @@ from PIL import Image, ImageCms
 
 from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.cells import Cell, Sheet
-from shortcut_nb.class_pictures import ClassPictures
 from shortcut_nb.cli.doors import read_value
 from shortcut_nb.details import details
 from shortcut_nb.errors import UserError
@@ -22,6 +21,7 @@ from shortcut_nb.files.pictures import list_folder
 from shortcut_nb.files.yaml_files import read_mapping
 from shortcut_nb.images import open_rgb, to_batch
 from shortcut_nb.models import device_of
+from shortcut_nb.models.class_pictures import ClassPictures
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.photos.tiles import in_tiles
 from shortcut_nb.profile import PROFILES, load_profile

@@ -5,8 +5,8 @@ import shutil
 import pytest
 import torch
 
-from shortcut_nb import opening
 from shortcut_nb.diffusion import open_pipeline
+from shortcut_nb.models import opening
 from shortcut_nb.profile import load_profile
 from shortcut_nb.weights import PACKAGE, BadWeights, ModelRef
 from shortcut_nb.weights.opening import opening as one_line

@@ -13,8 +13,8 @@ from diffusers import (
     UNet2DModel,
 )
 
-from shortcut_nb import opening
 from shortcut_nb.diffusion import open_pipeline
+from shortcut_nb.models import opening
 from shortcut_nb.weights import PACKAGE, BadWeights, MissingWeights, ModelRef
 from tests.ldm_file import save_single_file
 from tests.tiny_sd import save_pipeline

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from shortcut_nb.clip import Clip
 from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.metrics import AttributeReader, DamageRegressor, Detector, IdentityEncoder
+from shortcut_nb.models.clip import Clip
 from shortcut_nb.profile import load_profile
 from shortcut_nb.weights import (
     PACKAGE,

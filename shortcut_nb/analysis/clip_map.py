@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clip import Clip
+from ..models.clip import Clip
 from .concepts import CONCEPTS, prompts
 from .projection import project
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..clip import Clip
+from ..models.clip import Clip
 
 CONCEPT = "a photo of a person"
 NOISE = "a noisy pattern"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..clip import Clip
+from ..models.clip import Clip
 
 CLASS = "class"
 PATTERN = "pattern"

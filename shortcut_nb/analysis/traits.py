@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..clip import Clip
+from ..models.clip import Clip
 
 # One kind a row: its words are alternatives. They fit people; give others for other things.
 TRAITS = (

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from ..bound import Bound
 from ..budget import Budget
-from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..lean import slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_size, need_models
+from ..models.class_pictures import ClassPictures
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor
 
-from ..clip import Clip
 from ..diffusion import Diffusion
 from ..models import Models
+from ..models.clip import Clip
 from ..settings import Sign
 from .base import register
 from .objectives import ALL, Objective

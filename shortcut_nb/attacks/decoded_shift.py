@@ -16,11 +16,11 @@ import torch
 from torch import Generator, Tensor
 
 from ..budget import Budget
-from ..class_pictures import ClassPictures
-from ..clip import Clip
 from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
+from ..models.class_pictures import ClassPictures
+from ..models.clip import Clip
 from ..subjects import Subject
 from .base import ATTACKS, Attack, build, register
 from .clip_shift import ClipShiftAttack

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..latents import Latents, class_digest
 from ..lean import parked, visiting
 from ..models import Models, check_beside_prior
+from ..models.class_pictures import ClassPictures
 from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..regime import ClassImages, Regime

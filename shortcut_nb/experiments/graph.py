@@ -13,8 +13,8 @@ from typing import Any, get_args
 import pandas as pd
 
 from ..cells import Cell, Sheet
-from ..class_pictures import ClassPictures
 from ..errors import UserError
+from ..models.class_pictures import ClassPictures
 from ..pipeline import Node, Pipeline
 from ..registry import nearest
 from ..store import Entry, Store

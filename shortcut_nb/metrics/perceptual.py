@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..clip import Clip
+from ..models.clip import Clip
 
 
 class ClipPerceptualDistance:

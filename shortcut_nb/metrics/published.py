@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ..clip import Clip
+from ..models.clip import Clip
 
 VGG_THRESHOLD = 0.40
 """DeepFace's threshold on the cosine distance of VGG-Face embeddings."""

@@ -12,11 +12,11 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..budget import Budget
-from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..errors import UserError
 from ..latents import Latents, count_of, latents_of
 from ..models import Models
+from ..models.class_pictures import ClassPictures
 from ..profile import Profile
 from ..settings import ADDED, Count, Levels, Weight
 from ..subjects import Subject

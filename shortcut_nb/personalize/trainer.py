@@ -16,7 +16,6 @@ from torch import Generator, Tensor
 
 from ..bound import Bound
 from ..checkpoint import load_checkpoint, save_checkpoint
-from ..class_pictures import ClassPictures
 from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
 from ..files import writing
@@ -24,6 +23,7 @@ from ..latents import Latents, class_digest, latents_of
 from ..lean import parked, slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_beside_prior, check_size, need_models
+from ..models.class_pictures import ClassPictures
 from ..notices import IN_MEMORY
 from ..profile import Profile
 from ..progress import OnStep, StepInfo

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..attacks import Attack
 from ..cells import NONE, Cell
-from ..class_pictures import ClassPictures, latents_in, save_latents
 from ..lab import Lab
+from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..progress import OnStep, progress
 from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...clip import Clip
 from ...lab import Lab
+from ...models.clip import Clip
 from ..avatars import draw
 from ..captions import describe
 from .pictures import noisy, patterns, people, to_batch

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import Module
 from torch.nn import functional as F
 
-from .errors import MissingFile, UserError
-from .images import check_images
-from .weights import check_weights
-from .weights.opening import opening
+from ..errors import MissingFile, UserError
+from ..images import check_images
+from ..weights import check_weights
+from ..weights.opening import opening
 
 TEXTS = 64
 """Lists of texts whose vectors a model remembers."""

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import UserError
-from .weights import ModelRef, checked
+from ..errors import UserError
+from ..weights import ModelRef, checked
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
 
-    from .clip import Clip
-    from .diffusion import Diffusion
-    from .metrics import (
+    from ..diffusion import Diffusion
+    from ..metrics import (
         AttributeReader,
         DamageRegressor,
         Detector,
         FaceEncoder,
         IdentityEncoder,
     )
-    from .networks import FaceNetwork, PixelDiffusion
+    from ..networks import FaceNetwork, PixelDiffusion
+    from .clip import Clip
 
     Device = str | torch.device
 
@@ -43,7 +43,7 @@ def open_diffusion(
         MissingWeights, BadWeights: in one line, what is wrong with the weights.
     """
     path = checked(ref)
-    from .diffusion import open_pipeline
+    from ..diffusion import open_pipeline
 
     return open_pipeline(
         path, device, autocast=autocast, resolution=resolution, lender=lender, **ref.options
@@ -61,7 +61,7 @@ def open_clip_model(ref: ModelRef, device: Device) -> Clip:
 def open_detector(ref: ModelRef, device: Device) -> Detector:
     """What finds a person: a picture classifier, or a detector of objects."""
     path = checked(ref)
-    from .metrics import Detector, ObjectDetector
+    from ..metrics import Detector, ObjectDetector
 
     kind = ObjectDetector if ref.loader == "object-detector" else Detector
     return kind.from_folder(path, device, **ref.options)
@@ -70,7 +70,7 @@ def open_detector(ref: ModelRef, device: Device) -> Detector:
 def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
     """What says who (or what) a picture shows."""
     path = checked(ref)
-    from .metrics import IdentityEncoder
+    from ..metrics import IdentityEncoder
 
     return IdentityEncoder.from_folder(path, device, **ref.options)
 
@@ -78,7 +78,7 @@ def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
 def open_faces(ref: ModelRef) -> FaceEncoder:
     """What finds faces in photographs and says whose they are; it works on the CPU."""
     path = checked(ref)
-    from .metrics import FaceEncoder
+    from ..metrics import FaceEncoder
 
     return FaceEncoder.open(path, **ref.options)
 
@@ -86,7 +86,7 @@ def open_faces(ref: ModelRef) -> FaceEncoder:
 def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
     """What reads a person's attributes off a picture."""
     path = checked(ref)
-    from .metrics import AttributeReader
+    from ..metrics import AttributeReader
 
     return AttributeReader.from_folder(path, device, **ref.options)
 
@@ -94,7 +94,7 @@ def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
 def open_damage(ref: ModelRef, device: Device) -> DamageRegressor:
     """What says how damaged a picture is."""
     path = checked(ref)
-    from .metrics import DamageRegressor
+    from ..metrics import DamageRegressor
 
     return DamageRegressor.from_folder(path, device, **ref.options)
 
@@ -125,12 +125,12 @@ def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
     """A restoration network, in evaluation mode; the reference's loader says of which kind."""
     path = checked(ref)
     if ref.loader == "spandrel":
-        from .networks import FaceNetwork
+        from ..networks import FaceNetwork
 
         return FaceNetwork.open(path, device, **ref.options)
     from diffusers import UNet2DModel
 
-    from .weights.opening import open_model
+    from ..weights.opening import open_model
 
     return open_model(UNet2DModel, path).to(device).eval().requires_grad_(False)
 
@@ -138,7 +138,7 @@ def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
 def open_pixel_diffusion(ref: ModelRef, device: Device) -> PixelDiffusion:
     """An unconditional diffusion model of pixels."""
     path = checked(ref)
-    from .networks import PixelDiffusion
+    from ..networks import PixelDiffusion
 
     return PixelDiffusion.open(path, device)
 
@@ -150,7 +150,7 @@ def open_upscaler(
     path = checked(ref)
     from diffusers import StableDiffusionUpscalePipeline
 
-    from .diffusion import open_folder
+    from ..diffusion import open_folder
 
     kind: Any = StableDiffusionUpscalePipeline
     pipe = open_folder(kind, path, lender.lend(kind, path)).to(device)

@@ -13,29 +13,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ..errors import UserError, WrongType
+from ..notices import IN_MEMORY
+from ..profile import ModelRef, Profile, PromptDefaults, Sampling, load_profile, resolve
+from ..weights import checked, file_digests
+from ..weights.folders import weight_files
+from ..weights.sizes import side_of
 from . import opening
-from .errors import UserError, WrongType
-from .notices import IN_MEMORY
-from .profile import ModelRef, Profile, PromptDefaults, Sampling, load_profile, resolve
-from .weights import checked, file_digests
-from .weights.folders import weight_files
-from .weights.sizes import side_of
 
 if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
     import torch
     from diffusers import DiffusionPipeline, StableDiffusionUpscalePipeline, UNet2DModel
     from torch import Tensor
 
-    from .attacks import Attack
+    from ..attacks import Attack
+    from ..diffusion import Diffusion
+    from ..latents import Latents
+    from ..metrics import Detector, FaceEncoder, IdentityEncoder
+    from ..metrics.perceptual import ClipPerceptualDistance
+    from ..networks import FaceNetwork, PixelDiffusion
+    from ..progress import Progress
+    from ..subjects import Subject
     from .class_pictures import ClassPictures
     from .clip import Clip
-    from .diffusion import Diffusion
-    from .latents import Latents
-    from .metrics import Detector, FaceEncoder, IdentityEncoder
-    from .metrics.perceptual import ClipPerceptualDistance
-    from .networks import FaceNetwork, PixelDiffusion
-    from .progress import Progress
-    from .subjects import Subject
 
     KeepPrior = Callable[[ClassPictures], Tensor]
     KeepProtected = Callable[[Attack, Subject], Tensor]
@@ -97,7 +97,7 @@ class Models:
     @cached_property
     def autocast(self) -> torch.dtype:
         """The dtype of UNet and VAE arithmetic."""
-        from .modes import fast_dtype
+        from ..modes import fast_dtype
 
         return self._autocast or fast_dtype(self.device)
 
@@ -118,8 +118,8 @@ class Models:
         Raises:
             UserError: an empty or missing folder, a broken picture, or something else.
         """
-        from .images import to_batch
-        from .subjects import Subject, split_folder
+        from ..images import to_batch
+        from ..subjects import Subject, split_folder
 
         if isinstance(source, Subject):
             return source
@@ -136,7 +136,7 @@ class Models:
             return Subject.from_images(images, who, rare, words=words)
         instance, plain = words.instance_prompt(who, rare), words.prior_prompt(who, rare)
         if str(source).startswith("mini:"):
-            from .mini.subjects import subject_sets
+            from ..mini.subjects import subject_sets
 
             sets = subject_sets(str(source), self.profile.resolution)
             return Subject(str(source), *sets, who, rare, instance, plain)
@@ -181,7 +181,7 @@ class Models:
         Raises:
             UserError: something else, or pictures that cannot be read.
         """
-        from .images import load_folder, to_batch
+        from ..images import load_folder, to_batch
 
         if isinstance(images, (str, Path)):
             return load_folder(images, self.profile.resolution)[0]
@@ -212,7 +212,7 @@ class Models:
         Raises:
             UserError: a pipeline that no backbone knows, or with missing parts.
         """
-        from .diffusion import open_pipeline
+        from ..diffusion import open_pipeline
 
         if isinstance(pipe, str | Path) or not hasattr(pipe, "unet"):
             raise UserError(
@@ -342,7 +342,7 @@ class Models:
     @cached_property
     def perceptual(self) -> ClipPerceptualDistance:
         """A perceptual distance on the lab's CLIP."""
-        from .metrics.perceptual import ClipPerceptualDistance
+        from ..metrics.perceptual import ClipPerceptualDistance
 
         return ClipPerceptualDistance(self.clip)
 
@@ -427,8 +427,8 @@ class Models:
         Raises:
             UserError: a folder without pictures, or another model.
         """
-        from .images import load_folder
-        from .latents import latents_of
+        from ..images import load_folder
+        from ..latents import latents_of
 
         model = model or self.diffusion
         role = self._role_of(model)
@@ -476,7 +476,7 @@ class Models:
     def _class_latents(self, drawn: ClassPictures) -> Latents:
         import torch
 
-        from .latents import Latents
+        from ..latents import Latents
 
         keep = self.keep_prior or self.draw_class_pictures
         latents = keep(drawn).to(self.device)

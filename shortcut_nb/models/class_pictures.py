@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from .store import Payload, Recipe
+from ..store import Payload, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
