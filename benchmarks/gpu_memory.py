@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.purifier_models import add_models
 from shortcut_nb.lab import Lab
-from shortcut_nb.modes import fast_dtype
+from shortcut_nb.models import fast_dtype
 from shortcut_nb.subjects import Subject
 from tests.fake_memory import pipeline
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch.nn import Module
 
 
@@ -41,16 +40,3 @@ def checkpointed(*models: Module) -> Iterator[None]:
     finally:
         for model in turned:
             model.disable_gradient_checkpointing()
-
-
-def fast_dtype(device: torch.device | str) -> torch.dtype:
-    """The autocast dtype that wins on a device: bfloat16 on GPUs and CPUs with bf16 units.
-
-    On a CPU without them (AVX2 only) oneDNN emulates bfloat16 some twenty times slower than
-    float32, so float32 it is.
-    """
-    if torch.device(device).type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float32
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    has_units = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-    return torch.bfloat16 if has_units else torch.float32

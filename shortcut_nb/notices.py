@@ -7,9 +7,8 @@ import logging
 from .errors import UserError
 from .profile import PROFILES, Profile
 from .versions import outside
-from .weights import resolve
+from .weights import IN_MEMORY, resolve
 
-IN_MEMORY = "memory:"  # what Lab.from_pipeline calls a model that it was given
 log = logging.getLogger("shortcut_nb")
 _GIVEN: set[str] = set()
 

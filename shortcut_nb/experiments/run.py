@@ -24,12 +24,12 @@ import pandas as pd
 
 from ..errors import UserError
 from ..lab import Lab
-from ..notices import IN_MEMORY
 from ..pipeline import Node, Pipeline
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, quiet_libraries
 from ..stages import STAGES
 from ..store import Store
+from ..weights import IN_MEMORY
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
 from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of

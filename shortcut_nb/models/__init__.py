@@ -1,17 +1,14 @@
 """Models: everything a profile names, opened when first used; also from objects in memory.
 
 Attacks, purifiers and trainers are settings; this is what they are given when they are called.
+A file a layer, each on top of the one before: named, opened, drawing, models. Importing it loads no
+torch.
 """
 
-from .models import (
-    Models,
-    NoSuchModel,
-    check_beside_prior,
-    check_dtype,
-    check_size,
-    device_of,
-    need_models,
-)
+from .devices import check_dtype, device_of, fast_dtype
+from .models import Models, need_models
+from .named import NoSuchModel
+from .sizes import check_beside_prior, check_size
 
 __all__ = [
     "Models",
@@ -20,5 +17,6 @@ __all__ = [
     "check_dtype",
     "check_size",
     "device_of",
+    "fast_dtype",
     "need_models",
 ]

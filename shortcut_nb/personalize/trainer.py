@@ -24,7 +24,6 @@ from ..lean import parked, slimmed
 from ..lengths import check_lengths
 from ..models import Models, check_beside_prior, check_size, need_models
 from ..models.class_pictures import ClassPictures
-from ..notices import IN_MEMORY
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
 from ..regime import ClassImages, Regime
@@ -43,6 +42,7 @@ from ..settings import (
     read,
 )
 from ..subjects import Subject
+from ..weights import IN_MEMORY
 from .methods import Method
 from .prompts import PROMPTS, Prompts, known_prompts
 from .trained import apply, difference

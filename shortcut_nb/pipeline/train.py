@@ -14,13 +14,13 @@ from ..analysis.traits import traits
 from ..cells import CLEAN, Cell
 from ..errors import UserError
 from ..files import writing
-from ..notices import IN_MEMORY
 from ..partway import Partway
 from ..personalize import Personalized
 from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
 from ..subjects import Subject
+from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
 from .base import photos_of, settings_of
 from .node import Node, those

@@ -7,9 +7,10 @@ from .digests import file_digests, file_sha256, known_sha256
 from .expected import check_digests, known_digests
 from .files import BadWeights, MissingWeights, TensorInfo, inspect_file
 from .folders import check_weights
-from .refs import PACKAGE, ModelRef, Strict, checked, resolve, verify
+from .refs import IN_MEMORY, PACKAGE, ModelRef, Strict, checked, resolve, verify
 
 __all__ = [
+    "IN_MEMORY",
     "PACKAGE",
     "BadWeights",
     "MissingWeights",

@@ -14,6 +14,7 @@ from .folders import check_weights
 
 _TIMEOUT = 10.0  # seconds that the hub may take to answer
 PACKAGE = Path(__file__).resolve().parents[1]
+IN_MEMORY = "memory:"  # what Lab.from_pipeline calls a model that it was given
 
 Loader = Literal[
     "stable-diffusion",

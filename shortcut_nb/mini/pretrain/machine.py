@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...modes import fast_dtype
+from ...models import fast_dtype
 
 
 @dataclass(frozen=True)

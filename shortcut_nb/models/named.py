@@ -1,0 +1,117 @@
+"""Which models a profile names, and what stands for them in the names of stored work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..profile import ModelRef, Profile, load_profile, resolve
+from ..weights import IN_MEMORY, checked
+from ..weights.folders import weight_files
+from .digests import files_digest, memory_digest
+
+
+class NoSuchModel(UserError):
+    """A model that was asked for and that the profile does not name."""
+
+
+class Named:
+    """The models of a profile by their roles (see ``Profile.models``); none is opened here."""
+
+    def __init__(self, profile: str | Path | Profile = "mini") -> None:
+        self.profile = load_profile(profile)
+        self._given: dict[str, Any] = {}
+        self._digests: dict[str, str] = {}
+
+    def has(self, *roles: str) -> bool:
+        """Whether the profile names a model for every role."""
+        return set(roles) <= set(self.profile.models())
+
+    def require(self, roles: Iterable[str]) -> None:
+        """Make sure that the profile names a model for each role, without opening any.
+
+        Raises:
+            ValueError: names the first role that it lacks.
+        """
+        for role in roles:
+            if not role.endswith(":"):
+                self._ref(role)
+
+    def _ref(self, role: str) -> ModelRef:
+        models = self.profile.models()
+        if role in models:
+            return models[role]
+        kind, _, name = role.partition(":")
+        if kind == "purifier":
+            have = ", ".join(self.profile.purifiers) or "none"
+            raise NoSuchModel(
+                f"profile {self.profile.name} names no weights for purifier {name!r} (it has: "
+                f"{have}). Add an entry under purifiers: in the profile."
+            )
+        raise NoSuchModel(
+            f"profile {self.profile.name} names no model for {role!r} (it has: "
+            f"{', '.join(models)}). Add one to the profile, or give it to Lab.from_pipeline."
+        )
+
+    @property
+    def base(self) -> str:
+        """How diffusers opens the text-to-image model: a call of a pipeline's class, as text.
+
+        "memory:…" for one that was given open.
+        """
+        ref = self.profile.diffusion
+        if ref.id.startswith(IN_MEMORY):
+            return ref.id
+        source = str(resolve(ref)) if ref.id.startswith("package:") else ref.id
+        if Path(source).is_file():
+            config = ref.options.get("config")
+            return f"from_single_file({source!r}" + (f", config={config!r})" if config else ")")
+        more = f", revision={ref.revision!r}" if ref.revision else ""
+        if (Path(source) / "unet").is_dir():
+            variant, _ = weight_files(Path(source) / "unet", True)
+            more += f", variant={variant!r}" if variant else ""
+        return f"from_pretrained({source!r}{more})"
+
+    def digest(self, *roles: str) -> str:
+        """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
+
+        Every file of the folders counts: weights, scheduler, tokenizer. A role that ends in ":"
+        means all that begin with it. Models of other roles need not be on this machine.
+        """
+        wanted = [
+            name
+            for name in self.profile.models()
+            if name in roles or any(r.endswith(":") and name.startswith(r) for r in roles)
+        ]
+        return " ".join(f"{role}={self._digest(role)}" for role in sorted(wanted))
+
+    def digests(self) -> dict[str, str]:
+        """The first 16 digits of each model's digest that a key was made of so far, by role."""
+        return {role: digest[:16] for role, digest in sorted(self._digests.items())}
+
+    def _digest(self, role: str) -> str:
+        if role not in self._digests:
+            self._digests[role] = (
+                memory_digest(self._given[role])
+                if role in self._given
+                else files_digest(resolve(self._ref(role)))
+            )
+        return self._digests[role]
+
+    def look_at(self, *roles: str) -> None:
+        """Look at the weights of roles now, before any library is loaded: kind, wholeness, digests.
+
+        Raises:
+            MissingWeights, BadWeights: in one line, what is wrong and what to do.
+        """
+        for role in roles:
+            if role not in self._given:
+                self._checked(role)
+
+    def _checked(self, role: str) -> ModelRef:
+        """A role's reference, its weights looked at before torch is loaded to find the device."""
+        ref = self._ref(role)
+        checked(ref)
+        return ref
