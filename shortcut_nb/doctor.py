@@ -70,7 +70,7 @@ def wrong_settings(profile: Profile) -> dict[str, str]:
     """
     if profile.name in available_profiles() and profile == load_profile(profile.name):
         return {}
-    from .defaults import check_defaults
+    from .settings.defaults import check_defaults
 
     try:
         check_defaults(profile)

@@ -33,7 +33,7 @@ class Lab(Models):
         super().__init__(*args, **kwargs)
         announce(self.profile)
         if not _shipped(self.profile):
-            from .defaults import check_defaults
+            from .settings.defaults import check_defaults
 
             check_defaults(self.profile)
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from shortcut_nb import catalogue
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app
@@ -20,6 +19,7 @@ from shortcut_nb.metrics import METRICS
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.profile import available_presets, available_profiles
 from shortcut_nb.purify import ALIASES, PURIFIERS
+from shortcut_nb.registry import catalogue
 from shortcut_nb.store import Recipe, Store
 
 

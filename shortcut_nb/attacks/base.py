@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..bound import Bound
 from ..budget import Budget
 from ..diffusion import Diffusion
 from ..lean import slimmed
@@ -24,6 +23,7 @@ from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry
 from ..settings import Count, Eps, Seed, Settings, make, omitted, parse_alpha, read
+from ..settings.bound import Bound
 from ..subjects import Subject
 from .result import AttackResult
 from .run import Run

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import catalogue
 from ..errors import UserError
+from ..registry import catalogue
 from .doors import doors
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
@@ -63,7 +63,7 @@ def list_names(
 
 def _show_one(kind: Kind, name: str, as_json: bool) -> None:
     """Print what one thing is and its parameters: default, what is allowed, source."""
-    from ..details import details
+    from ..registry.details import details
 
     thing = details(kind.value, name)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..catalogue import WITHOUT_MODELS
+from ..registry.catalogue import WITHOUT_MODELS
 from .doors import doors, parse_params
 from .sources import (
     ClassImages,

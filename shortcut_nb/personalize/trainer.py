@@ -14,7 +14,6 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
-from ..bound import Bound
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion
 from ..errors import AlreadyThere, UserError
@@ -41,6 +40,7 @@ from ..settings import (
     omitted,
     read,
 )
+from ..settings.bound import Bound
 from ..subjects import Subject
 from ..weights import IN_MEMORY
 from .methods import Method

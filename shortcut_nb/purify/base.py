@@ -10,7 +10,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..bound import Bound
 from ..errors import UserError
 from ..images import to_batch
 from ..models import Models, need_models
@@ -18,6 +17,7 @@ from ..profile import Profile
 from ..progress import OnStep, StepInfo, share_of
 from ..registry import Registry, nearest
 from ..settings import Settings, make, parameters
+from ..settings.bound import Bound
 
 PURIFIERS: Registry[type[Purifier]] = Registry("purifier")
 ALIASES: dict[str, Callable[[Collection[str]], str]] = {}

@@ -19,10 +19,10 @@ from typing import get_type_hints as type_hints
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ConfigDict, TypeAdapter
 
-from .budget import Budget
-from .errors import UserError
-from .registry import nearest
-from .templates import check_template
+from ..budget import Budget
+from ..errors import UserError
+from ..registry import nearest
+from ..templates import check_template
 
 ADDED = {"omit": True}
 """Metadata of a field that came later: left out of the names of stored work at its default."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from .errors import UserError
+from ..errors import UserError
 
 T = TypeVar("T")
 V = TypeVar("V")

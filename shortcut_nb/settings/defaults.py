@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .attacks import ATTACKS
-from .errors import UserError
-from .personalize import TRAINERS
-from .profile import Profile
-from .purify import PURIFIERS, build, expand
-from .registry import nearest
+from ..attacks import ATTACKS
+from ..errors import UserError
+from ..personalize import TRAINERS
+from ..profile import Profile
+from ..purify import PURIFIERS, build, expand
+from ..registry import nearest
 from .settings import make
 
 

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 DECORATORS = ("register", "trainer")
 WITHOUT_MODELS = ("noise", "noise-uniform")  # attacks that open none
 FOLDERS = {

@@ -6,8 +6,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
 from .catalogue import PACKAGE, names
-from .errors import UserError
 from .registry import nearest
 
 
@@ -42,10 +42,10 @@ def details(kind: str, name: str) -> dict[str, Any]:
 
 
 def _thing(kind: str, name: str) -> Any:
-    from .attacks import ATTACKS
-    from .metrics import METRICS
-    from .personalize import TRAINERS
-    from .purify import ALIASES, PURIFIERS
+    from ..attacks import ATTACKS
+    from ..metrics import METRICS
+    from ..personalize import TRAINERS
+    from ..purify import ALIASES, PURIFIERS
 
     registries: dict[str, Any] = {
         "attacks": ATTACKS,
@@ -57,7 +57,7 @@ def _thing(kind: str, name: str) -> Any:
 
 
 def _parameters(thing: Any) -> list[dict[str, Any]]:
-    from .settings import Settings, describe
+    from ..settings import Settings, describe
 
     if not (inspect.isclass(thing) and issubclass(thing, Settings)):
         return []
@@ -72,7 +72,7 @@ def _source(thing: Any) -> str:
 
 
 def _profile(name: str) -> dict[str, Any]:
-    from .profile import PROFILES, load_profile
+    from ..profile import PROFILES, load_profile
 
     profile, base = load_profile(name), name.partition(":")[0]
     source = PROFILES / f"{base}.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .models import Models
+from ..models import Models
 from .settings import Settings
 
 S = TypeVar("S", bound=Settings)
