@@ -4,8 +4,8 @@ A field says what it may be by its annotation; its description is the "Args:" en
 docstring. Both are what :func:`describe` lists and what a refusal says.
 """
 
-from .settings import (
-    ADDED,
+from .describing import describe, make, parameters
+from .kinds import (
     Count,
     Eps,
     Guidance,
@@ -13,7 +13,6 @@ from .settings import (
     Rate,
     SampleSteps,
     Seed,
-    Settings,
     Share,
     Sign,
     StepSize,
@@ -21,13 +20,10 @@ from .settings import (
     Weight,
     Whole,
     Words,
-    describe,
-    make,
-    omitted,
-    parameters,
     parse_alpha,
-    read,
 )
+from .reading import read
+from .settings import ADDED, Settings, omitted
 
 __all__ = [
     "ADDED",

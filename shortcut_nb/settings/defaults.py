@@ -8,7 +8,7 @@ from ..personalize import TRAINERS
 from ..profile import Profile
 from ..purify import PURIFIERS, build, expand
 from ..registry import nearest
-from .settings import make
+from .describing import make
 
 
 def check_defaults(profile: Profile) -> None:
