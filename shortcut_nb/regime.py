@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from .errors import UserError
-from .settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words, omitted
+from .settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words
+from .store.recipe import omitted
 
 if TYPE_CHECKING:
     import torch

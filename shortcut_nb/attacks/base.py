@@ -22,8 +22,9 @@ from ..models.class_pictures import ClassPictures
 from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry
-from ..settings import Count, Eps, Seed, Settings, make, omitted, parse_alpha, read
+from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
+from ..store.recipe import omitted
 from ..subjects import Subject
 from .result import AttackResult
 from .run import Run

@@ -3,6 +3,7 @@
 Importing it loads neither torch nor Pillow.
 """
 
+from .sha256 import file_sha256
 from .writer import (
     cannot_write,
     expand,
@@ -22,6 +23,7 @@ from .writer import (
 __all__ = [
     "cannot_write",
     "expand",
+    "file_sha256",
     "flush",
     "plain_name",
     "reason",

@@ -37,10 +37,10 @@ from ..settings import (
     Share,
     Weight,
     Whole,
-    omitted,
     read,
 )
 from ..settings.bound import Bound
+from ..store.recipe import omitted
 from ..subjects import Subject
 from ..weights import IN_MEMORY
 from .methods import Method

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..files import write_json
+from ..files import file_sha256, write_json
 from ..images import save_folder
 from ..kept import KeptPictures, key_of_pictures
 from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
-from ..store.recipe import file_sha256
 from .groups import GROUP, purified_rows
 from .photo import Photos
 from .work import purified

@@ -23,7 +23,7 @@ from .kinds import (
     parse_alpha,
 )
 from .reading import read
-from .settings import ADDED, Settings, omitted
+from .settings import ADDED, Settings
 
 __all__ = [
     "ADDED",
@@ -44,7 +44,6 @@ __all__ = [
     "Words",
     "describe",
     "make",
-    "omitted",
     "parameters",
     "parse_alpha",
     "read",

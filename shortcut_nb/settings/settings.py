@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, get_type_hints
 
 from .reading import read
 
 ADDED = {"omit": True}
-"""Metadata of a field that came later: left out of the names of stored work at its default."""
+"""Metadata of a field that came later: left out of the names of stored work at its default.
+
+See :func:`shortcut_nb.store.recipe.omitted`."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,3 @@ def check(owner: Any) -> None:
 def hints_of(cls: type) -> dict[str, Any]:
     """The annotations of a class's fields, by name."""
     return get_type_hints(cls, include_extras=True)
-
-
-def omitted(field: Field[Any], owner: Any) -> bool:
-    """A field marked :data:`ADDED`, at its default: work stored before it was added stays valid."""
-    return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..files import file_sha256
 
 HEX = frozenset("0123456789abcdef")
 
@@ -132,7 +133,7 @@ def _settings(value: Any) -> Any:
         named = {
             field.name: plain(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if field.compare and not _omitted(field, value)
+            if field.compare and not omitted(field, value)
         }
         return {"class": type(value).__name__, **named}
     raise TypeError(
@@ -141,8 +142,8 @@ def _settings(value: Any) -> Any:
     )
 
 
-def _omitted(field: dataclasses.Field[Any], owner: Any) -> bool:
-    """A field that was added later and is at its default: earlier work stays valid."""
+def omitted(field: dataclasses.Field[Any], owner: Any) -> bool:
+    """Whether a field was added later and is at its default: earlier work stays valid."""
     return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
 
 
@@ -197,12 +198,6 @@ def _files(folder: str, below: str = "") -> Iterator[tuple[str, str]]:
                 yield from _files(entry.path, f"{below}{entry.name}/")
             elif not entry.is_dir():  # a link to a folder is none of its files
                 yield f"{below}{entry.name}", entry.path
-
-
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of one file, in hex."""
-    with open(path, "rb", buffering=0) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _path_digest(path: Path) -> str:

@@ -3,7 +3,7 @@
 No torch here: profiles and the command line read this, and they start fast.
 """
 
-from .digests import file_digests, file_sha256, known_sha256
+from .digests import file_digests, known_sha256
 from .expected import check_digests, known_digests
 from .files import BadWeights, MissingWeights, TensorInfo, inspect_file
 from .folders import check_weights
@@ -21,7 +21,6 @@ __all__ = [
     "check_digests",
     "checked",
     "file_digests",
-    "file_sha256",
     "inspect_file",
     "known_digests",
     "known_sha256",

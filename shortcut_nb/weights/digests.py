@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -12,17 +11,11 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from ..errors import UserError
-from ..files import expand, write_text
+from ..files import expand, file_sha256, write_text
 
 CACHE = "SHORTCUT_NB_CACHE"
 MEMORY = "digests.json"
 _SETTLED = 2.0  # seconds; a file younger than this may change without its time showing it
-
-
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of one file, in hex."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_digests(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from .digests import file_sha256
+from ..files import file_sha256
 
 PAST_THE_END = 416  # HTTP's "range not satisfiable"
 
