@@ -21,7 +21,7 @@ from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.latents import latents_of
-from shortcut_nb.modes import frozen
+from shortcut_nb.tuning.modes import frozen
 
 
 @pytest.fixture(scope="module")

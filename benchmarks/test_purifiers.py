@@ -22,8 +22,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from shortcut_nb import Lab
 from shortcut_nb.experiments.questions.purification import available
-from shortcut_nb.modes import frozen
 from shortcut_nb.purify import PURIFIERS
+from shortcut_nb.tuning.modes import frozen
 
 # Parts of a floor, one letter a call: "P" pixel model, "R" restorer, "F" face restorer, "E" and
 # "D" autoencoder, "U" text-to-image model and "W" with guidance, "I" one step of IMPRESS, "S" the

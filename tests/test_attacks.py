@@ -10,8 +10,8 @@ from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.images import load_folder
-from shortcut_nb.modes import frozen
 from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.tuning.modes import frozen
 from tests.lanes import marked
 
 SURROGATE = {"alpha": "4/255", "class_images": 4, "batch_size": 2, "surrogate_lr": 1e-4}

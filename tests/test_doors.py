@@ -15,7 +15,6 @@ from shortcut_nb import Lab, Subject
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.budget import Budget
-from shortcut_nb.checkpoint import load_checkpoint, save_checkpoint
 from shortcut_nb.errors import UserError
 from shortcut_nb.images import check_images, to_batch
 from shortcut_nb.metrics import METRICS
@@ -26,6 +25,7 @@ from shortcut_nb.purify import build as build_purifier
 from shortcut_nb.registry import Registry
 from shortcut_nb.settings import describe, make, parameters
 from shortcut_nb.templates import fill
+from shortcut_nb.tuning.checkpoint import load_checkpoint, save_checkpoint
 
 NAN, INF = math.nan, math.inf
 

@@ -17,7 +17,7 @@ from shortcut_nb.attacks.simac import FeatureInterference
 from shortcut_nb.attacks.target import target_latents
 from shortcut_nb.diffusion import Diffusion, draw_normal, generators
 from shortcut_nb.models.clip import Clip
-from shortcut_nb.modes import frozen
+from shortcut_nb.tuning.modes import frozen
 
 from .differences import slopes_of
 

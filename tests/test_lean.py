@@ -7,9 +7,9 @@ import torch
 from torch.nn import Linear
 
 from shortcut_nb.lab import Lab
-from shortcut_nb.lean import HostAdamW, parked, rounded_by_autocast, slimmed
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.tuning.lean import HostAdamW, parked, rounded_by_autocast, slimmed
 from tests.lanes import marked
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-3}

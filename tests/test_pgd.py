@@ -19,7 +19,7 @@ from shortcut_nb.attacks.photoguard import EditDistance
 from shortcut_nb.attacks.target import target_image, target_latents
 from shortcut_nb.budget import Budget
 from shortcut_nb.diffusion import Diffusion, draw_normal, generators
-from shortcut_nb.modes import frozen
+from shortcut_nb.tuning.modes import frozen
 
 from .tiny_sd import save_pipeline
 

@@ -13,8 +13,8 @@ from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, w
 from shortcut_nb.experiments.run import Ended, execute, executor_of
 from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.pipeline import Pipeline, neighbour
+from shortcut_nb.pipeline.transplant import mixed, moved, shuffled
 from shortcut_nb.store import Store
-from shortcut_nb.transplant import mixed, moved, shuffled
 from tests.tiny_profile import tiny_profile
 
 BUDGET = Budget.parse("16/255")

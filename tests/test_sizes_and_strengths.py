@@ -9,11 +9,11 @@ from shortcut_nb.analysis.attention import token_maps
 from shortcut_nb.analysis.shift_and_harm import correlation
 from shortcut_nb.attacks.target import target_image
 from shortcut_nb.errors import UserError
-from shortcut_nb.lean import slimmed
 from shortcut_nb.models import Models
 from shortcut_nb.personalize.lora import LowRank
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.subjects import Subject
+from shortcut_nb.tuning.lean import slimmed
 
 ONE = {"eps": "8/255", "alpha": "2/255", "steps": 1}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..regime import SnrGamma
 from ..settings import ADDED, Sign
+from ..tuning.regime import SnrGamma
 from .base import register
 from .objectives import DenoisingLoss
 from .pgd_attack import PGDAttack

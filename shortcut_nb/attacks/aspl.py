@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..latents import latents_of
-from ..lean import HOST
 from ..personalize.lora import LowRank
 from ..personalize.methods import Method
 from ..settings import ADDED, Count, Whole
+from ..tuning.lean import HOST
 from .base import register
 from .run import Run
 from .surrogates import SurrogateAttack, make_room

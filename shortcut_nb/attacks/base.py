@@ -15,17 +15,17 @@ from torch import Tensor
 
 from ..budget import Budget
 from ..diffusion import Diffusion
-from ..lean import slimmed
-from ..lengths import check_lengths
+from ..diffusion.lengths import check_lengths
 from ..models import Models, check_size, need_models
 from ..models.class_pictures import ClassPictures
-from ..modes import checkpointed, frozen
 from ..progress import OnStep, StepInfo
 from ..registry import Registry
 from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
 from ..store.recipe import omitted
 from ..subjects import Subject
+from ..tuning.lean import slimmed
+from ..tuning.modes import checkpointed, frozen
 from .result import AttackResult
 from .run import Run
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..latents import latents_of
-from ..modes import frozen
 from ..settings import Count, Whole
+from ..tuning.modes import frozen
 from .base import register
 from .run import Run
 from .surrogates import SurrogateAttack

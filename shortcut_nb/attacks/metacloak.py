@@ -17,8 +17,8 @@ from ..errors import UserError
 from ..files import writing
 from ..latents import Latents, latents_of
 from ..models import Models
-from ..modes import frozen
 from ..settings import Count, Share
+from ..tuning.modes import frozen
 from .base import register
 from .objectives import ALL, Objective
 from .run import Run, load_weights, snapshot

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..regime import SnrGamma
 from ..settings import ADDED, Weight
+from ..tuning.regime import SnrGamma
 from .base import register
 from .objectives import DenoisingLoss, LatentDistance, LatentTerm, OnLatents
 from .pgd_attack import PGDAttack

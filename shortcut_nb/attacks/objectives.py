@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion, draw_normal
-from ..weighting import min_snr_weight
+from ..tuning.weighting import min_snr_weight
 
 ALL = slice(None)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion, generators
-from ..lean import HOST
 from ..models import Models
 from ..subjects import Subject
+from ..tuning.checkpoint import load_checkpoint, save_checkpoint
+from ..tuning.lean import HOST
 
 DEPENDS = "another attack, subject, model or setting"
 

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..latents import Latents, class_digest
-from ..lean import parked, visiting
 from ..models import Models, check_beside_prior
 from ..models.class_pictures import ClassPictures
 from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
-from ..regime import ClassImages, Regime
 from ..settings import ADDED, Count, Rate, Share, StepSize, Weight, parse_alpha
 from ..subjects import Subject
+from ..tuning.lean import parked, visiting
+from ..tuning.regime import ClassImages, Regime
 from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
 from .pgd import pgd

@@ -14,18 +14,15 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Generator, Tensor
 
-from ..checkpoint import load_checkpoint, save_checkpoint
 from ..diffusion import Diffusion
+from ..diffusion.lengths import check_lengths
 from ..errors import AlreadyThere, UserError
 from ..files import writing
 from ..latents import Latents, class_digest, latents_of
-from ..lean import parked, slimmed
-from ..lengths import check_lengths
 from ..models import Models, check_beside_prior, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
-from ..regime import ClassImages, Regime
 from ..registry import Registry
 from ..settings import (
     ADDED,
@@ -42,6 +39,9 @@ from ..settings import (
 from ..settings.bound import Bound
 from ..store.recipe import omitted
 from ..subjects import Subject
+from ..tuning.checkpoint import load_checkpoint, save_checkpoint
+from ..tuning.lean import parked, slimmed
+from ..tuning.regime import ClassImages, Regime
 from ..weights import IN_MEMORY
 from .methods import Method
 from .prompts import PROMPTS, Prompts, known_prompts

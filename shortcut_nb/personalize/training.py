@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from ..diffusion import Diffusion
 from ..errors import Diverged, MissingLibrary, UserError
 from ..latents import Latents, latents_of
-from ..lean import HostAdamW
-from ..regime import schedule_at
-from ..weighting import min_snr_weight
+from ..tuning.lean import HostAdamW
+from ..tuning.regime import schedule_at
+from ..tuning.weighting import min_snr_weight
 from .methods import FullFineTuning, Method
 
 __all__ = ["Latents", "Rows", "Trainee", "latents_of"]
@@ -70,9 +70,10 @@ class Trainee:
         ema_decay: keep an exponential moving average of what is trained, with diffusers' warm-up,
             and end with it; None keeps none.
         adam_8bit: bitsandbytes' AdamW with 8-bit states, a quarter of the optimiser's memory.
-        host_states: keep AdamW's states in host memory; see :class:`shortcut_nb.lean.HostAdamW`.
+        host_states: keep AdamW's states in host memory; see
+            :class:`shortcut_nb.tuning.lean.HostAdamW`.
             ``adam_8bit`` and ``fused`` go before.
-        lr_scheduler, warmup, snr_gamma, fused: see :class:`shortcut_nb.regime.Regime`.
+        lr_scheduler, warmup, snr_gamma, fused: see :class:`shortcut_nb.tuning.regime.Regime`.
         planned: steps of the whole training, over which the learning rate moves.
         behind: steps of it that the model has behind it already.
         method: what is trained; the model has been prepared for it.

@@ -15,9 +15,9 @@ from ..cells import NONE, Cell
 from ..errors import UserError
 from ..store import Payload, Recipe, canonical
 from ..subjects import Subject
-from ..transplant import mixed, moved, shuffled
 from .base import Stages, photos_of
 from .node import Node
+from .transplant import mixed, moved, shuffled
 
 
 class Protecting(Stages):

@@ -14,7 +14,6 @@ from ..analysis.traits import traits
 from ..cells import CLEAN, Cell
 from ..errors import UserError
 from ..files import writing
-from ..partway import Partway
 from ..personalize import Personalized
 from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
@@ -24,6 +23,7 @@ from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
 from .base import photos_of, settings_of
 from .node import Node, those
+from .partway import Partway
 from .purify import Purifying
 
 EVERY = 100  # training steps between checkpoints

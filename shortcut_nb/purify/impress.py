@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..diffusion import draw_normal
 from ..models import Models
-from ..modes import frozen
 from ..progress import OnStep, StepInfo
 from ..settings import Seed, Share, Weight, Whole
+from ..tuning.modes import frozen
 from .base import Purifier, register
 from .rows import row_generators
 from .windows import in_windows, padded

@@ -11,9 +11,9 @@ from diffusers import UNet2DModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..modes import frozen
 from ..progress import OnStep
 from ..settings import Count, Share
+from ..tuning.modes import frozen
 from .base import Purifier, by_batches, register
 from .windows import at_once, in_windows
 

@@ -24,8 +24,8 @@ from ..plots.page import say_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
 from ..profile import load_profile
-from ..regime import schedule_at
 from ..results import available
+from ..tuning.regime import schedule_at
 from .charts import Chart
 from .page import facts
 from .tables import SAYS, all_tables, table_of

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ...modes import frozen
+from ...tuning.modes import frozen
 from .latents import Latents, Shares, caption, sample
 from .loop import Batch, Course, min_snr_loss, train
 from .pool import Pool

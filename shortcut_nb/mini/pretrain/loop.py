@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from ...files import write_text, writing
-from ...weighting import min_snr_weight
+from ...tuning.weighting import min_snr_weight
 from .machine import Machine
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from diffusers import (
 from torch.nn.functional import interpolate
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ...modes import frozen
+from ...tuning.modes import frozen
 from ..captions import describe
 from ..degradations import KINDS, degrade
 from . import diffusion

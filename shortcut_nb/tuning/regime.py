@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from .errors import UserError
-from .settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words
-from .store.recipe import omitted
+from ..errors import UserError
+from ..settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words
+from ..store.recipe import omitted
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,7 @@ class Regime(Settings):
         }
         own = named.get("class_images")
         if isinstance(own, str):
-            from .latents import class_digest
+            from ..latents import class_digest
 
             named["class_images"] = class_digest(own)
         return {"class": type(self).__name__, **named}

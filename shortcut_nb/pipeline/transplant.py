@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .budget import Budget
+from ..budget import Budget
 
 
 def mixed(clean: Tensor, perturbed: Tensor, share: float, seed: int = 0) -> Tensor:

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from .diffusion import Diffusion
-from .errors import UserError
+from ..errors import UserError
+from .backbone import Diffusion
 
 log = logging.getLogger("shortcut_nb")
 

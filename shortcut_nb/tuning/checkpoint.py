@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from .errors import UserError
-from .files import writing
+from ..errors import UserError
+from ..files import writing
 
 FORMAT = "shortcut_nb checkpoint 1"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .personalize import Personalized
-from .progress import OnStep
-from .subjects import Subject
+from ..personalize import Personalized
+from ..progress import OnStep
+from ..subjects import Subject
 
 
 class Partway:

@@ -1,0 +1,1 @@
+"""What every training shares: of personalisation, of attackers' surrogates, from nothing."""
