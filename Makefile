@@ -120,7 +120,7 @@ pretrain-gpu: $(STAMP)
 	$(BIN)/python3 -m shortcut_nb.mini.pretrain.gpu
 
 badges: $(STAMP)
-	$(BIN)/python -m shortcut_nb.colab $(REPO)
+	$(BIN)/python -m shortcut_nb.runner.colab $(REPO)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(EXTRAS) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .benchmarks

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
+from .machine.notices import announce
 from .models import Models, NoSuchModel
-from .notices import announce
 from .profile import Profile, available_presets, available_profiles, load_profile
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch

@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_iter
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from shortcut_nb.lab import Lab
-from shortcut_nb.memory import SHAPES
+from shortcut_nb.machine.memory import SHAPES
 from shortcut_nb.mini.pretrain import tokenizer
 from shortcut_nb.subjects import Subject
 from tests.tiny_sd import BETAS

@@ -15,8 +15,8 @@ import nbformat
 import pytest
 import torch
 
-from shortcut_nb.colab import cell, place_of, write_badges
 from shortcut_nb.errors import UserError
+from shortcut_nb.runner.colab import cell, place_of, write_badges
 from shortcut_nb.runner.contents import source_digest
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,15 +17,15 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from typer.testing import CliRunner
 
-from shortcut_nb import notices, versions
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.cli import app
-from shortcut_nb.doctor import diagnose, lacks
-from shortcut_nb.fetch import fetch
 from shortcut_nb.lab import Lab
+from shortcut_nb.machine import notices, versions
+from shortcut_nb.machine.doctor import diagnose, lacks
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.registry.catalogue import WITHOUT_MODELS
 from shortcut_nb.weights import PACKAGE, BadWeights
+from shortcut_nb.weights.fetch import fetch
 from tests.tiny_sd import save_pipeline, save_sdxl
 
 ROOT = Path(__file__).resolve().parent.parent

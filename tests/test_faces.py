@@ -191,7 +191,7 @@ def test_a_recogniser_joins_an_open_pipeline(lab, encoder):
 
 
 def test_fetch_brings_all_else_before_it_asks_for_a_package(lab):
-    from shortcut_nb.fetch import fetch
+    from shortcut_nb.weights.fetch import fetch
 
     faces = ModelRef(id="module:no_such_package/models", loader="dlib")
     roles = []

@@ -17,10 +17,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from shortcut_nb.fetch import fetch
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.weights import BadWeights
 from shortcut_nb.weights.download import download
+from shortcut_nb.weights.fetch import fetch
 from tests.small_hub import COMMIT, small_hub
 from tests.tiny_sd import save_pipeline
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from shortcut_nb import Lab, Subject
-from shortcut_nb.memory import GB, need
+from shortcut_nb.machine.memory import GB, need
 from shortcut_nb.personalize.lora import FILE
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.profile import Sampling

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks.gpu_memory import NETWORK_PURIFIERS, PURIFIERS
 from shortcut_nb.cli import app
-from shortcut_nb.memory import COUNTED, GB, SHAPES, kinds_of, need, table
+from shortcut_nb.machine.memory import COUNTED, GB, SHAPES, kinds_of, need, table
 from shortcut_nb.profile import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,7 +105,7 @@ def test_doctor_says_what_was_not_counted(write_profile):
 
 
 def test_the_arithmetic_loads_no_torch():
-    code = "import sys, shortcut_nb.memory; sys.exit('torch' in sys.modules)"
+    code = "import sys, shortcut_nb.machine.memory; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

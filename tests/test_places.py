@@ -6,8 +6,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
-from shortcut_nb.kept import kept
 from shortcut_nb.store import Recipe, Store
+from shortcut_nb.store.kept import kept
 
 from .places import open_to_all, read_only, small_disk, without_rights
 

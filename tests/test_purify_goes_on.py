@@ -118,7 +118,7 @@ def test_the_command_goes_on_after_ctrl_c(profile, tmp_path, monkeypatch, caplog
 
     assert call("want").exit_code == 0
     with monkeypatch.context() as patched:
-        import shortcut_nb.kept as kept
+        import shortcut_nb.store.kept as kept
 
         original = kept.KeptPictures.on_picture
 

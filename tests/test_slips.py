@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.cli import app
 from shortcut_nb.cli.bench import parse_seeds
-from shortcut_nb.doctor import wrong_settings
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import be_reachable
@@ -19,6 +18,7 @@ from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.run import check_executor
+from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.reporting.page import page_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..columns import check_columns
+from .columns import check_columns
 
 
 def pareto(table: pd.DataFrame, rising: Sequence[str], falling: Sequence[str] = ()) -> pd.Series:

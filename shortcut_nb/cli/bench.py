@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UserError
+from ..experiments.seeds import first
 from ..files import write_text
-from ..seeds import first
 from .cache import parse_size
 from .doors import doors
 from .plan import show_plan

@@ -36,9 +36,8 @@ def parse_size(text: str) -> int:
 def _store(stage: str | None = None) -> Store:
     """The store; a stage that no one knows is refused, since it may be misspelt."""
     from ..registry import nearest
-    from ..stages import STAGES
     from ..store import Store
-    from ..store.recipe import check_name
+    from ..store.recipe import STAGES, check_name
 
     if stage is not None:
         check_name(stage, "a stage")

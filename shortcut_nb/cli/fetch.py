@@ -17,8 +17,8 @@ def fetch(
     Example: shortcut-nb fetch sd15
     """
     with doors() as work:
-        from ..fetch import fetch as bring
         from ..profile import load_profile
+        from ..weights.fetch import fetch as bring
 
         work.kept = "what was fetched is kept; run the same command to go on"
         models = bring(

@@ -137,7 +137,7 @@ def doctor(
     Example: shortcut-nb doctor --profile my_profile.yaml
     """
     with doors():
-        from ..doctor import diagnose
+        from ..machine.doctor import diagnose
 
         findings = diagnose(list(profile) if profile else None)
         if as_json:
@@ -146,7 +146,7 @@ def doctor(
         for line in _findings(findings):
             typer.echo(line)
         if memory:
-            from ..doctor import memory_lines
+            from ..machine.doctor import memory_lines
 
             for line in memory_lines(list(findings["profiles"]) if not profile else list(profile)):
                 typer.echo(line)

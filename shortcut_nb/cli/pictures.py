@@ -64,7 +64,7 @@ def protect(
             from ..photos import carried, subject_of
 
             subject = subject_of(photos, source_path(source), lab, class_name, identifier)
-        from ..kept import kept, key_of
+        from ..store.kept import kept, key_of
 
         key = key_of(chosen.inputs(), subject)
         with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as work.kept:
@@ -103,8 +103,8 @@ def purify(
         chosen = lab.purifier(using, class_name, **params)
         photos = open_photos(lab, source, square)
         pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
-        from ..kept import kept_pictures
         from ..photos.purify_folder import key_of_purifying, purify_into
+        from ..store.kept import kept_pictures
 
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
@@ -146,8 +146,8 @@ def personalize(
         subject = lab.subject(source_path(source), class_name, identifier)
         from ..files.outputs import need_room
         from ..files.room import of_checkpoint, of_squares
-        from ..kept import kept, key_of
         from ..latents import class_digest
+        from ..store.kept import kept, key_of
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))

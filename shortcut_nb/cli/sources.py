@@ -121,8 +121,8 @@ def picture_folder(text: str | None) -> str | None:
 def open_lab(profile: str, *roles: str) -> Any:
     """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
     from .. import Lab
-    from ..kept import keep_class_pictures
     from ..progress import quiet_libraries
+    from ..store.kept import keep_class_pictures
 
     lab = Lab(profile)
     lab.look_at(*roles)

@@ -20,8 +20,8 @@ from ..metrics.hardened import COLUMNS as HARDENED
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
-from ..seeds import first
 from .contrasts import NAMED, Contrast, load
+from .seeds import first
 
 OfSamples = Literal["apart", "traits", "hidden"]
 """Further measures of a sheet."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
-from ..kept import kept_if_possible
 from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
 from ..store import Payload, Recipe, Store
+from ..store.kept import kept_if_possible
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:

@@ -27,8 +27,8 @@ from ..lab import Lab
 from ..pipeline import Node, Pipeline
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, quiet_libraries
-from ..stages import STAGES
 from ..store import Store
+from ..store.recipe import STAGES
 from ..weights import IN_MEMORY
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment

@@ -8,11 +8,11 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from ..errors import UserError
+from ..profile import Profile, available_profiles, load_profile
+from ..weights import BadWeights, MissingWeights, ModelRef, checked, resolve
 from .memory import counted_for, kinds_of, table
-from .profile import Profile, available_profiles, load_profile
 from .versions import TESTED, installed, is_tested
-from .weights import BadWeights, MissingWeights, ModelRef, checked, resolve
 
 LIBRARIES = ("shortcut-nb", *TESTED, "papermill")
 
@@ -70,7 +70,7 @@ def wrong_settings(profile: Profile) -> dict[str, str]:
     """
     if profile.name in available_profiles() and profile == load_profile(profile.name):
         return {}
-    from .settings.defaults import check_defaults
+    from ..settings.defaults import check_defaults
 
     try:
         check_defaults(profile)
@@ -90,7 +90,7 @@ def problem(ref: ModelRef) -> str:
 
 def _machine() -> dict[str, Any]:
     """Device, memory and store; torch is loaded only where there may be a GPU to ask it about."""
-    from .store import Store
+    from ..store import Store
 
     name, size = _gpu() if any(map(os.path.exists, GPU_FILES)) else ("cpu", None)
     return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from .errors import UserError
-from .profile import PROFILES, Profile
+from ..errors import UserError
+from ..profile import PROFILES, Profile
+from ..weights import IN_MEMORY, resolve
 from .versions import outside
-from .weights import IN_MEMORY, resolve
 
 log = logging.getLogger("shortcut_nb")
 _GIVEN: set[str] = set()

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ..files import file_sha256, write_json
 from ..images import save_folder
-from ..kept import KeptPictures, key_of_pictures
 from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
+from ..store.kept import KeptPictures, key_of_pictures
 from .groups import GROUP, purified_rows
 from .photo import Photos
 from .work import purified

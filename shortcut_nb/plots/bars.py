@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..columns import check_columns
+from ..analysis.columns import check_columns
 from .palette import SPARE, looks
 from .style import theme
 

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..columns import check_columns
+from ..analysis.columns import check_columns
 from .page import PAGE_WIDTH, SMALLEST
 from .palette import SEQUENTIAL
 from .style import theme

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from ..columns import check_columns
+from ..analysis.columns import check_columns
 from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
 from .placing import LED, PAD, place_names

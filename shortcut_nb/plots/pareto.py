@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..columns import check_columns
+from ..analysis.columns import check_columns
 from .page import PAGE_WIDTH
 from .palette import Look, many_looks
 from .style import theme

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..columns import check_columns
+from ..analysis.columns import check_columns
 from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look
 from .style import theme

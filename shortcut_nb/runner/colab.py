@@ -2,7 +2,7 @@
 
 Where Colab installs from is named in one place, ``[project.urls]`` of pyproject.toml, under
 "Install". ``make badges REPO=owner/name`` writes it there, into every notebook, and badges into the
-README: ``python -m shortcut_nb.colab owner/name``.
+README: ``python -m shortcut_nb.runner.colab owner/name``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import nbformat
 
-from .errors import UserError
-from .files import write_text
-from .runner.contents import BOOTSTRAP, cell_metadata, source_digest, write_notebook
+from ..errors import UserError
+from ..files import write_text
+from .contents import BOOTSTRAP, cell_metadata, source_digest, write_notebook
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _MARKS = ("<!-- badges -->", "<!-- /badges -->")
@@ -122,7 +122,7 @@ def _with_badges(text: str, links: str) -> str:
 
 
 def main(words: list[str]) -> None:
-    """``python -m shortcut_nb.colab owner/name``, in a clone of the repository."""
+    """``python -m shortcut_nb.runner.colab owner/name``, in a clone of the repository."""
     if len(words) != 1:
         raise SystemExit("say which repository: make badges REPO=owner/name")
     try:

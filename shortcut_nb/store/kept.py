@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from . import __version__
-from .files import reason, remove, sweep
-from .models.class_pictures import ClassPictures, latents_in, save_latents
-from .progress import OnStep, StepInfo, progress
-from .store import Payload, Recipe, Store, StoreError
+from .. import __version__
+from ..files import reason, remove, sweep
+from ..models.class_pictures import ClassPictures, latents_in, save_latents
+from ..progress import OnStep, StepInfo, progress
+from .payload import Payload
+from .recipe import Recipe
+from .store import Store, StoreError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .lab import Lab
-    from .subjects import Subject
+    from ..lab import Lab
+    from ..subjects import Subject
 
 log = logging.getLogger("shortcut_nb")
 FOLDER = "checkpoints"

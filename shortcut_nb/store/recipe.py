@@ -19,6 +19,8 @@ from typing import Any
 from ..errors import UserError
 from ..files import file_sha256
 
+STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
+"""What is made of a cell, in this order; the folders of the store."""
 HEX = frozenset("0123456789abcdef")
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UserError
-from .profile import Profile
-from .weights import ModelRef, check_weights, checked, resolve, verify
+from ..errors import UserError
+from ..profile import Profile
+from .folders import check_weights
+from .refs import ModelRef, checked, resolve, verify
 
 
 @dataclass(frozen=True)
