@@ -49,6 +49,16 @@ def test_links_of_a_page_lead_to_files_and_headings(page):
             assert anchor in anchors(path), f"{page.name} links to {link}"
 
 
+def test_the_map_names_every_package_and_module():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (chart,) = re.findall(r"^## Where things are\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", chart)} - {"shortcut_nb"}
+    package = ROOT / "shortcut_nb"
+    folders = {path.parent.name for path in package.glob("*/*") if path.suffix in (".py", ".yaml")}
+    modules = {path.name for path in package.glob("*.py") if not path.name.startswith("_")}
+    assert named == folders | modules
+
+
 def examples():
     code = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
     return [text for language, text in code if language == "python"]
