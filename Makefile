@@ -15,7 +15,7 @@ EXTRAS := .venv-extras
 # EXECUTOR=ray, with ADDRESS=auto on a cluster that shares the store; empty WORKERS: all there are.
 EXECUTOR ?= processes
 WORKERS  ?= 2
-QUESTIONS := regime course rates methods argument hidden story strength mismatch intervention shortcut identifier traces \
+QUESTIONS := regime course rates methods argument hidden lasting story strength mismatch intervention shortcut identifier traces \
              purification decoupling words adaptive benchmark
 
 # Of these the peak memory of each attack and purifier is told besides.

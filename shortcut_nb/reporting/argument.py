@@ -252,7 +252,7 @@ def captions() -> Values:
     Returns:
         ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
         nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
-        the noise token gives more than the name that means nothing; ``said``: with words when
+        the noise token gives more than the name that means nothing; ``drawing``: with words when
         sampling alone, which are ``idle`` if they give nothing; ``prompt_costs``: whether CDL's
         negative prompt costs likeness; ``asked_quality``, ``asked_alike``: quality and identity
         match of the name alone, after CDL's training.
@@ -263,7 +263,7 @@ def captions() -> Values:
     words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
     bare, spare, *others, named = (own[name] for name in further.SAYS)
     meaningless = next(iter(further.CAPTIONS))
-    said = words[f"{further.HARD}{JOIN}plain"]
+    drawing = words[f"{further.HARD}{JOIN}plain"]
     more = measured.verdict(
         further.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
@@ -281,6 +281,6 @@ def captions() -> Values:
         "prompt_costs": costs["verdict"] == "refuted",
         "asked_quality": asked["quality, protected"],
         "asked_alike": asked["ims_missing, protected"],
-        "said": said,
-        "idle": said <= bare,
+        "drawing": drawing,
+        "idle": drawing <= bare,
     }
