@@ -59,7 +59,7 @@ class Budget:
         if isinstance(value, float):
             raise UserError(
                 f"a budget is never a float: {value!r} could be a share of [0, 1], of [-1, 1], or "
-                "grey levels. Write the text '8/255' or the whole number 8."
+                "grey levels. Write '8/255'."
             )
         if isinstance(value, str):
             match = _TEXT.match(value)

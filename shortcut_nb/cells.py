@@ -109,10 +109,10 @@ class Cell(Record):
     sheets: dict[str, Sheet] = Field(default_factory=dict)
     looks: tuple[str, ...] = ()
 
-    @field_validator("eps")
+    @field_validator("eps", mode="before")
     @classmethod
-    def _budget(cls, text: str) -> str:
-        return str(Budget.parse(text))
+    def _budget(cls, budget: Any) -> str:
+        return str(Budget.parse(budget))
 
     @field_validator("settings", "purifying", "training")
     @classmethod

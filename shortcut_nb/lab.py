@@ -13,7 +13,6 @@ from .profile import Profile, available_presets, available_profiles, load_profil
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch
     import pandas as pd
-    from torch import Tensor
 
     from .attacks import BoundAttack
     from .metrics import Metric
@@ -85,30 +84,34 @@ class Lab(Models):
         return BoundTrainer(trainer, self)
 
     def score(
-        self, images: Tensor, subject: Any, metrics: Sequence[str] | None = None
+        self, images: Any, subject: Any, metrics: str | Sequence[str] | None = None
     ) -> pd.DataFrame:
         """One row per picture: ``image``, and the columns of metrics.
 
         Args:
-            images: (n, 3, H, W) float32 in [0, 1].
+            images: (n, 3, H, W) float32 in [0, 1], what :func:`shortcut_nb.images.to_batch` makes
+                into that, or a folder. Those of another size than the profile's are cut to squares
+                and brought to it, as a folder's are.
             subject: identity is matched to its set C.
-            metrics: names; None is every registered metric that needs no originals and whose
-                models are named.
+            metrics: names, or one; None is every registered metric that needs no originals and
+                whose models are named.
 
         Raises:
             UserError: an unknown metric, one that needs originals, or one whose models are not
                 named; says which.
         """
-        from .images import to_batch
-        from .metrics import METRICS, score_pictures
+        from .images import fitted
+        from .metrics import METRICS, check_metric, score_pictures
 
         chosen = self._metrics_at_hand() if metrics is None else {}
-        for name in metrics or ():
+        for name in [metrics] if isinstance(metrics, str) else metrics or ():
+            check_metric(name)
             if METRICS[name].needs == "originals":
                 raise UserError(f"the metric {name!r} needs the original pictures: call it itself")
             METRICS[name].open(self)
             chosen[name] = METRICS[name]
-        return score_pictures(chosen, self, to_batch(images), self.subject(subject).c)
+        pictures = fitted(self.pictures(images), self.profile.resolution)
+        return score_pictures(chosen, self, pictures, self.subject(subject).c)
 
     def _metrics_at_hand(self) -> dict[str, type[Metric]]:
         """Metrics that need no originals; says in one line which lack a model."""

@@ -15,11 +15,12 @@ from .files import expand
 from .files.pictures import SETS, Listing, has_sets
 from .images import check_images, read_folder, to_batch
 from .profile import PromptDefaults
+from .templates import counted
 
 log = logging.getLogger("shortcut_nb")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Subject:
     """Pictures and prompts of one subject (Anti-DreamBooth's protocol).
 
@@ -52,6 +53,11 @@ class Subject:
                 f"the sets of {self.name} must have pictures of one size; got "
                 f"{', '.join(f'{high} x {wide}' for high, wide in sorted(sizes))}"
             )
+
+    def __repr__(self) -> str:
+        sets = ", ".join(f"{name} {len(x)}" for name, x in zip("ABC", (self.a, self.b, self.c)))
+        high, wide = self.a.shape[2:]
+        return f"Subject({self.name!r}, sets {sets} of {high} x {wide}, {self.instance_prompt!r})"
 
     @classmethod
     def from_images(
@@ -118,7 +124,7 @@ def split_folder(folder: str | Path, size: int) -> FolderSets:
     folder = expand(folder, "the folder of photos")
     if not has_sets(folder):
         images, listing = read_folder(folder, size)
-        _say(folder, f"{len(images)} pictures, each of them in sets A, B and C", size, [listing])
+        _say(folder, f"{counted(len(images), 'picture')}, each in sets A, B and C", size, [listing])
         return FolderSets(images, images.clone(), images.clone(), tuple(listing.names))
     (a, b, c), listings = zip(*(read_folder(folder / name, size) for name in SETS), strict=True)
     counts = ", ".join(f"{name} {len(x)}" for name, x in zip(SETS, (a, b, c), strict=True))

@@ -1,4 +1,4 @@
-"""Prompt templates: words filled in, with the right article."""
+"""Words filled in: prompt templates with the right article, and numbers of things."""
 
 from __future__ import annotations
 
@@ -55,3 +55,8 @@ def fill(template: str, class_name: str, identifier: str | None = None) -> str:
     if class_name.startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
     return template.format(class_name=class_name, identifier=identifier or "")
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: "1 photo", "2 photos"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -143,7 +143,7 @@ def test_offline_and_uncached_is_said_at_once(tmp_path):
 def test_fetch_checks_what_is_here():
     done = call("fetch", "mini")
     assert done.exit_code == 0, done.output
-    assert "diffusion: 3 files have their sha256" in done.output
+    assert "diffusion: 3 files with the right sha256" in done.output
     assert {model.role for model in fetch(load_profile("mini"))} == set(
         load_profile("mini").models()
     )

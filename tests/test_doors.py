@@ -144,7 +144,7 @@ def test_trainers(lab, name, parameter, value):
         (lambda lab: lab.attack("aspl", epss="8/255"), "eps"),
         (lambda lab: lab.purifier("jpg"), "jpeg"),
         (lambda lab: lab.purifier("jpeg+restorre"), "restorer"),
-        (lambda lab: lab.purifier("jpeg+"), "nearest"),
+        (lambda lab: lab.purifier("jpeg+"), "each side"),
         (lambda lab: lab.purifier(None), "name"),
         (lambda lab: lab.purifier("jpeg", qualty=3), "quality"),
         (lambda lab: lab.purifier("jpeg+jpeg", quality=3), "several links"),

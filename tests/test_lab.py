@@ -39,7 +39,7 @@ def test_a_folder_of_photos_is_a_subject(lab, tmp_path, caplog):
         picture.convert("L" if i == 1 else "RGB").save(tmp_path / f"{i}.png")
     with caplog.at_level("INFO", "shortcut_nb"):
         subject = lab.subject(tmp_path, class_name="man")
-    assert "6 pictures, each of them in sets A, B and C" in caplog.text
+    assert "6 pictures, each in sets A, B and C" in caplog.text
     assert subject.a.shape == subject.b.shape == subject.c.shape == (6, 3, 64, 64)
     assert subject.files == tuple(f"{i}.png" for i in range(6))
     assert subject.instance_prompt == "a photo of sks man"

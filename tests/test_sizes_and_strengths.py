@@ -51,7 +51,7 @@ def test_a_wide_target_is_black_on_white_and_tiled():
 
 
 def test_beside_class_pictures_others_of_another_size_are_refused_at_once(tiny_lab, wide):
-    with pytest.raises(UserError, match=r"got 32 x 64\. Load them with size=.*prior_weight=0"):
+    with pytest.raises(UserError, match=r"got 32 x 64\. Put photos into a folder.*prior_weight=0"):
         tiny_lab.personalize("dreambooth").fit(wide)
     with pytest.raises(UserError, match="got 32 x 64"):
         tiny_lab.attack("aspl")(wide)

@@ -14,9 +14,10 @@ from ..budget import Budget
 from ..files import write_json
 from ..files.outputs import check_output
 from ..images import save_folder
+from ..templates import counted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
     """Protected pictures and how they came about.
 
@@ -35,6 +36,11 @@ class AttackResult:
     config: dict[str, Any]
     seeds: list[int]
     seconds: float
+
+    def __repr__(self) -> str:
+        high, wide = self.images.shape[2:]
+        pictures = f"{counted(len(self.images), 'picture')} of {high} x {wide}"
+        return f"AttackResult({pictures}, {self.budget}, {self.seconds:.0f} s)"
 
     def save(self, folder: str | Path, names: list[str] | None = None, force: bool = False) -> Path:
         """Write one PNG per picture and ``attack.json``: all of it, or nothing.

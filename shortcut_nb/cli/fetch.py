@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..templates import counted
 from .doors import doors
 
 
@@ -25,5 +26,6 @@ def fetch(
             load_profile(profile), lambda role, name: typer.echo(f"{role}: {name}", err=True)
         )
         for model in models:
-            result = f"{model.checked} files have their sha256" if model.checked else "whole"
+            checked = f"{counted(model.checked, 'file')} with the right sha256"
+            result = checked if model.checked else "whole"
             typer.echo(f"{model.role}: {result}, in {model.path}")

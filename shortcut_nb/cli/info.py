@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -43,6 +44,9 @@ def list_names(
     as_json: Annotated[
         bool, typer.Option("--json", help="Names and descriptions, as JSON.")
     ] = False,
+    profile: Annotated[
+        str, typer.Option(help="Whose defaults are shown beside a thing's own.")
+    ] = "mini",
 ) -> None:
     """List what is registered, with one line each; or the parameters of one.
 
@@ -50,7 +54,7 @@ def list_names(
     """
     with doors():
         if name is not None:
-            _show_one(what, name, as_json)
+            _show_one(what, name, as_json, profile)
             return
         listed = names(what)
         if as_json:
@@ -58,23 +62,29 @@ def list_names(
             return
         width = max(map(len, listed), default=0)
         for key, line in listed.items():
-            typer.echo(f"{key:<{width}}  {line}")
+            typer.echo(f"{key:<{width}}  {plain_text(line)}")
 
 
-def _show_one(kind: Kind, name: str, as_json: bool) -> None:
+def plain_text(text: str) -> str:
+    """A docstring's words without the marks of its reference: ":class:`Clip`" is "Clip"."""
+    return re.sub(r":\w+:`[.~]*([^`]+)`", r"\1", text).replace("``", "")
+
+
+def _show_one(kind: Kind, name: str, as_json: bool, profile: str) -> None:
     """Print what one thing is and its parameters: default, what is allowed, source."""
     from ..registry.details import details
 
-    thing = details(kind.value, name)
+    thing = details(kind.value, name, profile)
     if as_json:
         typer.echo(json.dumps(thing, indent=2, ensure_ascii=False, default=str))
         return
-    typer.echo(f"{name}: {thing['description']}")
+    typer.echo(plain_text(f"{name}: {thing['description']}"))
     for row in thing["parameters"]:
         more = f"; the paper's {row['paper']!r}" if "paper" in row else ""
+        more += f"; {profile}'s {row['here']!r}" if "here" in row else ""
         typer.echo(f"  {row['name']} = {row['default']!r}  ({row['allowed']}{more})")
         if row["description"]:
-            typer.echo(f"      {row['description']}")
+            typer.echo(f"      {plain_text(row['description'])}")
     typer.echo(f"source: {thing['source']}")
 
 

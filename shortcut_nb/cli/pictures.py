@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..registry.catalogue import WITHOUT_MODELS
+from ..templates import counted
 from .doors import doors, parse_params
 from .sources import (
     ClassImages,
@@ -23,12 +24,12 @@ from .sources import (
     Square,
     check_out,
     check_sets,
-    kind_of,
     open_lab,
     open_photos,
     picture_folder,
     read_pictures,
     source_path,
+    written,
 )
 
 
@@ -75,7 +76,7 @@ def protect(
                 carried(photos, result).save(output.folder, force)
         count = len(result.images) if photos is None else len(photos)
         typer.echo(
-            f"finished: wrote {count} protected {kind_of(photos)} to {output.folder} "
+            f"finished: wrote {written(count, 'protected', photos)} to {output.folder} "
             f"({attack} {result.budget}, {result.seconds:.0f} s)"
         )
 
@@ -112,7 +113,7 @@ def purify(
         with keeping as work.kept, output.filling() as folder:
             purify_into(folder, chosen, lab, pictures, names, work.kept)
         typer.echo(
-            f"finished: wrote {len(pictures)} purified {kind_of(photos)} to {output.folder} "
+            f"finished: wrote {written(len(pictures), 'purified', photos)} to {output.folder} "
             f"({using}, {time.monotonic() - started:.0f} s)"
         )
 
@@ -161,7 +162,7 @@ def personalize(
             with output.filling() as folder:
                 _save_model(model, folder, samples, seed, about)
         typer.echo(
-            f"finished: wrote {output.folder / 'model'}, and {samples} pictures to "
+            f"finished: wrote {output.folder / 'model'}, and {counted(samples, 'picture')} to "
             f"{output.folder / 'samples'} ({trainer}, {model.seconds:.0f} s)"
         )
         typer.echo(f"to load it elsewhere:\n{model.how_to_load(output.folder / 'model')}")

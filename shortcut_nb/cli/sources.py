@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..templates import counted
+
 Profile = Annotated[str, typer.Option(help="A profile, sd21 or sd21:smoke, or a YAML file.")]
 Params = Annotated[
     list[str] | None,
@@ -47,9 +49,11 @@ def open_photos(lab: Any, source: str, square: bool) -> Any:
     return photos
 
 
-def kind_of(photos: Any) -> str:
-    """What was written, in words."""
-    return "squares" if photos is None else "photos at their own size"
+def written(count: int, what: str, photos: Any) -> str:
+    """What was written, in words: "2 protected photos at their own size"."""
+    if photos is None:
+        return counted(count, f"{what} square")
+    return f"{counted(count, f'{what} photo')} at {'its' if count == 1 else 'their'} own size"
 
 
 def source_path(text: str, what: str = "SOURCE") -> str:

@@ -55,6 +55,8 @@ def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # a list as a key
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML: {reason}. Correct the file.") from error
+    if content is None:
+        raise UserError(f"{path} is empty. {start}".rstrip())
     if not isinstance(content, dict):
         raise UserError(
             f"{path} must hold keys and values; got {type(content).__name__}. {start}".rstrip()

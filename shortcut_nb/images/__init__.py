@@ -7,12 +7,13 @@ from .batches import to_batch
 from .checks import check_images
 from .folders import load_folder, read_folder, save_folder
 from .levels import from_u8, to_picture, to_u8
-from .reading import load_picture, open_rgb
+from .reading import fitted, load_picture, open_rgb
 from .sheets import contact_sheet
 
 __all__ = [
     "check_images",
     "contact_sheet",
+    "fitted",
     "from_u8",
     "load_folder",
     "load_picture",

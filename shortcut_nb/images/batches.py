@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def to_batch(pictures: Any, name: str = "images") -> Tensor:
     if isinstance(pictures, (Image.Image, np.ndarray)):
         pictures = [pictures]
     if not isinstance(pictures, (list, tuple)) or not pictures:
-        raise WrongType(f"{name} must be {WANTED}; got {type(pictures).__name__}")
+        raise _other(pictures, name)
     each = [_single(picture, name) for picture in pictures]
     sizes = sorted({tuple(picture.shape[1:]) for picture in each})
     if len(sizes) > 1:
@@ -59,4 +60,11 @@ def _single(picture: Any, name: str) -> Tensor:
         raise UserError(
             f"an array of {name} must be uint8 (H, W, 3); got {picture.dtype} {picture.shape}"
         )
-    raise WrongType(f"{name} must be {WANTED}; got a list with {type(picture).__name__}")
+    raise _other(picture, name, "a list with ")
+
+
+def _other(thing: Any, name: str, within: str = "") -> WrongType:
+    """The refusal of something else; of a path it says what reads it."""
+    path = isinstance(thing, str | Path)
+    remedy = ". Give the folder itself, or lab.pictures(folder), which reads it" if path else ""
+    return WrongType(f"{name} must be {WANTED}; got {within}{type(thing).__name__}{remedy}")

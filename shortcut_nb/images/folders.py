@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..files import expand, writing
 from ..files.pictures import Listing, list_folder, stems_of
+from ..templates import counted
 from .checks import check_images
 from .levels import to_picture
 from .reading import load_picture
@@ -46,9 +47,9 @@ def load_folder(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
     level = logging.WARNING if listing.left_out else logging.INFO
     log.log(
         level,
-        "%s: %d pictures, each cut to its central square, %d x %d%s",
+        "%s: %s, each cut to its central square, %d x %d%s",
         listing.folder,
-        len(images),
+        counted(len(images), "picture"),
         size,
         size,
         listing.remarks(),

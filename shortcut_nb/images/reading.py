@@ -14,7 +14,7 @@ from ..errors import CannotRead, MissingFile, UserError
 from ..files import expand
 from ..files.pictures import HEIC_REMEDY, open_heic, quiet_about_size, suffixes
 from .checks import SMALLEST
-from .levels import from_u8
+from .levels import from_u8, to_picture
 
 
 def load_picture(path: str | Path, size: int) -> Tensor:
@@ -39,8 +39,23 @@ def load_picture(path: str | Path, size: int) -> Tensor:
             f"{path} is {picture.width} x {picture.height} pixels; at least "
             f"{SMALLEST} x {SMALLEST} are needed. Use a larger picture."
         )
-    fitted = ImageOps.fit(picture, (size, size), method=Image.Resampling.LANCZOS)
-    return _to_tensor(fitted)
+    return _fitted(picture, size)
+
+
+def fitted(images: Tensor, size: int) -> Tensor:
+    """Pictures in memory as :func:`load_picture` reads them: cut to squares of this size.
+
+    Args:
+        images: (n, 3, H, W) float32 in [0, 1]; of this size they are handed back as they are.
+    """
+    if tuple(images.shape[-2:]) == (size, size):
+        return images
+    return torch.stack([_fitted(to_picture(image), size) for image in images])
+
+
+def _fitted(picture: Image.Image, size: int) -> Tensor:
+    """The central square of a picture, (3, size, size)."""
+    return _to_tensor(ImageOps.fit(picture, (size, size), method=Image.Resampling.LANCZOS))
 
 
 def open_rgb(path: Path) -> Image.Image:

@@ -29,9 +29,9 @@ def announce(profile: Profile) -> None:
 
 
 def _named(profile: Profile) -> str:
-    """What ``fetch`` takes: a name of the package's, else a file's."""
-    shipped = (PROFILES / f"{profile.name}.yaml").is_file()
-    return profile.name if shipped else "FILE.yaml"
+    """What ``fetch`` takes: a name of the package's, without its preset; else a file's."""
+    name, _, _ = profile.name.partition(":")
+    return name if (PROFILES / f"{name}.yaml").is_file() else "FILE.yaml"
 
 
 def _once(text: str) -> None:

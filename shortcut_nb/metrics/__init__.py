@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from ..errors import UserError
 from ..profile import Profile
 from ..registry import Registry
 from .attributes import AttributeMatch, AttributeReader
@@ -34,6 +35,18 @@ _ALL: tuple[type[Metric], ...] = (
 METRICS: Registry[type[Metric]] = Registry("metric")
 for _metric in _ALL:
     METRICS.add(_metric.name, _metric)
+
+
+def check_metric(name: str) -> None:
+    """Make sure that a name is a metric's.
+
+    Raises:
+        UserError: it is not; of a column's name it says whose column that is.
+    """
+    for metric in METRICS.values():
+        if name in metric.columns and name not in METRICS:
+            raise UserError(f"{name!r} is a column of the metric {metric.name!r}: name that")
+    METRICS[name]
 
 
 def score(models: Any, images: Tensor, references: Tensor) -> pd.DataFrame:
@@ -68,6 +81,7 @@ __all__ = [
     "Interval",
     "Metric",
     "Texture",
+    "check_metric",
     "describe",
     "holm",
     "psnr",

@@ -44,6 +44,12 @@ class Named:
         if role in models:
             return models[role]
         kind, _, name = role.partition(":")
+        if kind == "purifier" and self.profile.diffusion.id.startswith(IN_MEMORY):
+            raise NoSuchModel(
+                f"purifier {name!r} needs a network of its own, and a lab from an open pipeline "
+                "has none: take one that needs none (jpeg, tvm, vae, ldiffpure, …), or a lab of a "
+                "profile that names it"
+            )
         if kind == "purifier":
             have = ", ".join(self.profile.purifiers) or "none"
             raise NoSuchModel(

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..diffusion import Diffusion
 
 
+FITTING = "Put photos into a folder and give that: they are cut to squares of this size."
+"""What to do with pictures of another size."""
+
+
 def check_size(model: Diffusion, images: Tensor) -> Tensor:
     """Make sure that a text-to-image model can take pictures of this size; hand them back.
 
@@ -22,7 +26,7 @@ def check_size(model: Diffusion, images: Tensor) -> Tensor:
     if high % unit or wide % unit:
         raise UserError(
             f"the model takes pictures whose sides are multiples of {unit} pixels, best {side} x "
-            f"{side}; got {high} x {wide}. Load them with size={side}."
+            f"{side}; got {high} x {wide}. {FITTING}"
         )
     return images
 
@@ -38,7 +42,7 @@ def check_beside_prior(model: Diffusion, images: Tensor) -> Tensor:
     if (high, wide) != (side, side):
         raise UserError(
             f"pictures are trained on beside the model's own of their class, of {side} x {side} "
-            f"pixels; got {high} x {wide}. Load them with size={side}, or turn off what trains on "
-            f"class pictures, such as prior_weight=0."
+            f"pixels; got {high} x {wide}. {FITTING} Or turn off what trains on class pictures, "
+            "such as prior_weight=0."
         )
     return images

@@ -39,6 +39,7 @@ from ..settings import (
 from ..settings.bound import Bound
 from ..store.recipe import omitted
 from ..subjects import Subject
+from ..templates import counted
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
 from ..tuning.lean import parked, slimmed
 from ..tuning.regime import ClassImages, Regime
@@ -52,7 +53,7 @@ TRAINERS: Registry[type[Trainer]] = Registry("trainer")
 register = TRAINERS.register
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Personalized:
     """A fine-tuned model with the words that belong to it."""
 
@@ -65,6 +66,10 @@ class Personalized:
     method: Method
     identifier: str
     base: str = ""
+
+    def __repr__(self) -> str:
+        learned = counted(len(self.losses), "step")
+        return f"Personalized({self.prompts.sample!r}, {learned}, {self.seconds:.0f} s)"
 
     def sample(
         self,

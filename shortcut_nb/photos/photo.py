@@ -16,6 +16,7 @@ from ..files import expand
 from ..files.pictures import list_folder, set_b, stems_of
 from ..images import from_u8, open_rgb
 from ..images.checks import SMALLEST
+from ..templates import counted
 
 Square = tuple[int, int, int]
 
@@ -121,13 +122,9 @@ class Photos:
         """In words: how many photos of which sizes, and how the model sees them."""
         sizes = sorted({photo.size for photo in self.photos}, reverse=True)
         named = ", ".join(f"{wide} x {high}" for wide, high in sizes[:4])
-        more = f" and {len(sizes) - 4} further sizes" if len(sizes) > 4 else ""
+        more = f" and {counted(len(sizes) - 4, 'further size')}" if len(sizes) > 4 else ""
         count = sum(len(photo.squares) for photo in self.photos)
         return (
-            f"{_counted(len(self), 'photo')} ({named}{more}), seen by the model as "
-            f"{_counted(count, 'square')} of {side} x {side}{self.remarks}"
+            f"{counted(len(self), 'photo')} ({named}{more}), seen by the model as "
+            f"{counted(count, 'square')} of {side} x {side}{self.remarks}"
         )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..attacks import AttackResult, BoundAttack
 from ..budget import Budget
+from ..errors import WrongType
 from ..files import expand, write_json, writing
 from ..files.outputs import check_output
 from ..files.pictures import has_folder, stems_of
@@ -148,6 +149,8 @@ def protect_photos(
     Raises:
         UserError: see :meth:`Photos.open`, and the attack's own.
     """
+    _check(attack, BoundAttack, 'attack must come from lab.attack("aspl")')
+    _check(lab, Lab, "lab must be a Lab")
     photos = Photos.open(folder)
     subject = subject_of(photos, folder, lab, class_name, identifier)
     return carried(photos, attack(subject, on_step=on_step))
@@ -161,7 +164,19 @@ def purify_photos(
     Raises:
         UserError: see :meth:`Photos.open`, and the purifier's own.
     """
+    _check(purifier, BoundPurifier, 'purifier must come from lab.purifier("restorer")')
+    _check(lab, Lab, "lab must be a Lab")
     return purified(Photos.open(folder), purifier, lab, on_step)
+
+
+def _check(thing: object, wanted: type, text: str) -> None:
+    """Refuse another thing in an argument's place.
+
+    Raises:
+        WrongType: says what is expected and what came.
+    """
+    if not isinstance(thing, wanted):
+        raise WrongType(f"{text}; got {thing!r:.60}")
 
 
 def purified(

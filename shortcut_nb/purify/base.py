@@ -141,9 +141,9 @@ class Chain(Purifier):
 class BoundPurifier(Bound[Purifier]):
     """A purifier with the models it will be given."""
 
-    def __call__(self, images: Tensor, on_step: OnStep | None = None) -> Tensor:
-        """Purify (n, 3, H, W) float32 in [0, 1]; see :meth:`Purifier.__call__`."""
-        return self.settings(images, self.models, on_step)
+    def __call__(self, images: Any, on_step: OnStep | None = None) -> Tensor:
+        """Purify (n, 3, H, W) float32 in [0, 1], or a folder; see :meth:`Purifier.__call__`."""
+        return self.settings(self.models.pictures(images), self.models, on_step)
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
@@ -171,6 +171,8 @@ def build(
     """
     if not isinstance(spec, str):
         raise UserError(f"a purifier is a name, or names joined by '+'; got {spec!r}")
+    if not all(spec.split("+")):
+        raise UserError(f'expected a purifier on each side of a "+"; got {spec!r}')
     classes = [PURIFIERS[name] for name in expand(spec, named).split("+")]
     settings: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]
     for key, value in params.items():

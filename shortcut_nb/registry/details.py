@@ -11,16 +11,17 @@ from .catalogue import PACKAGE, names
 from .registry import nearest
 
 
-def details(kind: str, name: str) -> dict[str, Any]:
+def details(kind: str, name: str, profile: str = "mini") -> dict[str, Any]:
     """What is known of a registered thing.
 
     Args:
         kind: "attacks", "purifiers", "trainers", "metrics" or "profiles".
+        profile: whose defaults stand beside the thing's own.
 
     Returns:
         ``name``, ``description`` (all of it), ``source`` (file), and ``parameters``: records of
         :func:`shortcut_nb.settings.describe`, with ``paper`` where the publication has another
-        value.
+        value, and ``here`` where the profile has.
 
     Raises:
         UserError: an unknown name; the nearest are listed.
@@ -28,16 +29,21 @@ def details(kind: str, name: str) -> dict[str, Any]:
     if kind == "profiles":
         return _profile(name)
     known = names(kind)
-    if name not in known:
+    if kind == "metrics":
+        from ..metrics import check_metric
+
+        check_metric(name)
+    elif name not in known:
+        alone = ": links of a chain are listed one by one" if "+" in name else ""
         raise UserError(
-            f"there is no {name!r} among the {kind}: the nearest are {nearest(name, known)}."
+            f"there is no {name!r} among the {kind}{alone}; the nearest are {nearest(name, known)}."
         )
     thing = _thing(kind, name)
     return {
         "name": name,
         "description": (inspect.getdoc(thing) or "").split("\n\nArgs:\n")[0],
         "source": _source(thing),
-        "parameters": _parameters(thing),
+        "parameters": _parameters(thing, name, profile),
     }
 
 
@@ -56,14 +62,20 @@ def _thing(kind: str, name: str) -> Any:
     return registries[kind][name]
 
 
-def _parameters(thing: Any) -> list[dict[str, Any]]:
+def _parameters(thing: Any, name: str, profile: str) -> list[dict[str, Any]]:
+    from ..profile import load_profile
     from ..settings import Settings, describe
 
     if not (inspect.isclass(thing) and issubclass(thing, Settings)):
         return []
-    paper = getattr(thing, "paper", {})
-    rows = describe(thing)
-    return [row | ({"paper": paper[row["name"]]} if row["name"] in paper else {}) for row in rows]
+    further = {
+        "paper": getattr(thing, "paper", {}),
+        "here": load_profile(profile).defaults.get(name, {}),
+    }
+    return [
+        row | {kind: own[row["name"]] for kind, own in further.items() if row["name"] in own}
+        for row in describe(thing)
+    ]
 
 
 def _source(thing: Any) -> str:

@@ -13,8 +13,15 @@ V = TypeVar("V")
 
 
 def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
-    """The ``n`` known names that look most like ``name``, joined by commas, best first."""
-    return ", ".join(difflib.get_close_matches(str(name), list(known), n=n, cutoff=0.0))
+    """The ``n`` known names that look most like ``name``, joined by commas, best first.
+
+    Capitals do not count: to "ASPL" the nearest is "aspl".
+    """
+    by_form: dict[str, list[str]] = {}
+    for each in known:
+        by_form.setdefault(each.casefold(), []).append(each)
+    close = difflib.get_close_matches(str(name).casefold(), list(by_form), n=n, cutoff=0.0)
+    return ", ".join([each for form in close for each in by_form[form]][:n])
 
 
 class Registry(dict[str, T]):

@@ -80,6 +80,10 @@ class ModelRef(Strict):
         return self
 
 
+SINGLE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+"""How names of single files end; a hub id does not."""
+
+
 def resolve(ref: ModelRef, *, download: bool = False) -> Path:
     """The local folder (or file) that holds the weights of `ref`.
 
@@ -109,6 +113,8 @@ def resolve(ref: ModelRef, *, download: bool = False) -> Path:
             f"there are no weights at {ref.id!r}: put the model's folder there, or name a hub id "
             "in the profile."
         )
+    if local.suffix in SINGLE:
+        raise MissingWeights(f"there is no file {ref.id!r}: give its path, or a folder's.")
     return _snapshot(ref, download)
 
 
