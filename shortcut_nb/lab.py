@@ -110,7 +110,10 @@ class Lab(Models):
                 raise UserError(f"the metric {name!r} needs the original pictures: call it itself")
             METRICS[name].open(self)
             chosen[name] = METRICS[name]
-        pictures = fitted(self.pictures(images), self.profile.resolution)
+        pictures, side = self.pictures(images), self.profile.resolution
+        if tuple(pictures.shape[-2:]) != (side, side):
+            log.info("scored: pictures cut to their central square, %d x %d", side, side)
+            pictures = fitted(pictures, side)
         return score_pictures(chosen, self, pictures, self.subject(subject).c)
 
     def _metrics_at_hand(self) -> dict[str, type[Metric]]:

@@ -90,6 +90,13 @@ def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
     assert findings.finding("purification").verdict == "no"
 
 
+@pytest.mark.parametrize(("idle", "words"), [(True, "nothing back (0.36)"), (False, "give 0.36.")])
+def test_words_of_drawing_that_do_nothing_are_told_as_such(idle, words):
+    _, values = argument.decoupling()
+    more = findings.words()["decoupling"]["more"]
+    assert words in findings._text(more, values | {"idle": idle, "drawing": 0.36})
+
+
 def test_naming_the_noise_is_told_with_its_price(kept):
     assert findings.finding("decoupling").verdict == "partly"
     assert "price" in findings.finding("decoupling").text

@@ -248,7 +248,7 @@ def test_the_graph_counts_what_stands_behind_each_arrow():
     patches = [patch for patch in ax.patches if patch.get_arrowstyle()]
     assert len(patches) == 4  # two experiments share an arrow
     legend = ax.get_legend()
-    assert "as many" in legend.get_title().get_text()
+    assert "how many" in legend.get_title().get_text()
     assert [text.get_text() for text in legend.get_texts()] == list(SAYS.values())
     dashes = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
     assert {(to_hex(p.get_edgecolor()).upper(), p.get_linestyle()) for p in patches} == dashes

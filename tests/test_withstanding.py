@@ -31,7 +31,7 @@ LEFT = {
 def told(monkeypatch):
     """Write the finding from these numbers, some of them changed."""
 
-    def tell(changed=(), without=()):
+    def tell(changed=(), without=(), by_name=()):
         rows = []
         left = {cell: own for cell, own in (LEFT | dict(changed)).items() if cell not in without}
         for number, (cell, (quality, alike)) in enumerate(left.items()):
@@ -40,11 +40,12 @@ def told(monkeypatch):
 
                 scores = {"quality": quality, "ims_missing": alike, "texture": 1.0}
                 scores |= {"coarse_texture": 2.0, "apart": 1.0, "intact": 0.9, "loss": 0.1}
-                rows.append(
-                    {"condition": adaptive.name(cell), "subject": f"s{person}", "seed": 0,
-                     "sheet": "instance"}
-                    | {name: value + spread for name, value in scores.items()}
-                )  # fmt: skip
+                place = {"condition": adaptive.name(cell), "subject": f"s{person}", "seed": 0}
+                scores = {name: value + spread for name, value in scores.items()}
+                rows.append(place | {"sheet": "instance"} | scores)
+                if cell in by_name:
+                    further = {"sheet": "plain", "apart": 1 + by_name[cell] + spread}
+                    rows.append(place | scores | {"ims_missing": 0.6 + 0.1 * person} | further)
         asked = adaptive.contrasts(load_profile("mini"))
         measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
         monkeypatch.setattr(withstanding, "measurement", lambda: of_measurement(measured))
@@ -74,6 +75,10 @@ def test_whether_the_knowledge_takes_the_likeness_is_said(told):
     _, values = told(knowing | {("nothing", "both", MOST): (0.99, 0.6)})
     assert not values["unclear"]
     assert not values["unsure"], "nobody was asked for by the name alone"
+    asked = {("clean", "both", "0/255"): 0.0, ("purifier + prompts", "both", MOST): 1.2}
+    _, values = told(knowing, by_name=asked)
+    assert values["unsure"] and values["named_apart"] == pytest.approx(1.2, abs=0.02)
+    assert not told(by_name=asked)[1]["unsure"], "no likeness is lost"
 
 
 def test_quality_lost_at_the_usual_budget_breaks_it(told):

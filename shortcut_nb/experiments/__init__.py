@@ -1,0 +1,1 @@
+"""Questions as data: cells, predictions, how they are measured and judged."""

@@ -66,5 +66,5 @@ def _single(picture: Any, name: str) -> Tensor:
 def _other(thing: Any, name: str, within: str = "") -> WrongType:
     """The refusal of something else; of a path it says what reads it."""
     path = isinstance(thing, str | Path)
-    remedy = ". Give the folder itself, or lab.pictures(folder), which reads it" if path else ""
+    remedy = ". lab.pictures(folder) reads a folder of files" if path else ""
     return WrongType(f"{name} must be {WANTED}; got {within}{type(thing).__name__}{remedy}")

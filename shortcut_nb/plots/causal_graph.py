@@ -23,7 +23,7 @@ SAYS = {
     "refuted": "at least one is refuted",
 }
 """What the colour and the dash of an arrow say of its predictions."""
-COUNTS = "The predictions of an arrow: one, or as many as it says"
+COUNTS = "On an arrow of several predictions: how many are confirmed"
 WIDTH, HEIGHT = 1.95, 1.45  # inches between the places of nodes
 BESIDE, ABOVE, BELOW = 1.05, 0.5, 1.4  # inches around them; the legend stands below
 TEXT, LABEL = 13, 11  # points
@@ -70,8 +70,8 @@ def causal_graph(
     """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
-    undecided; the legend below says so. Where there are several, a label says how many of them are
-    confirmed. What each found is in :attr:`Edge.label`.
+    undecided. Where there are several, a label says how many of them are confirmed; the legend
+    below says so. What each found is in :attr:`Edge.label`.
 
     Args:
         colors: node → the condition whose colour its frame has.

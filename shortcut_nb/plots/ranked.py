@@ -66,7 +66,8 @@ def ranked_plot(
         axes[0].set_yticks(range(len(names)), names, fontsize=SMALLEST)
         axes[0].set_ylabel(ylabel, fontsize=SMALLEST + 1)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
-        axes[0].set_xlim(left=start)
+        if start is not None:
+            axes[0].set_xlim(left=start)
         fig.supxlabel(xlabel, fontsize=SMALLEST + 1)
         if legend:
             _legend(fig, axes)

@@ -37,7 +37,7 @@ def planes_plot(
     with theme():
         fig = Figure((PAGE_WIDTH, PAGE_WIDTH / len(planes) + 1.1), layout="constrained")
         axes = fig.subplots(1, len(planes), squeeze=False)[0]
-        for ax, (named, points) in zip(axes, planes.items(), strict=True):
+        for ax, (panel, points) in zip(axes, planes.items(), strict=True):
             points = np.asarray(points, dtype=np.float64)
             if points.shape != (len(names), 2):
                 raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
@@ -45,9 +45,9 @@ def planes_plot(
                 own = points[names == condition]
                 _points(ax, own, look, 40, f"{condition} (n={len(own)})")
             ax.set(xticks=[], yticks=[])
-            ax.set_title(named)
-        named = legend_of(axes)
-        fig.legend(named.values(), named, loc="outside lower center", ncols=4, **LEGEND)
+            ax.set_title(panel)
+        handles = legend_of(axes)
+        fig.legend(handles.values(), handles, loc="outside lower center", ncols=4, **LEGEND)
         if title:
             fig.suptitle(title, fontsize=11)
     return fig

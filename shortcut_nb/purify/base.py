@@ -171,7 +171,7 @@ def build(
     """
     if not isinstance(spec, str):
         raise UserError(f"a purifier is a name, or names joined by '+'; got {spec!r}")
-    if not all(spec.split("+")):
+    if "+" in spec and not all(part.strip() for part in spec.split("+")):
         raise UserError(f'expected a purifier on each side of a "+"; got {spec!r}')
     classes = [PURIFIERS[name] for name in expand(spec, named).split("+")]
     settings: list[dict[str, Any]] = [dict((defaults or {}).get(cls.name, {})) for cls in classes]

@@ -21,7 +21,7 @@ def details(kind: str, name: str, profile: str = "mini") -> dict[str, Any]:
     Returns:
         ``name``, ``description`` (all of it), ``source`` (file), and ``parameters``: records of
         :func:`shortcut_nb.settings.describe`, with ``paper`` where the publication has another
-        value, and ``here`` where the profile has.
+        value, and ``here`` where the profile has another.
 
     Raises:
         UserError: an unknown name; the nearest are listed.
@@ -72,10 +72,12 @@ def _parameters(thing: Any, name: str, profile: str) -> list[dict[str, Any]]:
         "paper": getattr(thing, "paper", {}),
         "here": load_profile(profile).defaults.get(name, {}),
     }
-    return [
-        row | {kind: own[row["name"]] for kind, own in further.items() if row["name"] in own}
-        for row in describe(thing)
-    ]
+    rows = describe(thing)
+    for row in rows:
+        for kind, own in further.items():
+            if own.get(row["name"], row["default"]) != row["default"]:
+                row[kind] = own[row["name"]]
+    return rows
 
 
 def _source(thing: Any) -> str:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share
 from ..experiments.measured import Measurement, means_of, widened
-from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, fading
+from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, growing, left
 from ..plots import curve_plot
 from ..profile import load_profile
 from . import display
@@ -81,7 +81,7 @@ def ends(measured: Measurement | None = None) -> str:
     places = [f"{metric}, {length}" for metric in SCORES for length in (USUAL, TWICE)]
     wide = widened(table, ["treatment"], places, "place")
     steps = {USUAL: usual_steps(), TWICE: 2 * usual_steps()}
-    columns = {"treatment": "ASPL, but for the first two"} | {
+    columns = {"treatment": "treatment"} | {
         f"{metric}, {length}": f"{word.partition(' (')[0]}, {steps[length]} steps"
         for metric, word in SCORES.items()
         for length in (USUAL, TWICE)
@@ -89,16 +89,17 @@ def ends(measured: Measurement | None = None) -> str:
     return table_of(wide, columns, marked=wide["treatment"] == NAMED["protected"]).markdown()
 
 
-def given_back(kept: Summary | None = None) -> pd.DataFrame:
-    """What each remedy gives back of quality: a row each, with ``usual``, ``twice``, ``fades``.
+def harm_left(measured: Summary | None = None) -> pd.DataFrame:
+    """What each remedy leaves of the harm to quality: a row each, ``usual``, ``twice``, ``grows``.
 
-    ``fades`` is the change from the usual steps to twice as many; each with its interval.
+    Against clean training of the same length, below zero where quality is missing; ``grows`` is the
+    change from the usual steps to twice as many. Each has its interval.
     """
-    kept = kept or of_measurement(Measurement.read(NAME))
+    measured = measured or of_measurement(Measurement.read(NAME))
     rows = pd.DataFrame({"remedy": REMEDIES, "name": [NAMED[remedy] for remedy in REMEDIES]})
     for length in (USUAL, TWICE):
-        names = [f"{remedy} restores quality, {length} steps" for remedy in REMEDIES]
-        rows = kept.beside(rows, length, names)
-    rows = kept.beside(rows, "fades", [fading(remedy).name for remedy in REMEDIES])
-    verdicts = [kept.verdict(fading(remedy).name)["verdict"] for remedy in REMEDIES]
-    return rows.assign(verdict=verdicts)
+        asked = [left(remedy, length, 1.0).name for remedy in REMEDIES]
+        rows = measured.beside(rows, length, asked)
+    asked = [growing(remedy).name for remedy in REMEDIES]
+    verdicts = [measured.verdict(name)["verdict"] for name in asked]
+    return measured.beside(rows, "grows", asked).assign(verdict=verdicts)

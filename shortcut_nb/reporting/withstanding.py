@@ -153,10 +153,12 @@ def of_likeness(measured: Summary, budget: str) -> Values:
     """Of the likeness that goes under the whole defence: is it the knowledge, and is it drawn?
 
     Returns:
-        ``unclear``: whether what the knowledge adds may be chance; ``blind_alike``: what a blind
-        attacker takes. ``unsure``: whether the fall may be chance where the person is asked for by
-        the name alone; there ``named_alike`` is lost, and ``named_apart`` of distance.
+        Where likeness is lost: ``unclear``, whether what the knowledge adds may be chance;
+        ``blind_alike``, what a blind attacker takes, and ``blind_chance``, that this may be chance.
+        ``unsure``: whether the fall may be chance where the person is asked for by the name alone;
+        there ``named_alike`` is lost, and ``named_apart`` of distance.
     """
+    gone = lost(verdict_of(measured, "ims_missing", WHOLE, budget), "ims_missing")
     gained = added(measured, "ims_missing", WHOLE, budget)
     blind = verdict_of(measured, "ims_missing", WHOLE, budget, BLIND)
     named, apart = (
@@ -164,9 +166,10 @@ def of_likeness(measured: Summary, budget: str) -> Values:
         for score in ("ims_missing", "apart")
     )
     return {
-        "unclear": gained["verdict"] == "undecided",
+        "unclear": gone and gained["verdict"] == "undecided",
         "blind_alike": max(0.0, -blind["mean"]),
-        "unsure": named["verdict"] == "undecided" and lost(apart, "apart"),
+        "blind_chance": ", which may be chance" if blind["verdict"] == "undecided" else "",
+        "unsure": gone and named["verdict"] == "undecided" and lost(apart, "apart"),
         "named_alike": max(0.0, -named["mean"]),
         "named_apart": apart["mean"],
     }

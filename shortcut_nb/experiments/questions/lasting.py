@@ -1,8 +1,10 @@
 """Does a remedy last, or does the harm come back while one trains on?
 
-Every other question looks when training ends. Where it ends is a choice: a remedy that only delays
-the harm would look as good there. So each treatment is looked at on the way, and after twice as
-many steps at the same highest rate. The contrasts were written before any of it was measured.
+The other questions about remedies look when training ends. Where it ends is a choice: a remedy that
+only delays the harm would look as good there. So each treatment is looked at on the way, and after
+twice as many steps at the same highest rate, and held against clean training at the same place. The
+contrasts were written before anything on the way or after twice the steps was looked at; how the
+usual training ends was known.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from ...analysis.lead import on_the_way
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, OWN, Experiment, Sheet
-from ..scores import Scores, against, better, worse
+from ..scores import against, better, worse
 
 TREATMENTS: dict[str, dict[str, Any]] = {
     "clean": {},
@@ -29,7 +31,8 @@ SHARES = (1 / 12, 1 / 6, 1 / 3, 1 / 2, 3 / 4)  # of the steps; and their end
 SHEET = "instance"
 SCORES = worse("quality", "texture", "ims_missing")
 BACK = better(*SCORES)
-FADED = 0.1  # of quality: a remedy that gives so much less after twice the steps has faded
+SETTLED = 1 / 3  # of the steps: the rate rises until 1/6, before which no harm is expected
+FADED = 0.1  # of quality: what would matter
 
 
 def lengths(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -52,48 +55,58 @@ def cell(treatment: str, length: str) -> str:
     return f"{treatment}{JOIN}{length}"
 
 
-def fading(remedy: str) -> Contrast:
-    """What a remedy gives back of quality after twice the steps, less what it gives usually."""
+def _quality(name: str, weights: dict[str, float], **further: Any) -> Contrast:
+    """No difference of quality that would matter, to either side."""
+    return Contrast(name, "quality", weights, expect="0", margin=FADED, **further)
+
+
+def growing(remedy: str) -> Contrast:
+    """The harm that a remedy leaves after twice the steps, less what it leaves usually.
+
+    Harm is the distance to clean training of the same length.
+    """
     weights = {
-        cell(remedy, TWICE): 1,
-        cell("protected", TWICE): -1,
-        cell(remedy, USUAL): -1,
-        cell("protected", USUAL): 1,
+        cell(remedy, TWICE): 1.0,
+        cell("clean", TWICE): -1.0,
+        cell(remedy, USUAL): -1.0,
+        cell("clean", USUAL): 1.0,
     }
-    name = f"what {remedy} gives back does not fade"
-    return Contrast(name, "quality", weights, expect="0", margin=FADED)
+    name = f"what harm {remedy} leaves does not grow"
+    return _quality(name, weights, primary=remedy == REMEDIES[0])
 
 
-def on_each_look(length: str, scores: Scores) -> list[Contrast]:
-    """On the way: the harm shows, and each remedy keeps it away."""
-    predictions = []
-    for share in SHARES:
-        further = {"sheet": on_the_way(SHEET, share)}
-        where = f"{length} steps, after {share:.2f} of them"
-        harmed = cell("protected", length)
-        predictions += against(
-            f"protection harms {{word}}, {where}", harmed, cell("clean", length), scores, **further
-        )
-        for remedy in REMEDIES:
-            name = f"{remedy} keeps {{word}}, {where}"
-            predictions += against(name, cell(remedy, length), harmed, BACK, **further)
+def left(remedy: str, length: str, share: float) -> Contrast:
+    """What a remedy leaves of the harm to quality after a share of the steps."""
+    weights = {cell(remedy, length): 1.0, cell("clean", length): -1.0}
+    name = f"{remedy} leaves no harm to quality, {length} steps, after {share:.2f} of them"
+    return _quality(name, weights, sheet=on_the_way(SHEET, share))
+
+
+def over_the_way(length: str) -> list[Contrast]:
+    """Once the rate has risen the harm shows at each look; no remedy leaves any, at none."""
+    harmed, clean = cell("protected", length), cell("clean", length)
+    predictions = [left(remedy, length, share) for share in (*SHARES, 1.0) for remedy in REMEDIES]
+    for share in (share for share in SHARES if share >= SETTLED):
+        name = f"protection harms {{word}}, {length} steps, after {share:.2f} of them"
+        predictions += against(name, harmed, clean, SCORES, sheet=on_the_way(SHEET, share))
     return predictions
 
 
 def contrasts() -> list[Contrast]:
-    """The harm is there and each remedy helps, at both lengths; none fades."""
+    """The harm is there and each remedy helps, at both lengths; what a remedy leaves stays."""
     predictions = []
     for length in (USUAL, TWICE):
-        harmed = cell("protected", length)
+        harmed, clean = cell("protected", length), cell("clean", length)
         for control in ("clean", "random noise"):
             name = f"protection harms {{word}} more than {control}, {length} steps"
             predictions += against(name, harmed, cell(control, length), SCORES)
         for remedy in REMEDIES:
-            name = f"{remedy} restores {{word}}, {length} steps"
-            decides = "quality" if (remedy, length) == ("purified", TWICE) else None
-            predictions += against(name, cell(remedy, length), harmed, BACK, decides)
-        predictions += on_each_look(length, SCORES)
-    return [*predictions, *map(fading, REMEDIES)]
+            name = f"{remedy} is better in {{word}} than no defence, {length} steps"
+            predictions += against(name, cell(remedy, length), harmed, BACK)
+        name = f"protection leaves the class its quality, {length} steps"
+        predictions += [_quality(name, {harmed: 1.0, clean: -1.0}, sheet="class")]
+        predictions += over_the_way(length)
+    return [*predictions, *map(growing, REMEDIES)]
 
 
 def experiment(profile: Profile) -> Experiment:
