@@ -1,5 +1,6 @@
 """Whether a remedy lasts: what is looked at, and what is said when it fades."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,17 +24,14 @@ def measured(question, falls=0.0, harm=0.0):
 
     After twice the steps quality is lower by ``falls`` under each remedy, by ``harm`` without.
     """
-    rows = []
+    rows, spread = [], np.random.default_rng(0)
     for condition, sheet in ((c, s) for c in question.all_cells() for s in question.sheets):
         treatment, length = condition.split(" | ")
         quality = KEPT.get(treatment, 0.9)
         if length == TWICE:
             quality -= harm if treatment == "protected" else falls * (treatment not in KEPT)
-        for number, person in enumerate(PEOPLE):
-            value = {
-                "quality": quality + 0.01 * ((number + len(condition)) % 3 - 1),
-                "texture": 1.0,
-            }
+        for person in PEOPLE:
+            value = {"quality": quality + spread.normal(0, 0.01), "texture": 1.0}
             place = {"condition": condition, "treatment": treatment, "length": length}
             rows.append(place | {"subject": person, "sheet": sheet, "seed": 0} | value)
     frame = pd.DataFrame(rows).assign(ims_missing=0.8)
@@ -62,15 +60,17 @@ def test_every_contrast_asks_of_a_sheet_that_is_drawn(question):
 def test_a_remedy_that_holds_is_confirmed_whatever_becomes_of_the_harm(question, harm):
     rows = lasting.harm_left(lasting.of_measurement(measured(question, harm=harm)))
     assert list(rows["verdict"]) == ["confirmed"] * len(REMEDIES)
-    assert rows["grows"].tolist() == pytest.approx([0.0] * len(REMEDIES), abs=1e-9)
+    assert rows["grows"].tolist() == pytest.approx([0.0] * len(REMEDIES), abs=0.02)
 
 
 @pytest.mark.parametrize("harm", [0.0, 0.3])
 def test_harm_that_comes_back_is_refuted_whatever_becomes_of_it_without_a_defence(question, harm):
     rows = lasting.harm_left(lasting.of_measurement(measured(question, falls=0.3, harm=harm)))
     assert list(rows["verdict"]) == ["refuted"] * len(REMEDIES)
-    assert rows["grows"].tolist() == pytest.approx([-0.3] * len(REMEDIES))
-    assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx([-0.3] * len(REMEDIES))
+    assert rows["grows"].tolist() == pytest.approx([-0.3] * len(REMEDIES), abs=0.02)
+    assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx(
+        [-0.3] * len(REMEDIES), abs=0.02
+    )
 
 
 def test_the_curves_have_every_look_of_both_lengths(question):

@@ -31,6 +31,11 @@ TENTH = "condition=cdl{} | clean & sheet=without"
 BY_HAND = [
     ("argument", "ims_missing", "aspl | 16/255", "clean | 16/255"),
     ("argument", "quality", "restored | 8/255", "CodeSR | 8/255"),
+    *(
+        ("lasting", metric, f"cdl | {length}", f"clean | {length}")
+        for metric in ("ims_missing", "texture")
+        for length in ("usual", "twice")
+    ),
     (
         "argument",
         "texture",

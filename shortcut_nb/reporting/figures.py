@@ -22,7 +22,17 @@ from ..plots.page import PAGE_WIDTH, say_people
 from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
-from . import argument, benchmark, course, display, intervention, numbers, rates, withstanding
+from . import (
+    argument,
+    benchmark,
+    course,
+    display,
+    intervention,
+    lasting,
+    numbers,
+    rates,
+    withstanding,
+)
 from .charts import Chart
 from .shipped import shipped
 from .summary import Summary
@@ -317,6 +327,15 @@ FIGURES: dict[str, PageFigure] = {
         "against the training step, one line for each regime, with intervals over people.",
         course.curves,
         course.picture,
+    ),
+    "results_lasting": PageFigure(
+        "lasting",
+        "On the way, and after twice the steps",
+        "Quality, texture and identity match of V* samples against the training step, over twice "
+        "the usual steps, for no attack, random noise, no defence, purifier, CDL and both, with "
+        "intervals over people; dots where a usual training ends.",
+        lasting.curves,
+        lasting.picture,
     ),
     "results_budgets": PageFigure(
         "adaptive",

@@ -24,7 +24,7 @@ from ..weights import PACKAGE
 from . import argument as argued
 from . import benchmark as matrix
 from . import changes as changed
-from . import course, display, numbers, rates, withstanding
+from . import course, display, lasting, numbers, rates, withstanding
 from . import coverage as measured_of
 from . import hidden as people
 from . import intervention as shift
@@ -352,7 +352,8 @@ PAGES: dict[Path, Parts] = {
     PAGE: parts(coverage, changes),
     FOLDER / "miniature.md": parts(miniature),
     FOLDER / "personalisation.md": parts(methods),
-    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, story),
+    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, story)
+    | {"ends": lasting.ends},
     FOLDER / "attacks.md": parts(strength),
     FOLDER / "shift.md": parts(intervention),
     FOLDER / "shortcut.md": parts(shortcut),
