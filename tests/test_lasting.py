@@ -67,6 +67,7 @@ def test_a_remedy_that_holds_is_confirmed_whatever_becomes_of_the_harm(question,
 def test_harm_that_comes_back_is_refuted_whatever_becomes_of_it_without_a_defence(question, harm):
     rows = lasting.harm_left(lasting.of_measurement(measured(question, falls=0.3, harm=harm)))
     assert list(rows["verdict"]) == ["refuted"] * len(REMEDIES)
+    assert not lasting.lasts(lasting.of_measurement(measured(question, falls=0.3)))["lasts"]
     assert rows["grows"].tolist() == pytest.approx([-0.3] * len(REMEDIES), abs=0.02)
     assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx(
         [-0.3] * len(REMEDIES), abs=0.02

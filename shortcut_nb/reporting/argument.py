@@ -17,7 +17,7 @@ from ..metrics import describe
 from ..metrics.frame import TRAIT
 from ..profile import load_profile
 from . import benchmark as matrix
-from . import display, numbers
+from . import display, lasting, numbers
 from . import purification as purifiers
 from .shipped import shipped
 from .shortcut import FIRST
@@ -213,6 +213,7 @@ def purification() -> tuple[Verdict, Values]:
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],
         "clean_traits": traits[CLEAN],
+        **lasting.lasts(),
         **purifiers.others(),
         **matrix.harder(),
     }

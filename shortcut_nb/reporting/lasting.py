@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -87,6 +89,20 @@ def ends(measured: Measurement | None = None) -> str:
         for length in (USUAL, TWICE)
     }
     return table_of(wide, columns, marked=wide["treatment"] == NAMED["protected"]).markdown()
+
+
+def lasts(measured: Summary | None = None) -> dict[str, Any]:
+    """Whether the harm stays away while one trains on, and after how many steps that was asked.
+
+    Returns:
+        ``lasts``: of every remedy; ``lasting_steps``, ``lasting_people``.
+    """
+    measured = measured or of_measurement(Measurement.read(NAME))
+    return {
+        "lasts": bool((harm_left(measured)["verdict"] == "confirmed").all()),
+        "lasting_steps": 2 * usual_steps(),
+        "lasting_people": len(measured.subjects),
+    }
 
 
 def harm_left(measured: Summary | None = None) -> pd.DataFrame:
