@@ -19,9 +19,14 @@ from shortcut_nb import Lab
 from shortcut_nb.cli import app
 from shortcut_nb.cli.cache import parse_size
 from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.files import write_json
+from shortcut_nb.files.outputs import check_output
+from shortcut_nb.mini.photos import write_photos
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Recipe, Store, StoreError
+from shortcut_nb.store.kept import kept
 from shortcut_nb.store.store import MANIFEST, Entry
+from shortcut_nb.tuning.checkpoint import save_checkpoint
 
 from .places import read_only
 
@@ -230,6 +235,79 @@ def test_prune_looks_at_each_entry_once(store, monkeypatch):
     os.utime(next(iter(store.ls())).folder / MANIFEST, (0, 0))
     assert len(store.prune(days=1, keep=0)) == 6
     assert len(counted) == len(set(counted)) == 5 and not compared
+
+
+def half_done(kind, monkeypatch, store):
+    """Work of a command, for whoever takes it on; interrupted when it is asked to go on."""
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(store.root))
+    with kept(kind, "a" * 64, kind, 10) as work:
+        save_checkpoint(work.path, "mark", {"done": 10})
+        yield work.path
+        raise KeyboardInterrupt
+
+
+def filled(store, monkeypatch):
+    """A store with something of each kind beside one output; the files of it."""
+    entry = store.make(recipe(), Counter())
+    for kind in ("personalize", "protect"):
+        with pytest.raises(KeyboardInterrupt):
+            list(half_done(kind, monkeypatch, store))
+    store.checkpoint(recipe(2)).write_bytes(b"state")
+    store.checkpoint(recipe(2)).with_name(f"{recipe(2).key}.state.pool").write_bytes(b"pool")
+    store.note_failure(recipe(3), {"error": "no"})
+    write_photos(store.root / "your-photos" / "photos")
+    with check_output(store.root / "runs" / "10", "run.json").filling() as fresh:
+        (fresh / "figures").mkdir()
+        (fresh / "figures" / "a.png").write_bytes(b"a picture")
+        (fresh / "10.ipynb").write_text("{}")
+        write_json(fresh / "run.json", {"files": ["10.ipynb", "figures"]})
+    (store.root / "runs" / "10" / "10.stopped.ipynb").write_text("{}")
+    return entry
+
+
+def files_of(store):
+    every = (path for path in store.root.rglob("*") if path.is_file())
+    return sorted(path.relative_to(store.root).as_posix() for path in every)
+
+
+def test_prune_by_age_leaves_nothing_of_a_person(store, monkeypatch):
+    """docs/consent.md promises it."""
+    filled(store, monkeypatch)
+    listed = command(store, "ls").output
+    for what, count in {
+        "half-done work": 3,
+        "note of a failure": 1,
+        "run of a notebook": 1,
+        "photos of notebook 10": 1,
+    }.items():
+        assert listed.count(what) == count, listed
+    assert "; beside them " in listed.splitlines()[-1]
+    done = command(store, "prune", "--days", "0")
+    assert done.exit_code == 0 and "3 × half-done work, 1 × note of a failure" in done.output
+    assert [name for name in files_of(store) if not name.endswith(".lock")] == []
+    assert not (store.root / "runs" / "10").exists()
+    assert command(store, "ls").output.startswith("0 outputs, 0.00 MB, in ")
+
+
+def test_prune_by_age_leaves_what_is_young_foreign_or_at_work(store, monkeypatch):
+    entry = filled(store, monkeypatch)
+    before = files_of(store)
+    for words in (["--days", "1"], ["--keep", "1GB"], ["--days", "0", "--stage", "other"]):
+        command(store, "prune", *words)
+        assert set(before) <= set(files_of(store)), words
+    (store.root / "your-photos" / "photos" / "own.txt").write_text("own")
+    (store.root / "runs" / "diary").mkdir()
+    (store.root / "runs" / "diary" / "own.txt").write_text("own")
+    (store.root / "checkpoints" / "own-notes.pt").write_text("own")
+    at_work = half_done("protect", monkeypatch, store)
+    path = next(at_work)
+    command(store, "prune", "--days", "0")
+    assert [name for name in files_of(store) if not name.endswith(".lock")] == [
+        "checkpoints/own-notes.pt", path.relative_to(store.root).as_posix(),
+        "runs/diary/own.txt", "your-photos/photos/own.txt",
+    ]  # fmt: skip
+    assert not entry.folder.exists()
+    at_work.close()
 
 
 @pytest.mark.parametrize(

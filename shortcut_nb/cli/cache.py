@@ -6,6 +6,7 @@ No command here loads torch.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,9 +53,10 @@ def _store(stage: str | None = None) -> Store:
 
 @app.command("ls")
 def ls(stage: Stage = None) -> None:
-    """List the stored outputs: stage, key, size, seconds it took, when it was made.
+    """List the stored outputs (stage, key, size, seconds, when), and what is kept beside them.
 
-    Example: shortcut-nb cache ls --stage train
+    Beside them are half-done work, notes of failures, runs of notebooks, and the photos of
+    notebook 10. Example: shortcut-nb cache ls --stage train
     """
     with doors():
         store, total, count = _store(stage), 0, 0
@@ -65,7 +67,11 @@ def ls(stage: Stage = None) -> None:
                 f"{entry.stage:<14} {entry.key[:12]} {size / 1e6:9.2f} MB "
                 f"{entry.seconds:9.1f} s  {entry.manifest['made']}"
             )
-        typer.echo(f"{count} outputs, {total / 1e6:.2f} MB, in {store.root}")
+        others = store.beside() if stage is None else []
+        for each in others:
+            typer.echo(f"{each.what:<27} {each.bytes / 1e6:9.2f} MB  {each.place}")
+        more = f"; beside them {sum(each.bytes for each in others) / 1e6:.2f} MB" if others else ""
+        typer.echo(f"{count} outputs, {total / 1e6:.2f} MB{more}, in {store.root}")
 
 
 @app.command("verify")
@@ -92,20 +98,26 @@ def prune(
         float | None, typer.Option(min=0, help="Delete what was unused so many days (30).")
     ] = None,
     keep: Annotated[
-        str | None, typer.Option(help="Delete until no more than this is left, e.g. 2GB.")
+        str | None, typer.Option(help="Delete outputs until no more than this is left, e.g. 2GB.")
     ] = None,
     stage: Stage = None,
 ) -> None:
     """Delete stored outputs: those unused for a while, or all beyond a size, trainings first.
 
-    Example: shortcut-nb cache prune --keep 2GB
+    By age, without --stage, what `cache ls` lists beside the outputs goes too. What a running
+    command is at work on stays. Example: shortcut-nb cache prune --keep 2GB
     """
     with doors():
         store = _store(stage)
         size = None if keep is None else parse_size(keep)
         age = 30.0 if days is None and size is None else days
         gone = store.prune(age, size, stage)
+        others = [] if age is None or stage else store.prune_beside(age)
         typer.echo(f"deleted {len(gone)} outputs from {store.root}")
+        if others:
+            kinds = Counter(each.what for each in others)
+            each_kind = ", ".join(f"{count} × {what}" for what, count in kinds.items())
+            typer.echo(f"deleted beside them: {each_kind}")
 
 
 @app.command("export")

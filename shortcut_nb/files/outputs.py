@@ -253,6 +253,18 @@ def _about(record: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def belonging(folder: Path, record: str) -> list[Path]:
+    """The files in a folder that an earlier result consists of, with its record; [] without one.
+
+    What a link leads to is none of them.
+    """
+    if not (folder / record).is_file():
+        return []
+    places = [folder / name for name in [*_recorded(folder / record), record]]
+    inside = [place for place in places if place.parent.resolve().is_relative_to(folder.resolve())]
+    return [place for place in inside if os.path.lexists(place)]
+
+
 def _recorded(record: Path) -> list[str]:
     """The files that an earlier result of ours consists of; only names below its folder count."""
     names = _about(record).get("files")
@@ -323,4 +335,4 @@ def _remove_below(folder: Path, name: str) -> None:
             place.rmdir()
 
 
-__all__ = ["Output", "check_file", "check_output", "is_unfinished", "need_room"]
+__all__ = ["Output", "belonging", "check_file", "check_output", "is_unfinished", "need_room"]

@@ -12,6 +12,7 @@ from ..errors import AlreadyThere, MissingFile, UserError
 from ..files import expand
 from ..files.outputs import Output, check_output
 from ..store import Store
+from ..store.beside import RUNS
 from ..weights import PACKAGE
 
 RECORD = "run.json"
@@ -109,7 +110,7 @@ def run_output(
         place = expand(out, "--out").absolute()  # the kernel works in another folder
         return check_output(place, RECORD, names=[notebook.name], force=force)
     name = run_name(notebook, parameters)
-    beside = Store().root / "runs" if is_ours(notebook) else notebook.parent
+    beside = Store().root / RUNS if is_ours(notebook) else notebook.parent
     folder = beside / (name if is_ours(notebook) else f"{name}-run")
     foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file()
     if foreign and not force:

@@ -25,6 +25,7 @@ from ..files import remove, write_json, writing
 from ..files.outputs import Output, check_file
 from ..progress import HEADLESS
 from ..store import Store
+from ..store.beside import STOPPED
 from ..store.store import CACHE
 from . import engine
 from .contents import figure_names, publish, read_notebook, source_digest, write_notebook
@@ -113,7 +114,7 @@ def run_notebook(
 
 def stopped_copy(output: Output, notebook: Path) -> Path:
     """Where the copy of a run that failed or was interrupted is kept."""
-    return output.folder / f"{notebook.stem}.stopped.ipynb"
+    return output.folder / f"{notebook.stem}{STOPPED}"
 
 
 def _keep_stopped(output: Output, copy: Path) -> Path | None:

@@ -18,6 +18,7 @@ from .. import __version__
 from ..files import reason, remove, sweep
 from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..progress import OnStep, StepInfo, progress
+from .beside import CHECKPOINTS
 from .payload import Payload
 from .recipe import Recipe
 from .store import Store, StoreError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ..subjects import Subject
 
 log = logging.getLogger("shortcut_nb")
-FOLDER = "checkpoints"
 _MONTH = 30 * 86400.0
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def kept_pictures(
 @contextmanager
 def _place(kind: str, key: str, needs: int) -> Iterator[Path | None]:
     """The name of a checkpoint, locked; None where none can be kept, which is said in one line."""
-    folder = Store().root / FOLDER
+    folder = Store().root / CHECKPOINTS
     path = folder / f"{kind}-{key[:32]}.pt"
     lock = FileLock(folder / f"{path.stem}.lock")
     problem = _take(folder, lock, needs)

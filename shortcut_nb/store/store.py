@@ -26,6 +26,7 @@ from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, write_text
+from .beside import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RUNS, Beside, beside
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -33,8 +34,8 @@ log = logging.getLogger("shortcut_nb")
 CACHE = "SHORTCUT_NB_CACHE"
 MANIFEST = "manifest.json"
 FORMAT = 1
-OWN = ("checkpoints", "failures", "locks", "tmp")  # folders beside the stages
-BESIDE = (*OWN, "runs", "digests.json")  # the same, and what others put there
+OWN = (CHECKPOINTS, FAILURES, LOCKS, "tmp")  # folders beside the stages
+BESIDE = (*OWN, RUNS, PHOTOS, "digests.json")  # the same, and what others put there
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -267,8 +268,22 @@ class Store:
                 if total > keep and self._delete(entry):
                     gone.append(entry)
                     total -= size
-        self._forget_killed(limit)
+        self._forget_killed()
         return gone
+
+    def beside(self) -> list[Beside]:
+        """What is kept beside the outputs: half-done work, runs of notebooks, photos; see there."""
+        return list(beside(self.root))
+
+    def prune_beside(self, days: float) -> list[Beside]:
+        """Delete of that what was not written for so many days; what is being worked on stays.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        limit = time.time() - days * 86400
+        with self._writing():
+            return [each for each in self.beside() if each.used <= limit and each.delete()]
 
     def export(
         self, target: str | Path, stage: str | None = None, force: bool = False
@@ -351,11 +366,8 @@ class Store:
         for left in (self.root / "tmp").glob(f"{key}-*"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _forget_killed(self, limit: float) -> None:
-        """Delete what killed writers left behind, and their checkpoints from before a time."""
-        for state in (self.root / "checkpoints").glob("*.state"):
-            if is_key(state.stem) and state.stat().st_mtime <= limit:
-                state.unlink(missing_ok=True)
+    def _forget_killed(self) -> None:
+        """Delete what killed writers left behind."""
         for left in (self.root / "tmp").glob("*-*"):
             key = left.name.partition("-")[0]
             if not is_key(key):
