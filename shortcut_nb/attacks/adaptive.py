@@ -13,7 +13,8 @@ from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
 from ..personalize.prompts import PROMPTS, known_prompts
-from ..purify import BoundPurifier, Chain, Purifier, bound, build, roles
+from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds, roles
+from ..store.code import code_of
 from .aspl import ASPL
 from .base import register
 from .objectives import ALL, Objective
@@ -109,7 +110,9 @@ class AdaptiveASPL(ASPL):
         return "diffusion" in roles(self.defender(run.models))
 
     def inputs(self, models: Models) -> dict[str, Any]:
-        return super().inputs(models) | {"purifier": repr(self.defender(models))}
+        defender = self.defender(models)
+        code = code_of(kinds(defender), "purifier_code")
+        return super().inputs(models) | {"purifier": repr(defender)} | code
 
     def words(self, run: Run) -> tuple[str, str]:
         default = run.models.profile.prompts

@@ -22,6 +22,7 @@ from ..progress import OnStep, StepInfo
 from ..registry import Registry
 from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
+from ..store.code import code_of
 from ..store.recipe import omitted
 from ..subjects import Subject
 from ..tuning.lean import slimmed
@@ -125,7 +126,7 @@ class Attack(Settings):
             "prior": profile.prior_guidance_scale,
             "prompts": profile.prompts,
             "concepts": profile.concepts,
-        }
+        } | code_of([type(self)])
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any; opens no model."""

@@ -21,6 +21,7 @@ from ..errors import UserError
 from ..models import Models
 from ..models.class_pictures import ClassPictures
 from ..models.clip import Clip
+from ..store.code import code_of
 from ..subjects import Subject
 from .base import ATTACKS, Attack, build, register
 from .clip_shift import ClipShiftAttack
@@ -107,7 +108,7 @@ def _named(other: Attack, models: Models) -> dict[str, Any]:
     """What an attack's result depends on that :meth:`Attack.inputs` does not say of any attack."""
     common = Attack.inputs(other, models)
     further = {name: each for name, each in other.inputs(models).items() if name not in common}
-    return other.config() | further
+    return other.config() | code_of([type(other)]) | further
 
 
 def rms(change: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ..metrics.apart import distance_to
 from ..metrics.copying import nearest, spread
 from ..metrics.frame import TRAIT, is_available
 from ..store import Entry, Payload, plain
+from ..store.code import code_of
 from ..subjects import Subject
 from .base import photos_of
 from .node import Node
@@ -59,6 +60,7 @@ class Probing(Sampling):
             out.save_json("values", entry.json("cost"))
 
         params = {"probe": "score", "metrics": self._metrics, "concepts": [concept, noise]}
+        params |= code_of(METRICS[name] for name in self._metrics)
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
         inputs |= self._weights("clip", "detector", "faces", "identity", *self._measures)
         recipe = self._recipe("probe", params, inputs)
@@ -141,6 +143,7 @@ class Probing(Sampling):
         recipes = look.recipes(self, subject, cell, seed)
         inputs = {f"input {i}": recipe for i, recipe in enumerate(recipes)}
         params = {"probe": name, "settings": plain(look), "n": n, "seed": seed}
+        params |= code_of([type(look)])
         recipe = self._recipe("probe", params, inputs)
         return Node(recipe, needs, write, f"look {name} {subject.name} {photos_of(cell)}")
 

@@ -7,8 +7,9 @@ import time
 from torch import Tensor
 
 from ..cells import CLEAN, NONE, PROFILE, Cell
-from ..purify import roles
+from ..purify import kinds, roles
 from ..store import Payload, canonical, plain
+from ..store.code import code_of
 from ..subjects import Subject
 from .base import photos_of, settings_of
 from .node import Node, those
@@ -43,6 +44,7 @@ class Purifying(Protecting):
 
             needed = roles(settings_of(purifier))
             params = {"purifier": spec, "settings": plain(settings_of(purifier))}
+            params |= code_of(kinds(purifier))
             inputs = {"images": self._source(subject, before)} | self._weights(*needed)
             recipe = self._recipe("purify", params, inputs)
             return Node(recipe, those(before), write, about)

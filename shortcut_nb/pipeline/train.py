@@ -18,6 +18,7 @@ from ..personalize import Personalized
 from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
+from ..store.code import code_of
 from ..subjects import Subject
 from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
@@ -211,7 +212,7 @@ class Training(Purifying):
             "prior": profile.prior_guidance_scale,
             "prompts": profile.prompts,
             "words": words,
-        }
+        } | code_of([type(settings_of(trainer)), type(trainer.method(subject))])
 
     def _trained_on(self, subject: Subject, node: Node | None, cell: Cell) -> Tensor:
         """The pictures of a cell's training, as many as it asks for: set B, then set A."""

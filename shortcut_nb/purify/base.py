@@ -225,6 +225,13 @@ def roles(purifier: Purifier | BoundPurifier) -> tuple[str, ...]:
     return tuple(sorted(purifier.roles))
 
 
+def kinds(purifier: Purifier | BoundPurifier) -> list[type[Purifier]]:
+    """The class of a purifier, or of each of a chain's links."""
+    settings = purifier.settings if isinstance(purifier, BoundPurifier) else purifier
+    links = settings.links if isinstance(settings, Chain) else (settings,)
+    return [type(link) for link in links]
+
+
 def by_batches(count: int, batch: int, work: Callable[[slice], Tensor], on_step: OnStep) -> Tensor:
     """What ``work`` makes of each slice of ``count`` rows, joined; reports after each."""
     parts = []
