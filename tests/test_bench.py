@@ -222,6 +222,7 @@ def test_a_failure_is_said_and_the_exit_code_says_so(place):
         (["benchmark", "--out", "rows.txt"], "end in .csv"),
         (["benchmark", "--out", ""], "--out"),
         (["benchmark", "--keep-trained", "much"], "a size reads"),
+        (["benchmark", "--keep-trained", "20"], "with its unit; got '20'"),
         (["old.yaml", "--save"], "--force"),
         (["old.yaml", "--cells", "nois"], "noise"),
     ],

@@ -311,16 +311,18 @@ def test_prune_by_age_leaves_what_is_young_foreign_or_at_work(store, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("500MB", 500e6), ("2 GB", 2e9), ("1.5g", 1.5e9), ("7", 7)]
+    ("text", "size"), [("500MB", 500e6), ("2 GB", 2e9), ("1.5g", 1.5e9), ("7B", 7), ("0", 0)]
 )
 def test_sizes_are_read(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "2 apples"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "2 apples", "5", " 20 ", "1.5"])
 def test_other_sizes_are_refused_in_one_line(store, text):
+    store.make(recipe(), Counter())
     done = command(store, "prune", f"--keep={text}")
     assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert "reads like 500MB or 2GB" in done.stderr and len(list(store.ls())) == 1
 
 
 FOREIGN = {

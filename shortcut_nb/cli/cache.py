@@ -23,15 +23,18 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size such as "500MB", "2 GB" or "1.5g".
+    """Bytes of a size such as "500MB", "2 GB" or "1.5g"; 0 needs no unit.
 
     Raises:
-        ValueError: for any other text.
+        UserError: for any other text; a bare number may be meant in any unit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper())
     if match is None:
         raise UserError(f"a size reads like 500MB or 2GB; got {text!r}.")
-    return int(float(match.group(1)) * UNITS[match.group(2)])
+    number = float(match.group(1))
+    if number and text.strip() == match.group(1):
+        raise UserError(f"a size reads like 500MB or 2GB, with its unit; got {text!r}.")
+    return int(number * UNITS[match.group(2)])
 
 
 def _store(stage: str | None = None) -> Store:
