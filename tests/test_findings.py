@@ -13,6 +13,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.transforms import Bbox
 
+from shortcut_nb import results
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import MEAN_SHARE, by_rule
 from shortcut_nb.plots.named import named_scatter
@@ -152,7 +153,7 @@ def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
 
 
 def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    monkeypatch.setattr(results, "PACKAGE", tmp_path)
     assert rates.regime() == rates.NOT_YET
     rows = [
         {

@@ -94,7 +94,7 @@ def test_a_preset_changes_settings_and_no_model(name):
         profile = load_profile(f"{name}:{preset}")
         check_defaults(profile)
         assert profile.name == f"{name}:{preset}" and profile.models() == plain.models()
-        assert folder_of(profile.name).name == f"{name}-{preset}"
+        assert folder_of("story", profile.name).name == f"{name}-{preset}"
     smoke, paper = load_profile(f"{name}:smoke"), load_profile(f"{name}:paper")
     assert smoke.sampling.steps == 25 and paper.sampling.steps == 100
     assert paper.defaults == plain.defaults

@@ -20,7 +20,7 @@ from shortcut_nb.reporting.charts import all_charts, bars, defences, matrix
 from shortcut_nb.reporting.page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.reporting.sources import report_of
 from shortcut_nb.reporting.tables import all_tables, digits_for, number, probability, table_of
-from shortcut_nb.results import available
+from shortcut_nb.results import PACKAGE, available
 
 from .frames import benchmark_frame
 
@@ -233,7 +233,7 @@ def test_cells_are_shown_safely():
 QUICK = "intervention"  # the others are the same code on more rows
 SHIPPED = [
     pytest.param(name, marks=() if name == QUICK else pytest.mark.slow)
-    for name in available("mini")
+    for name in available(folder=PACKAGE / "mini")
 ]
 
 

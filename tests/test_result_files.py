@@ -13,7 +13,16 @@ import pytest
 from shortcut_nb.errors import CannotRead
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.packing import packed, unpacked
-from shortcut_nb.results import PACKAGE, available, read_result, write_result
+from shortcut_nb.reporting.summary import summary
+from shortcut_nb.results import (
+    PACKAGE,
+    available,
+    folder_of,
+    path_of,
+    read_result,
+    write_result,
+)
+from shortcut_nb.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,6 +35,28 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
     assert read_result("story", "tiny") == {"mean": 0.5, "n": 3, "low": None, "rows": [{"a": 1}]}
     assert available("tiny") == ["story"] and available("other") == []
     assert [p.name for p in path.parent.iterdir()] == ["story.json"]
+
+
+def test_a_result_of_ones_own_goes_to_the_store_and_not_into_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path / "store"))
+    assert folder_of("story", "sd21:smoke") == PACKAGE / "sd21-smoke"
+    path = write_result("own", {"seeds": [0]}, "mini")
+    assert path == tmp_path / "store" / "results" / "mini" / "own.json" == path_of("own")
+    assert read_result("own") == {"seeds": [0]} and {"own", "story"} <= {*available()}
+    Store().export(tmp_path / "second")
+    assert Store(tmp_path / "second").export(tmp_path / "store") == []  # results are the store's
+
+
+def test_in_a_folder_that_is_named_results_come_first_and_the_packages_are_there_too(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
+    assert summary("story").heading == summary("story", folder=PACKAGE / "mini").heading
+    for name in ("story", "own"):
+        assert write_result(name, {"seeds": [9]}, "mini") == tmp_path / "mini" / f"{name}.json"
+        assert read_result(name) == {"seeds": [9]}
+    assert read_result("words") == read_result("words", folder=PACKAGE / "mini")
+    assert {"own", "story", "words"} <= {*available()}
 
 
 def test_the_package_has_results_of_the_miniature():

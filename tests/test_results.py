@@ -11,7 +11,7 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.reporting.summary import summary
-from shortcut_nb.results import available, read_result, write_result
+from shortcut_nb.results import PACKAGE, available, read_result, write_result
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_pages_are_up_to_date(page):
     assert fresh == text, "run python -m shortcut_nb.reporting.pages"
 
 
-@pytest.mark.parametrize("name", available("mini"))
+@pytest.mark.parametrize("name", available(folder=PACKAGE / "mini"))
 def test_make_results_measures_again_what_ships(name):
     """The people and the samples of a question are those of its result: nothing is lost by it."""
     mini, kept = load_profile("mini"), Measurement.read(name)

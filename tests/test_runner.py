@@ -92,7 +92,11 @@ def test_a_project_notebook_is_run_below_the_store_and_published_on_demand(
     make, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SHORTCUT_NB_CACHE", str(tmp_path / "store"))
-    path = make()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHORTCUT_NB_RESULTS", "results")  # from here, and not from the notebook
+    path = make(
+        DRAW + "assert Path(os.environ['SHORTCUT_NB_RESULTS']) == Path('../results').resolve()"
+    )
     (tmp_path / "shortcut_nb").mkdir()
     (tmp_path / "shortcut_nb" / "__init__.py").write_text("")
     ran = run_notebook(path, {"steps": 4})

@@ -207,7 +207,7 @@ def _check_save(name: str, profile: str, force: bool) -> None:
     from ..files.outputs import check_file
     from ..results import folder_of
 
-    check_file(folder_of(profile) / f"{name}.json", force, "the result")
+    check_file(folder_of(name, profile) / f"{name}.json", force, "the result")
 
 
 def _asked(

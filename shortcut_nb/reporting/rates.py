@@ -12,6 +12,7 @@ import torch
 
 from ..experiments.experiment import JOIN
 from ..experiments.measured import UNITS, Measurement, by_whose, widened
+from ..experiments.questions import names
 from ..experiments.questions.regime import (
     REGIMES,
     TEXT_PRETRAINING_RATE,
@@ -139,7 +140,8 @@ def present() -> str:
 
 def measured() -> list[Measurement]:
     """Every shipped result whose name begins with ``regime``; most often one or none."""
-    return [Measurement.read(name) for name in available("mini") if name.startswith(NAME)]
+    shipped = sorted({*names()} & {*available("mini")})
+    return [Measurement.read(name) for name in shipped if name.startswith(NAME)]
 
 
 def regime() -> str:

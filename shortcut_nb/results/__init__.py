@@ -1,5 +1,6 @@
-"""The numbers of every measurement, by profile: ``results/PROFILE/NAME.json``, in the package.
+"""The numbers of every measurement, by profile: ``results/PROFILE/NAME.json``.
 
+Those of the package's questions lie in the package, those of experiments of one's own in the store.
 Pictures are not here: they lie in ``figures/``. One function writes a result, one reads it.
 """
 
@@ -13,38 +14,58 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CannotRead, MissingFile
-from ..files import plain_name, write_text
+from ..files import expand, plain_name, write_text
+from ..store import Store
+from ..store.beside import RESULTS
 
 PACKAGE = Path(__file__).parent
+QUESTIONS = PACKAGE.parent / "experiments" / "questions"
+FOLDER = "SHORTCUT_NB_RESULTS"
 OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
 
 
-def folder_of(profile: str = "mini") -> Path:
-    """Where a profile's results lie: ``$SHORTCUT_NB_RESULTS``, else the package's own folder.
+def folder_of(name: str, profile: str = "mini") -> Path:
+    """Where a result is written: in ``$SHORTCUT_NB_RESULTS`` when that is set.
 
-    Those of a preset ("sd21:smoke") lie in a folder of their own, ``sd21-smoke``.
+    Else a question's of the package in the package, that of an experiment of one's own in the
+    store. Those of a preset ("sd21:smoke") lie in a folder of their own, ``sd21-smoke``.
     """
-    return Path(os.environ.get("SHORTCUT_NB_RESULTS") or PACKAGE) / profile.replace(":", "-")
+    given, in_store, package = _places(profile)
+    asked = any((QUESTIONS / f"{name}{end}").is_file() for end in (".py", ".yaml"))
+    return given or (package if asked else in_store)
+
+
+def _places(profile: str) -> tuple[Path | None, Path, Path]:
+    """Where a profile's results are looked for, in this order; the first may not be given."""
+    below = profile.replace(":", "-")
+    text = os.environ.get(FOLDER)
+    given = expand(text, f"${FOLDER}") / below if text else None
+    return given, Store().root / RESULTS / below, PACKAGE / below
+
+
+def _looked_in(profile: str, folder: str | Path | None) -> list[Path]:
+    return list(filter(None, _places(profile))) if folder is None else [Path(folder)]
 
 
 def available(profile: str = "mini", folder: str | Path | None = None) -> list[str]:
-    """Names of the measurements that are there."""
-    place = folder_of(profile) if folder is None else Path(folder)
-    return sorted(path.stem for path in place.glob("*.json"))
+    """Names of the measurements that are there; in a folder, or wherever they are looked for."""
+    places = _looked_in(profile, folder)
+    return sorted({path.stem for place in places for path in place.glob("*.json")})
 
 
 def path_of(name: str, profile: str = "mini", folder: str | Path | None = None) -> Path:
-    """The file of a result.
+    """The file of a result; where there is none, the place in which it would be written.
 
     Args:
-        folder: where to look; None is :func:`folder_of` the profile.
+        folder: where to look; None is ``$SHORTCUT_NB_RESULTS``, the store, then the package.
 
     Raises:
         UserError: a name that is none of a file in that folder.
     """
     plain_name(name)
-    place = folder_of(profile) if folder is None else Path(folder)
-    return place / f"{name}.json"
+    paths = [place / f"{name}.json" for place in _looked_in(profile, folder)]
+    own = folder_of(name, profile) if folder is None else Path(folder)
+    return next((path for path in paths if path.is_file()), own / f"{name}.json")
 
 
 def read_result(
@@ -53,7 +74,7 @@ def read_result(
     """What a measurement found.
 
     Args:
-        folder: where to look; None is :func:`folder_of` the profile.
+        folder: where to look; see :func:`path_of`.
 
     Raises:
         MissingFile: there is no such result; says which there are and what makes one.
@@ -85,12 +106,14 @@ def write_result(
     """Write what a measurement found, whole or not at all; a NaN becomes null.
 
     Args:
-        folder: where to; None is :func:`folder_of` the profile.
+        folder: where to; None is :func:`folder_of` it.
 
     Raises:
         UserError: see :func:`path_of`.
     """
-    return write_text(path_of(name, profile, folder), _lines(_plain(content)) + "\n")
+    plain_name(name)
+    place = folder_of(name, profile) if folder is None else Path(folder)
+    return write_text(place / f"{name}.json", _lines(_plain(content)) + "\n")
 
 
 def _lines(value: Any, indent: str = "") -> str:

@@ -21,9 +21,10 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..errors import UserError
-from ..files import remove, write_json, writing
+from ..files import expand, remove, write_json, writing
 from ..files.outputs import Output, check_file
 from ..progress import HEADLESS
+from ..results import FOLDER as RESULTS
 from ..store import Store
 from ..store.beside import STOPPED
 from ..store.store import CACHE
@@ -225,6 +226,8 @@ def _surroundings(figures: Path) -> dict[str, str]:
     values = {HEADLESS: "1", FIGURES: str(figures)}
     if os.environ.get(CACHE):
         values[CACHE] = str(Store().root.absolute())
+    if results := os.environ.get(RESULTS):
+        values[RESULTS] = str(expand(results, f"${RESULTS}").absolute())
     return values
 
 

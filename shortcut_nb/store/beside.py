@@ -21,7 +21,7 @@ from ..files.outputs import belonging
 from .recipe import is_key
 
 CHECKPOINTS, FAILURES, LOCKS, RUNS = "checkpoints", "failures", "locks", "runs"
-PHOTOS = "your-photos"
+PHOTOS, RESULTS = "your-photos", "results"
 STOPPED = ".stopped.ipynb"
 _RECORDS = ("photos.json", "attack.json", "purify.json")
 _HALF = re.compile(r"([0-9a-f]{64})\.state.*|([a-z]+-[0-9a-f]{32})\.pt.*")

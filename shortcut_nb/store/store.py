@@ -26,7 +26,7 @@ from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, write_text
-from .beside import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RUNS, Beside, beside
+from .beside import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, Beside, beside
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
@@ -35,7 +35,7 @@ CACHE = "SHORTCUT_NB_CACHE"
 MANIFEST = "manifest.json"
 FORMAT = 1
 OWN = (CHECKPOINTS, FAILURES, LOCKS, "tmp")  # folders beside the stages
-BESIDE = (*OWN, RUNS, PHOTOS, "digests.json")  # the same, and what others put there
+BESIDE = (*OWN, RUNS, PHOTOS, RESULTS, "digests.json")  # the same, and what others put there
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
