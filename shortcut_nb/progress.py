@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Self
@@ -68,6 +69,19 @@ def progress(label: str) -> Progress:
     line per 30 seconds or 10 %, whichever comes first.
     """
     return LogProgress(label) if headless() else BarProgress(label)
+
+
+@contextmanager
+def between_bars() -> Iterator[None]:
+    """Write lines in the body: bars are taken away before it and drawn again after it."""
+    with tqdm.external_write_mode():
+        yield
+
+
+def close_bars() -> None:
+    """Take away every bar that stands: those of work that was given up."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()
 
 
 class Progress:

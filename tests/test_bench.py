@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from shortcut_nb import experiments
 from shortcut_nb.cli import app
 from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import UserError
@@ -327,6 +328,50 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
     refused = bench(place, place / "metric.yaml", "--subjects", 1)
     assert refused.exit_code == 2 and "Traceback" not in refused.output
     assert "'qualty', which is not measured; the nearest are quality" in refused.stderr
+
+
+def screen(text):
+    """The lines that a terminal shows after a text with carriage returns."""
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return lines
+
+
+def with_bars(place, monkeypatch, *words):
+    """`bench` with its bars drawn, every step of them."""
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")
+    environment = {"SHORTCUT_NB_CACHE": str(place / "bars"), "SHORTCUT_NB_HEADLESS": ""}
+    options = ["--profile", str(place / "tiny.yaml"), "--subjects", "1", "--cells", "none"]
+    return CliRunner().invoke(app, ["bench", *map(str, words), *options], env=environment)
+
+
+def test_what_it_says_stands_on_lines_of_its_own_beside_the_bar(place, monkeypatch):
+    for number, name in enumerate(("first", "second")):
+        (place / f"{name}.yaml").write_text(yaml.safe_dump(QUESTION | {"seeds": [number]}))
+    both = (place / "first.yaml", place / "second.yaml")
+    done = with_bars(place, monkeypatch, *both, "--save")
+    assert done.exit_code == 0 and "2 questions:" in done.output, done.output
+    saved = [line for line in screen(done.output) if "wrote" in line]
+    assert saved == [f"wrote {place / 'bars' / 'results' / 'tiny' / name}.json"
+                     for name in ("first", "second")]  # fmt: skip
+
+    note_down, calls = experiments.run._failures, []
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) > 1:  # there is a bar by now
+            raise KeyboardInterrupt
+        return note_down(*given)
+
+    (place / "third.yaml").write_text(yaml.safe_dump(QUESTION | {"seeds": [2]}))
+    monkeypatch.setattr(experiments.run, "_failures", interrupted)
+    done = with_bars(place, monkeypatch, place / "third.yaml")
+    assert done.exit_code == 130
+    assert "interrupted: what is done is kept, and the same command goes on" in screen(done.output)
 
 
 @pytest.mark.slow

@@ -253,7 +253,7 @@ def _measure(
 ) -> None:
     """Run, with a bar; now and then and at the end trained weights make room."""
     from ..experiments.run import run_all
-    from ..progress import progress
+    from ..progress import close_bars, progress
 
     alone = len(experiments) == 1
     bar = progress(experiments[0].name if alone else f"{len(experiments)} questions")
@@ -267,6 +267,7 @@ def _measure(
     try:
         run_all(experiments, pipeline, executor, choice, on_step, seconds, results)
     finally:
+        close_bars()
         executor.close()
         pipeline.store.prune(keep=room, stage="train")
 
@@ -310,7 +311,7 @@ class _Results:
         try:
             yield
         except UserError as error:
-            typer.secho(f"{name}: {error}", fg="red", err=True)
+            _say(f"{name}: {error}", fg="red", err=True)
             self._leave(2)
 
     def _leave(self, code: int) -> None:
@@ -321,8 +322,16 @@ class _Results:
             _add_memory(asked, result, self.profile, self.memory, self.pipeline.store)
         if self.target is not None:
             write_text(self.target, result.frame.to_csv(index=False))
-            typer.echo(f"wrote {len(result.frame)} rows to {self.target}")
+            _say(f"wrote {len(result.frame)} rows to {self.target}")
         return _save(asked, self.pipeline, result) if asked.save or asked.add else None
+
+
+def _say(text: str, **style: Any) -> None:
+    """Print a line of its own, also while a bar stands."""
+    from ..progress import between_bars
+
+    with between_bars():
+        typer.secho(text, **style)
 
 
 def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: Store) -> None:
@@ -358,7 +367,7 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
     earlier = _earlier(asked, pipeline) if asked.add else None
     kept = joined(earlier, measured) if earlier else measured
     more = f": {len(earlier.frame)} rows were there, now {len(kept.frame)}" if earlier else ""
-    typer.echo(f"wrote {kept.write()}{more}")
+    _say(f"wrote {kept.write()}{more}")
     return kept
 
 
@@ -367,23 +376,23 @@ def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
     frame = result.frame if kept is None else kept.frame
     name = asked.experiment.name
     if asked.experiment.contrasts and len(frame) and not result.unfinished:
-        typer.echo(verdicts(asked.experiment, frame))
+        _say(verdicts(asked.experiment, frame))
     for failure in result.failures:
-        typer.secho(f"{failure.about}: {failure.error}", fg="red", err=True)
+        _say(f"{failure.about}: {failure.error}", fg="red", err=True)
     if result.unfinished:
         text = (
             f"{name}: the time is over with {result.skipped} outputs to make; what is done is "
             "kept, and the same command goes on"
         )
-        typer.secho(text, fg="yellow", err=True)
+        _say(text, fg="yellow", err=True)
     elif result.failures or result.skipped:
         text = (
             f"{name}: {len(result.failures)} outputs failed, and {result.skipped} were not tried "
             "that need one that failed"
         )
-        typer.secho(text, fg="red", err=True)
+        _say(text, fg="red", err=True)
     if result.frame.empty and (asked.save or asked.add):
-        typer.secho(f"{name}: nothing was measured, so nothing is saved", fg="red", err=True)
+        _say(f"{name}: nothing was measured, so nothing is saved", fg="red", err=True)
 
 
 def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
