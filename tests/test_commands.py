@@ -1,6 +1,7 @@
 """The commands at work, on a tiny model: what they are told reaches the library, and is written."""
 
 import json
+from dataclasses import fields
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from shortcut_nb import Lab
 from shortcut_nb.cli import app
 from shortcut_nb.images import save_folder
+from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.store.kept import keep_class_pictures
 
 from .tiny_profile import save_profile
@@ -46,12 +48,16 @@ def test_personalize_with_words_and_class_pictures_of_ones_own(place, profile, m
     done = call(
         "personalize", "~/in", "~/out", "--profile", profile, "-p", "steps=2", "-p", "batch_size=2",
         "--class-images", "~/own", "--class-name", "dog", "--identifier", "zwx", "--samples", 2,
-        "--prompts", "cdl",
+        "--prompts", "cdl", "--seed", 5,
     )  # fmt: skip
     assert "finished: wrote " in done.stdout and "sks" not in done.output
     assert names(place / "out") == ["model", "personalize.json", "samples"]
     about = json.loads((place / "out" / "personalize.json").read_text())
-    assert about["params"]["class_images"] == str(place / "own")
+    assert about["params"]["class_images"] == about["config"]["class_images"] == str(place / "own")
+    assert (about["trainer"], about["config"]["steps"], about["seed"]) == ("dreambooth", 2, 0)
+    assert {*about["config"]} == {field.name for field in fields(TRAINERS["dreambooth"])}
+    assert about["sampling"] == {"n": 2, "seed": 5, "steps": 2, "guidance_scale": 4.0}
+    assert about["profile"] == "tiny" and about["made_with"]["threads"] == torch.get_num_threads()
     assert about["identifier"] == "zwx" and "zwx dog" in about["prompts"]["instance"]
     assert "t@t" in about["prompts"]["instance"]  # cdl
     assert names(place / "out" / "samples") == ["000.png", "001.png"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -160,7 +161,7 @@ def personalize(
                 subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
             )
             with output.filling() as folder:
-                _save_model(model, folder, samples, seed, about)
+                _save_model(model, training, folder, about, {"n": samples, "seed": seed})
         typer.echo(
             f"finished: wrote {output.folder / 'model'}, and {counted(samples, 'picture')} to "
             f"{output.folder / 'samples'} ({trainer}, {model.seconds:.0f} s)"
@@ -238,21 +239,36 @@ def _trained_bytes(training: Any, lab: Any, subject: Any) -> int:
     return trained_bytes(resolve(lab.profile.diffusion)) if whole else 0
 
 
-def _save_model(model: Any, folder: Path, samples: int, seed: int, about: dict[str, Any]) -> None:
-    """The model, pictures sampled from it, and how they came about."""
+def _save_model(
+    model: Any, training: Any, folder: Path, about: dict[str, Any], drawn: dict[str, int]
+) -> None:
+    """The model, pictures sampled from it, and how both came about.
+
+    Args:
+        about: how the training was asked for.
+        drawn: ``n`` and ``seed`` of the samples.
+    """
+    import torch
+
     from ..files import write_json
     from ..images import save_folder
 
     model.save(folder / "model")
-    save_folder(model.sample(samples, seed=seed), folder / "samples")
+    save_folder(model.sample(**drawn), folder / "samples")
+    settings = training.settings
+    config = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    sampling = drawn | {"steps": model.steps, "guidance_scale": model.guidance_scale}
     about = about | {
+        "config": {
+            name: str(each) if isinstance(each, Path) else each for name, each in config.items()
+        },
+        "profile": training.models.profile.name,
+        "seed": settings.seed,
         "identifier": model.identifier,
         "prompts": vars(model.prompts),
-        "steps": model.steps,
-        "guidance_scale": model.guidance_scale,
-        "seed": seed,
-        "samples": samples,
+        "sampling": sampling,
         "seconds": round(model.seconds, 2),
         "files": ["model", "samples"],
+        "made_with": {"torch": torch.__version__, "threads": torch.get_num_threads()},
     }
     write_json(folder / "personalize.json", about)
