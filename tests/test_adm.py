@@ -1,5 +1,7 @@
 """OpenAI's ADM checkpoints give the same outputs as diffusers models."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -98,6 +100,13 @@ def test_a_file_becomes_a_folder_for_the_pixel_purifiers(tmp_path):
     assert out.shape == x.shape and (out - x).abs().max() > 0.01
     with pytest.raises(FileExistsError):
         adm.main(tmp_path / "adm.pt", tmp_path / "pixel")
+
+
+def test_its_command_says_what_is_missing_in_one_line(tmp_path):
+    words = [sys.executable, "-m", adm.__name__, "nofile.pt", "pixel"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == "there is no file at nofile.pt: name guided-diffusion's .pt file.\n"
 
 
 def test_other_checkpoints_are_refused():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import typer
@@ -34,6 +35,18 @@ def doors() -> Iterator[Work]:
         raise stop(str(error), 2) from None
     except KeyboardInterrupt as error:
         raise stop(f"interrupted: {str(error) or work.kept}", INTERRUPTED) from None
+
+
+def run_alone(main: Callable[..., Any]) -> None:
+    """Run a function of a module as a command of its own, with these doors."""
+
+    @wraps(main)
+    def command(*arguments: Any, **options: Any) -> None:
+        with doors() as work:
+            work.kept = "what is finished is kept"
+            main(*arguments, **options)
+
+    typer.run(command)
 
 
 def stop(text: str, code: int) -> typer.Exit:

@@ -64,7 +64,6 @@ def save_figure(
     titles = [title for title in _titles(fig) if title]
     _check_words(id, alt, titles)
     folder = Path(folder or _figures_folder())
-    folder.mkdir(parents=True, exist_ok=True)
     png, csv, sidecar = (folder / f"{id}{end}" for end in (".png", ".csv", ".json"))
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})

@@ -14,7 +14,7 @@ import typer
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from torch import Tensor
 
-from ..errors import AlreadyThere, UserError
+from ..errors import AlreadyThere, MissingFile, UserError
 from ..files import writing
 from ..networks.face_network import read_weights
 
@@ -174,9 +174,9 @@ def convert(
     unet = UNet2DModel(**layout.config(size, head_channels))
     missing = sorted(set(unet.state_dict()) - set(weights))
     if left or missing:
+        over, absent = (", ".join(sorted(each)[:3]) or "none" for each in (left, missing))
         raise UserError(
-            f"this checkpoint has another layout than ADM's: left over {sorted(left)[:3]}, missing "
-            f"{missing[:3]}"
+            f"this checkpoint has another layout than ADM's: left over {over}; missing {absent}"
         )
     unet.load_state_dict(weights)
     return unet.eval()
@@ -208,6 +208,8 @@ def main(
     new_order: Annotated[bool, typer.Option(help="use_new_attention_order")] = False,
 ) -> None:
     """Convert a checkpoint. Betas are linear, as for all of guided-diffusion's 256-pixel models."""
+    if not source.is_file():
+        raise MissingFile(f"there is no file at {source}: name guided-diffusion's .pt file.")
     if folder.exists():
         raise AlreadyThere(f"{folder} exists already. Name a new folder.")
     unet = convert(read_weights(source), size, head_channels, new_order)
@@ -217,4 +219,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    from ..cli.doors import run_alone
+
+    run_alone(main)

@@ -381,4 +381,6 @@ def main(folder: Annotated[Path, typer.Option(help="where to")] = FOLDER) -> Non
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    from ..cli.doors import run_alone
+
+    run_alone(main)

@@ -401,4 +401,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from ..cli.doors import run_alone
+
+    run_alone(main)

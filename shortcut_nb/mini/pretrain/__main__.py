@@ -85,7 +85,7 @@ def check_names(names: list[str]) -> None:
         typer.BadParameter: naming what there is.
     """
     if unknown := set(names) - set(JOBS):
-        raise typer.BadParameter(f"{sorted(unknown)}: the models are {', '.join(JOBS)}")
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the models are {', '.join(JOBS)}")
 
 
 def main(
@@ -126,4 +126,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    from ...cli.doors import run_alone
+
+    run_alone(main)

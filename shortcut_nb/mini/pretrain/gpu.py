@@ -190,4 +190,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    from ...cli.doors import run_alone
+
+    run_alone(main)
