@@ -168,6 +168,21 @@ def test_a_failed_run_leaves_an_earlier_one_whole(make):
     assert listing(ran.copy.parent) == [path.name, "figures", "run.json"]
 
 
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise ValueError('this is wrong. Name another.')",
+         "with ValueError: this is wrong. Name another. What was done"),
+        ("raise ValueError('no full stop')", "with ValueError: no full stop. What was done"),
+        ("assert eps is None", "with AssertionError. What was done"),
+    ],
+)  # fmt: skip
+def test_why_it_stopped_is_a_sentence_and_nobody_interrupted(make, capfd, code, says):
+    with pytest.raises(NotebookFailed) as caught:
+        run_notebook(make(code))
+    assert says in str(caught.value) and "KeyboardInterrupt" not in capfd.readouterr().err
+
+
 def test_a_folder_that_a_stopped_run_alone_wrote_is_taken_again(make, tmp_path, monkeypatch):
     path, out = make("import os\nassert not os.environ.get('FAIL')\n" + DRAW), tmp_path / "out"
     monkeypatch.setenv("FAIL", "1")

@@ -17,4 +17,5 @@ def check_columns(table: Any, wanted: Iterable[str]) -> None:
     """
     missing = [column for column in wanted if column not in table]
     if missing:
-        raise KeyError(f"no column {missing}: there are {list(table.columns)}")
+        there = ", ".join(map(str, table.columns)) or "none"
+        raise KeyError(f"no column {', '.join(missing)}: there are {there}")

@@ -89,9 +89,10 @@ def score_pictures(
             continue
         scores = metric.open(models)(images, references if metric.needs == "subject" else None)
         if set(scores) != set(metric.columns):
+            described, given = (", ".join(sorted(each)) for each in (metric.columns, scores))
             raise UserError(
-                f"metric {name!r} describes the columns {sorted(metric.columns)} and gave "
-                f"{sorted(scores)}: make them the same"
+                f"metric {name!r} describes the columns {described} and gave {given}: make them "
+                "the same"
             )
         columns |= scores
     return pd.DataFrame(columns)

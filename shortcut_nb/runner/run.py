@@ -195,7 +195,8 @@ def _execute(
             log_output=False,
             execution_timeout=timeout,
             kernel_manager_class=LocalKernel,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # local kernel: TCP is fine
+            # A local kernel: TCP is fine; and its end begins with an interruption, an ERROR to it.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
 
     with _quiet():
@@ -204,9 +205,9 @@ def _execute(
         except PapermillExecutionError as error:
             if error.ename == "CellTimeoutError":
                 raise NotebookFailed(_late(path, timeout)) from None
+            what = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
             raise NotebookFailed(
-                f"{path.name} stopped in cell {error.cell_index} with {error.ename}: "
-                f"{error.evalue}."
+                f"{path.name} stopped in cell {error.cell_index} with {_sentence(what)}"
             ) from None
         except CellTimeoutError:
             raise NotebookFailed(_late(path, timeout)) from None
@@ -215,6 +216,12 @@ def _execute(
             if not isinstance(error, DeadKernelError) and status is None:
                 raise
             raise NotebookFailed(f"the kernel of {path.name} {ending(status)}.") from None
+
+
+def _sentence(words: str) -> str:
+    """A sentence with its full stop, if it has none yet."""
+    text = words.rstrip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _late(path: Path, timeout: int | None) -> str:

@@ -37,7 +37,9 @@ def cells(profile: Profile, eps: str = EPS, names: Sequence[str] = ()) -> dict[s
     for name in names:
         if name not in known:
             near = nearest(name, known)
-            raise UserError(f"no attack {name!r}; the nearest are {near}. There are {known}")
+            raise UserError(
+                f"no attack {name!r}; the nearest are {near}. There are {', '.join(known)}"
+            )
     wanted = names or [name for name in known if not name.startswith("adaptive-")]
     named = {"clean": Cell(eps=eps)}
     for name in wanted:
