@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from shortcut_nb.cli import app
 from shortcut_nb.errors import AlreadyThere, CannotWrite, UserError
 from shortcut_nb.files import write_json
 from shortcut_nb.files.outputs import check_file, check_output
@@ -157,7 +159,9 @@ def test_existing_files_are_refused_and_forced_ones_replaced(tmp_path):
     fill(out, "a", "b", "c")
     (out / "own").write_text("own")
     (out / "b").write_text("old")
-    with pytest.raises(AlreadyThere, match=r"holds files already \(a, b, c and 2 more\).*--force"):
+    with pytest.raises(
+        AlreadyThere, match=r"holds files already \(a, b, c and 2 more\).*force=True"
+    ):
         fill(out, "b")
     fill(out, "b", "d", force=True)
     assert listing(out) == ["b", "d", RECORD, "own"]  # a and c belonged to the earlier result
@@ -294,9 +298,17 @@ def test_a_record_of_an_earlier_release_names_whole_folders(tmp_path):
     assert tree(out) == [RECORD, "samples", "samples/0"]
 
 
+def test_each_door_names_what_it_takes(tmp_path):
+    (tmp_path / "own.txt").write_text("own")
+    with pytest.raises(AlreadyThere, match="or give force=True to replace an earlier result"):
+        check_output(tmp_path, RECORD)
+    done = CliRunner().invoke(app, ["report", "story", "--out", str(tmp_path)])
+    assert done.exit_code == 2 and "or give --force to replace an earlier result" in done.stderr
+
+
 def test_result_files(tmp_path):
     (tmp_path / "old.csv").write_text("x")
-    with pytest.raises(AlreadyThere, match="--force"):
+    with pytest.raises(AlreadyThere, match="give force=True"):
         check_file(tmp_path / "old.csv")
     with pytest.raises(CannotWrite, match="is a folder"):
         check_file(tmp_path)

@@ -19,6 +19,7 @@ from shortcut_nb import Lab
 from shortcut_nb.cli import app
 from shortcut_nb.cli.cache import parse_size
 from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.errors import AlreadyThere
 from shortcut_nb.files import write_json
 from shortcut_nb.files.outputs import check_output
 from shortcut_nb.mini.photos import write_photos
@@ -457,6 +458,8 @@ def test_export_overwrites_nothing_and_mixes_with_nothing_unasked(store, tmp_pat
         (tmp_path / "mine" / name).write_text("mine")
     done = command(store, "export", tmp_path / "mine")
     assert done.exit_code == 2 and "notes.txt" in done.stderr and "--force" in done.stderr
+    with pytest.raises(AlreadyThere, match="or give force=True"):
+        store.export(tmp_path / "mine")
     names = sorted(path.name for path in (tmp_path / "mine").rglob("*"))
     assert names == ["notes.txt", "own.txt", "stage"]
     assert "copied 1" in command(store, "export", tmp_path / "mine", "--force").output

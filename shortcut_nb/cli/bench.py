@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..experiments.seeds import first
 from ..files import write_text
 from .cache import parse_size
-from .doors import doors
+from .doors import as_option, doors
 from .plan import show_plan
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ class _Results:
         try:
             yield
         except UserError as error:
-            _say(f"{name}: {error}", fg="red", err=True)
+            _say(f"{name}: {as_option(error)}", fg="red", err=True)
             self._leave(2)
 
     def _leave(self, code: int) -> None:

@@ -13,6 +13,13 @@ import typer
 from ..errors import UserError
 
 INTERRUPTED = 130
+OPTIONS = {
+    "force=True": "--force",
+    "in_place=True": "--in-place",
+    "out=FOLDER": "--out FOLDER",
+    "stage=STAGE": "--stage STAGE",
+}
+"""How errors name arguments of the library, and what they are called on the command line."""
 
 
 @dataclass
@@ -32,7 +39,7 @@ def doors() -> Iterator[Work]:
     try:
         yield work
     except UserError as error:
-        raise stop(str(error), 2) from None
+        raise stop(as_option(error), 2) from None
     except KeyboardInterrupt as error:
         raise stop(f"interrupted: {str(error) or work.kept}", INTERRUPTED) from None
 
@@ -47,6 +54,14 @@ def run_alone(main: Callable[..., Any]) -> None:
             main(*arguments, **options)
 
     typer.run(command)
+
+
+def as_option(error: UserError) -> str:
+    """What an error says, with the options of a command for the library's arguments."""
+    text = str(error)
+    for argument, option in OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
 
 
 def stop(text: str, code: int) -> typer.Exit:

@@ -128,7 +128,7 @@ def check_output(
         more = f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
         raise AlreadyThere(
             f"OUT {folder} holds files already ({', '.join(existing[:_NAMED])}{more}). Name a new "
-            "folder, or give --force to replace an earlier result and files of the same names."
+            "folder, or give force=True to replace an earlier result and files of the same names."
         )
     _refuse_what_is_in_the_way(folder, [*names, record], _recorded(folder / record))
     need_room(folder, needs)
@@ -164,7 +164,7 @@ def check_file(path: str | Path, force: bool = False, what: str = "the output") 
         raise CannotWrite(f"{what} must be a file; {target} is a folder. Name a file in it.")
     if target.exists() and not force:
         raise AlreadyThere(
-            f"{what} {target} exists already. Name a new file, or give --force to replace it."
+            f"{what} {target} exists already. Name a new file, or give force=True to replace it."
         )
     _try_to_write(target.parent, target.name)
     return target
@@ -301,7 +301,7 @@ def _name_files(record: Path) -> None:
 def _refuse_what_is_in_the_way(
     folder: Path, names: Sequence[str], replaceable: Sequence[str]
 ) -> None:
-    """Refuse to put files where something of others is that --force does not replace."""
+    """Refuse to put files where something of others is that ``force`` does not replace."""
     own = set(replaceable)
     for name in names:
         above = [parent.as_posix() for parent in Path(name).parents if parent.parts]

@@ -115,7 +115,7 @@ def run_output(
     foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file()
     if foreign and not force:
         raise AlreadyThere(
-            f"{folder} holds files that no run wrote. Name another folder with --out, or give "
-            "--force."
+            f"{folder} holds files that no run wrote. Name another with out=FOLDER, or give "
+            "force=True."
         )
     return check_output(folder.absolute(), RECORD, names=[notebook.name], force=True)

@@ -147,7 +147,7 @@ def _check_in_place(path: Path, parameters: Mapping[str, Any]) -> None:
     if parameters:
         raise UserError(
             "only a run with the notebook's own parameters is kept in it: leave out the "
-            "parameters, or --in-place."
+            "parameters, or in_place=True."
         )
     check_file(path, force=True, what="the notebook")
     if is_ours(path):
@@ -225,7 +225,7 @@ def _sentence(words: str) -> str:
 
 
 def _late(path: Path, timeout: int | None) -> str:
-    return f"a cell of {path.name} took longer than {timeout} s. Give a larger --timeout."
+    return f"a cell of {path.name} took longer than {timeout} s. Give it a larger timeout."
 
 
 def _surroundings(figures: Path) -> dict[str, str]:

@@ -309,7 +309,7 @@ class Store:
         if room < needs:
             raise StoreError(
                 f"{other.root} cannot be written: the outputs take {needs / 1e6:.1f} MB, and the "
-                f"disk has {room / 1e6:.1f} MB left. Name another folder, or some with --stage."
+                f"disk has {room / 1e6:.1f} MB left. Name another folder, or some with stage=STAGE."
             )
         for entry in missing:
             other._copy(entry)
@@ -453,7 +453,7 @@ def _check_target(root: Path, other: Store, force: bool) -> None:
     if foreign and not force:
         raise AlreadyThere(
             f"TARGET {other.root} holds {', '.join(foreign[:3])}, which belongs to no store. Name "
-            "a folder of its own, or give --force to add a store to what is there."
+            "a folder of its own, or give force=True to add a store to what is there."
         )
 
 
