@@ -143,6 +143,11 @@ def hidden() -> str:
     return markdown(people.table(), columns, ".2f")
 
 
+def ends() -> str:
+    """Trainings of two lengths, when they end."""
+    return lasting.ends()
+
+
 def predictions() -> str:
     frame = argued.judged()
     frame["text"] = _differences(frame, "+.2f")
