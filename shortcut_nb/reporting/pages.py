@@ -357,8 +357,7 @@ PAGES: dict[Path, Parts] = {
     PAGE: parts(coverage, changes),
     FOLDER / "miniature.md": parts(miniature),
     FOLDER / "personalisation.md": parts(methods),
-    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, story)
-    | {"ends": lasting.ends},
+    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, ends, story),
     FOLDER / "attacks.md": parts(strength),
     FOLDER / "shift.md": parts(intervention),
     FOLDER / "shortcut.md": parts(shortcut),
