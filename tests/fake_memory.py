@@ -135,7 +135,7 @@ def fake_gpu():
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch.Tensor, "__deepcopy__", copied))
         stack.enter_context(patch.object(Parameter, "__deepcopy__", copied))
-        for place in ("lean", "attacks.aspl", "attacks.run"):
+        for place in ("tuning.lean", "attacks.aspl", "attacks.run"):
             stack.enter_context(patch(f"shortcut_nb.{place}.HOST", torch.device("meta")))
         disk = Disk()
         for name in ("save_file", "load_file"):

@@ -319,7 +319,7 @@ def test_planes_share_a_legend():
     flat = np.random.default_rng(0).normal(size=(6, 2))
     fig = planes_plot({"UMAP": flat, "PCA": flat}, ["a", "b"] * 3)
     assert [ax.get_title() for ax in fig.axes] == ["UMAP", "PCA"]
-    assert [text.get_text() for text in fig.axes[1].get_legend().get_texts()] == [
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == [
         "a (n=3)",
         "b (n=3)",
     ]
