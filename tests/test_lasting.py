@@ -6,7 +6,8 @@ import pytest
 
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.questions.lasting import REMEDIES, TREATMENTS, TWICE, USUAL, growing
+from shortcut_nb.experiments.questions.lasting import REMEDIES, TWICE, USUAL, growing
+from shortcut_nb.experiments.questions.story import CONDITIONS
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import lasting
 
@@ -42,9 +43,9 @@ def measured(question, falls=0.0, harm=0.0):
 def test_the_longer_training_has_twice_the_steps_of_the_profile_and_its_rate(profile):
     own = load_profile(profile)
     cells = open_experiment("lasting", own).all_cells()
-    assert len(cells) == 2 * len(TREATMENTS)
+    assert len(cells) == 2 * len(CONDITIONS)
     usual = own.defaults["dreambooth"]["steps"]
-    for treatment in TREATMENTS:
+    for treatment in CONDITIONS:
         assert cells[f"{treatment} | {USUAL}"][0].training == {}
         assert cells[f"{treatment} | {TWICE}"][0].training == {"steps": 2 * usual}
 
@@ -81,7 +82,7 @@ def test_the_curves_have_every_look_of_both_lengths(question):
     figure = lasting.picture(table)
     assert [ax.get_title() for ax in figure.axes] == list(lasting.SCORES.values())
     dots = [len(ax.collections[-1].get_offsets()) for ax in figure.axes[1:]]
-    assert dots == [len(TREATMENTS)] * 2
+    assert dots == [len(CONDITIONS)] * 2
 
 
 def test_the_table_of_ends_has_a_row_for_each_treatment_and_marks_no_defence(question):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,18 @@ def by_share(frame: pd.DataFrame) -> pd.DataFrame:
     parts = frame["sheet"].str.partition(ON_THE_WAY)
     share = pd.to_numeric(parts[2].where(parts[1] != "", "1"))
     return frame.assign(sheet=parts[0], share=share)
+
+
+def steps_of(seen: pd.Series, shares: Iterable[float], total: pd.Series | int) -> pd.Series:
+    """After how many steps looks were taken.
+
+    Args:
+        seen: the share of each look as its sheet's name has it, in two digits.
+        shares: those that were asked for, but for the end.
+        total: steps of the whole training.
+    """
+    exact = {float(f"{share:.2f}"): share for share in (*shares, 1.0)}
+    return (seen.map(exact) * total).round().astype(int)
 
 
 def lead(frame: pd.DataFrame) -> np.ndarray:

@@ -43,9 +43,9 @@ def check_metric(name: str) -> None:
     Raises:
         UserError: it is not; of a column's name it says whose column that is.
     """
-    for metric in METRICS.values() if isinstance(name, str) and name not in METRICS else ():
-        if name in metric.columns:
-            raise UserError(f"{name!r} is a column of the metric {metric.name!r}: name that")
+    owners = [metric.name for metric in METRICS.values() if name in list(metric.columns)]
+    if owners and name not in METRICS:
+        raise UserError(f"{name!r} is a column of the metric {owners[0]!r}: name that")
     METRICS[name]
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..profile import Profile
 from .opened import Opened
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..diffusion import Diffusion
@@ -26,18 +24,14 @@ if TYPE_CHECKING:
 class Drawing(Opened):
     """Models that draw pictures of their class before they are fine-tuned."""
 
-    def __init__(
-        self,
-        profile: str | Path | Profile = "mini",
-        device: str | torch.device | None = None,
-        autocast: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(profile, device, autocast)
-        self._priors: dict[tuple[Any, ...], Latents] = {}
-        # Where class pictures are kept between processes; a store may put itself here.
-        self.keep_prior: KeepPrior | None = None
-        # Makes what shows the progress of work that nobody passes an on_step to: class pictures.
-        self.show: Callable[[str], Progress] | None = None
+    # Where class pictures are kept between processes; a store may put itself here.
+    keep_prior: KeepPrior | None = None
+    # Makes what shows the progress of work that nobody passes an on_step to: class pictures.
+    show: Callable[[str], Progress] | None = None
+
+    @cached_property
+    def _priors(self) -> dict[tuple[Any, ...], Latents]:
+        return {}
 
     def prior_latents(
         self,

@@ -11,7 +11,6 @@ from ..profile import ModelRef, Profile, PromptDefaults, Sampling
 from .drawing import Drawing
 
 if TYPE_CHECKING:
-    import torch
     from diffusers import DiffusionPipeline
     from torch import Tensor
 
@@ -45,15 +44,8 @@ class Models(Drawing):
         shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
 
-    def __init__(
-        self,
-        profile: str | Path | Profile = "mini",
-        device: str | torch.device | None = None,
-        autocast: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(profile, device, autocast)
-        # Where pictures under an attack are kept that another attack needs.
-        self.keep_protected: KeepProtected | None = None
+    # Where pictures under an attack are kept that another attack needs.
+    keep_protected: KeepProtected | None = None
 
     def __repr__(self) -> str:
         called = type(self).__name__

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.lead import by_share
+from ..analysis.lead import by_share, steps_of
 from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
@@ -25,8 +25,6 @@ SCORES = {
 """What is told of each look, by sheet and metric."""
 NAMED = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
 """What a figure calls each regime."""
-EXACT = {float(f"{share:.2f}"): share for share in (*SHARES, 1.0)}
-"""A share of the steps, by what its sheet's name says of it."""
 
 
 def curves(measured: Measurement | None = None) -> pd.DataFrame:
@@ -40,7 +38,7 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
     total = table["condition"].map({name: REGIMES[name]["steps"] for name in WATCHED})
     places = zip(table["sheet"], table["metric"], strict=True)
     table = table.assign(
-        step=(table["share"].map(EXACT) * total).round().astype(int),
+        step=steps_of(table["share"], SHARES, total),
         score=[SCORES.get(place) for place in places],
     )
     table = table.dropna(subset=["score"]).drop(columns=["sheet", "metric", "share"])

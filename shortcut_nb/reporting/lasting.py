@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.lead import by_share
+from ..analysis.lead import by_share, steps_of
 from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, growing, left
+from ..experiments.questions.methods import usual_steps
 from ..plots import curve_plot
 from ..profile import load_profile
 from . import display
@@ -32,13 +33,12 @@ NAMED = {
     "purified + cdl": display.DEFENCES["both"],
 }
 """What a figure calls each treatment."""
-EXACT = {float(f"{share:.2f}"): share for share in (*SHARES, 1.0)}
-"""A share of the steps, by what its sheet's name says of it."""
 
 
-def usual_steps() -> int:
-    """How many steps DreamBooth takes in the miniature."""
-    return int(load_profile("mini").defaults["dreambooth"]["steps"])
+def steps() -> dict[str, int]:
+    """How many steps DreamBooth takes in the miniature, by the length of a training."""
+    usual = usual_steps(load_profile("mini"))
+    return {USUAL: usual, TWICE: 2 * usual}
 
 
 def curves(measured: Measurement | None = None) -> pd.DataFrame:
@@ -50,9 +50,9 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
     frame = by_share((measured or Measurement.read(NAME)).frame)
     frame = frame[frame["sheet"] == SHEET]
     table = means_of(frame, list(SCORES), ["treatment", "length", "share"])
-    total = table["length"].map({USUAL: usual_steps(), TWICE: 2 * usual_steps()})
+    total = table["length"].map(steps())
     return table.assign(
-        step=(table["share"].map(EXACT) * total).round().astype(int),
+        step=steps_of(table["share"], SHARES, total),
         treatment=table["treatment"].map(NAMED),
         score=table["metric"].map(SCORES),
     )
@@ -82,9 +82,8 @@ def ends(measured: Measurement | None = None) -> str:
     table = table.assign(place=table["metric"] + ", " + table["length"])
     places = [f"{metric}, {length}" for metric in SCORES for length in (USUAL, TWICE)]
     wide = widened(table, ["treatment"], places, "place")
-    steps = {USUAL: usual_steps(), TWICE: 2 * usual_steps()}
     columns = {"treatment": "treatment"} | {
-        f"{metric}, {length}": f"{word.partition(' (')[0]}, {steps[length]} steps"
+        f"{metric}, {length}": f"{word.partition(' (')[0]}, {steps()[length]} steps"
         for metric, word in SCORES.items()
         for length in (USUAL, TWICE)
     }
@@ -100,7 +99,7 @@ def lasts(measured: Summary | None = None) -> dict[str, Any]:
     measured = measured or of_measurement(Measurement.read(NAME))
     return {
         "lasts": bool((harm_left(measured)["verdict"] == "confirmed").all()),
-        "lasting_steps": 2 * usual_steps(),
+        "lasting_steps": steps()[TWICE],
         "lasting_people": len(measured.subjects),
     }
 

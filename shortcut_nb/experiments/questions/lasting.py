@@ -16,15 +16,9 @@ from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, OWN, Experiment, Sheet
 from ..scores import against, better, worse
+from .methods import usual_steps
+from .story import CONDITIONS
 
-TREATMENTS: dict[str, dict[str, Any]] = {
-    "clean": {},
-    "random noise": {"attack": "noise"},
-    "protected": {"attack": "aspl"},
-    "purified": {"attack": "aspl", "purifier": "profile"},
-    "cdl": {"attack": "aspl", "prompts": "cdl"},
-    "purified + cdl": {"attack": "aspl", "purifier": "profile", "prompts": "cdl"},
-}
 REMEDIES = ("purified", "cdl", "purified + cdl")
 USUAL, TWICE = "usual", "twice"
 SHARES = (1 / 12, 1 / 6, 1 / 3, 1 / 2, 3 / 4)  # of the steps; and their end
@@ -37,8 +31,7 @@ FADED = 0.1  # of quality: what would matter
 
 def lengths(profile: Profile) -> dict[str, dict[str, Any]]:
     """The usual number of steps and twice as many, at the same highest rate."""
-    usual = profile.defaults.get("dreambooth", {}).get("steps", 1000)
-    return {USUAL: {}, TWICE: {"training": {"steps": 2 * usual}}}
+    return {USUAL: {}, TWICE: {"training": {"steps": 2 * usual_steps(profile)}}}
 
 
 def sheets() -> dict[str, Sheet]:
@@ -114,7 +107,7 @@ def experiment(profile: Profile) -> Experiment:
     return Experiment(
         name="lasting",
         question="Does a remedy last, or does the harm come back while one trains on?",
-        axes={"treatment": TREATMENTS, "length": lengths(profile)},
+        axes={"treatment": CONDITIONS, "length": lengths(profile)},
         sheets=sheets(),
         contrasts=tuple(contrasts()),
         n=4,

@@ -23,11 +23,16 @@ COUNTS = (1, 2, 4, 8)  # pictures
 SPOILT = 0.05  # a loss of the class's quality that would matter
 
 
+def usual_steps(profile: Profile, trainer: str = OWN) -> int:
+    """How many steps a trainer takes under a profile."""
+    return int(profile.defaults.get(trainer, {}).get("steps", 1000))
+
+
 def cell_of(method: str, profile: Profile, share: float = 1.0, pictures: int | None = None) -> Cell:
     """A method at a share of its usual steps, on so many pictures (None: all of set B)."""
     trainer, own = METHODS[method]
-    usual = profile.defaults.get(trainer, {}).get("steps", 1000)
-    training = own if share == 1 else own | {"steps": round(share * usual)}
+    steps = round(share * usual_steps(profile, trainer))
+    training = own if share == 1 else own | {"steps": steps}
     return Cell(trainer=trainer, training=training, pictures=pictures)
 
 

@@ -14,14 +14,16 @@ BUDGETS = ("16/255", "8/255")
 PRIMARY = "protection lowers quality"
 CLASS = {"class": Sheet(of="class").model_dump()}
 CONTROL = {"negative": Sheet(negative="{negative}").model_dump()}
-TREATMENTS: dict[str, dict[str, Any]] = {
-    "clean": {"sheets": CLASS},
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "clean": {},
     "random noise": {"attack": "noise"},
-    "protected": {"attack": "aspl", "sheets": CLASS | CONTROL},
+    "protected": {"attack": "aspl"},
     "purified": {"attack": "aspl", "purifier": "profile"},
     "cdl": {"attack": "aspl", "prompts": "cdl"},
     "purified + cdl": {"attack": "aspl", "purifier": "profile", "prompts": "cdl"},
 }
+SHEETS = {"clean": {"sheets": CLASS}, "protected": {"sheets": CLASS | CONTROL}}
+TREATMENTS = {name: fields | SHEETS.get(name, {}) for name, fields in CONDITIONS.items()}
 NEGATIVE = "protected + negative prompt"  # the model trained on protected pictures, sampled so
 # (what is predicted, treatment, minus treatment, metric, direction)
 CLAIMS = (
