@@ -329,6 +329,7 @@ class _Results:
 def _say(text: str, **style: Any) -> None:
     """Print a line of its own, also while a bar stands."""
     from ..progress import between_bars
+
     with between_bars():
         typer.secho(text, **style)
 
