@@ -231,5 +231,9 @@ def _read(path: Path) -> Profile:
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
-        lines = "".join(f"\n  {line}" for line in refusals(error, Profile))
-        raise UserError(f"{path} is not a valid profile:{lines}\nCorrect these keys.") from error
+        if "question" in content:
+            raise UserError(
+                f"{path} is an experiment, not a profile: give it to `shortcut-nb bench`."
+            ) from None
+        lines = "; ".join(refusals(error, Profile))
+        raise UserError(f"{path} is not a valid profile: {lines}. Correct these keys.") from error

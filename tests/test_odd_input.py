@@ -113,6 +113,13 @@ def test_a_profiles_name_leads_to_no_other_folder():
             type(load_profile("mini")).model_validate(content | {"name": name})
 
 
+def test_an_experiment_given_as_a_profile_is_called_one(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nquestion: does it?\naxes: {attack: [aspl]}\n")
+    with pytest.raises(UserError, match="is an experiment, not a profile: give it to"):
+        load_profile(str(path))
+
+
 def test_a_profile_of_a_file_can_be_shown(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text((PROFILES / "mini.yaml").read_text("utf-8"), "utf-8")

@@ -171,6 +171,7 @@ def _findings(findings: dict[str, Any]) -> Iterator[str]:
     yield f"memory {findings['memory'] / 2**30:.1f} GiB"
     yield f"store {findings['store']}"
     for profile, missing in findings["profiles"].items():
-        yield f"profile {profile}: {'ready' if not missing else 'lacks'}"
+        lacks = f"lacks, and `shortcut-nb fetch {profile}` brings what can be had:"
+        yield f"profile {profile}: {lacks if missing else 'ready'}"
         for role, what in missing.items():
             yield f"  {role}: {what}"

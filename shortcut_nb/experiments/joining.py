@@ -92,18 +92,16 @@ def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) 
     if not earlier.made_with:
         raise UserError(
             f"{name} does not say which models it was measured with: nothing can be added to it, "
-            "--force without --add replaces it"
+            "--save --force replaces it"
         )
     for role in sorted(earlier.made_with.keys() & digests.keys()):
         if earlier.made_with[role] != digests[role]:
             which = "other" if role.startswith(SEVERAL) else "another"
-            raise UserError(
-                f"{name} was measured with {which} {role}; --force without --add replaces it"
-            )
+            raise UserError(f"{name} was measured with {which} {role}; --save --force replaces it")
     if earlier.samples != samples:
         raise UserError(
             f"{name} has {earlier.samples} samples a row, these are {samples}: give "
-            f"--n {earlier.samples}, or --force without --add to replace it"
+            f"--n {earlier.samples}, or --save --force to replace it"
         )
 
 
