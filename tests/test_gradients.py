@@ -9,7 +9,12 @@ import torch
 import shortcut_nb.diffusion.backbone
 import shortcut_nb.models.clip
 from shortcut_nb import Lab
-from shortcut_nb.attacks.objectives import DenoisingLoss, LatentDistance, OnLatents
+from shortcut_nb.attacks.objectives import (
+    DenoisingLoss,
+    LatentDistance,
+    OnLatents,
+    TargetedDenoisingLoss,
+)
 from shortcut_nb.attacks.photoguard import EditDistance
 from shortcut_nb.attacks.pid import PosteriorShift
 from shortcut_nb.attacks.run import Run
@@ -18,6 +23,7 @@ from shortcut_nb.attacks.target import target_latents
 from shortcut_nb.diffusion import Diffusion, draw_normal, generators
 from shortcut_nb.models.clip import Clip
 from shortcut_nb.tuning.modes import frozen
+from shortcut_nb.tuning.weighting import min_snr_weight
 
 from .differences import slopes_of
 
@@ -97,6 +103,24 @@ def test_simacs_features_add_to_the_loss_and_to_its_gradient(model, apart):
     # Against themselves, but for the posterior's draw, pictures have no distance.
     with torch.no_grad():
         assert (features(clean) < 0.5 * features(moved)).all()
+
+
+def test_min_snr_weighs_all_terms_of_a_loss_alike(model, apart):
+    """Else the weight would change what one term counts against the other."""
+    clean, moved, _ = apart
+    context, still = model.embed(["a photo of a person"]), model.posterior(clean)[0]
+    at = {"timesteps": [torch.tensor([20]), torch.tensor([700])]}
+    weights = min_snr_weight(model.noise_schedule, torch.tensor([20, 700]), 5.0)
+    assert weights[0] < 0.5 and weights[1] > 0.9
+    for kind, further in (
+        (FeatureInterference, {"still": still}),
+        (TargetedDenoisingLoss, {"target": still}),
+    ):
+        plain, weighed = (
+            kind(model, context, **at, **further, snr_gamma=gamma)(moved, generators([1, 2]))
+            for gamma in (None, 5.0)
+        )
+        torch.testing.assert_close(weighed, plain * weights.to(plain))
 
 
 @pytest.mark.parametrize("weight", [0.0, 2.0])

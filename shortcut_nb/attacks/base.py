@@ -115,10 +115,16 @@ class Attack(Settings):
         """The models whose weights the result depends on, as roles of the profile."""
         return ("diffusion",)
 
+    @property
+    def revision(self) -> int:
+        """Of the code: one more whenever the same settings come to give another result."""
+        return 1
+
     def inputs(self, models: Models) -> dict[str, Any]:
         """All that the result depends on beside the pictures: for cache keys and checkpoints."""
         profile = models.profile
-        return {
+        revised = {"revision": self.revision} if self.revision > 1 else {}
+        return revised | {
             "attack": self.config(),
             "weights": models.digest(*self.roles(models)),
             "arithmetic": f"{models.device.type} {models.autocast}",

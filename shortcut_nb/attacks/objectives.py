@@ -94,6 +94,7 @@ class TargetedDenoisingLoss(DenoisingLoss):
     """L_ldm minus the distance of the denoised step from a target's (Van Le et al. 2023, T-ASPL).
 
     ‖ε_θ(z_t) − ε‖² − ‖step(ε_θ, z_t) − (target noised to t−1)‖², means over entries; same noise.
+    Both terms have the weight of their timestep, so that their balance is the published one.
 
     Args:
         target: scaled latents of the target picture, (1, c, h, w).
@@ -120,8 +121,9 @@ class TargetedDenoisingLoss(DenoisingLoss):
             ]
         )
         goal = schedule.add_noise(self.target.expand_as(z), noise, (t - 1).to(z.device))
-        away = self.weighted((guess - truth).square().flatten(1).mean(1), t)
-        return away - (previous - goal).square().flatten(1).mean(1)
+        away = (guess - truth).square().flatten(1).mean(1)
+        towards = (previous - goal).square().flatten(1).mean(1)
+        return self.weighted(away - towards, t)
 
 
 @dataclass(frozen=True, eq=False)

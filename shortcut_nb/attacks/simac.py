@@ -49,7 +49,8 @@ class FeatureInterference(DenoisingLoss):
 
     Args:
         still: scaled latents of the clean pictures, whose features are the reference, (n, c, h, w).
-        weight: of the feature distance (a mean of squares per layer, summed over layers).
+        weight: of the feature distance (a mean of squares, over layers as well). Loss and distance
+            have the weight of their timestep, so that their balance is the published one.
     """
 
     still: Tensor = field(kw_only=True)
@@ -63,10 +64,11 @@ class FeatureInterference(DenoisingLoss):
             still = pick(self.still, rows)
             _, reference = features.of(lambda: self.model.predict(still, t, noise, context))
         (guess, truth, _), layers = features.of(lambda: self.model.predict(z, t, noise, context))
-        loss = self.weighted((guess - truth).square().flatten(1).mean(1), t)
+        loss = (guess - truth).square().flatten(1).mean(1)
         for a, b in zip(layers, reference, strict=True):
-            loss = loss + self.weight * (a - b).float().square().flatten(1).mean(1)
-        return loss
+            distance = (a - b).float().square().flatten(1).mean(1)
+            loss = loss + self.weight / len(layers) * distance
+        return self.weighted(loss, t)
 
 
 @register("simac")
@@ -110,6 +112,10 @@ class SimAC(ASPL):
     def interferes(self) -> bool:
         """Whether the feature loss takes part."""
         return not self.released and self.feature_weight != 0
+
+    @property
+    def revision(self) -> int:
+        return 2 if self.interferes else super().revision
 
     def arm(self, run: Run) -> None:
         super().arm(run)

@@ -202,6 +202,11 @@ class SurrogateAttack(Attack, Regime):
             run.built["trainee"] = trainee
         return trainee
 
+    @property
+    def revision(self) -> int:
+        weighted = self.targeted and self.snr_gamma is not None
+        return 2 if weighted else super().revision
+
     def objective(self, model: Diffusion, run: Run) -> Objective:
         """The denoising loss of a surrogate under the instance prompt."""
         context = model.embed([self.words(run)[0]])
