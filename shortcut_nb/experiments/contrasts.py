@@ -1,7 +1,9 @@
 """Predictions about a frame of measurements, and what the measurements say of each.
 
 A contrast is a linear combination of cells, with its predicted sign. The person is the unit:
-pictures, then seeds, are averaged within a person, and the interval is Student's t over people.
+pictures, then seeds, are averaged within a person, and the interval is Student's t over people. It
+is an interval given the seeds: what a seed draws is the same for everybody, so that the spread
+between people does not hold it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from ..experiments.measured import Measurement
 from ..results import available
 
 LEAST = 6  # people; the test has no say with fewer
+LEVEL = 0.05
 
 
 def between_seeds() -> pd.DataFrame:
@@ -49,3 +50,18 @@ def _of_question(measured: Measurement, seeds: list[int]) -> list[dict[str, obje
             row |= {"primary": bool(contrast.primary)} | both.mean().to_dict()
             rows.append(row | {"p": float(ttest_rel(both["second"], both["first"]).pvalue)})
     return rows
+
+
+def sentence() -> str:
+    """What the two trainings say of each other, in words."""
+    table = between_seeds()
+    primary = table[table["primary"]]
+    agree = int((np.sign(primary["first"]) == np.sign(primary["second"])).sum())
+    same = f"{agree} of the {len(primary)}"
+    if agree == len(primary):
+        same = f"all {len(primary)}"
+    return (
+        f"Of {len(table)} predictions that were measured with two, {(table['p'] < LEVEL).mean():.0%} "
+        f"differ between the two by more than people's spread allows; by chance {LEVEL:.0%} would. "
+        f"Of those named beforehand {same} have the same sign in both."
+    )
