@@ -78,13 +78,13 @@ class Attack(Settings):
         """The prompts that its models read."""
         return ()
 
-    def vital(self, run: Run) -> str:
-        """Words of its prompts without which it would be another attack."""
+    def required_words(self, run: Run) -> str:
+        """Words that no prompt may lose when it is cut to the text encoder's length; "" is none."""
         return ""
 
     @contextmanager
-    def spare(self, run: Run) -> Iterator[None]:
-        """What ``low_memory`` keeps off the device while the attack lasts."""
+    def offloaded(self, run: Run) -> Iterator[None]:
+        """While it lasts, what ``low_memory`` can do without is off the device."""
         with ExitStack() as stack:
             for model in self.bases(run.models).values() if self.low_memory else ():
                 stack.enter_context(slimmed(model.modules[1], model.autocast))
@@ -98,14 +98,14 @@ class Attack(Settings):
         """Another attack whose result on the same subject this one needs."""
         return None
 
-    def precede(self, run: Run) -> None:
-        """What comes before :meth:`spare` and :meth:`prepare`, with the models as given."""
+    def before_offload(self, run: Run) -> None:
+        """What comes before :meth:`offloaded` and :meth:`prepare`; the models are on the device."""
 
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
 
-    def arm(self, run: Run) -> None:
-        """Build what is not saved with a run (objectives, optimisers)."""
+    def rebuild(self, run: Run) -> None:
+        """Fill ``run.rebuilt``, which no checkpoint holds: objectives, optimisers."""
 
     def round(self, run: Run, number: int) -> Tensor:
         """Move ``run.x``; return the objective's values, (steps, n)."""
@@ -176,13 +176,13 @@ class Attack(Settings):
         self._check(run, bases)
         goes_on = path is not None and path.exists()
         if not goes_on:
-            self.precede(run)
-        with self._borrowed(bases), self.spare(run):
+            self.before_offload(run)
+        with self._borrowed(bases), self.offloaded(run):
             if path and goes_on:
                 run.restore(path, mark, self.fresh)
             else:
                 self.prepare(run)
-            self.arm(run)
+            self.rebuild(run)
             start = started - run.seconds
             for _ in self._rounds(run, start, on_step):
                 if path and (run.done % every == 0 or (keep and run.done == self.total)):
@@ -205,7 +205,7 @@ class Attack(Settings):
         """Whether every base model can take the pictures and the prompts."""
         for model in bases.values():
             check_size(model, run.subject.images)
-            check_lengths(model, self.texts(run), self.vital(run))
+            check_lengths(model, self.texts(run), self.required_words(run))
 
     @contextmanager
     def _borrowed(self, bases: dict[str, Diffusion]) -> Iterator[None]:

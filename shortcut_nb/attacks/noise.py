@@ -36,7 +36,7 @@ class RandomNoise(Attack):
         return ()
 
     def round(self, run: Run, number: int) -> Tensor:
-        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.source]
+        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.generators]
         offset = torch.stack(drawn).to(run.clean.device)
         offset = offset.sign() if self.kind == "sign" else offset
         run.x = self.budget.project(run.clean + self.budget.unit * offset, run.clean)
