@@ -13,7 +13,7 @@ from diffusers import DDPMPipeline, StableDiffusionUpscalePipeline
 from transformers import CLIPTextModel
 from typer.testing import CliRunner
 
-from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.metrics import psnr
 from shortcut_nb.mini.evaluate.pictures import held_out
 from shortcut_nb.mini.pretrain import (
@@ -87,7 +87,7 @@ def test_unet_trains_under_a_text_encoder_that_stays_as_it_is(world, encoder, tm
     )
     assert all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
     halved(pipe).save_pretrained(tmp_path / "pipe")
-    drawn = Diffusion.open(tmp_path / "pipe").sample(
+    drawn = open_pipeline(tmp_path / "pipe").sample(
         "a photo of a person", 1, seed=0, steps=2, guidance_scale=2.0
     )
     assert drawn.shape == (1, 3, 64, 64) and torch.isfinite(drawn).all()

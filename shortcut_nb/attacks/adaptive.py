@@ -13,7 +13,7 @@ from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
 from ..personalize.prompts import PROMPTS, known_prompts
-from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds, roles
+from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds
 from ..store.code import code_of
 from .aspl import ASPL
 from .base import register
@@ -104,10 +104,10 @@ class AdaptiveASPL(ASPL):
         return bound(self.purifier, models, class_name)
 
     def roles(self, models: Models) -> tuple[str, ...]:
-        return ("diffusion", *roles(self.defender(models)))
+        return ("diffusion", *self.defender(models).roles)
 
     def needs_base(self, run: Run) -> bool:
-        return "diffusion" in roles(self.defender(run.models))
+        return "diffusion" in self.defender(run.models).roles
 
     def inputs(self, models: Models) -> dict[str, Any]:
         defender = self.defender(models)

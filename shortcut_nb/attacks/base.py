@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..budget import Budget
+from ..budget import Budget, linf_pixels
 from ..diffusion import Diffusion
 from ..diffusion.lengths import check_lengths
 from ..models import Models, check_size, need_models
@@ -41,7 +41,8 @@ class Attack(Settings):
     """A frozen set of hyperparameters; call it with a subject and models.
 
     A subclass says how many rounds there are (:attr:`total`) and what one does (:meth:`round`).
-    ``paper`` holds the settings of its publication where they differ from the defaults.
+    ``paper`` holds the settings of its publication where they differ from the defaults;
+    ``opens_models`` False says that it works without any model.
 
     Args:
         eps: l∞ budget, written "k/255".
@@ -51,6 +52,7 @@ class Attack(Settings):
     """
 
     paper: ClassVar[dict[str, Any]] = {}
+    opens_models: ClassVar[bool] = True
     eps: Eps = "16/255"
     seed: Seed = 0
     low_memory: bool = False
@@ -194,7 +196,7 @@ class Attack(Settings):
             images,
             run.clean,
             self.budget,
-            self.budget.linf_pixels(images, run.clean),
+            linf_pixels(images, run.clean),
             torch.cat(run.trace),
             self.config(),
             run.seeds,

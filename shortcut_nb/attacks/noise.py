@@ -23,6 +23,7 @@ class RandomNoise(Attack):
         kind: "sign" is the whole budget up or down at every value, "uniform" anything within it.
     """
 
+    opens_models = False
     kind: Literal["sign", "uniform"] = "sign"
 
     @property
@@ -48,4 +49,5 @@ class RandomNoise(Attack):
 class UniformNoise(RandomNoise):
     """Uniform noise in the ball: about 4.8 dB weaker than random signs at the same budget."""
 
+    opens_models = False
     kind: Literal["sign", "uniform"] = "uniform"

@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..weights import file_digests
+from ..weights import cached_file_digests
 
 
-def files_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """The SHA-256 of a folder of weights: the names and digests of all its files."""
-    files = file_digests(folder)
+    files = cached_file_digests(folder)
     text = "\n".join(f"{name} {digest}" for name, digest in files.items())
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -97,7 +97,7 @@ class Personalized:
         steps = self.steps if steps is None else steps
         guidance = self.guidance_scale if guidance_scale is None else guidance_scale
         without = self.prompts.negative if negative is None else negative
-        how = {
+        options = {
             "seed": read(seed, Seed, "seed"),
             "steps": read(steps, SampleSteps, "steps"),
             "guidance_scale": read(guidance, Guidance, "guidance_scale"),
@@ -108,7 +108,7 @@ class Personalized:
         if prompt is not None:
             wording = self.method.rename(read(prompt, str, "prompt"), self.identifier)
             check_lengths(self.model, [wording])
-        return self.model.sample(wording, read(n, Count, "n"), **how)
+        return self.model.sample(wording, read(n, Count, "n"), **options)
 
     @property
     def word(self) -> str:

@@ -130,13 +130,13 @@ def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
         return FaceNetwork.open(path, device, **ref.options)
     from diffusers import UNet2DModel
 
-    from ..weights.opening import open_model
+    from ..weights.safe_opening import open_model
 
     return open_model(UNet2DModel, path).to(device).eval().requires_grad_(False)
 
 
 def open_pixel_diffusion(ref: ModelRef, device: Device) -> PixelDiffusion:
-    """An unconditional diffusion model of pixels."""
+    """An unconditional diffusion model of pixels; its folder says all, so options are not read."""
     path = checked(ref)
     from ..networks import PixelDiffusion
 
@@ -153,7 +153,7 @@ def open_upscaler(
     from ..diffusion import open_folder
 
     kind: Any = StableDiffusionUpscalePipeline
-    pipe = open_folder(kind, path, lender.lend(kind, path)).to(device)
+    pipe = open_folder(kind, path, lender.lend(path)).to(device)
     for module in (pipe.vae, pipe.unet, pipe.text_encoder):
         module.eval().requires_grad_(False)
     return pipe
