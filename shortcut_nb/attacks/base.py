@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from ..registry import Registry
 from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
 from ..store.code import code_of
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..tuning.lean import slimmed
 from ..tuning.modes import checkpointed, frozen
@@ -136,14 +136,9 @@ class Attack(Settings):
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters as plain values, with the attack's name."""
-        values = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.compare and not omitted(field, self)
-        }
         return {"attack": self.name} | {
             name: str(value) if isinstance(value, Budget) else value
-            for name, value in values.items()
+            for name, value in compared_fields(self).items()
         }
 
     def __call__(
@@ -231,7 +226,7 @@ class Attack(Settings):
         words = (subject.instance_prompt, subject.class_prompt)
         digest = hashlib.sha256(f"{self.inputs(models)} {words}".encode())
         for images in (subject.a, subject.b):
-            digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+            update_digest(digest, images)
         return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ..store.recipe import update_digest
 from ..weights import cached_file_digests
 
 
@@ -28,5 +29,5 @@ def memory_digest(thing: Any) -> str:
             continue
         for key, tensor in module.state_dict().items():
             digest.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+            update_digest(digest, tensor.detach().float())
     return digest.hexdigest()

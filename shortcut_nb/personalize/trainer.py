@@ -37,7 +37,7 @@ from ..settings import (
     read,
 )
 from ..settings.bound import Bound
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..templates import counted
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
@@ -417,19 +417,14 @@ class Trainer(Regime):
         return losses
 
     def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
-        settings = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.compare and not omitted(f, self)
-        }
-        settings = {"trainer": self.name} | settings
+        settings = {"trainer": self.name} | compared_fields(self)
         if not self.scheduled:  # a constant rate does not know where it ends
             settings.pop("steps")
         profile = models.profile
         drawn = (profile.sampling, profile.prior_guidance_scale, models.autocast)
         about = (sorted(settings.items(), key=str), words, drawn, class_digest(self.class_images))
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
-        digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+        update_digest(digest, images)
         return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..progress import OnStep, StepInfo, progress
 from .beside import CHECKPOINTS
 from .payload import Payload
-from .recipe import Recipe
+from .recipe import Recipe, update_digest
 from .store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:
             digest.update(content.encode())
             continue
         digest.update(repr(tuple(content.shape)).encode())
-        digest.update(content.detach().cpu().contiguous().numpy().tobytes())
+        update_digest(digest, content)
     return digest.hexdigest()
 
 

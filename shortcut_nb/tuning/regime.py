@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from ..errors import UserError
 from ..settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields
 
 if TYPE_CHECKING:
     import torch
@@ -88,11 +88,7 @@ class Regime(Settings):
 
     def plain(self) -> dict[str, Any]:
         """What stands for the settings in a recipe; own class pictures by their content."""
-        named = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.compare and not omitted(field, self)
-        }
+        named = compared_fields(self)
         own = named.get("class_images")
         if isinstance(own, str):
             from ..latents import class_digest
