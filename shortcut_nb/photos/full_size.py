@@ -96,7 +96,7 @@ class FullSize:
 
 def _largest_change(before: np.ndarray, after: np.ndarray) -> int:
     """The largest difference of two uint8 pictures, without a wider copy of them."""
-    return int(max(np.max(np.maximum(before, after) - np.minimum(before, after)), 0))
+    return int(np.max(np.maximum(before, after) - np.minimum(before, after)))
 
 
 def subject_of(

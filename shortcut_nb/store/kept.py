@@ -108,11 +108,9 @@ def kept(kind: str, key: str, label: str, every: int, needs: int = 0) -> Iterato
 
 
 @contextmanager
-def kept_pictures(
-    kind: str, key: str, label: str, total: int, needs: int = 0
-) -> Iterator[KeptPictures]:
+def kept_pictures(kind: str, key: str, label: str, total: int) -> Iterator[KeptPictures]:
     """The same for pictures that are worked on a few at a time: what is finished is kept."""
-    with _place(kind, key, needs) as path:
+    with _place(kind, key, needs=0) as path:
         folder = None if path is None else path.with_name(f"{path.name}.done")
         if folder is not None and folder.is_dir():
             sweep(folder)
