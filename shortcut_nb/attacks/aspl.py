@@ -119,7 +119,7 @@ class ASPL(SurrogateAttack):
 
 @torch.no_grad()
 def _put_back(values: Sequence[Tensor], weights: Sequence[Tensor]) -> None:
-    """Write values into weights, which may lie elsewhere."""
+    """Write values into weights, which may be on another device."""
     for value, weight in zip(values, weights, strict=True):
         weight.copy_(value.to(weight.device))
 

@@ -59,7 +59,7 @@ class Attack(Settings):
 
     @property
     def budget(self) -> Budget:
-        """``eps`` as the type it is."""
+        """``eps`` as a budget."""
         return Budget.parse(self.eps)
 
     @property
@@ -86,7 +86,7 @@ class Attack(Settings):
 
     @contextmanager
     def offloaded(self, run: Run) -> Iterator[None]:
-        """While it lasts, what ``low_memory`` can do without is off the device."""
+        """With ``low_memory``, move what the attack does not need off the device for the block."""
         with ExitStack() as stack:
             for model in self.bases(run.models).values() if self.low_memory else ():
                 stack.enter_context(slimmed(model.modules[1], model.autocast))
@@ -110,7 +110,7 @@ class Attack(Settings):
         """Fill ``run.rebuilt``, which no checkpoint holds: objectives, optimisers."""
 
     def round(self, run: Run, number: int) -> Tensor:
-        """Move ``run.x``; return the objective's values, (steps, n)."""
+        """One round: change ``run.x`` and return the objective's values, (steps, n)."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it protects")
 
     def roles(self, models: Models) -> tuple[str, ...]:
@@ -199,14 +199,14 @@ class Attack(Settings):
         )
 
     def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
-        """Whether every base model can take the pictures and the prompts."""
+        """Refuse pictures or prompts that one of the base models cannot take."""
         for model in bases.values():
             check_size(model, run.subject.images)
             check_lengths(model, self.texts(run), self.required_words(run))
 
     @contextmanager
     def _borrowed(self, bases: dict[str, Diffusion]) -> Iterator[None]:
-        """The base models frozen, and given back as they were."""
+        """Freeze the base models for the block; afterwards they are as before."""
         modules = [module for model in bases.values() for module in model.modules]
         with frozen(*modules), checkpointed(*(modules if self.low_memory else ())):
             yield

@@ -105,7 +105,7 @@ class DecodedShiftAttack(ClipShiftAttack):
 
 
 def _named(other: Attack, models: Models) -> dict[str, Any]:
-    """What an attack's result depends on that :meth:`Attack.inputs` does not say of any attack."""
+    """What another attack's result depends on, less what this one's own inputs name already."""
     common = Attack.inputs(other, models)
     further = {name: each for name, each in other.inputs(models).items() if name not in common}
     return other.config() | code_of([type(other)]) | further

@@ -135,7 +135,7 @@ class MetaCloak(SurrogateAttack):
         return values
 
     def _keep(self, run: Run, model: Diffusion, number: int) -> Any:
-        """A state of the pool: in memory, or with ``low_memory`` the name of its file."""
+        """Keep a state for the pool: its copy in memory, or with ``low_memory`` its file's name."""
         state = snapshot(model)
         if not self.low_memory:
             return state

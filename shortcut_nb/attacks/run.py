@@ -59,7 +59,7 @@ class Run:
 
     @classmethod
     def start(cls, subject: Subject, models: Models, seeds: list[int]) -> Run:
-        """At the clean pictures, with fresh generators."""
+        """A new run: it begins at the clean pictures, with fresh generators."""
         return cls(subject, models, subject.images, seeds, generators(seeds))
 
     @property
@@ -68,7 +68,7 @@ class Run:
         return self.subject.images
 
     def save(self, path: Path, mark: str) -> None:
-        """Write the state, atomically."""
+        """Write a checkpoint, atomically."""
         saved = {
             "done": self.done,
             "seconds": self.seconds,
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """A folder for files of the run: beside the checkpoint, or one that goes with the run."""
+        """A folder for files of the run: beside the checkpoint, or a temporary one without it."""
         if self.path is None:
             if self.temporary is None:
                 self.temporary = TemporaryDirectory(prefix="shortcut_nb-")
@@ -101,7 +101,7 @@ class Run:
         return _folder(self.path)
 
     def restore(self, path: Path, mark: str, fresh: Callable[[Run, str], Diffusion]) -> None:
-        """Go to the state of a file.
+        """Take over the state that a checkpoint holds.
 
         Args:
             fresh: makes the untrained surrogate of a base model.

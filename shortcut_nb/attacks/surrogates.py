@@ -133,7 +133,7 @@ class SurrogateAttack(Attack, Regime):
 
     @contextmanager
     def at_work(self, model: Diffusion) -> Iterator[None]:
-        """A model on its device inside, where ``low_memory`` parks it otherwise."""
+        """Bring a model that ``low_memory`` keeps in host memory to its device for the block."""
         if not self.low_memory or model.device == model.pipe.vae.device:
             yield
             return
@@ -141,7 +141,7 @@ class SurrogateAttack(Attack, Regime):
             yield
 
     def sources(self, models: Models) -> tuple[str, ...]:
-        """The names of :meth:`bases`; opens no model."""
+        """The names of the base models, as in :meth:`bases`; opens no model."""
         return ("diffusion",)
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
@@ -196,7 +196,7 @@ class SurrogateAttack(Attack, Regime):
         return len(run.surrogates) == 1 and not self.low_memory
 
     def restarted(self, run: Run, name: str, behind: int) -> Trainee:
-        """What :meth:`trainee` makes of a run's surrogate, in the same memory every round."""
+        """A trainee for a run's surrogate: the last round's, started over, where it was kept."""
         trainee: Trainee | None = run.rebuilt.get("trainee")
         if trainee is not None:
             trainee.start_over(behind)
@@ -231,7 +231,7 @@ class SurrogateAttack(Attack, Regime):
         )
 
     def generator(self, number: int) -> torch.Generator:
-        """What a round's surrogate training draws from."""
+        """The random numbers of a round's surrogate training."""
         return torch.Generator().manual_seed(self.seed * 7919 + number)
 
 

@@ -59,7 +59,7 @@ def open_clip_model(ref: ModelRef, device: Device) -> Clip:
 
 
 def open_detector(ref: ModelRef, device: Device) -> Detector:
-    """What finds a person: a picture classifier, or a detector of objects."""
+    """The detector of a person: a picture classifier, or a detector of objects."""
     path = checked(ref)
     from ..metrics import Detector, ObjectDetector
 
@@ -68,7 +68,7 @@ def open_detector(ref: ModelRef, device: Device) -> Detector:
 
 
 def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
-    """What says who (or what) a picture shows."""
+    """The encoder of who (or what) a picture shows."""
     path = checked(ref)
     from ..metrics import IdentityEncoder
 
@@ -76,7 +76,7 @@ def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
 
 
 def open_faces(ref: ModelRef) -> FaceEncoder:
-    """What finds faces in photographs and says whose they are; it works on the CPU."""
+    """The recogniser of faces in photographs; it works on the CPU."""
     path = checked(ref)
     from ..metrics import FaceEncoder
 
@@ -84,7 +84,7 @@ def open_faces(ref: ModelRef) -> FaceEncoder:
 
 
 def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
-    """What reads a person's attributes off a picture."""
+    """The classifier of a person's attributes on a picture."""
     path = checked(ref)
     from ..metrics import AttributeReader
 
@@ -92,7 +92,7 @@ def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
 
 
 def open_damage(ref: ModelRef, device: Device) -> DamageRegressor:
-    """What says how damaged a picture is."""
+    """The regressor of how damaged a picture is."""
     path = checked(ref)
     from ..metrics import DamageRegressor
 

@@ -221,7 +221,7 @@ class Trainer(Regime):
         prior: Latents | None,
         subject: Subject,
     ) -> Trainee:
-        """The training itself, over a model that the method has prepared and in its words."""
+        """The training of a model that the method has prepared, with prompts in its words."""
         return Trainee(model, (words.instance, words.class_), prior, **self.options(method))
 
     def options(self, method: Method) -> dict[str, Any]:
@@ -311,7 +311,7 @@ class Trainer(Regime):
         trainee = self.trainee(models, model, method, words, prior, subject)
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(models, words, images) if path else ""
-        with self._room(models.diffusion, model, method):
+        with self._offloaded(models.diffusion, model, method):
             losses = self._train(trainee, data, on_step, path, mark, every, last)
         seconds = time.monotonic() - started
         return self._personalized(subject, models, model, method, words, seconds, losses)
@@ -352,8 +352,8 @@ class Trainer(Regime):
         return model, method, words
 
     @contextmanager
-    def _room(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
-        """What a training with ``low_memory`` keeps off the device while it lasts."""
+    def _offloaded(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
+        """With ``low_memory``, move what a training does not need off the device for the block."""
         with ExitStack() as stack:
             if self.low_memory and method.shared(base):
                 stack.enter_context(slimmed(model.modules[1], model.autocast))
@@ -400,7 +400,7 @@ class Trainer(Regime):
         every: int,
         last: int,
     ) -> list[float]:
-        """All steps that a checkpoint leaves to do; every step's loss, earlier ones included."""
+        """Take the steps that are left; returns the loss of every step, earlier ones included."""
         losses = _load(path, trainee, mark) if path and path.exists() else []
         if trainee.taken > last:
             raise UserError(
@@ -479,7 +479,7 @@ class BoundTrainer(Bound[Trainer]):
 
 
 def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
-    """The prompts in the words that a method trains."""
+    """The prompts with the word that a method trains in the identifier's place."""
     return Prompts(
         **{f.name: method.rename(getattr(words, f.name), identifier) for f in fields(words)}
     )

@@ -137,7 +137,7 @@ class Trainee:
         self.go_on(0)
 
     def _wake(self) -> list[dict[str, Any]]:
-        """Training mode, gradients wanted where the method wants them; the optimiser's groups."""
+        """Set training mode and the gradients that the method wants; the optimiser's groups."""
         text_lr = self.lr if self.text_lr is None else self.text_lr
         groups = self.method.groups(self.model, self.lr, text_lr)
         unet, text = self.model.pipe.unet, self.model.text
@@ -170,7 +170,7 @@ class Trainee:
         )
 
     def start_over(self, behind: int) -> None:
-        """As if made anew over the weights as they are, in the memory that there is already.
+        """Begin again with the weights as they are, as a new trainee would, in the same memory.
 
         Args:
             behind: steps that the model has behind it now.
@@ -194,7 +194,7 @@ class Trainee:
         return sum(more, first)
 
     def draw(self, latents: Latents, generator: Generator) -> Rows:
-        """What :meth:`loss` draws from a generator in the same state, on the model's device.
+        """The rows that :meth:`loss` draws first from a generator, on the model's device.
 
         The first ``batch_size`` rows are instance pictures; as many class pictures follow with
         prior preservation. Further terms of the loss draw after these.

@@ -170,7 +170,7 @@ def purify_photos(
 
 
 def _check(thing: object, wanted: type, text: str) -> None:
-    """Refuse another thing in an argument's place.
+    """Refuse an argument of another type.
 
     Raises:
         WrongType: says what is expected and what came.

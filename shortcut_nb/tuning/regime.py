@@ -83,7 +83,7 @@ class Regime(Settings):
 
     @property
     def scheduled(self) -> bool:
-        """Whether the learning rate moves."""
+        """Whether the learning rate changes in the course of the training."""
         return self.lr_scheduler != "constant" or self.warmup != 0
 
     def plain(self) -> dict[str, Any]:
