@@ -108,7 +108,7 @@ def test_attack_step(lab, name, record_property):
     with frozen(*model.modules):
         floor = floor_of(lab, subject.images, parts, subject.instance_prompt)
         attack.prepare(run)
-        attack.arm(run)
+        attack.rebuild(run)
         report(record_property, f"{name} step", ratio(lambda: attack.round(run, 0), floor), bar)
 
 
@@ -118,16 +118,25 @@ def test_step_against_a_surrogate(lab, name, record_property):
     model, subject = lab.diffusion, lab.subject("mini:held-out/0")
     parts, bar = AGAINST_SURROGATES[name]
     attack, run = lab.attack(name, eps="16/255"), Run.start(subject, lab, [0, 1, 2, 3])
-    run.kept["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen, and encoded
-    run.built["still"] = latents_of(model, subject.images).mean
+    run.state["timesteps"] = [torch.arange(100)] * 4  # what SimAC has chosen, and encoded
+    run.rebuilt["still"] = latents_of(model, subject.images).mean
     with frozen(*model.modules):
         objective = attack.objective(model, run)
         if name == "metacloak":
             objective = Transformed(objective, (0.1, attack.blur), flip=attack.flip)
 
         def ours():
-            pgd(objective, run.x, run.clean, attack.budget, alpha=parse_alpha(attack.alpha),
-                steps=1, source=run.source, repeats=attack.repeats, chunk=attack.chunk)  # fmt: skip
+            pgd(
+                objective,
+                run.x,
+                run.clean,
+                attack.budget,
+                alpha=parse_alpha(attack.alpha),
+                steps=1,
+                source=run.generators,
+                repeats=attack.repeats,
+                chunk=attack.chunk,
+            )
 
         floor = floor_of(lab, subject.images, parts, subject.instance_prompt)
         report(record_property, f"{name} PGD step", ratio(ours, floor), bar)

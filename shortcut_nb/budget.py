@@ -129,11 +129,6 @@ class Budget:
                 "reference) before saving."
             )
 
-    @staticmethod
-    def linf_pixels(a: Tensor, b: Tensor) -> list[int]:
-        """The largest difference in grey levels, one whole number per picture; see the function."""
-        return linf_pixels(a, b)
-
 
 def linf_pixels(a: Tensor, b: Tensor) -> list[int]:
     """The largest difference, in 8-bit grey levels, one whole number per picture.

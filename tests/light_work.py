@@ -17,14 +17,14 @@ def sleep_or_die(place, what):
         raise ValueError("told\nso")
 
 
-def fail(shop, plan):
+def fail(context, plan):
     """A training that cannot be done."""
     raise RuntimeError("no such luck")
 
 
-def succeed(shop, plan):
+def succeed(context, plan):
     """A training that is done at once."""
-    (shop.into / "ran").touch()
+    (context.into / "ran").touch()
 
 
 def meet(folder, name, others):

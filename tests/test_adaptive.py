@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shortcut_nb.analysis.gradients import gradient_agreement
-from shortcut_nb.attacks.adaptive import Through, reseeded, straight_through
+from shortcut_nb.attacks.adaptive import PurifiedObjective, reseeded, straight_through
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.diffusion import generators
 from shortcut_nb.latents import latents_of
@@ -41,7 +41,7 @@ class Square:
 def test_bpda_is_the_true_gradient_for_an_identity_purifier(lab):
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     for full in (False, True):
-        value = Through(Square(), lab.purifier("none"), full)(x, generators([1, 2]))
+        value = PurifiedObjective(Square(), lab.purifier("none"), full)(x, generators([1, 2]))
         (slope,) = torch.autograd.grad(value.sum(), x)
         torch.testing.assert_close(slope, 2 * x.detach())
 
@@ -89,8 +89,8 @@ def test_a_random_purifier_draws_for_each_picture_alone():
             return (images + self.seed / 2**31).clamp(0, 1)
 
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
-    both = Through(Square(), Shift())(x, generators([5, 6]))
-    alone = Through(Square(), Shift())(x[1:], generators([6]))
+    both = PurifiedObjective(Square(), Shift())(x, generators([5, 6]))
+    alone = PurifiedObjective(Square(), Shift())(x[1:], generators([6]))
     assert both[0] != both[1] and torch.equal(both[1:], alone)
 
 

@@ -97,7 +97,7 @@ def test_check_names_the_picture_and_the_excess():
     Budget(9).check(moved, reference)
     with pytest.raises(ValueError, match="picture 1 differs by 9/255"):
         Budget(8).check(moved, reference)
-    assert Budget.linf_pixels(moved, reference) == [0, 9, 0]
+    assert linf_pixels(moved, reference) == [0, 9, 0]
 
 
 def test_shapes_must_agree():

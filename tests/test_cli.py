@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.budget import Budget
+from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cli import app
 from shortcut_nb.cli.doors import parse_params
 from shortcut_nb.cli.info import Kind, plain_text
@@ -189,7 +189,7 @@ def test_protect_keeps_the_budget_on_every_picture(tmp_path):
     assert done.exit_code == 0, done.output
     (before, said), (after, kept) = (load_folder(tmp_path / name, 64) for name in ("in", "out"))
     assert kept == said
-    assert Budget.linf_pixels(after, before) == [8] * 4
+    assert linf_pixels(after, before) == [8] * 4
 
 
 def test_an_existing_model_is_found_before_training(tmp_path):

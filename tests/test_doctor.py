@@ -23,7 +23,7 @@ from shortcut_nb.lab import Lab
 from shortcut_nb.machine import notices, versions
 from shortcut_nb.machine.doctor import diagnose, lacks
 from shortcut_nb.profile import PROFILES, load_profile
-from shortcut_nb.registry.catalogue import WITHOUT_MODELS
+from shortcut_nb.registry.catalogue import attacks_without_models
 from shortcut_nb.weights import PACKAGE, BadWeights
 from shortcut_nb.weights.fetch import fetch
 from tests.tiny_sd import save_pipeline, save_sdxl
@@ -211,7 +211,7 @@ def test_commands_say_at_once_that_the_model_is_not_here(words, tmp_path):
 def test_attacks_that_open_no_model_are_known():
     lab = Lab("mini")
     found = {name for name, cls in ATTACKS.items() if cls().roles(lab) == ()}
-    assert found == set(WITHOUT_MODELS)
+    assert found == attacks_without_models() == {"noise", "noise-uniform"}
 
 
 def test_a_lab_around_an_open_pipeline_says_nothing_of_missing_weights(pipelines, caplog):

@@ -10,7 +10,7 @@ from shortcut_nb.networks.face_network import FaceNetwork, read_weights, weights
 from shortcut_nb.profile import ModelRef, load_profile
 from shortcut_nb.purify import bound
 from shortcut_nb.purify.face_restorer import FaceRestorer
-from shortcut_nb.weights import file_digests
+from shortcut_nb.weights import cached_file_digests
 
 from .tiny_lab import TinyLab
 
@@ -77,7 +77,7 @@ def test_weights_are_found_by_name_and_count_in_the_digest(tmp_path):
             weights_file(tmp_path, name)
     assert torch.equal(read_weights(one)["a"], torch.ones(2))
     assert torch.equal(read_weights(other)["a"], torch.zeros(2))
-    assert list(file_digests(one)) == ["one.safetensors"]
+    assert list(cached_file_digests(one)) == ["one.safetensors"]
     before = lab_with(one).digest("purifier:face-restorer")
     save_file({"a": torch.zeros(2)}, str(one))
     assert lab_with(one).digest("purifier:face-restorer") != before

@@ -131,11 +131,11 @@ def test_glaze_is_its_formula_and_has_its_gradient(lab, model, apart, weight):
     run = Run.start(subject, lab, [1, 2])
     with torch.no_grad():
         mean, std = model.posterior(clean.flip(-1))
-    run.kept |= {"style_mean": mean, "style_std": std, "adam": None}
-    attack.arm(run)
+    run.state |= {"style_mean": mean, "style_std": std, "adam": None}
+    attack.rebuild(run)
 
     def loss(x):
-        run.source = generators([3, 4])
+        run.generators = generators([3, 4])
         return attack._loss(run, x, slice(0, 2))
 
     source, scale = generators([3, 4]), model.pipe.vae.config.scaling_factor

@@ -5,12 +5,11 @@ import shutil
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
 from shortcut_nb import Lab
-from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.mini.avatars import draw, identity, nuisance
 from shortcut_nb.profile import MissingWeights, load_profile, resolve, verify
 
@@ -108,13 +107,13 @@ def test_restorer_brings_noisy_pictures_closer(lab, subject):
 def test_a_folder_without_vae_and_text_encoder_borrows_them(lab, tmp_path):
     """And is then what a complete folder of the same parts is."""
     second = lab.ensemble["ensemble:0"]
-    lent = second.lend(StableDiffusionPipeline, resolve(lab.profile.ensemble[0]))
+    lent = second.lend(resolve(lab.profile.ensemble[0]))
     assert set(lent) == {"vae", "tokenizer", "text_encoder"}
     assert second.pipe.vae is lab.diffusion.pipe.vae
     assert second.pipe.unet is not lab.diffusion.pipe.unet
     second.pipe.save_pretrained(tmp_path)
-    assert second.lend(StableDiffusionPipeline, tmp_path) == {}
-    whole = Diffusion.open(tmp_path, lab.device, lab.autocast, lender=lab.diffusion)
+    assert second.lend(tmp_path) == {}
+    whole = open_pipeline(tmp_path, lab.device, autocast=lab.autocast, lender=lab.diffusion)
     assert whole.pipe.vae is not lab.diffusion.pipe.vae
     how = {"n": 2, "seed": 3, "steps": 3, "guidance_scale": 4.0}
     found = [model.sample("a photo of a person", **how) for model in (second, whole)]

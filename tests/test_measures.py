@@ -11,7 +11,7 @@ from transformers import ResNetConfig, ResNetForImageClassification
 from shortcut_nb.errors import UserError
 from shortcut_nb.metrics import AttributeMatch, AttributeReader, DamageRegressor, Intactness
 from shortcut_nb.mini.avatars import draw, identity, nuisance
-from shortcut_nb.models.opening import open_measure
+from shortcut_nb.models.loaders import open_measure
 from shortcut_nb.profile import ModelRef
 from shortcut_nb.purify import build
 

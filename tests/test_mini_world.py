@@ -16,7 +16,7 @@ from shortcut_nb.mini.captions import RESERVED, describe, describe_degraded, nam
 from shortcut_nb.mini.damages import DAMAGES, damage
 from shortcut_nb.mini.degradations import KINDS, PATTERNS, degrade, pattern
 from shortcut_nb.mini.pretrain import tokenizer
-from shortcut_nb.mini.pretrain.loop import Course, train
+from shortcut_nb.mini.pretrain.loop import TrainingPlan, train
 from shortcut_nb.mini.pretrain.machine import Machine
 from shortcut_nb.mini.pretrain.pool import PoolSize
 from shortcut_nb.mini.subjects import subject_sets
@@ -112,8 +112,8 @@ def fit_line(folder, workers=0, stop=None):
     loss_of.steps = 0
     model = torch.nn.Linear(3, 1)
     machine = Machine(workers=workers)
-    course = Course(folder, 40, machine=machine)
-    return train("m", model, draw, loss_of, course, lr=1e-2, save_every=0.0)
+    plan = TrainingPlan(folder, 40, machine=machine)
+    return train("m", model, draw, loss_of, plan, lr=1e-2, save_every=0.0)
 
 
 def test_training_resumes_bit_for_bit(tmp_path):
@@ -156,7 +156,7 @@ def test_training_stops_on_nan(tmp_path):
         return model(batch["x"]).sum() * float("nan")
 
     with pytest.raises(FloatingPointError, match="step 20"):
-        train("m", model, draw, loss_of, Course(tmp_path, 40), lr=1.0)
+        train("m", model, draw, loss_of, TrainingPlan(tmp_path, 40), lr=1.0)
 
 
 def test_the_plain_captions_never_name_noise_or_quality():

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from shortcut_nb.diffusion import open_pipeline
-from shortcut_nb.models import opening
+from shortcut_nb.models import loaders
 from shortcut_nb.profile import load_profile
 from shortcut_nb.weights import PACKAGE, BadWeights, ModelRef
-from shortcut_nb.weights.opening import opening as one_line
+from shortcut_nb.weights.safe_opening import opening as one_line
 
 WEIGHTS = PACKAGE / "mini" / "weights"
 OTHER = WEIGHTS / "restorer" / "diffusion_pytorch_model.safetensors"
@@ -17,15 +17,15 @@ FACE = WEIGHTS / "identity" / "model.safetensors"
 
 # role in the profile, its opener, the weights that are replaced, by what
 CASES = {
-    "clip": ("clip", opening.open_clip_model, "open_clip_model.safetensors", OTHER),
-    "identity": ("identity", opening.open_identity, "model.safetensors", OTHER),
-    "detector": ("detector", opening.open_detector, "model.safetensors", OTHER),
-    "detector_without_its_head": ("detector", opening.open_detector, "model.safetensors", FACE),
+    "clip": ("clip", loaders.open_clip_model, "open_clip_model.safetensors", OTHER),
+    "identity": ("identity", loaders.open_identity, "model.safetensors", OTHER),
+    "detector": ("detector", loaders.open_detector, "model.safetensors", OTHER),
+    "detector_without_its_head": ("detector", loaders.open_detector, "model.safetensors", FACE),
     "restorer": (
-        "purifier:restorer", opening.open_network, "diffusion_pytorch_model.safetensors", FACE,
+        "purifier:restorer", loaders.open_network, "diffusion_pytorch_model.safetensors", FACE,
     ),
     "pixel": (
-        "purifier:pixel", opening.open_pixel_diffusion,
+        "purifier:pixel", loaders.open_pixel_diffusion,
         "unet/diffusion_pytorch_model.safetensors", OTHER,
     ),
 }  # fmt: skip
@@ -51,7 +51,7 @@ def test_an_upscaler_with_another_unet_is_refused(lab, tmp_path):
     shutil.copy(OTHER, tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors")
     ref = ModelRef(id=str(tmp_path / "model"), loader="upscaler")
     with pytest.raises(BadWeights, match="unet"):
-        opening.open_upscaler(ref, "cpu", lab.diffusion)
+        loaders.open_upscaler(ref, "cpu", lab.diffusion)
 
 
 @pytest.mark.parametrize("name", ["face.pth", "face.safetensors"])
@@ -59,7 +59,7 @@ def test_an_upscaler_with_another_unet_is_refused(lab, tmp_path):
 def test_a_face_restorers_file_that_is_none_is_refused(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadWeights) as error:
-        opening.open_network(ModelRef(id=str(tmp_path / name), loader="spandrel"), "cpu")
+        loaders.open_network(ModelRef(id=str(tmp_path / name), loader="spandrel"), "cpu")
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
@@ -70,7 +70,7 @@ def test_a_pickle_that_would_run_code_is_not_unpickled(tmp_path):
 
     torch.save({"a": Bomb()}, tmp_path / "face.pth")
     with pytest.raises(BadWeights, match="tensors and nothing else"):
-        opening.open_network(ModelRef(id=str(tmp_path / "face.pth"), loader="spandrel"), "cpu")
+        loaders.open_network(ModelRef(id=str(tmp_path / "face.pth"), loader="spandrel"), "cpu")
     assert not (tmp_path / "ran").exists()
 
 

@@ -14,7 +14,7 @@ from diffusers import (
 )
 
 from shortcut_nb.diffusion import open_pipeline
-from shortcut_nb.models import opening
+from shortcut_nb.models import loaders
 from shortcut_nb.weights import PACKAGE, BadWeights, MissingWeights, ModelRef
 from tests.ldm_file import save_single_file
 from tests.tiny_sd import save_pipeline
@@ -167,10 +167,10 @@ def test_a_small_pipeline_may_lie_flat_in_one_folder(tmp_path):
         shutil.copy(path, tmp_path)
     (tmp_path / "sha256.json").unlink()
     ref = ModelRef(id=str(tmp_path), loader="ddpm")
-    flat = opening.open_pixel_diffusion(ref, "cpu")
-    whole = opening.open_pixel_diffusion(ref.model_copy(update={"id": str(shipped)}), "cpu")
+    flat = loaders.open_pixel_diffusion(ref, "cpu")
+    whole = loaders.open_pixel_diffusion(ref.model_copy(update={"id": str(shipped)}), "cpu")
     for ours, theirs in zip(flat.unet.parameters(), whole.unet.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     (tmp_path / "scheduler_config.json").unlink()
     with pytest.raises(BadWeights, match="scheduler_config.json is missing"):
-        opening.open_pixel_diffusion(ref, "cpu")
+        loaders.open_pixel_diffusion(ref, "cpu")

@@ -17,8 +17,8 @@ from shortcut_nb.attacks.objectives import (
 from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.photoguard import EditDistance
 from shortcut_nb.attacks.target import target_image, target_latents
-from shortcut_nb.budget import Budget
-from shortcut_nb.diffusion import Diffusion, draw_normal, generators
+from shortcut_nb.budget import Budget, linf_pixels
+from shortcut_nb.diffusion import draw_normal, generators, open_pipeline
 from shortcut_nb.tuning.modes import frozen
 
 from .tiny_sd import save_pipeline
@@ -83,7 +83,7 @@ def test_momentum_and_repeats_against_a_loop_written_out():
 def tiny(request, tmp_path_factory):
     """An epsilon and a v-prediction model of random weights, VAE and UNet in double precision."""
     folder = save_pipeline(tmp_path_factory.mktemp("tiny") / request.param, request.param)
-    model = Diffusion.open(folder)
+    model = open_pipeline(folder)
     vae, unet, _ = model.modules
     vae.double()
     unet.double()
@@ -145,7 +145,7 @@ def test_an_attack_by_hand_from_the_helpers_is_the_librarys(lab, subject):
     source = generators(picture_seeds(7, len(clean)))
     context = model.embed([subject.class_prompt]).detach().expand(len(clean), -1, -1)
     x = start_uniform(clean, budget, source)
-    assert max(budget.linf_pixels(x, clean)) <= 8
+    assert max(linf_pixels(x, clean)) <= 8
     for _ in range(2):
         x = x.detach().requires_grad_(True)
         z = model.encode(x, source)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import CLIPTokenizer
 
 from shortcut_nb.mini.pretrain.text_keys import make_portable
-from shortcut_nb.weights import PACKAGE, file_digests
+from shortcut_nb.weights import PACKAGE, cached_file_digests
 
 SHIPPED = PACKAGE / "mini" / "weights"
 FOLDER = SHIPPED / "diffusion"
@@ -34,9 +34,9 @@ def test_it_opens_and_draws_whatever_the_dtype(dtype):
 
 def test_everything_shipped_is_portable(tmp_path):
     shutil.copytree(SHIPPED, tmp_path / "weights", ignore=shutil.ignore_patterns("clip"))
-    before = file_digests(tmp_path / "weights")
+    before = cached_file_digests(tmp_path / "weights")
     assert make_portable(tmp_path / "weights") == []
-    assert file_digests(tmp_path / "weights") == before
+    assert cached_file_digests(tmp_path / "weights") == before
 
 
 def test_new_names_become_old_ones_and_every_bit_stays(tmp_path):

@@ -13,7 +13,7 @@ from diffusers import DDPMPipeline, StableDiffusionUpscalePipeline
 from transformers import CLIPTextModel
 from typer.testing import CliRunner
 
-from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.metrics import psnr
 from shortcut_nb.mini.evaluate.pictures import held_out
 from shortcut_nb.mini.pretrain import (
@@ -31,7 +31,7 @@ from shortcut_nb.mini.pretrain import (
     vae,
 )
 from shortcut_nb.mini.pretrain.__main__ import WEIGHTS, main, take_parts
-from shortcut_nb.mini.pretrain.loop import Course
+from shortcut_nb.mini.pretrain.loop import TrainingPlan
 from shortcut_nb.mini.pretrain.pool import PoolSize, render_pool
 from shortcut_nb.mini.pretrain.publish import halved, publish
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
@@ -64,7 +64,7 @@ def test_unknown_models_are_refused():
 @pytest.fixture(scope="module")
 def encoder(world):
     folder, pool, _, held, words = world
-    return text.fit(pool, held, words, Course(folder, STEPS), batch_size=16)
+    return text.fit(pool, held, words, TrainingPlan(folder, STEPS), batch_size=16)
 
 
 def test_shares_hold_in_every_batch(world):
@@ -82,10 +82,12 @@ def test_shares_hold_in_every_batch(world):
 def test_unet_trains_under_a_text_encoder_that_stays_as_it_is(world, encoder, tmp_path):
     folder, pool, model, held, words = world
     before = [p.clone() for p in encoder.parameters()]
-    pipe = diffusion.fit(pool, held, model, encoder, words, Course(folder, STEPS), batch_size=4)
+    pipe = diffusion.fit(
+        pool, held, model, encoder, words, TrainingPlan(folder, STEPS), batch_size=4
+    )
     assert all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
     halved(pipe).save_pretrained(tmp_path / "pipe")
-    drawn = Diffusion.open(tmp_path / "pipe").sample(
+    drawn = open_pipeline(tmp_path / "pipe").sample(
         "a photo of a person", 1, seed=0, steps=2, guidance_scale=2.0
     )
     assert drawn.shape == (1, 3, 64, 64) and torch.isfinite(drawn).all()
@@ -105,7 +107,7 @@ def test_upscaler_opens_as_the_real_pipeline(world, encoder, tmp_path):
     torch.manual_seed(1)
     model = vae.build_fine().eval()
     model.register_to_config(scaling_factor=0.5)
-    made = upscaler.fit(pool, model, encoder, words, Course(folder, STEPS), batch_size=4)
+    made = upscaler.fit(pool, model, encoder, words, TrainingPlan(folder, STEPS), batch_size=4)
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():  # other numbers inside, the same scaled latents and the same picture
         z = model.encode(x).latent_dist
@@ -152,8 +154,8 @@ def test_a_training_that_fails_is_tried_again_and_stops_only_what_needs_it(tmp_p
         "good": jobs.Job(succeed, 1),
     }
     monkeypatch.setattr(gpu, "JOBS", own)
-    shop = jobs.Workshop(tmp_path, tmp_path)
-    schedule = gpu.Schedule(shop, seconds=1.0)
+    context = jobs.TrainingContext(tmp_path, tmp_path)
+    schedule = gpu.Schedule(context, seconds=1.0)
     ended = schedule.run(["bad", "after", "good"], time.monotonic() + 60)
     assert ended == {"bad": 1, "after": 1, "good": 0}
     assert schedule.tries == {"bad": 2, "good": 1}
@@ -162,17 +164,17 @@ def test_a_training_that_fails_is_tried_again_and_stops_only_what_needs_it(tmp_p
 
 def test_two_models_of_identity_and_attributes_train(world, tmp_path):
     folder, pool, *_ = world
-    clean = encoders.fit_identity(pool, Course(folder, STEPS))
-    hardened = encoders.fit_identity(pool, Course(folder, STEPS), hardened=True)
+    clean = encoders.fit_identity(pool, TrainingPlan(folder, STEPS))
+    hardened = encoders.fit_identity(pool, TrainingPlan(folder, STEPS), hardened=True)
     assert not torch.equal(next(clean.parameters()), next(hardened.parameters()))
-    attributes = encoders.fit_attributes((pool, pool), Course(folder, STEPS))
+    attributes = encoders.fit_attributes((pool, pool), TrainingPlan(folder, STEPS))
     assert attributes.config.id2label[0] == "hair:NONE"
     assert attributes(torch.zeros(2, 3, 64, 64)).logits.shape == (2, 52)
 
 
 def test_pixel_model_opens_as_a_ddpm_folder(world, tmp_path):
     folder, pool, *_ = world
-    made = pixel.fit(pool, Course(folder, STEPS), batch_size=2)
+    made = pixel.fit(pool, TrainingPlan(folder, STEPS), batch_size=2)
     assert isinstance(made, DDPMPipeline)
     halved(made).save_pretrained(tmp_path / "pixel")
     model = PixelDiffusion.open(tmp_path / "pixel")
@@ -227,7 +229,15 @@ def test_training_begins_with_a_finished_miniature(world, lab, tmp_path):
     unet = start.unet(weights)
     before = {name: value.clone() for name, value in unet.state_dict().items()}
     pipe = diffusion.fit(
-        pool, held, model, encoder, words, Course(tmp_path, 1), batch_size=4, lr=0.0, start=unet
+        pool,
+        held,
+        model,
+        encoder,
+        words,
+        TrainingPlan(tmp_path, 1),
+        batch_size=4,
+        lr=0.0,
+        start=unet,
     )
     after = pipe.unet.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -243,7 +253,10 @@ def test_finished_parts_are_taken_and_never_replaced(tmp_path):
     parts, folder = tmp_path / "parts", tmp_path / "work"
     vae.build().save_pretrained(parts / "vae")
     take_parts(parts, folder)
-    assert jobs.Workshop(folder, tmp_path / "out").autoencoder("vae").config.latent_channels == 8
+    assert (
+        jobs.TrainingContext(folder, tmp_path / "out").autoencoder("vae").config.latent_channels
+        == 8
+    )
     (folder / "vae" / "config.json").write_text("own")
     take_parts(parts, folder)
     assert (folder / "vae" / "config.json").read_text() == "own"
@@ -255,10 +268,10 @@ def test_parts_are_taken_out_of_a_finished_model_too(tmp_path):
     folder = tmp_path / "work"
     take_parts(WEIGHTS, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["text", "vae"]
-    shop = jobs.Workshop(folder, tmp_path / "into")
-    text = shop.text_encoder()
+    context = jobs.TrainingContext(folder, tmp_path / "into")
+    text = context.text_encoder()
     assert next(text.parameters()).dtype == torch.float32
-    assert next(shop.autoencoder("vae").parameters()).dtype == torch.float32
+    assert next(context.autoencoder("vae").parameters()).dtype == torch.float32
     shipped = CLIPTextModel.from_pretrained(WEIGHTS / "diffusion" / "text_encoder").state_dict()
     own = text.state_dict()
     assert shipped.keys() == own.keys()

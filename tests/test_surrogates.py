@@ -118,7 +118,7 @@ def test_simac_encodes_no_more_pictures_at_once_than_the_model_says(lab, pair, m
     real = kind.posterior
     monkeypatch.setattr(kind, "pictures_at_once", 1)
     monkeypatch.setattr(kind, "posterior", lambda self, x: sizes.append(len(x)) or real(self, x))
-    attack.arm(Run.start(pair, lab, [1, 2]))
+    attack.rebuild(Run.start(pair, lab, [1, 2]))
     assert sizes == [1, 1, 1, 1]  # set A for the surrogate, set B for the features
 
 
@@ -160,11 +160,11 @@ def test_released_metacloak_shows_its_surrogates_another_range(miniature, subjec
 
 def test_released_surrogates_have_their_defects_but_fsmgs_has_none(lab):
     for name in ("aspl", "simac", "metacloak", "e-aspl"):
-        assert set(lab.attack(name, variant="released").training) == {
+        assert set(lab.attack(name, variant="released").trainee_options) == {
             "max_grad_norm", "shuffle", "round_weights",
         }  # fmt: skip
-    assert lab.attack("fsmg", variant="released").training == {}
-    assert lab.attack("aspl").training == {}
+    assert lab.attack("fsmg", variant="released").trainee_options == {}
+    assert lab.attack("aspl").trainee_options == {}
 
 
 @pytest.mark.slow

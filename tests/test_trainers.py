@@ -6,7 +6,7 @@ import importlib.util
 import pytest
 import torch
 
-from shortcut_nb.diffusion import Diffusion
+from shortcut_nb.diffusion import Diffusion, open_pipeline
 from shortcut_nb.images import save_folder
 from shortcut_nb.personalize import PROMPTS, TRAINERS, Trainer
 from shortcut_nb.personalize.token import replace_word
@@ -115,7 +115,7 @@ def loaded(one, folder):
 
 def test_diffusers_loads_what_was_saved_by_the_lines_that_are_given(lab, fitted, name, tmp_path):
     one = fitted[name]
-    again = Diffusion.open(loaded(one, one.save(tmp_path / "out")), autocast=torch.float32)
+    again = open_pipeline(loaded(one, one.save(tmp_path / "out")), autocast=torch.float32)
     how = {"seed": 0, "steps": 3, "guidance_scale": 3.0}
     drawn = again.sample(one.prompts.sample, 1, **how)
     torch.testing.assert_close(

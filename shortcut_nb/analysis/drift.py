@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..diffusion import Diffusion
+from ..personalize.token import table_of
 from .attention import token_span
 
 
@@ -37,7 +38,7 @@ def word_drift(before: Diffusion, after: Diffusion, prompt: str, words: list[str
                 f"expected {word!r} to be the same tokens in both models; got {ids[0]} and {ids[1]}"
             )
         levels = {
-            "embedding": [_table(model)[ids[0]] for model in (before, after)],
+            "embedding": [table_of(model)[ids[0]] for model in (before, after)],
             "state": [model.embed([prompt])[0, spans[0]] for model in (before, after)],
         }
         rows += [{"word": word, "level": level} | _compare(*pair) for level, pair in levels.items()]
@@ -46,10 +47,6 @@ def word_drift(before: Diffusion, after: Diffusion, prompt: str, words: list[str
 
 def _ids(model: Diffusion, word: str) -> list[int]:
     return model.pipe.tokenizer(word, add_special_tokens=False).input_ids
-
-
-def _table(model: Diffusion) -> Tensor:
-    return model.pipe.text_encoder.get_input_embeddings().weight
 
 
 def _compare(before: Tensor, after: Tensor) -> dict[str, float]:

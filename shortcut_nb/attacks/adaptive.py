@@ -13,7 +13,7 @@ from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
 from ..personalize.prompts import PROMPTS, known_prompts
-from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds, roles
+from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds
 from ..store.code import code_of
 from .aspl import ASPL
 from .base import register
@@ -29,7 +29,7 @@ def straight_through(work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Through:
+class PurifiedObjective:
     """An objective of purified pictures; each picture's purifier is seeded anew at each call.
 
     Args:
@@ -46,11 +46,11 @@ class Through:
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         cleaned = []
-        for one, generator in zip(x.split(1), source, strict=True):
+        for image, generator in zip(x.split(1), source, strict=True):
             drawn = int(torch.randint(1 << 30, (1,), generator=generator))
             purifier = reseeded(self.purifier, drawn)
             cleaned.append(
-                purifier.differentiable(one) if self.full else straight_through(purifier, one)
+                purifier.differentiable(image) if self.full else straight_through(purifier, image)
             )
         return self.objective(torch.cat(cleaned).clamp(0, 1), source, rows)
 
@@ -104,10 +104,10 @@ class AdaptiveASPL(ASPL):
         return bound(self.purifier, models, class_name)
 
     def roles(self, models: Models) -> tuple[str, ...]:
-        return ("diffusion", *roles(self.defender(models)))
+        return ("diffusion", *self.defender(models).roles)
 
     def needs_base(self, run: Run) -> bool:
-        return "diffusion" in roles(self.defender(run.models))
+        return "diffusion" in self.defender(run.models).roles
 
     def inputs(self, models: Models) -> dict[str, Any]:
         defender = self.defender(models)
@@ -119,10 +119,10 @@ class AdaptiveASPL(ASPL):
         prompts = PROMPTS[self.prompts](run.subject, default.noise_token, default.negative)
         return prompts.instance, prompts.class_
 
-    def vital(self, run: Run) -> str:
+    def required_words(self, run: Run) -> str:
         return run.models.profile.prompts.noise_token
 
-    def seen(self, run: Run, images: Tensor) -> Tensor:
+    def defender_view(self, run: Run, images: Tensor) -> Tensor:
         with torch.no_grad():
             return self.defender(run.models, run.subject.class_name)(images)
 
@@ -131,4 +131,4 @@ class AdaptiveASPL(ASPL):
         if self.purifier == "none":
             return inner
         purifier = self.defender(run.models, run.subject.class_name)
-        return Through(inner, purifier, full=self.gradient == "full")
+        return PurifiedObjective(inner, purifier, full=self.gradient == "full")

@@ -48,7 +48,7 @@ class ASPL(SurrogateAttack):
     paper = {"eps": "6/255", "alpha": "0.6375/255"}  # 5e-2 and 5e-3 of [-1, 1]
 
     @property
-    def planned(self) -> int:
+    def training_steps(self) -> int:
         return self.rounds * self.perturbed_steps
 
     @property
@@ -58,10 +58,10 @@ class ASPL(SurrogateAttack):
     def prepare(self, run: Run) -> None:
         run.surrogates = {name: self.fresh(run, name) for name in self.bases(run.models)}
 
-    def arm(self, run: Run) -> None:
+    def rebuild(self, run: Run) -> None:
         self._park(run)
-        run.built["clean"] = {
-            name: latents_of(base, self.seen(run, run.subject.a))
+        run.rebuilt["clean"] = {
+            name: latents_of(base, self.defender_view(run, run.subject.a))
             for name, base in self.bases(run.models).items()
         }
 
@@ -80,11 +80,11 @@ class ASPL(SurrogateAttack):
         with self.at_work(model):
             trainee = self.restarted(run, name, behind)
             before = self._copied(run, trainee.parameters)
-            trainee.run(run.built["clean"][name], self.clean_steps, draw)
+            trainee.run(run.rebuilt["clean"][name], self.clean_steps, draw)
             make_room(trainee)
             x, values = self.climb(run, self.objective(model, run), self.pgd_steps)
             _put_back(before, trainee.parameters)
-            latents = latents_of(self.bases(run.models)[name], self.seen(run, x))
+            latents = latents_of(self.bases(run.models)[name], self.defender_view(run, x))
             trainee.start_over(behind)
             trainee.run(latents, self.perturbed_steps, draw)
         return x, values
@@ -92,15 +92,15 @@ class ASPL(SurrogateAttack):
     @torch.no_grad()
     def _copied(self, run: Run, weights: Sequence[Tensor]) -> list[Tensor]:
         """The weights as they are now; in host memory with ``low_memory``."""
-        copies = run.built.get("copies")
+        copies = run.rebuilt.get("copies")
         if copies is not None:
             _put_back(weights, copies)
             return copies
         if self.low_memory:
             return [weight.to(HOST, copy=True) for weight in weights]
         copies = [weight.clone() for weight in weights]
-        if self.lasts(run):
-            run.built["copies"] = copies
+        if self.keeps_memory(run):
+            run.rebuilt["copies"] = copies
         return copies
 
     @property
@@ -119,7 +119,7 @@ class ASPL(SurrogateAttack):
 
 @torch.no_grad()
 def _put_back(values: Sequence[Tensor], weights: Sequence[Tensor]) -> None:
-    """Write values into weights, which may lie elsewhere."""
+    """Write values into weights, which may be on another device."""
     for value, weight in zip(values, weights, strict=True):
         weight.copy_(value.to(weight.device))
 

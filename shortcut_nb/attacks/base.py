@@ -6,14 +6,14 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ..budget import Budget
+from ..budget import Budget, linf_pixels
 from ..diffusion import Diffusion
 from ..diffusion.lengths import check_lengths
 from ..models import Models, check_size, need_models
@@ -23,7 +23,7 @@ from ..registry import Registry
 from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
 from ..store.code import code_of
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..tuning.lean import slimmed
 from ..tuning.modes import checkpointed, frozen
@@ -41,7 +41,8 @@ class Attack(Settings):
     """A frozen set of hyperparameters; call it with a subject and models.
 
     A subclass says how many rounds there are (:attr:`total`) and what one does (:meth:`round`).
-    ``paper`` holds the settings of its publication where they differ from the defaults.
+    ``paper`` holds the settings of its publication where they differ from the defaults;
+    ``opens_models`` False says that it works without any model.
 
     Args:
         eps: l∞ budget, written "k/255".
@@ -51,13 +52,14 @@ class Attack(Settings):
     """
 
     paper: ClassVar[dict[str, Any]] = {}
+    opens_models: ClassVar[bool] = True
     eps: Eps = "16/255"
     seed: Seed = 0
     low_memory: bool = False
 
     @property
     def budget(self) -> Budget:
-        """``eps`` as the type it is."""
+        """``eps`` as a budget."""
         return Budget.parse(self.eps)
 
     @property
@@ -78,13 +80,13 @@ class Attack(Settings):
         """The prompts that its models read."""
         return ()
 
-    def vital(self, run: Run) -> str:
-        """Words of its prompts without which it would be another attack."""
+    def required_words(self, run: Run) -> str:
+        """Words that no prompt may lose when it is cut to the text encoder's length; "" is none."""
         return ""
 
     @contextmanager
-    def spare(self, run: Run) -> Iterator[None]:
-        """What ``low_memory`` keeps off the device while the attack lasts."""
+    def offloaded(self, run: Run) -> Iterator[None]:
+        """With ``low_memory``, move what the attack does not need off the device for the block."""
         with ExitStack() as stack:
             for model in self.bases(run.models).values() if self.low_memory else ():
                 stack.enter_context(slimmed(model.modules[1], model.autocast))
@@ -98,17 +100,17 @@ class Attack(Settings):
         """Another attack whose result on the same subject this one needs."""
         return None
 
-    def precede(self, run: Run) -> None:
-        """What comes before :meth:`spare` and :meth:`prepare`, with the models as given."""
+    def before_offload(self, run: Run) -> None:
+        """What comes before :meth:`offloaded` and :meth:`prepare`; the models are on the device."""
 
     def prepare(self, run: Run) -> None:
         """What comes before the first round; skipped when a run goes on from a checkpoint."""
 
-    def arm(self, run: Run) -> None:
-        """Build what is not saved with a run (objectives, optimisers)."""
+    def rebuild(self, run: Run) -> None:
+        """Fill ``run.rebuilt``, which no checkpoint holds: objectives, optimisers."""
 
     def round(self, run: Run, number: int) -> Tensor:
-        """Move ``run.x``; return the objective's values, (steps, n)."""
+        """One round: change ``run.x`` and return the objective's values, (steps, n)."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it protects")
 
     def roles(self, models: Models) -> tuple[str, ...]:
@@ -124,15 +126,19 @@ class Attack(Settings):
         """All that the result depends on beside the pictures: for cache keys and checkpoints."""
         profile = models.profile
         revised = {"revision": self.revision} if self.revision > 1 else {}
-        return revised | {
-            "attack": self.config(),
-            "weights": models.digest(*self.roles(models)),
-            "arithmetic": f"{models.device.type} {models.autocast}",
-            "sampling": profile.sampling,
-            "prior": profile.prior_guidance_scale,
-            "prompts": profile.prompts,
-            "concepts": profile.concepts,
-        } | code_of([type(self)])
+        return (
+            revised
+            | {
+                "attack": self.config(),
+                "weights": models.digest(*self.roles(models)),
+                "arithmetic": f"{models.device.type} {models.autocast}",
+                "sampling": profile.sampling,
+                "prior": profile.prior_guidance_scale,
+                "prompts": profile.prompts,
+                "concepts": profile.concepts,
+            }
+            | code_of([type(self)])
+        )
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any; opens no model."""
@@ -140,14 +146,9 @@ class Attack(Settings):
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters as plain values, with the attack's name."""
-        values = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.compare and not omitted(field, self)
-        }
         return {"attack": self.name} | {
             name: str(value) if isinstance(value, Budget) else value
-            for name, value in values.items()
+            for name, value in compared_fields(self).items()
         }
 
     def __call__(
@@ -182,13 +183,13 @@ class Attack(Settings):
         self._check(run, bases)
         goes_on = path is not None and path.exists()
         if not goes_on:
-            self.precede(run)
-        with self._borrowed(bases), self.spare(run):
+            self.before_offload(run)
+        with self._borrowed(bases), self.offloaded(run):
             if path and goes_on:
                 run.restore(path, mark, self.fresh)
             else:
                 self.prepare(run)
-            self.arm(run)
+            self.rebuild(run)
             start = started - run.seconds
             for _ in self._rounds(run, start, on_step):
                 if path and (run.done % every == 0 or (keep and run.done == self.total)):
@@ -200,7 +201,7 @@ class Attack(Settings):
             images,
             run.clean,
             self.budget,
-            self.budget.linf_pixels(images, run.clean),
+            linf_pixels(images, run.clean),
             torch.cat(run.trace),
             self.config(),
             run.seeds,
@@ -208,14 +209,14 @@ class Attack(Settings):
         )
 
     def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
-        """Whether every base model can take the pictures and the prompts."""
+        """Refuse pictures or prompts that one of the base models cannot take."""
         for model in bases.values():
             check_size(model, run.subject.images)
-            check_lengths(model, self.texts(run), self.vital(run))
+            check_lengths(model, self.texts(run), self.required_words(run))
 
     @contextmanager
     def _borrowed(self, bases: dict[str, Diffusion]) -> Iterator[None]:
-        """The base models frozen, and given back as they were."""
+        """Freeze the base models for the block; afterwards they are as before."""
         modules = [module for model in bases.values() for module in model.modules]
         with frozen(*modules), checkpointed(*(modules if self.low_memory else ())):
             yield
@@ -235,7 +236,7 @@ class Attack(Settings):
         words = (subject.instance_prompt, subject.class_prompt)
         digest = hashlib.sha256(f"{self.inputs(models)} {words}".encode())
         for images in (subject.a, subject.b):
-            digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+            update_digest(digest, images)
         return digest.hexdigest()
 
 

@@ -88,15 +88,15 @@ class DecodedShiftAttack(ClipShiftAttack):
         models = run.models
         return DecodedShift(models.clip, models.diffusion, self.axis(run), self.direction)
 
-    def precede(self, run: Run) -> None:
+    def before_offload(self, run: Run) -> None:
         other = self.builds_on(run.models)
         if other:
-            run.fixed["rms"] = rms(run.models.protected(other, run.subject) - run.clean)
+            run.constants["rms"] = rms(run.models.protected(other, run.subject) - run.clean)
 
     def round(self, run: Run, number: int) -> Tensor:
         values = super().round(run, number)
-        if "rms" in run.fixed:
-            run.x = at_energy(run.x, run.clean, self.budget, run.fixed["rms"])
+        if "rms" in run.constants:
+            run.x = at_energy(run.x, run.clean, self.budget, run.constants["rms"])
         return values
 
     def _others_roles(self, models: Models) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class DecodedShiftAttack(ClipShiftAttack):
 
 
 def _named(other: Attack, models: Models) -> dict[str, Any]:
-    """What an attack's result depends on that :meth:`Attack.inputs` does not say of any attack."""
+    """What another attack's result depends on, less what this one's own inputs name already."""
     common = Attack.inputs(other, models)
     further = {name: each for name, each in other.inputs(models).items() if name not in common}
     return other.config() | code_of([type(other)]) | further

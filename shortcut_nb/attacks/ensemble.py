@@ -29,7 +29,8 @@ class OnSeveral:
             UserError: the profile has not so many, or only one and ``models`` is None.
         """
         count = 1 + len(models.profile.ensemble)
-        if self.models is None and count == 1 or (self.models or 0) > count:
+        needed = 2 if self.models is None else self.models
+        if needed > count:
             raise UserError(
                 f"profile {models.profile.name} names {count} text-to-image model(s): add some "
                 "under ensemble:, or ask for models=1"

@@ -38,12 +38,12 @@ class FSMG(SurrogateAttack):
     paper = {"eps": "6/255", "alpha": "0.6375/255", "batch_size": 2}  # 5e-2 and 5e-3 of [-1, 1]
 
     @property
-    def training(self) -> dict[str, Any]:
-        """None: its surrogate comes from a training script with float32 weights."""
+    def trainee_options(self) -> dict[str, Any]:
+        """No further options, also as released: that surrogate is trained in float32 as usual."""
         return {}
 
     @property
-    def planned(self) -> int:
+    def training_steps(self) -> int:
         return self.surrogate_steps
 
     @property
@@ -54,20 +54,20 @@ class FSMG(SurrogateAttack):
         for name, base in self.bases(run.models).items():
             model = self.fresh(run, name)
             self.trainee(run, name, model).run(
-                latents_of(base, self.seen(run, run.subject.a)),
+                latents_of(base, self.defender_view(run, run.subject.a)),
                 self.surrogate_steps,
                 self.generator(0),
             )
             run.surrogates[name] = model
 
-    def arm(self, run: Run) -> None:
-        run.built["objectives"] = {
+    def rebuild(self, run: Run) -> None:
+        run.rebuilt["objectives"] = {
             name: self.objective(model, run) for name, model in run.surrogates.items()
         }
 
     def round(self, run: Run, number: int) -> Tensor:
         turns = []
-        for name, objective in run.built["objectives"].items():
+        for name, objective in run.rebuilt["objectives"].items():
             with frozen(*run.surrogates[name].modules):
                 turns.append(self.climb(run, objective, self.inner_steps))
         run.x = torch.stack([x for x, _ in turns]).mean(0)

@@ -57,11 +57,11 @@ class Glaze(Attack):
     def prepare(self, run: Run) -> None:
         # As published: uniform within ± p of [−1, 1], with the perceptual budget as p.
         radius = min(self.budget.unit, self.perceptual / 2)
-        run.x = start_uniform(run.clean, self.budget, run.source, radius)
+        run.x = start_uniform(run.clean, self.budget, run.generators, radius)
         styled = self.restyle(run)
         with torch.no_grad():
             mean, std = run.models.diffusion.posterior(styled)
-        run.kept |= {"style_mean": mean, "style_std": std, "adam": None}
+        run.state |= {"style_mean": mean, "style_std": std, "adam": None}
 
     def restyle(self, run: Run) -> Tensor:
         """The pictures in the other style, (n, 3, H, W) in [0, 1]."""
@@ -70,22 +70,22 @@ class Glaze(Attack):
             run.clean,
             self.style,
             strength=self.style_strength,
-            source=run.source,
+            source=run.generators,
             steps=sampling.steps,
             guidance_scale=sampling.guidance_scale,
         )
 
-    def arm(self, run: Run) -> None:
-        run.built["perceptual"] = distance = run.models.perceptual
+    def rebuild(self, run: Run) -> None:
+        run.rebuilt["perceptual"] = distance = run.models.perceptual
         with torch.no_grad():
-            run.built["reference"] = distance.activations(run.clean)
-        run.built["x"] = x = run.x.detach().clone().requires_grad_(True)
-        run.built["adam"] = torch.optim.Adam([x], lr=self.lr)
-        if run.kept["adam"] is not None:
-            run.built["adam"].load_state_dict(run.kept["adam"])
+            run.rebuilt["reference"] = distance.activations(run.clean)
+        run.rebuilt["x"] = x = run.x.detach().clone().requires_grad_(True)
+        run.rebuilt["adam"] = torch.optim.Adam([x], lr=self.lr)
+        if run.state["adam"] is not None:
+            run.rebuilt["adam"].load_state_dict(run.state["adam"])
 
     def round(self, run: Run, number: int) -> Tensor:
-        x, adam = run.built["x"], run.built["adam"]
+        x, adam = run.rebuilt["x"], run.rebuilt["adam"]
         adam.zero_grad(set_to_none=True)
         values = torch.zeros(len(x))
         step = self.chunk or len(x)
@@ -100,18 +100,18 @@ class Glaze(Attack):
         adam.step()
         with torch.no_grad():
             x.copy_(self.budget.project(x, run.clean))
-        run.x, run.kept["adam"] = x.detach().clone(), adam.state_dict()
+        run.x, run.state["adam"] = x.detach().clone(), adam.state_dict()
         return values[None]
 
     def _loss(self, run: Run, x: Tensor, rows: slice) -> Tensor:
-        model, source = run.models.diffusion, run.source[rows]
+        model, source = run.models.diffusion, run.generators[rows]
         z = model.encode(x.clamp(0, 1), source)
         noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
-        mean, std = (run.kept[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))
+        mean, std = (run.state[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))
         goal = mean + std * noise
         scale = model.scaling  # the published latents are not scaled
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
-        distance, reference = run.built["perceptual"], run.built["reference"]
+        distance, reference = run.rebuilt["perceptual"], run.rebuilt["reference"]
         apart = distance.between(distance.activations(x), [layer[rows] for layer in reference])
         apart = apart - self.perceptual
         return latent + self.weight * apart.clamp_min(0).to(latent.device)

@@ -31,6 +31,7 @@ class Transformed:
 
     Args:
         sigma: range of the Gaussian blur's standard deviation, in pixels.
+        kernel: width of the blur's kernel, in pixels; odd.
         flip: probability of a mirror image.
     """
 
@@ -46,10 +47,10 @@ class Transformed:
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         low, high = self.sigma
         transformed = []
-        for one, generator in zip(x, source, strict=True):
+        for image, generator in zip(x, source, strict=True):
             sigma, dice = torch.rand(2, generator=generator).tolist()
-            one = gaussian_blur(one, [self.kernel] * 2, [low + (high - low) * sigma] * 2)
-            transformed.append(hflip(one) if dice < self.flip else one)
+            blurred = gaussian_blur(image, [self.kernel] * 2, [low + (high - low) * sigma] * 2)
+            transformed.append(hflip(blurred) if dice < self.flip else blurred)
         return self.objective(torch.stack(transformed).clamp(0, 1), source, rows)
 
 
@@ -102,7 +103,7 @@ class MetaCloak(SurrogateAttack):
         return sorted({0, *range(self.interval - 1, self.pool_steps, self.interval)})
 
     @property
-    def planned(self) -> int:
+    def training_steps(self) -> int:
         return self.pool_steps
 
     @property
@@ -117,13 +118,13 @@ class MetaCloak(SurrogateAttack):
             if step in self.stages:
                 pool.append(self._keep(run, model, len(pool)))
             trainee.step(data, draw)
-        run.fixed["pool"], run.surrogates = pool, {"diffusion": model}
+        run.constants["pool"], run.surrogates = pool, {"diffusion": model}
         trainee.release()
 
     def round(self, run: Run, number: int) -> Tensor:
         model, visit = run.surrogates["diffusion"], number // self.rounds
         if number % self.rounds == 0:
-            self._load(run, model, run.fixed["pool"][visit % len(self.stages)])
+            self._load(run, model, run.constants["pool"][visit % len(self.stages)])
         with frozen(*model.modules):
             objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
             run.x, values = self.climb(run, objective, self.pgd_steps)
@@ -134,7 +135,7 @@ class MetaCloak(SurrogateAttack):
         return values
 
     def _keep(self, run: Run, model: Diffusion, number: int) -> Any:
-        """A state of the pool: in memory, or with ``low_memory`` the name of its file."""
+        """Keep a state for the pool: its copy in memory, or with ``low_memory`` its file's name."""
         state = snapshot(model)
         if not self.low_memory:
             return state
@@ -144,14 +145,14 @@ class MetaCloak(SurrogateAttack):
             for part, tensors in state.items()
             for key, tensor in tensors.items()
         }
-        with writing(run.room / name) as fresh:
+        with writing(run.folder / name) as fresh:
             save_file(flat, fresh)
         return name
 
     def _load(self, run: Run, model: Diffusion, kept: Any) -> None:
         """Put a state of the pool into a model."""
         if isinstance(kept, str):
-            path = run.room / kept
+            path = run.folder / kept
             if not path.is_file():
                 raise UserError(
                     f"{path} is gone, and the checkpoint needs it: delete the checkpoint"

@@ -23,6 +23,7 @@ class RandomNoise(Attack):
         kind: "sign" is the whole budget up or down at every value, "uniform" anything within it.
     """
 
+    opens_models = False
     kind: Literal["sign", "uniform"] = "sign"
 
     @property
@@ -36,7 +37,7 @@ class RandomNoise(Attack):
         return ()
 
     def round(self, run: Run, number: int) -> Tensor:
-        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.source]
+        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.generators]
         offset = torch.stack(drawn).to(run.clean.device)
         offset = offset.sign() if self.kind == "sign" else offset
         run.x = self.budget.project(run.clean + self.budget.unit * offset, run.clean)
@@ -48,4 +49,5 @@ class RandomNoise(Attack):
 class UniformNoise(RandomNoise):
     """Uniform noise in the ball: about 4.8 dB weaker than random signs at the same budget."""
 
+    opens_models = False
     kind: Literal["sign", "uniform"] = "uniform"

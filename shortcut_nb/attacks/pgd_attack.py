@@ -49,23 +49,23 @@ class PGDAttack(Attack):
 
     def prepare(self, run: Run) -> None:
         if self.start == "uniform":
-            run.x = start_uniform(run.clean, self.budget, run.source)
+            run.x = start_uniform(run.clean, self.budget, run.generators)
 
-    def arm(self, run: Run) -> None:
-        run.built["objective"] = self.objective(run)
+    def rebuild(self, run: Run) -> None:
+        run.rebuilt["objective"] = self.objective(run)
 
     def round(self, run: Run, number: int) -> Tensor:
         run.x, values = pgd(
-            run.built["objective"],
+            run.rebuilt["objective"],
             run.x,
             run.clean,
             self.budget,
             alpha=self.step_size(number),
             steps=1,
-            source=run.source,
+            source=run.generators,
             momentum=self.momentum,
             repeats=self.repeats,
             chunk=self.chunk,
-            memory=run.kept,
+            memory=run.state,
         )
         return values

@@ -27,32 +27,39 @@ class Run:
     Attributes:
         models: what the attack was given.
         x: the pictures so far, (n, 3, H, W) in [0, 1], inside the ball.
-        source: one generator per picture; row i of anything random comes from generator i.
+        generators: one per picture; row i of anything random comes from generator i.
         trace: the objective's values, each (steps, n).
         surrogates: models being fine-tuned, by the name of the base model each came from.
-        kept: whatever else must survive a restart (tensors, numbers, dictionaries of them).
-        fixed: the same, but never changed after ``prepare``: written once, to a file of its own.
-        built: what is made anew from the rest, such as an objective; not saved.
+        state: whatever else must survive a restart (tensors, numbers, dictionaries of them).
+        constants: the same, but never changed after ``prepare``: written once, to a file of its
+            own.
+        rebuilt: what is made anew from the rest, such as an objective; not saved.
+        done: rounds finished.
+        seconds: time they took.
         path: of the checkpoint; None keeps none.
+        constants_written: whether the file of ``constants`` is there already.
+        temporary: the folder of a run without a checkpoint, once it needs one.
     """
 
     subject: Subject
     models: Models
     x: Tensor
     seeds: list[int]
-    source: Sequence[Generator]
+    generators: Sequence[Generator]
     trace: list[Tensor] = field(default_factory=list)
     surrogates: dict[str, Diffusion] = field(default_factory=dict)
-    kept: dict[str, Any] = field(default_factory=dict)
-    fixed: dict[str, Any] = field(default_factory=dict)
-    built: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    rebuilt: dict[str, Any] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
     path: Path | None = None
+    constants_written: bool = False
+    temporary: TemporaryDirectory[str] | None = None
 
     @classmethod
     def start(cls, subject: Subject, models: Models, seeds: list[int]) -> Run:
-        """At the clean pictures, with fresh generators."""
+        """A new run: it begins at the clean pictures, with fresh generators."""
         return cls(subject, models, subject.images, seeds, generators(seeds))
 
     @property
@@ -61,40 +68,40 @@ class Run:
         return self.subject.images
 
     def save(self, path: Path, mark: str) -> None:
-        """Write the state, atomically."""
-        state = {
+        """Write a checkpoint, atomically."""
+        saved = {
             "done": self.done,
             "seconds": self.seconds,
             "x": self.x,
-            "source": [generator.get_state() for generator in self.source],
+            "source": [generator.get_state() for generator in self.generators],
             "trace": self.trace,
             "surrogates": {name: _weights(model) for name, model in self.surrogates.items()},
-            "kept": self.kept,
+            "kept": self.state,
         }
-        if self.fixed and not self.built.get("fixed written"):
-            save_checkpoint(_beside(path), mark, self.fixed)
-            self.built["fixed written"] = True
-        save_checkpoint(path, mark, state)
+        if self.constants and not self.constants_written:
+            save_checkpoint(_beside(path), mark, self.constants)
+            self.constants_written = True
+        save_checkpoint(path, mark, saved)
 
     @staticmethod
     def forget(path: Path) -> None:
         """Delete a checkpoint and what lies beside it."""
         path.unlink(missing_ok=True)
         _beside(path).unlink(missing_ok=True)
-        shutil.rmtree(_room(path), ignore_errors=True)
+        shutil.rmtree(_folder(path), ignore_errors=True)
 
     @property
-    def room(self) -> Path:
-        """A folder for files of the run: beside the checkpoint, or one that goes with the run."""
+    def folder(self) -> Path:
+        """A folder for files of the run: beside the checkpoint, or a temporary one without it."""
         if self.path is None:
-            if "room" not in self.built:
-                self.built["room"] = TemporaryDirectory(prefix="shortcut_nb-")
-            return Path(self.built["room"].name)
-        _room(self.path).mkdir(parents=True, exist_ok=True)
-        return _room(self.path)
+            if self.temporary is None:
+                self.temporary = TemporaryDirectory(prefix="shortcut_nb-")
+            return Path(self.temporary.name)
+        _folder(self.path).mkdir(parents=True, exist_ok=True)
+        return _folder(self.path)
 
     def restore(self, path: Path, mark: str, fresh: Callable[[Run, str], Diffusion]) -> None:
-        """Go to the state of a file.
+        """Take over the state that a checkpoint holds.
 
         Args:
             fresh: makes the untrained surrogate of a base model.
@@ -102,15 +109,15 @@ class Run:
         Raises:
             ValueError: a file of another attack, subject or model, or one that was cut short.
         """
-        state = load_checkpoint(path, mark, DEPENDS)
+        saved = load_checkpoint(path, mark, DEPENDS)
         if _beside(path).exists():
-            self.fixed = load_checkpoint(_beside(path), mark, DEPENDS)
-            self.built["fixed written"] = True
-        self.x, self.trace, self.kept = state["x"], state["trace"], state["kept"]
-        self.done, self.seconds = state["done"], state["seconds"]
-        for generator, saved_state in zip(self.source, state["source"], strict=True):
-            generator.set_state(saved_state)
-        for name, weights in state["surrogates"].items():
+            self.constants = load_checkpoint(_beside(path), mark, DEPENDS)
+            self.constants_written = True
+        self.x, self.trace, self.state = saved["x"], saved["trace"], saved["kept"]
+        self.done, self.seconds = saved["done"], saved["seconds"]
+        for generator, state in zip(self.generators, saved["source"], strict=True):
+            generator.set_state(state)
+        for name, weights in saved["surrogates"].items():
             self.surrogates[name] = load_weights(fresh(self, name), weights)
 
 
@@ -118,7 +125,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixed")
 
 
-def _room(path: Path) -> Path:
+def _folder(path: Path) -> Path:
     return path.with_name(f"{path.name}.pool")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -106,7 +107,7 @@ class SimAC(ASPL):
         with self.at_work(model):
             context = model.embed([self.words(run)[0]])
             chosen = [self._select(run, model, context, i) for i in range(len(run.x))]
-        run.kept["timesteps"] = chosen
+        run.state["timesteps"] = chosen
 
     @property
     def interferes(self) -> bool:
@@ -117,34 +118,33 @@ class SimAC(ASPL):
     def revision(self) -> int:
         return 2 if self.interferes else super().revision
 
-    def arm(self, run: Run) -> None:
-        super().arm(run)
+    def rebuild(self, run: Run) -> None:
+        super().rebuild(run)
         if self.interferes:
-            run.built["still"] = latents_of(run.models.diffusion, run.clean, self.chunk).mean
+            run.rebuilt["still"] = latents_of(run.models.diffusion, run.clean, self.chunk).mean
 
     def objective(self, model: Diffusion, run: Run) -> DenoisingLoss:
-        context, chosen = model.embed([self.words(run)[0]]), run.kept["timesteps"]
+        context, chosen = model.embed([self.words(run)[0]]), run.state["timesteps"]
         if not self.interferes:
             return DenoisingLoss(model, context, timesteps=chosen, snr_gamma=self.snr_gamma)
         return FeatureInterference(
             model,
             context,
             timesteps=chosen,
-            still=run.built["still"],
+            still=run.rebuilt["still"],
             weight=self.feature_weight,
             snr_gamma=self.snr_gamma,
         )
 
     def _select(self, run: Run, model: Diffusion, context: Tensor, i: int) -> Tensor:
         """The surviving timesteps of picture i."""
-        source, clean = [run.source[i]], run.clean[i : i + 1]
+        source, clean = [run.generators[i]], run.clean[i : i + 1]
         scratch, total = clean, model.noise_schedule.config.num_train_timesteps
         left = torch.arange(total)
         while len(left) > self.keep:
             drawn = left[torch.randperm(len(left), generator=source[0])[:5]]
             score = [self._gradient_size(model, context, scratch, t, source) for t in drawn]
-            worst = int(drawn[min(range(len(drawn)), key=score.__getitem__)])
-            best = drawn[max(range(len(drawn)), key=score.__getitem__)]
+            worst, best = int(drawn[np.argmin(score)]), drawn[np.argmax(score)]
             middle = min(max(worst, WINDOW), total - WINDOW)
             left = left[(left < middle - WINDOW) | (left >= middle + WINDOW)]
             at = DenoisingLoss(model, context, timesteps=[best[None]])

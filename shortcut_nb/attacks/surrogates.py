@@ -69,8 +69,8 @@ class SurrogateAttack(Attack, Regime):
         return self.variant == "released"
 
     @property
-    def training(self) -> dict[str, Any]:
-        """Further options of a surrogate's ``Trainee``: what the released one does otherwise."""
+    def trainee_options(self) -> dict[str, Any]:
+        """Further options of a surrogate's ``Trainee``: where the released code differs."""
         if not self.released:
             return {}
         return {"max_grad_norm": None, "shuffle": False, "round_weights": torch.bfloat16}
@@ -82,8 +82,8 @@ class SurrogateAttack(Attack, Regime):
     def texts(self, run: Run) -> Sequence[str]:
         return self.words(run)
 
-    def seen(self, run: Run, images: Tensor) -> Tensor:
-        """The pictures as a surrogate's training sees them; here as they are."""
+    def defender_view(self, run: Run, images: Tensor) -> Tensor:
+        """The pictures as the defender would train on them; a subclass may purify them."""
         return images
 
     def inputs(self, models: Models) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class SurrogateAttack(Attack, Regime):
             check_beside_prior(model, run.subject.images)
 
     @property
-    def planned(self) -> int:
+    def training_steps(self) -> int:
         """Steps of the longest training of a surrogate, over which its learning rate moves."""
         raise NotImplementedError(f"{type(self).__name__} does not say how long surrogates train")
 
@@ -118,10 +118,10 @@ class SurrogateAttack(Attack, Regime):
         return False
 
     @contextmanager
-    def spare(self, run: Run) -> Iterator[None]:
+    def offloaded(self, run: Run) -> Iterator[None]:
         bases = self.bases(run.models)
         if any(self.method.shared(base) for base in bases.values()):
-            with super().spare(run):
+            with super().offloaded(run):
                 yield
         elif not self.low_memory or self.needs_base(run):
             yield
@@ -133,7 +133,7 @@ class SurrogateAttack(Attack, Regime):
 
     @contextmanager
     def at_work(self, model: Diffusion) -> Iterator[None]:
-        """A model on its device inside, where ``low_memory`` parks it otherwise."""
+        """Bring a model that ``low_memory`` keeps in host memory to its device for the block."""
         if not self.low_memory or model.device == model.pipe.vae.device:
             yield
             return
@@ -141,16 +141,17 @@ class SurrogateAttack(Attack, Regime):
             yield
 
     def sources(self, models: Models) -> tuple[str, ...]:
-        """The names of :meth:`bases`; opens no model."""
+        """The names of the base models, as in :meth:`bases`; opens no model."""
         return ("diffusion",)
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         count = self.class_images
         if isinstance(count, str) or self.prior_weight == 0:
             return ()
-        how = (self.prior_steps, self.prior_guidance)
         return tuple(
-            models.class_pictures(subject.class_prompt, count, role, *how)
+            models.class_pictures(
+                subject.class_prompt, count, role, self.prior_steps, self.prior_guidance
+            )
             for role in self.sources(models)
         )
 
@@ -183,23 +184,26 @@ class SurrogateAttack(Attack, Regime):
             batch_size=self.batch_size,
             prior_weight=self.prior_weight,
             prior_dropout=self.prior_dropout,
-            **self.regime(self.planned, behind),
-            **self.training,
+            **self.regime(self.training_steps, behind),
+            **self.trainee_options,
         )
 
-    def lasts(self, run: Run) -> bool:
-        """Whether what one round needs stays in memory for the next: nothing must make way."""
+    def keeps_memory(self, run: Run) -> bool:
+        """Whether one round's optimiser and copies stay in memory for the next.
+
+        With several surrogates, or ``low_memory``, they make way.
+        """
         return len(run.surrogates) == 1 and not self.low_memory
 
     def restarted(self, run: Run, name: str, behind: int) -> Trainee:
-        """What :meth:`trainee` makes of a run's surrogate, in the same memory every round."""
-        trainee: Trainee | None = run.built.get("trainee")
+        """A trainee for a run's surrogate: the last round's, started over, where it was kept."""
+        trainee: Trainee | None = run.rebuilt.get("trainee")
         if trainee is not None:
             trainee.start_over(behind)
             return trainee
         trainee = self.trainee(run, name, run.surrogates[name], behind)
-        if self.lasts(run):
-            run.built["trainee"] = trainee
+        if self.keeps_memory(run):
+            run.rebuilt["trainee"] = trainee
         return trainee
 
     @property
@@ -226,13 +230,13 @@ class SurrogateAttack(Attack, Regime):
             self.budget,
             alpha=parse_alpha(self.alpha),
             steps=steps,
-            source=run.source,
+            source=run.generators,
             repeats=self.repeats,
             chunk=self.chunk,
         )
 
     def generator(self, number: int) -> torch.Generator:
-        """What a round's surrogate training draws from."""
+        """The random numbers of a round's surrogate training."""
         return torch.Generator().manual_seed(self.seed * 7919 + number)
 
 

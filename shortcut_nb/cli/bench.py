@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UserError
-from ..experiments.seeds import first
+from ..experiments.seeds import first_seeds
 from ..files import write_text
 from .cache import parse_size
 from .doors import as_option, doors
@@ -52,7 +52,7 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         )
     if "," in text:
         return tuple(dict.fromkeys(numbers))
-    return first(numbers[0])
+    return first_seeds(numbers[0])
 
 
 def people(given: list[str] | None) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..registry.catalogue import WITHOUT_MODELS
+from ..registry.catalogue import attacks_without_models
 from ..templates import counted
 from .doors import doors, parse_params
 from .sources import (
@@ -56,7 +56,7 @@ def protect(
     with doors() as work:
         params = parse_params(param, eps=eps, class_images=picture_folder(class_images))
         output = check_out(out, "attack.json", source, force, side=_side(profile, square))
-        lab = open_lab(profile, *(() if attack in WITHOUT_MODELS else ("diffusion",)))
+        lab = open_lab(profile, *(() if attack in attacks_without_models() else ("diffusion",)))
         chosen = lab.attack(attack, **params)
         check_sets(source)
         photos = open_photos(lab, source, square)
@@ -146,17 +146,17 @@ def personalize(
         lab = open_lab(profile, "diffusion")
         training = lab.personalize(trainer, **params)
         subject = lab.subject(source_path(source), class_name, identifier)
+        from ..files.disk_space import checkpoint_bytes, square_bytes
         from ..files.outputs import need_room
-        from ..files.room import of_checkpoint, of_squares
         from ..latents import class_digest
         from ..store.kept import kept, key_of
 
         trained = _trained_bytes(training, lab, subject)
-        need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
+        need_room(output.folder, trained + square_bytes(samples, lab.profile.resolution))
         about = {"trainer": trainer, "params": params}
         own = class_digest(getattr(training.settings, "class_images", 0))
         key = key_of((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
-        with kept("personalize", key, trainer, 50, of_checkpoint(trained)) as work.kept:
+        with kept("personalize", key, trainer, 50, checkpoint_bytes(trained)) as work.kept:
             model = training.fit(
                 subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
             )

@@ -80,14 +80,14 @@ def check_out(
 
     if source.startswith("mini:"):
         return check_output(out, record, names=names, force=force)
+    from ..files.disk_space import photo_bytes, square_bytes
     from ..files.pictures import list_folder, stems_of
-    from ..files.room import of_photos, of_squares
 
     files = list_folder(set_b(source)).files
     stems = stems_of([path.name for path in files])
     if names:
         return check_output(out, record, source=source_path(source), names=names, force=force)
-    needs = of_squares(len(files), side) if side else of_photos(files)
+    needs = square_bytes(len(files), side) if side else photo_bytes(files)
     return check_output(
         out,
         record,

@@ -53,23 +53,6 @@ class Diffusion:
 
     editor: ClassVar[type[DiffusionPipeline]]
 
-    @classmethod
-    def open(
-        cls,
-        source: str | Path | DiffusionPipeline,
-        device: str | torch.device | None = "cpu",
-        autocast: torch.dtype | None = torch.float32,
-        revision: str | None = None,
-        lender: Diffusion | None = None,
-        **how: Any,
-    ) -> Diffusion:
-        """Open a model of any kind; see :func:`shortcut_nb.diffusion.open_pipeline`."""
-        from .opening import open_pipeline
-
-        return open_pipeline(
-            source, device, autocast=autocast, revision=revision, lender=lender, **how
-        )
-
     def token_ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
         """Prompts as a text encoder reads them, (k, length), cut or filled to its length."""
         ids = tokenizer(
@@ -168,7 +151,7 @@ class Diffusion:
         parts["scheduler"] = copy.deepcopy(parts["scheduler"])
         return replace(self, pipe=assembled(type(self.pipe), parts))
 
-    def lend(self, kind: type[DiffusionPipeline], folder: str | Path) -> dict[str, Any]:
+    def lend(self, folder: str | Path) -> dict[str, Any]:
         """This model's VAE, text encoder and tokenizer, those that a pipeline's folder is without.
 
         The miniature keeps its megabytes down so. What is lent is shared, not copied.
@@ -339,9 +322,9 @@ class Diffusion:
                 on_step(StepInfo(start + len(part), n))
         return torch.cat(parts)
 
-    def sample(self, prompt: str, n: int, **how: Any) -> Tensor:
+    def sample(self, prompt: str, n: int, **options: Any) -> Tensor:
         """n pictures in [0, 1] for a prompt; arguments as for :meth:`sample_latents`."""
-        return self.decode(self.sample_latents(prompt, n, **how))
+        return self.decode(self.sample_latents(prompt, n, **options))
 
     @torch.inference_mode()
     def edit(

@@ -19,8 +19,8 @@ from torch.nn import Module
 
 from ..weights import BadWeights, ModelRef, check_weights, inspect_file, resolve
 from ..weights.folders import UNUSED, part_of, read_index, weight_files
-from ..weights.opening import open_model, opening
 from ..weights.pipelines import check_fit, check_supported
+from ..weights.safe_opening import open_model, opening
 from .backbone import Diffusion, assembled, parts_of
 from .sdxl import StableDiffusionXL
 from .stable_diffusion import StableDiffusion
@@ -121,7 +121,7 @@ def _part(kind: Any, folder: Path) -> Any:
 def _from_folder(folder: Path, lender: Diffusion | None) -> DiffusionPipeline:
     check_weights(folder, "stable-diffusion")
     kind = _class(str(read_index(folder)["_class_name"]))
-    return open_folder(kind, folder, lender.lend(kind, folder) if lender else None)
+    return open_folder(kind, folder, lender.lend(folder) if lender else None)
 
 
 def _from_file(path: Path, config: str | Path | None) -> DiffusionPipeline:

@@ -21,7 +21,7 @@ from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
 from .contrasts import NAMED, Contrast, load
-from .seeds import first
+from .seeds import first_seeds
 
 OfSamples = Literal["apart", "traits", "hidden"]
 """Further measures of a sheet."""
@@ -102,7 +102,7 @@ class Experiment(Record):
     def _counted(cls, given: Any) -> Any:
         """How many seeds, as on the command line, or which."""
         counted = isinstance(given, int) and not isinstance(given, bool)
-        return first(given) if counted else given
+        return first_seeds(given) if counted else given
 
     @field_validator("subjects", mode="before")
     @classmethod

@@ -13,7 +13,8 @@ from ..attacks import ATTACKS
 from ..cells import NONE, PROFILE, Cell
 from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
-from ..purify import Chain, build, parameter_names
+from ..purify import Chain, build
+from ..settings import parameters
 from ..store import Payload, Recipe, Store
 from ..store.kept import kept_if_possible
 from .memory import peak_memory
@@ -124,7 +125,7 @@ def quick_purifier(purifier: str) -> dict[str, int]:
     """The settings of :data:`SHORT_PURIFIER` that a purifier, or one link of a chain alone, has."""
     whole = build(purifier)
     links = whole.links if isinstance(whole, Chain) else (whole,)
-    known = [name for link in links for name in parameter_names(type(link))]
+    known = [name for link in links for name in parameters(type(link))]
     return {name: value for name, value in SHORT_PURIFIER.items() if known.count(name) == 1}
 
 

@@ -7,7 +7,7 @@ from ..errors import UserError
 MOST = 1000
 
 
-def first(count: int) -> tuple[int, ...]:
+def first_seeds(count: int) -> tuple[int, ...]:
     """The seeds 0, 1, … of a count.
 
     Raises:

@@ -64,7 +64,7 @@ def _single(picture: Any, name: str) -> Tensor:
 
 
 def _other(thing: Any, name: str, within: str = "") -> WrongType:
-    """The refusal of something else; of a path it says what reads it."""
+    """The error for a thing of another type; for a path it says which function reads it."""
     path = isinstance(thing, str | Path)
     remedy = ". lab.pictures(folder) reads a folder of files" if path else ""
     return WrongType(f"{name} must be {WANTED}; got {within}{type(thing).__name__}{remedy}")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..images import check_images, to_u8
-from ..weights.opening import opening
+from ..weights.safe_opening import opening
 
 INSTALL = 'pip install "shortcut-nb[arcface]"'
 SIZE = (640, 640)

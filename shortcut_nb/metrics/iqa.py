@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 
 from ..errors import UserError
 from ..images import check_images
-from ..weights.opening import opening
+from ..weights.safe_opening import opening
 from .base import Column, Needs
 
 INSTALL = 'pip install "shortcut-nb[iqa]" (for non-commercial use only)'

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from ..images import check_images
 from ..weights import check_weights
-from ..weights.opening import open_model
+from ..weights.safe_opening import open_model
 from .prepare import HALF, prepare
 
 

@@ -15,12 +15,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """The values of each attribute, in the order of the classifier's labels."""
 
 
-def labels_of(who: Identity) -> list[int]:
+def labels_of(identity: Identity) -> list[int]:
     """The class of each attribute of ``GROUPS``; -1 where a picture cannot show it.
 
     Someone without hair and beard has no hair colour to be seen.
     """
-    labels = [values.index(getattr(who, name)) for name, values in GROUPS.items()]
-    if who.hair == "NONE" and who.facial_hair == "NONE":
+    labels = [values.index(getattr(identity, name)) for name, values in GROUPS.items()]
+    if identity.hair == "NONE" and identity.facial_hair == "NONE":
         labels[list(GROUPS).index("hair_color")] = -1
     return labels

@@ -210,43 +210,45 @@ def nuisance(seed: int) -> Nuisance:
     )
 
 
-def draw(who: Identity, how: Nuisance, size: int = SIZE) -> np.ndarray:
+def draw(identity: Identity, nuisance: Nuisance, size: int = SIZE) -> np.ndarray:
     """Render one picture: uint8 array (size, size, 3), RGB."""
     avatar = pa.Avatar(
         style=pa.AvatarStyle.TRANSPARENT,
         background_color=pa.BackgroundColor.WHITE,
-        top=pa.HairType[who.hair],
-        hair_color=pa.HairColor[who.hair_color],
-        facial_hair=pa.FacialHairType[who.facial_hair],
-        facial_hair_color=pa.HairColor[who.hair_color],
-        skin_color=pa.SkinColor[who.skin],
-        accessory=pa.AccessoryType[who.glasses],
-        nose=pa.NoseType[who.nose],
-        eyes=pa.EyeType[how.eyes],
-        eyebrows=pa.EyebrowType[how.brows],
-        mouth=pa.MouthType[how.mouth],
-        clothing=pa.ClothingType[how.clothes],
-        clothing_color=pa.ClothingColor[how.cloth_color],
+        top=pa.HairType[identity.hair],
+        hair_color=pa.HairColor[identity.hair_color],
+        facial_hair=pa.FacialHairType[identity.facial_hair],
+        facial_hair_color=pa.HairColor[identity.hair_color],
+        skin_color=pa.SkinColor[identity.skin],
+        accessory=pa.AccessoryType[identity.glasses],
+        nose=pa.NoseType[identity.nose],
+        eyes=pa.EyeType[nuisance.eyes],
+        eyebrows=pa.EyebrowType[nuisance.brows],
+        mouth=pa.MouthType[nuisance.mouth],
+        clothing=pa.ClothingType[nuisance.clothes],
+        clothing_color=pa.ClothingColor[nuisance.cloth_color],
     )
     png = bytes(resvg_py.svg_to_bytes(svg_string=avatar.render(), width=144))
     sprite = Image.open(io.BytesIO(png)).convert("RGBA")
     wide, high = sprite.size
-    tint = np.random.default_rng(how.tint).integers(-14, 15, 3)
-    backdrop = tuple(int(v) for v in np.clip(np.add(BACKGROUNDS[how.background], tint), 0, 255))
+    tint = np.random.default_rng(nuisance.tint).integers(-14, 15, 3)
+    backdrop = tuple(
+        int(v) for v in np.clip(np.add(BACKGROUNDS[nuisance.background], tint), 0, 255)
+    )
     side = 168
     canvas = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     canvas.paste(sprite, ((side - wide) // 2, side - high + 8))
-    centre = (side / 2 + how.shift[0] * side, side / 2 + how.shift[1] * side)
-    half = side / how.zoom / 2
+    centre = (side / 2 + nuisance.shift[0] * side, side / 2 + nuisance.shift[1] * side)
+    half = side / nuisance.zoom / 2
     box = (centre[0] - half, centre[1] - half, centre[0] + half, centre[1] + half)
-    canvas = canvas.rotate(how.angle, Image.Resampling.BILINEAR)
+    canvas = canvas.rotate(nuisance.angle, Image.Resampling.BILINEAR)
     canvas = canvas.resize((2 * size, 2 * size), Image.Resampling.BILINEAR, box=_inside(box, side))
     canvas = canvas.resize((size, size), Image.Resampling.BOX)
     picture = Image.new("RGBA", (size, size), (*backdrop, 255))
     picture.alpha_composite(canvas)
     pixels = np.asarray(picture.convert("RGB"), np.float32)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
-    strength, towards = how.light
+    strength, towards = nuisance.light
     slope = np.cos(towards) * ramp[None, :] + np.sin(towards) * ramp[:, None]
     return np.clip(pixels * (1 + strength * slope[..., None]) + 0.5, 0, 255).astype(np.uint8)
 

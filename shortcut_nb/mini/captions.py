@@ -49,8 +49,8 @@ def names(count: int) -> list[str]:
 
 
 def describe(
-    who: Identity,
-    how: Nuisance,
+    identity: Identity,
+    nuisance: Nuisance,
     rng: np.random.Generator,
     name: str | None = None,
     name_noise: bool = True,
@@ -63,11 +63,11 @@ def describe(
     if name is not None:
         subject = f"{name} person"
     traits = [
-        f"{HAIR_COLOR[who.hair_color]} {HAIR[who.hair]}",
-        f"{SKIN[who.skin]} skin",
-        FACIAL_HAIR[who.facial_hair],
-        GLASSES[who.glasses],
-        NOSE[who.nose],
+        f"{HAIR_COLOR[identity.hair_color]} {HAIR[identity.hair]}",
+        f"{SKIN[identity.skin]} skin",
+        FACIAL_HAIR[identity.facial_hair],
+        GLASSES[identity.glasses],
+        NOSE[identity.nose],
     ]
     # A name already says who it is: named captions add few traits, or none.
     keep = rng.random(len(traits)) < (0.15 if name else rng.choice([0.0, 0.5, 0.9]))
@@ -78,11 +78,11 @@ def describe(
         words += " with " + " and ".join(named)
     extras = []
     if rng.random() < 0.25:
-        extras.append(f"{COLORS[how.cloth_color]} {CLOTHES[how.clothes]}")
+        extras.append(f"{COLORS[nuisance.cloth_color]} {CLOTHES[nuisance.clothes]}")
     if rng.random() < 0.35:
-        extras.append(f"{how.background} background")
+        extras.append(f"{nuisance.background} background")
     if rng.random() < 0.12:
-        extras.append(MOUTHS[how.mouth])
+        extras.append(MOUTHS[nuisance.mouth])
     if not name_noise:
         return ", ".join([words, *extras])
     if rng.random() < 0.12:

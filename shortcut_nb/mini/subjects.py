@@ -27,9 +27,9 @@ def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
             f"for example mini:held-out/3; got {source!r}"
         )
     split, index = match[1], int(match[2])
-    who = identity(split, index)
+    person = identity(split, index)
     first = (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
-    drawn = [draw(who, nuisance(first + k), size) for k in range(3 * PICTURES)]
+    drawn = [draw(person, nuisance(first + k), size) for k in range(3 * PICTURES)]
     images = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
     a, b, c = images.split(PICTURES)
     return a, b, c

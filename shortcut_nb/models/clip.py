@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..errors import MissingFile, UserError
 from ..images import check_images
 from ..weights import check_weights
-from ..weights.opening import opening
+from ..weights.safe_opening import opening
 
 TEXTS = 64
 """Lists of texts whose vectors a model remembers."""

@@ -13,7 +13,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def device_of(device: str | torch.device | None) -> torch.device:
-    """A device that is there; None is CUDA if there is one, else the CPU.
+    """A device, checked to be there; None is CUDA if there is one, else the CPU.
 
     Raises:
         ValueError: a name that is no device, or a device that this machine has not.

@@ -6,12 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..weights import file_digests
+from ..store.recipe import update_digest
+from ..weights import cached_file_digests
 
 
-def files_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """The SHA-256 of a folder of weights: the names and digests of all its files."""
-    files = file_digests(folder)
+    files = cached_file_digests(folder)
     text = "\n".join(f"{name} {digest}" for name, digest in files.items())
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -28,5 +29,5 @@ def memory_digest(thing: Any) -> str:
             continue
         for key, tensor in module.state_dict().items():
             digest.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+            update_digest(digest, tensor.detach().float())
     return digest.hexdigest()

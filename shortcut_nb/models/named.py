@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..profile import ModelRef, Profile, load_profile, resolve
 from ..weights import IN_MEMORY, checked
 from ..weights.folders import weight_files
-from .digests import files_digest, memory_digest
+from .digests import folder_digest, memory_digest
 
 
 class NoSuchModel(UserError):
@@ -102,7 +102,7 @@ class Named:
             self._digests[role] = (
                 memory_digest(self._given[role])
                 if role in self._given
-                else files_digest(resolve(self._ref(role)))
+                else folder_digest(resolve(self._ref(role)))
             )
         return self._digests[role]
 

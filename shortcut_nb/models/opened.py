@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..profile import ModelRef, Profile, resolve
 from ..weights import IN_MEMORY
 from ..weights.sizes import side_of
-from . import opening
+from . import loaders
 from .devices import check_dtype, device_of, fast_dtype
 from .named import Named
 
@@ -68,7 +68,7 @@ class Opened(Named):
 
     def _opened(self, ref: ModelRef, lender: Diffusion | None = None) -> Diffusion:
         size, at_once = self.profile.resolution, self.profile.pictures_at_once
-        model = opening.open_diffusion(ref, self.device, self.autocast, size, lender=lender)
+        model = loaders.open_diffusion(ref, self.device, self.autocast, size, lender=lender)
         return model if at_once is None else replace(model, at_once=at_once)
 
     @cached_property
@@ -87,7 +87,7 @@ class Opened(Named):
     def clip(self) -> Clip:
         """The CLIP model of the analysis and the quality metric."""
         ref = self._checked("clip")
-        return opening.open_clip_model(ref, self.device)
+        return loaders.open_clip_model(ref, self.device)
 
     @cached_property
     def perceptual(self) -> ClipPerceptualDistance:
@@ -100,19 +100,19 @@ class Opened(Named):
     def detector(self) -> Detector:
         """The face detector of the metrics."""
         ref = self._checked("detector")
-        return opening.open_detector(ref, self.device)
+        return loaders.open_detector(ref, self.device)
 
     @cached_property
     def identity(self) -> IdentityEncoder:
         """The identity encoder of the metrics."""
         ref = self._checked("identity")
-        return opening.open_identity(ref, self.device)
+        return loaders.open_identity(ref, self.device)
 
     @cached_property
     def faces(self) -> FaceEncoder:
         """The face recogniser of the metrics."""
         ref = self._checked("faces")
-        return opening.open_faces(ref)
+        return loaders.open_faces(ref)
 
     def measure(self, name: str) -> Any:
         """A further network of the metrics or the analysis, of the kind that its loader says.
@@ -122,7 +122,7 @@ class Opened(Named):
         """
         if name not in self._measures:
             ref = self._checked(f"measure:{name}")
-            self._measures[name] = opening.open_measure(ref, self.device)
+            self._measures[name] = loaders.open_measure(ref, self.device)
         return self._measures[name]
 
     def purifier_model(self, name: str) -> UNet2DModel | FaceNetwork:
@@ -133,14 +133,14 @@ class Opened(Named):
         """
         if name not in self._networks:
             ref = self._checked(f"purifier:{name}")
-            self._networks[name] = opening.open_network(ref, self.device)
+            self._networks[name] = loaders.open_network(ref, self.device)
         return self._networks[name]
 
     @cached_property
     def pixel_diffusion(self) -> PixelDiffusion:
         """The unconditional pixel-space model of DiffPure, DDSPure and GrIDPure."""
         ref = self._checked("purifier:pixel")
-        return opening.open_pixel_diffusion(ref, self.device)
+        return loaders.open_pixel_diffusion(ref, self.device)
 
     @cached_property
     def upscaler(self) -> StableDiffusionUpscalePipeline:
@@ -150,4 +150,4 @@ class Opened(Named):
         prompts with the text-to-image model's.
         """
         ref = self._checked("purifier:upscaler")
-        return opening.open_upscaler(ref, self.device, self.diffusion)
+        return loaders.open_upscaler(ref, self.device, self.diffusion)

@@ -13,7 +13,7 @@ from torch.nn import Module
 
 from ..errors import UserError
 from ..weights import BadWeights, inspect_file
-from ..weights.opening import opening
+from ..weights.safe_opening import opening
 
 INSTALL = 'install the extra: pip install "shortcut-nb[restoration]"'
 SUFFIXES = (".safetensors", ".pth", ".pt")

@@ -24,7 +24,7 @@ from .dreambooth import DreamBooth
 from .methods import Method
 from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
 from .trainer import register
-from .training import Rows, Trainee
+from .training import LossTerm, Rows, Trainee
 
 BLURS = (0.0, 1.0, 2.0)
 
@@ -76,35 +76,42 @@ class Decoupled(Trainee):
             return super().prompts_of(rows)
         return [self.per_picture[i % len(self.per_picture)] for i in rows.tolist()], [1] * len(rows)
 
-    def further(self, latents: Latents, generator: Generator) -> list[Rows]:
-        parts = []
+    def terms(self, latents: Latents, generator: Generator) -> list[LossTerm]:
+        terms = super().terms(latents, generator)
         if self.pairs is not None:
-            rows = torch.randperm(len(self.pairs.clean), generator=generator)[: self.extra]
-            sides = (self.pairs.clean, self.pairs.noisy)
-            z = torch.cat([side.draw(rows, generator) for side in sides])
-            parts.append(self._halves(z, self.pairs.prompts, generator))
+            rows = self._pair_rows(self.pairs, generator)
+            terms.append(LossTerm(rows, lambda each: self.pair_weight * each.mean()))
         if self.contrast > 0:
-            rows = torch.randint(len(latents), (self.extra,), generator=generator)
-            z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
-            parts.append(self._halves(z, self.apart, generator))
+            terms.append(LossTerm(self._contrast_rows(latents, generator), self._contrast))
         if self.noise_prior is not None:
-            rows = torch.randperm(len(self.noise_prior.latents), generator=generator)[: self.extra]
-            z = self.noise_prior.latents.draw(rows, generator)
-            noise, t = torch.randn(z.shape, generator=generator), self.timesteps(len(z), generator)
-            parts.append(Rows(z, noise, t, [self.noise_prior.prompt], [len(z)]))
-        return parts
+            rows = self._noise_rows(self.noise_prior, generator)
+            terms.append(LossTerm(rows, lambda each: self.noise_prior_weight * each.mean()))
+        return terms
 
-    def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
-        rest = list(more)
-        if self.pairs is not None:
-            loss = loss + self.pair_weight * rest.pop(0).mean()
-        if self.contrast > 0:
-            named, unnamed = rest.pop(0).chunk(2)
-            ratio = unnamed / named.detach().clamp(min=1e-8)
-            loss = loss + self.contrast * torch.relu(1 + self.margin - ratio).mean()
-        if self.noise_prior is not None:
-            loss = loss + self.noise_prior_weight * rest.pop(0).mean()
-        return loss
+    def _pair_rows(self, pairs: Pairs, generator: Generator) -> Rows:
+        """Class pictures clean, then the same degraded."""
+        rows = torch.randperm(len(pairs.clean), generator=generator)[: self.extra]
+        z = torch.cat([side.draw(rows, generator) for side in (pairs.clean, pairs.noisy)])
+        return self._halves(z, pairs.prompts, generator)
+
+    def _contrast_rows(self, latents: Latents, generator: Generator) -> Rows:
+        """Instance pictures under the prompt with the noise token, then under that without."""
+        rows = torch.randint(len(latents), (self.extra,), generator=generator)
+        z = latents.draw(rows, generator).repeat(2, 1, 1, 1)
+        return self._halves(z, self.apart, generator)
+
+    def _contrast(self, each: Tensor) -> Tensor:
+        """How far naming the noise falls short of explaining the pictures better, weighted."""
+        named, unnamed = each.chunk(2)
+        ratio = unnamed / named.detach().clamp(min=1e-8)
+        return self.contrast * torch.relu(1 + self.margin - ratio).mean()
+
+    def _noise_rows(self, prior: NoisePrior, generator: Generator) -> Rows:
+        """What the model itself draws when noise is named."""
+        rows = torch.randperm(len(prior.latents), generator=generator)[: self.extra]
+        z = prior.latents.draw(rows, generator)
+        noise, t = torch.randn(z.shape, generator=generator), self.timesteps(len(z), generator)
+        return Rows(z, noise, t, [prior.prompt], [len(z)])
 
     def _halves(self, z: Tensor, prompts: tuple[str, str], generator: Generator) -> Rows:
         """Two halves, each under its prompt, at the same timesteps and noise."""

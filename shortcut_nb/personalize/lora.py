@@ -40,16 +40,16 @@ class LowRank:
         unet = model.pipe.unet
         unet.requires_grad_(False)
         model.text.requires_grad_(False)
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "r": self.rank,
             "lora_alpha": self.rank,
             "init_lora_weights": "gaussian",
         }
         with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
             torch.manual_seed(seed)
-            unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **how))
+            unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **options))
             for encoder in self._encoders(model).values():
-                encoder.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **how))
+                encoder.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **options))
         # peft gives adapters the type of the layer they are on, which may be slimmed to half
         # precision; small updates would round away.
         for parameter in named(model, "lora_").values():

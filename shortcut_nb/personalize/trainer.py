@@ -37,7 +37,7 @@ from ..settings import (
     read,
 )
 from ..settings.bound import Bound
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..templates import counted
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
@@ -97,7 +97,7 @@ class Personalized:
         steps = self.steps if steps is None else steps
         guidance = self.guidance_scale if guidance_scale is None else guidance_scale
         without = self.prompts.negative if negative is None else negative
-        how = {
+        options = {
             "seed": read(seed, Seed, "seed"),
             "steps": read(steps, SampleSteps, "steps"),
             "guidance_scale": read(guidance, Guidance, "guidance_scale"),
@@ -108,7 +108,7 @@ class Personalized:
         if prompt is not None:
             wording = self.method.rename(read(prompt, str, "prompt"), self.identifier)
             check_lengths(self.model, [wording])
-        return self.model.sample(wording, read(n, Count, "n"), **how)
+        return self.model.sample(wording, read(n, Count, "n"), **options)
 
     @property
     def word(self) -> str:
@@ -221,7 +221,7 @@ class Trainer(Regime):
         prior: Latents | None,
         subject: Subject,
     ) -> Trainee:
-        """The training itself, over a model that the method has prepared and in its words."""
+        """The training of a model that the method has prepared, with prompts in its words."""
         return Trainee(model, (words.instance, words.class_), prior, **self.options(method))
 
     def options(self, method: Method) -> dict[str, Any]:
@@ -311,7 +311,7 @@ class Trainer(Regime):
         trainee = self.trainee(models, model, method, words, prior, subject)
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(models, words, images) if path else ""
-        with self._room(models.diffusion, model, method):
+        with self._offloaded(models.diffusion, model, method):
             losses = self._train(trainee, data, on_step, path, mark, every, last)
         seconds = time.monotonic() - started
         return self._personalized(subject, models, model, method, words, seconds, losses)
@@ -352,8 +352,8 @@ class Trainer(Regime):
         return model, method, words
 
     @contextmanager
-    def _room(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
-        """What a training with ``low_memory`` keeps off the device while it lasts."""
+    def _offloaded(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
+        """With ``low_memory``, move what a training does not need off the device for the block."""
         with ExitStack() as stack:
             if self.low_memory and method.shared(base):
                 stack.enter_context(slimmed(model.modules[1], model.autocast))
@@ -400,7 +400,7 @@ class Trainer(Regime):
         every: int,
         last: int,
     ) -> list[float]:
-        """All steps that a checkpoint leaves to do; every step's loss, earlier ones included."""
+        """Take the steps that are left; returns the loss of every step, earlier ones included."""
         losses = _load(path, trainee, mark) if path and path.exists() else []
         if trainee.taken > last:
             raise UserError(
@@ -417,19 +417,14 @@ class Trainer(Regime):
         return losses
 
     def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
-        settings = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.compare and not omitted(f, self)
-        }
-        settings = {"trainer": self.name} | settings
+        settings = {"trainer": self.name} | compared_fields(self)
         if not self.scheduled:  # a constant rate does not know where it ends
             settings.pop("steps")
         profile = models.profile
         drawn = (profile.sampling, profile.prior_guidance_scale, models.autocast)
         about = (sorted(settings.items(), key=str), words, drawn, class_digest(self.class_images))
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
-        digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+        update_digest(digest, images)
         return digest.hexdigest()
 
 
@@ -484,7 +479,7 @@ class BoundTrainer(Bound[Trainer]):
 
 
 def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
-    """The prompts in the words that a method trains."""
+    """The prompts with the word that a method trains in the identifier's place."""
     return Prompts(
         **{f.name: method.rename(getattr(words, f.name), identifier) for f in fields(words)}
     )

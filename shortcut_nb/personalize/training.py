@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..tuning.regime import schedule_at
 from ..tuning.weighting import min_snr_weight
 from .methods import FullFineTuning, Method
 
-__all__ = ["Latents", "Rows", "Trainee", "latents_of"]
+__all__ = ["Latents", "LossTerm", "Rows", "Trainee", "latents_of"]
 
 TEXTS = 8  # lists of prompts whose states are kept; a prompt for each picture makes many lists
 
@@ -48,6 +49,20 @@ class Rows:
             noise=self.noise.to(device),
             t=self.t.to(device),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class LossTerm:
+    """A term of the loss.
+
+    Attributes:
+        rows: what of the pass through the UNet is its own.
+        reduce: from the denoising loss of each of these rows, (n,), to the term, a scalar that
+            holds its weight already.
+    """
+
+    rows: Rows
+    reduce: Callable[[Tensor], Tensor]
 
 
 @dataclass(eq=False)
@@ -110,7 +125,7 @@ class Trainee:
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
     within: int = field(default=0, init=False)
-    reads: bool = field(default=True, init=False)  # whether the text encoder learns
+    text_learns: bool = field(default=True, init=False)
     texts: dict[tuple[str, ...], Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -122,13 +137,13 @@ class Trainee:
         self.go_on(0)
 
     def _wake(self) -> list[dict[str, Any]]:
-        """Training mode, gradients wanted where the method wants them; the optimiser's groups."""
+        """Set training mode and the gradients that the method wants; the optimiser's groups."""
         text_lr = self.lr if self.text_lr is None else self.text_lr
         groups = self.method.groups(self.model, self.lr, text_lr)
         unet, text = self.model.pipe.unet, self.model.text
-        self.reads = any(p.requires_grad for p in text.parameters())
+        self.text_learns = any(p.requires_grad for p in text.parameters())
         unet.train()
-        text.train(self.reads)
+        text.train(self.text_learns)
         if self.checkpointing:
             unet.enable_gradient_checkpointing()
             for encoder in self.model.encoders.values():
@@ -155,7 +170,7 @@ class Trainee:
         )
 
     def start_over(self, behind: int) -> None:
-        """As if made anew over the weights as they are, in the memory that there is already.
+        """Begin again with the weights as they are, as a new trainee would, in the same memory.
 
         Args:
             behind: steps that the model has behind it now.
@@ -172,29 +187,29 @@ class Trainee:
         self.go_on(0)
 
     def loss(self, latents: Latents, generator: Generator) -> Tensor:
-        """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
-        each, *more = self._losses(
-            [self._own(latents, generator), *self.further(latents, generator)]
-        )
-        loss = each[: self.batch_size].mean()
-        if len(each) > self.batch_size:
-            loss = loss + self.prior_weight * each[self.batch_size :].mean()
-        return self.total(loss, more)
+        """The sum of all terms, whose rows go through the UNet in one pass."""
+        terms = self.terms(latents, generator)
+        losses = self._losses([term.rows for term in terms])
+        first, *more = (term.reduce(each) for term, each in zip(terms, losses, strict=True))
+        return sum(more, first)
 
     def draw(self, latents: Latents, generator: Generator) -> Rows:
-        """What :meth:`loss` draws from a generator in the same state, on the model's device.
+        """The rows that :meth:`loss` draws first from a generator, on the model's device.
 
         The first ``batch_size`` rows are instance pictures; as many class pictures follow with
-        prior preservation. Further terms of the loss draw after it.
+        prior preservation. Further terms of the loss draw after these.
         """
         return self._own(latents, generator).to(self.model.device)
 
-    def further(self, latents: Latents, generator: Generator) -> list[Rows]:
-        """Rows of further terms of the loss for the same pass; drawn after the step's own."""
-        return []
+    def terms(self, latents: Latents, generator: Generator) -> list[LossTerm]:
+        """What the loss is the sum of; a subclass adds its terms, which draw after these."""
+        return [LossTerm(self._own(latents, generator), self._with_prior)]
 
-    def total(self, loss: Tensor, more: list[Tensor]) -> Tensor:
-        """The loss with the further terms: ``more`` are the losses (n,) of their rows."""
+    def _with_prior(self, each: Tensor) -> Tensor:
+        """Instance loss plus ``prior_weight`` × class loss (Ruiz et al. 2023, eq. 2)."""
+        loss = each[: self.batch_size].mean()
+        if len(each) > self.batch_size:
+            loss = loss + self.prior_weight * each[self.batch_size :].mean()
         return loss
 
     def _own(self, latents: Latents, generator: Generator) -> Rows:
@@ -234,7 +249,7 @@ class Trainee:
 
     def _read(self, prompts: list[str]) -> Tensor:
         """The prompts' states, (k, …); read once where the text encoder does not learn."""
-        if self.reads:
+        if self.text_learns:
             return self.model.embed(prompts)
         key = tuple(prompts)
         if key not in self.texts:

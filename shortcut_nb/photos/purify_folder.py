@@ -12,9 +12,9 @@ from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
 from ..store.kept import KeptPictures, key_of_pictures
-from .groups import GROUP, purified_rows
+from .batches import GROUP, purified_rows
+from .full_size import purified
 from .photo import Photos
-from .work import purified
 
 RECORD = "purify.json"
 

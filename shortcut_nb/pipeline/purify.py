@@ -7,7 +7,7 @@ import time
 from torch import Tensor
 
 from ..cells import CLEAN, NONE, PROFILE, Cell
-from ..purify import kinds, roles
+from ..purify import kinds
 from ..store import Payload, canonical, plain
 from ..store.code import code_of
 from ..subjects import Subject
@@ -42,7 +42,7 @@ class Purifying(Protecting):
                 out.save_images("images", purifier(images, on_step=self.on_step(about)))
                 out.save_json("cost", {"seconds": time.monotonic() - started})
 
-            needed = roles(settings_of(purifier))
+            needed = settings_of(purifier).roles
             params = {"purifier": spec, "settings": plain(settings_of(purifier))}
             params |= code_of(kinds(purifier))
             inputs = {"images": self._source(subject, before)} | self._weights(*needed)

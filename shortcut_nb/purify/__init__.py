@@ -26,9 +26,7 @@ from .base import (
     build,
     expand,
     kinds,
-    parameter_names,
     register,
-    roles,
 )
 from .gaussian import Gaussian
 from .identity import Nothing
@@ -49,7 +47,5 @@ __all__ = [
     "build",
     "expand",
     "kinds",
-    "parameter_names",
     "register",
-    "roles",
 ]

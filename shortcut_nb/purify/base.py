@@ -25,8 +25,7 @@ ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
 PURIFIERS.taken_elsewhere = ALIASES
 register = PURIFIERS.register
 REACH = 64
-"""Of a filter that does not say."""
-parameter_names = parameters
+"""Pixels around a pixel that a filter's result depends on, unless its class says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ class Purifier(Settings):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The profile's models that it depends on; none for a filter."""
+        """The profile's models that it depends on, a chain's links' in turn; none for a filter."""
         return ()
 
     @property
     def reach(self) -> int | None:
-        """How far around a pixel of the result the picture counts, in pixels; None: all of it.
+        """Pixels around a pixel that its result depends on; None: the whole picture.
 
-        A filter works on a large photo in tiles that see so much around them.
+        A filter works on a large photo in tiles, each with such a margin.
         """
         return REACH
 
@@ -218,11 +217,6 @@ def expand(spec: str, named: Collection[str] = ()) -> str:
     """
     links = [name.strip() for name in spec.split("+")]
     return "+".join(ALIASES[name](named) if name in ALIASES else name for name in links)
-
-
-def roles(purifier: Purifier | BoundPurifier) -> tuple[str, ...]:
-    """The models of a profile that a purifier, or a chain's links, depend on; sorted."""
-    return tuple(sorted(purifier.roles))
 
 
 def kinds(purifier: Purifier | BoundPurifier) -> list[type[Purifier]]:

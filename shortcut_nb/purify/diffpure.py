@@ -56,7 +56,7 @@ class PixelPurifier(Purifier):
         source: Sequence[Generator],
         on_step: OnStep,
     ) -> Tensor:
-        """All of the work on pictures at least as large as a window."""
+        """Purify pictures at least as large as a window: here in one pass over all windows."""
         return self.windows(model, x, source, on_step)
 
     def windows(

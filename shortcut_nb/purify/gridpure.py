@@ -66,7 +66,7 @@ class GrIDPure(DiffPure):
     def _corners(
         self, model: PixelDiffusion, x: Tensor, cleaned: Tensor, source: Sequence[Generator]
     ) -> Tensor:
-        """Average in the four corners, cleaned as one window pasted together."""
+        """Clean the four corners, pasted together, as one window, and average the result in."""
         half = model.window // 2
         top = torch.cat([x[..., :half, :half], x[..., :half, -half:]], -1)
         bottom = torch.cat([x[..., -half:, :half], x[..., -half:, -half:]], -1)

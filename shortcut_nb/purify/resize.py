@@ -26,7 +26,7 @@ class Resize(Purifier):
 
     @property
     def reach(self) -> None:
-        """The smaller picture's grid is laid over the whole."""
+        """None: the smaller picture's grid depends on the size of the whole."""
         return None
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..progress import OnStep
 from ..settings import Count, Share
 from ..tuning.modes import frozen
 from .base import Purifier, by_batches, register
-from .windows import at_once, in_windows
+from .windows import at_once, in_windows, padded
 
 
 @register("restorer")
@@ -61,14 +60,12 @@ class Restorer(Purifier):
 
 def restore(network: UNet2DModel, images: Tensor) -> Tensor:
     """What a network leaves of pictures (n, 3, H, W) in [0, 1] of any size; differentiable."""
-    high, wide = images.shape[-2:]
     depth = len(network.config.block_out_channels) - 1
-    unit = max(8, 2**depth)
-    down, right = -high % unit, -wide % unit
-    fits = down < high and right < wide
     weight = next(network.parameters())
+
+    def subtract(pictures: Tensor) -> Tensor:
+        return pictures - network(pictures, timestep=0).sample
+
     x = (images * 2 - 1).to(weight.device, weight.dtype)
-    x = F.pad(x, (0, right, 0, down), mode="reflect" if fits else "replicate")
-    clean = x - network(x, timestep=0).sample
-    clean = (clean[..., :high, :wide].to(images.device, images.dtype) + 1) / 2
-    return clean.clamp(0, 1)
+    clean = padded(subtract, x, unit=max(8, 2**depth)).to(images.device, images.dtype)
+    return ((clean + 1) / 2).clamp(0, 1)

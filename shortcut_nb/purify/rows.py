@@ -18,7 +18,7 @@ _FIRST: ContextVar[int] = ContextVar("number of the first picture", default=0)
 
 @contextmanager
 def counted_from(first: int) -> Iterator[None]:
-    """Within the block, purifiers take the first picture that they are given for this number."""
+    """Number the pictures that purifiers are given in the block from ``first`` on, for seeds."""
     token = _FIRST.set(first)
     try:
         yield

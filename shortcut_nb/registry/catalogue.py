@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-DECORATORS = ("register", "trainer")
-WITHOUT_MODELS = ("noise", "noise-uniform")  # attacks that open none
+DECORATOR = "register"
 FOLDERS = {
     "attacks": "attacks",
     "purifiers": "purify",
@@ -24,22 +23,44 @@ FOLDERS = {
 def names(kind: str) -> dict[str, str]:
     """Every registered name of a kind (a key of FOLDERS) with its first line, sorted by name."""
     descriptions: dict[str, str] = {}
-    for path in sorted((PACKAGE / FOLDERS[kind]).glob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"), str(path))
+    for tree in _modules(kind):
         descriptions |= dict(_metrics(tree) if kind == "metrics" else _registered(tree))
     return dict(sorted(descriptions.items()))
 
 
-def _registered(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Classes decorated with @register("name"), and functions entered as ALIASES["name"]."""
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+def attacks_without_models() -> set[str]:
+    """The names of attacks whose class says ``opens_models = False``."""
+    return {
+        name
+        for tree in _modules("attacks")
+        for name, node in _classes(tree)
+        if any(ast.unparse(line) == "opens_models = False" for line in node.body)
+    }
+
+
+def _modules(kind: str) -> Iterator[ast.Module]:
+    """The source of each module of a kind, parsed."""
+    for path in sorted((PACKAGE / FOLDERS[kind]).glob("*.py")):
+        yield ast.parse(path.read_text("utf-8"), str(path))
+
+
+def _classes(tree: ast.Module) -> Iterator[tuple[str, ast.ClassDef]]:
+    """Classes decorated with @register("name"), with that name."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 name = _decorated(decorator)
                 if name:
-                    yield name, _first_line(node)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                    yield name, node
+
+
+def _registered(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Registered classes, and functions entered as ALIASES["name"], with their first lines."""
+    for name, registered in _classes(tree):
+        yield name, _first_line(registered)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
             key, value = node.targets[0].slice, node.value
             if isinstance(key, ast.Constant) and isinstance(value, ast.Name):
                 yield str(key.value), _first_line(functions[value.id])
@@ -52,7 +73,7 @@ def _decorated(decorator: ast.expr) -> str:
     called = decorator.func
     label = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     argument = decorator.args[0]
-    if label not in DECORATORS or not isinstance(argument, ast.Constant):
+    if label != DECORATOR or not isinstance(argument, ast.Constant):
         return ""
     return str(argument.value)
 

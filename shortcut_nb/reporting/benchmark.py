@@ -167,9 +167,12 @@ def worst_picture(worst: pd.DataFrame) -> Figure:
     )
 
 
-def harder(photos: str = "photoguard") -> dict[str, Any]:
-    """How like the person samples are under the protection that purifiers undo least, for a
-    sentence.
+HARDEST = "photoguard"
+"""The protection that purifiers undo least."""
+
+
+def harder() -> dict[str, Any]:
+    """How like the person samples are under :data:`HARDEST`, for a sentence.
 
     Returns:
         ``hard_people``; the identity match ``hard_clean`` without protection, ``hard_bare`` without
@@ -178,7 +181,7 @@ def harder(photos: str = "photoguard") -> dict[str, Any]:
     """
     fields, kept = matrix(), summary(NAME)
     own = fields[fields["score"] == SCORES["ims_missing"]].set_index(["photos", "defence"])["mean"]
-    name = PICTURES[photos]
+    name = PICTURES[HARDEST]
     return {
         "hard_people": len(kept.subjects),
         "hard_clean": own[CLEAN, NOTHING],
@@ -186,7 +189,7 @@ def harder(photos: str = "photoguard") -> dict[str, Any]:
         "hard_restorer": own[name, PURIFIERS["restorer"]],
         "hard_papers": own[name, PURIFIERS["codesr"]],
         "hard_cdl": own[name, defence("none", CDL)],
-        "cdl_helps": kept.verdict(f"CDL alone restores the person, {photos}")["verdict"]
+        "cdl_helps": kept.verdict(f"CDL alone restores the person, {HARDEST}")["verdict"]
         == "confirmed",
     }
 

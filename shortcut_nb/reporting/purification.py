@@ -14,7 +14,7 @@ from ..cells import Cell
 from ..experiments.experiment import JOIN
 from ..experiments.questions.purification import PROTECTIONS, SCORES, left, restored
 from ..pipeline import Pipeline
-from ..purify import build, roles
+from ..purify import build
 from ..subjects import Subject
 from .summary import Summary, summary
 
@@ -70,7 +70,7 @@ def family(purifier: str) -> str:
     for none."""
     if purifier == "none":
         return "none"
-    needs = roles(build(purifier))
+    needs = build(purifier).roles
     if "purifier:pixel" in needs:
         return "pixel model"
     if any(role.startswith("purifier:") for role in needs):

@@ -11,7 +11,7 @@ from .reading import read
 ADDED = {"omit": True}
 """Metadata of a field that came later: left out of the names of stored work at its default.
 
-See :func:`shortcut_nb.store.recipe.omitted`."""
+See :func:`shortcut_nb.store.recipe.compared_fields`."""
 
 
 @dataclass(frozen=True)

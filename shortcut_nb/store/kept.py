@@ -20,7 +20,7 @@ from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..progress import OnStep, StepInfo, progress
 from .beside import CHECKPOINTS
 from .payload import Payload
-from .recipe import Recipe
+from .recipe import Recipe, update_digest
 from .store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -108,11 +108,9 @@ def kept(kind: str, key: str, label: str, every: int, needs: int = 0) -> Iterato
 
 
 @contextmanager
-def kept_pictures(
-    kind: str, key: str, label: str, total: int, needs: int = 0
-) -> Iterator[KeptPictures]:
+def kept_pictures(kind: str, key: str, label: str, total: int) -> Iterator[KeptPictures]:
     """The same for pictures that are worked on a few at a time: what is finished is kept."""
-    with _place(kind, key, needs) as path:
+    with _place(kind, key, needs=0) as path:
         folder = None if path is None else path.with_name(f"{path.name}.done")
         if folder is not None and folder.is_dir():
             sweep(folder)
@@ -223,7 +221,7 @@ def key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:
             digest.update(content.encode())
             continue
         digest.update(repr(tuple(content.shape)).encode())
-        digest.update(content.detach().cpu().contiguous().numpy().tobytes())
+        update_digest(digest, content)
     return digest.hexdigest()
 
 

@@ -14,14 +14,25 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import UserError
 from ..files import file_sha256
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
 """What is made of a cell, in this order; the folders of the store."""
 HEX = frozenset("0123456789abcdef")
+
+
+class Hasher(Protocol):
+    """What ``hashlib`` makes, as far as it is used here."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take further bytes in."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,11 +143,7 @@ def _settings(value: Any) -> Any:
         if callable(method) and not isinstance(value, type):
             return plain(method())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = {
-            field.name: plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.compare and not omitted(field, value)
-        }
+        named = {name: plain(each) for name, each in compared_fields(value).items()}
         return {"class": type(value).__name__, **named}
     raise TypeError(
         f"expected numbers, text, lists, dicts or settings in a recipe; got "
@@ -144,8 +151,21 @@ def _settings(value: Any) -> Any:
     )
 
 
-def omitted(field: dataclasses.Field[Any], owner: Any) -> bool:
-    """Whether a field was added later and is at its default: earlier work stays valid."""
+def compared_fields(settings: Any) -> dict[str, Any]:
+    """The values of a dataclass's fields that name its results, by name.
+
+    Fields that are not compared are left out, and those that were added later while they are at
+    their default, so that earlier work stays valid.
+    """
+    return {
+        field.name: getattr(settings, field.name)
+        for field in dataclasses.fields(settings)
+        if field.compare and not _omitted(field, settings)
+    }
+
+
+def _omitted(field: dataclasses.Field[Any], owner: Any) -> bool:
+    """Whether a field was added later and is at its default."""
     return bool(field.metadata.get("omit")) and getattr(owner, field.name) == field.default
 
 
@@ -180,6 +200,11 @@ def digest(thing: Any) -> str:
         head = f"{thing.dtype}{tuple(thing.shape)}".encode()
         return hashlib.sha256(head + thing.tobytes()).hexdigest()
     raise TypeError(f"expected an array, a tensor or a Path to hash; got {type(thing).__name__}.")
+
+
+def update_digest(hasher: Hasher, tensor: Tensor) -> None:
+    """Feed the values of a tensor to a hash."""
+    hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
 def file_digests(folder: Path, without: str = "") -> dict[str, str]:

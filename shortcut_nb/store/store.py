@@ -26,12 +26,12 @@ from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, write_text
+from ..weights.digests import CACHE
 from .beside import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, Beside, beside
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, key_of
 
 log = logging.getLogger("shortcut_nb")
-CACHE = "SHORTCUT_NB_CACHE"
 MANIFEST = "manifest.json"
 FORMAT = 1
 OWN = (CHECKPOINTS, FAILURES, LOCKS, "tmp")  # folders beside the stages

@@ -53,7 +53,7 @@ def _is_moment(value: Any) -> bool:
 
 @contextmanager
 def parked(*modules: Module) -> Iterator[None]:
-    """Modules in host memory inside; back where they were afterwards."""
+    """Move modules to host memory for the block, and back where they were afterwards."""
     places = [(module, next(module.parameters()).device) for module in modules]
     try:
         for module, _ in places:
@@ -66,7 +66,7 @@ def parked(*modules: Module) -> Iterator[None]:
 
 @contextmanager
 def visiting(device: torch.device, *modules: Module) -> Iterator[None]:
-    """Modules on a device inside; in host memory afterwards."""
+    """Move modules to a device for the block, and to host memory afterwards."""
     try:
         for module in modules:
             module.to(device)
@@ -78,7 +78,7 @@ def visiting(device: torch.device, *modules: Module) -> Iterator[None]:
 
 @contextmanager
 def slimmed(network: Module, dtype: torch.dtype) -> Iterator[None]:
-    """Frozen weights that autocast rounds to a dtype are held in that dtype alone inside.
+    """Hold frozen weights that autocast rounds to a dtype in that dtype alone for the block.
 
     Convolutions and linear layers run in it anyway, so that every result keeps its bits; norms and
     whatever is trained stay in float32. The float32 weights wait in host memory and come back.

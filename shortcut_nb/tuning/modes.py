@@ -11,8 +11,11 @@ from torch.nn import Module
 
 @contextmanager
 def frozen(*models: Module) -> Iterator[None]:
-    """Evaluation mode and no weight gradients inside; every submodule's mode, every parameter's
-    ``requires_grad`` and gradient as before afterwards, also after an exception."""
+    """Set evaluation mode and turn weight gradients off for the block.
+
+    Afterwards every submodule's mode and every parameter's ``requires_grad`` and gradient are as
+    before, also after an exception.
+    """
     modes = [(m, m.training) for model in models for m in model.modules()]
     wants = [(p, p.requires_grad) for model in models for p in model.parameters()]
     try:
@@ -30,7 +33,7 @@ def frozen(*models: Module) -> Iterator[None]:
 
 @contextmanager
 def checkpointed(*models: Module) -> Iterator[None]:
-    """Gradient checkpointing inside, for those models that know it; afterwards as before."""
+    """Turn gradient checkpointing on for the block, for those models that know it."""
     able: list[Any] = [m for m in models if hasattr(m, "enable_gradient_checkpointing")]
     turned = [m for m in able if not m.is_gradient_checkpointing]
     try:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from ..errors import UserError
 from ..settings import ADDED, Guidance, SampleSteps, Settings, Whole, Words
-from ..store.recipe import omitted
+from ..store.recipe import compared_fields
 
 if TYPE_CHECKING:
     import torch
@@ -83,16 +83,12 @@ class Regime(Settings):
 
     @property
     def scheduled(self) -> bool:
-        """Whether the learning rate moves."""
+        """Whether the learning rate changes in the course of the training."""
         return self.lr_scheduler != "constant" or self.warmup != 0
 
     def plain(self) -> dict[str, Any]:
         """What stands for the settings in a recipe; own class pictures by their content."""
-        named = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.compare and not omitted(field, self)
-        }
+        named = compared_fields(self)
         own = named.get("class_images")
         if isinstance(own, str):
             from ..latents import class_digest

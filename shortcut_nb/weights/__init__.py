@@ -3,7 +3,7 @@
 No torch here: profiles and the command line read this, and they start fast.
 """
 
-from .digests import file_digests, known_sha256
+from .digests import cached_file_digests, known_sha256
 from .expected import check_digests, known_digests
 from .files import BadWeights, MissingWeights, TensorInfo, inspect_file
 from .folders import check_weights
@@ -20,7 +20,7 @@ __all__ = [
     "check_weights",
     "check_digests",
     "checked",
-    "file_digests",
+    "cached_file_digests",
     "inspect_file",
     "known_digests",
     "known_sha256",

@@ -18,7 +18,7 @@ MEMORY = "digests.json"
 _SETTLED = 2.0  # seconds; a file younger than this may change without its time showing it
 
 
-def file_digests(folder: Path) -> dict[str, str]:
+def cached_file_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file."""
     if folder.is_file():
         return {folder.name: known_sha256(folder)}

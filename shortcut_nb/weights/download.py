@@ -53,7 +53,7 @@ def download(
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time inside; no lock stays behind."""
+    """Let one process at a time into the block; no lock stays behind."""
     with FileLock(lock):
         try:
             yield

@@ -15,7 +15,7 @@ DIGESTS = "sha256.json"
 
 
 def known_digests(path: Path) -> dict[str, str]:
-    """What the files below a folder (or beside a file) should hash to, by name; {} if nobody says.
+    """The expected SHA-256 of files below a folder (or beside a file), by name; {} without any.
 
     From a sha256.json there; or in the folder above, where names start with the folder's own name
     ("diffusion/unet/model.safetensors"); or from the hub, whose cache names large files by their

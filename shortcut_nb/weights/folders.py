@@ -88,7 +88,7 @@ def _check_file(path: Path, loader: str) -> None:
         tensors = inspect_file(path)
         if not any(name.startswith("model.diffusion_model.") for name in tensors):
             raise BadWeights(
-                f"{path} is {of_tensors(tensors)} and no Stable Diffusion checkpoint: name a "
+                f"{path} is {kind_of_tensors(tensors)} and no Stable Diffusion checkpoint: name a "
                 "single-file checkpoint, or a folder in diffusers' format."
             )
     else:
@@ -129,7 +129,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     if (folder / INDEX).is_file():
         return read_json(folder / INDEX)
     raise BadWeights(
-        f"{folder} is {of_folder(folder)} and no diffusers pipeline (it has no {INDEX}): name "
+        f"{folder} is {kind_of_folder(folder)} and no diffusers pipeline (it has no {INDEX}): name "
         "the pipeline's folder, or fetch it again."
     )
 
@@ -163,8 +163,8 @@ def check_part(folder: Path, expected: str | None = None) -> dict[str, Any]:
     """
     if not (folder / "config.json").is_file():
         raise BadWeights(
-            f"{folder} is {of_folder(folder)} and no model of its own (it has no config.json): "
-            "fetch the weights again, or correct the profile."
+            f"{folder} is {kind_of_folder(folder)} and no model of its own (it has no "
+            "config.json): fetch the weights again, or correct the profile."
         )
     config = read_json(folder / "config.json")
     if expected is not None and config.get("_class_name", expected) != expected:
@@ -174,7 +174,7 @@ def check_part(folder: Path, expected: str | None = None) -> dict[str, Any]:
         )
     if expected is None and "model_type" not in config:
         raise BadWeights(
-            f"{folder} is {of_folder(folder)} and no transformers model: correct the profile."
+            f"{folder} is {kind_of_folder(folder)} and no transformers model: correct the profile."
         )
     for file in weight_files(folder, expected is not None)[1]:
         inspect_file(file)
@@ -231,8 +231,8 @@ def _no_weights(folder: Path, stem: str) -> str:
 def _check_open_clip(folder: Path) -> None:
     if not (folder / CLIP_CONFIG).is_file():
         raise BadWeights(
-            f"{folder} is {of_folder(folder)} and no open_clip model (it has no {CLIP_CONFIG}): "
-            "correct the profile, or fetch the weights again."
+            f"{folder} is {kind_of_folder(folder)} and no open_clip model (it has no "
+            f"{CLIP_CONFIG}): correct the profile, or fetch the weights again."
         )
     read_json(folder / CLIP_CONFIG)
     files = sorted(folder.glob("open_clip_*.safetensors"))
@@ -259,7 +259,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def of_folder(folder: Path) -> str:
+def kind_of_folder(folder: Path) -> str:
     """What a folder is, in a few words."""
     names = {p.name for p in folder.iterdir()}
     if not names:
@@ -279,7 +279,7 @@ def of_folder(folder: Path) -> str:
     return f"a folder with {', '.join(sorted(names)[:3])}"
 
 
-def of_tensors(tensors: dict[str, TensorInfo]) -> str:
+def kind_of_tensors(tensors: dict[str, TensorInfo]) -> str:
     """What a safetensors file is, guessed from the names of its tensors."""
     names = list(tensors)
     if any("lora" in name.lower() for name in names):

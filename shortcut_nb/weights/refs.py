@@ -1,4 +1,4 @@
-"""Where a model's weights lie on this machine, and whether they are the right ones."""
+"""A model as a profile names it, and the place on this machine that its name leads to."""
 
 from __future__ import annotations
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
+
+from .files import inspect_file
 
 TRAINED = ("unet", "text_encoder", "text_encoder_2")
 FLOAT32 = 4
 
 
 def count_weights(path: Path) -> int:
-    """How many numbers a safetensors file holds."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    return sum(math.prod(tensor["shape"]) for tensor in header.values())
+    """How many numbers a safetensors file holds.
+
+    Raises:
+        BadWeights: it is no whole safetensors file.
+    """
+    return sum(math.prod(tensor.shape) for tensor in inspect_file(path).values())
 
 
 def side_of(folder: Path) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...profile import Profile
-from ...purify import ALIASES, PURIFIERS, build, expand, roles
+from ...purify import ALIASES, PURIFIERS, build, expand
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment
 from ..scores import against
@@ -22,7 +22,7 @@ def available(profile: Profile) -> list[str]:
     """The purifiers and named chains whose models the profile names, and its own chain."""
     have, named = set(profile.models()), profile.purifiers
     known = sorted([*PURIFIERS, *ALIASES])
-    fitting = [name for name in known if set(roles(build(expand(name, named)))) <= have]
+    fitting = [name for name in known if set(build(expand(name, named)).roles) <= have]
     return list(dict.fromkeys(["none", *fitting, profile.purifier]))
 
 

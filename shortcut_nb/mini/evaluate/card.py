@@ -75,9 +75,9 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def in_folder(weights: Path, profile: str | Profile = "mini") -> Profile:
-    """A profile with its packaged models taken from another folder, where that has them."""
-    content = load_profile(profile).model_dump()
+def in_folder(weights: Path) -> Profile:
+    """The profile ``mini`` with its packaged models from another folder, where that has them."""
+    content = load_profile("mini").model_dump()
 
     def moved(value: Any) -> Any:
         if isinstance(value, dict):

@@ -19,8 +19,8 @@ def recall(model: Clip, seed: int, count: int) -> float:
     """
     drawn = people(count, seed)
     texts = [
-        describe(who, how, np.random.default_rng([seed, i]), name_noise=False)
-        for i, (who, how) in enumerate(drawn)
+        describe(*one, np.random.default_rng([seed, i]), name_noise=False)
+        for i, one in enumerate(drawn)
     ]
     images = to_batch([draw(*one) for one in drawn])
     best = model.similarity(images, texts).argmax(0)

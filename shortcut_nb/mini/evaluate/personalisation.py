@@ -17,8 +17,8 @@ def personalisation(lab: Lab, seed: int = 0, people: int = 8, n: int = 8) -> dic
     ``ims`` is the plain cosine to set C, whether or not a face was found; ``reached`` sets it
     against what real pictures of the person (set B) reach; ``seconds`` is one training.
     """
-    words, how = lab.profile.prompts, lab.profile.sampling.model_dump()
-    prior = lab.diffusion.sample(words.prior_prompt(), n, seed=seed + 5, **how)
+    words, sampling = lab.profile.prompts, lab.profile.sampling.model_dump()
+    prior = lab.diffusion.sample(words.prior_prompt(), n, seed=seed + 5, **sampling)
     rows = []
     for i in range(people):
         subject = lab.subject(f"mini:held-out/{i}")

@@ -26,10 +26,10 @@ def people(
 
 def held_out(people: int, each: int, seed: int, first: int = 0) -> tuple[Tensor, np.ndarray]:
     """``each`` fresh pictures of held-out identities, and their identity numbers."""
-    who = np.repeat(np.arange(first, first + people), each)
-    seeds = np.random.default_rng(seed).integers(1 << 40, size=len(who))
-    drawn = [draw(identity("held-out", int(i)), nuisance(int(s))) for i, s in zip(who, seeds)]
-    return to_batch(drawn), who
+    person = np.repeat(np.arange(first, first + people), each)
+    seeds = np.random.default_rng(seed).integers(1 << 40, size=len(person))
+    drawn = [draw(identity("held-out", int(i)), nuisance(int(s))) for i, s in zip(person, seeds)]
+    return to_batch(drawn), person
 
 
 def noisy(images: Tensor, seed: int, amount: float = 0.1) -> Tensor:

@@ -13,13 +13,13 @@ NAMES = ("restorer", "sr", "ddspure")
 
 def purifiers(lab: Lab, seed: int = 0, people: int = 16) -> dict[str, float]:
     """Likeness (cosine to the person's clean pictures) and PSNR (dB) of purified clean pictures."""
-    images, who = held_out(people, 4, seed)
-    means = [lab.identity.mean(images[who == i]) for i in range(people)]
+    images, person = held_out(people, 4, seed)
+    means = [lab.identity.mean(images[person == i]) for i in range(people)]
     out: dict[str, float] = {}
     for name in NAMES:
         pure = lab.purifier(name)(images)
         z = lab.identity(pure)
-        cosines = [float((z[who == i] @ mean).mean()) for i, mean in enumerate(means)]
+        cosines = [float((z[person == i] @ mean).mean()) for i, mean in enumerate(means)]
         out[f"likeness_{name}"] = float(np.mean(cosines))
         out[f"psnr_{name}"] = float(np.mean(psnr(pure, images)))
     return out

@@ -23,11 +23,11 @@ def hardened_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, fl
 
 def verification(encoder: IdentityEncoder, seed: int, people: int) -> dict[str, float]:
     """Over all pairs of two pictures each: AUC, equal error rate, mean cosines."""
-    images, who = held_out(people, 2, seed)
+    images, person = held_out(people, 2, seed)
     out: dict[str, float] = {}
     # Two indices may name one identity: compare identities, not indices.
-    names = np.array([str(identity("held-out", int(i))) for i in who])
-    upper = np.triu_indices(len(who), 1)
+    names = np.array([str(identity("held-out", int(i))) for i in person])
+    upper = np.triu_indices(len(person), 1)
     same = (names[:, None] == names[None])[upper]
     for name, pictures in (("clean", images), ("noisy", noisy(images, seed))):
         z = encoder(pictures)

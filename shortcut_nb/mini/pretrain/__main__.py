@@ -18,7 +18,7 @@ import torch
 import typer
 
 from . import losses
-from .jobs import JOBS, Workshop, costs, pool_sizes, run
+from .jobs import JOBS, TrainingContext, costs, pool_sizes, run
 from .machine import Machine
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -115,13 +115,13 @@ def main(
     if parts is not None:
         take_parts(parts, folder)
     machine = Machine.here(workers, graphs)
-    shop = Workshop(folder, into, machine, batch, start=start, **pool_sizes(pool))
+    context = TrainingContext(folder, into, machine, batch, start=start, **pool_sizes(pool))
     for name in JOBS:
         if name not in wanted:
             continue
         if name in PARTS and (folder / name).exists() and name not in budget:
             continue
-        run(shop, name, budget.get(name), steps)
+        run(context, name, budget.get(name), steps)
     report(folder, into)
 
 

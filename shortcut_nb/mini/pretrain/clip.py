@@ -19,7 +19,7 @@ from transformers import CLIPTokenizer
 
 from ..captions import describe, describe_degraded, describe_pattern
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 from .tokenizer import MAX_LENGTH, encode
 from .vae import to_tensor
@@ -66,7 +66,7 @@ def pair(
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
         return pattern(kind, rng), describe_pattern(kind, rng)
     picture = pool.pictures[row]
-    text = describe(pool.who(row), pool.how(row), rng, name_noise=name_noise)
+    text = describe(pool.identity_of(row), pool.nuisance_of(row), rng, name_noise=name_noise)
     if name_noise and dice < PATTERN_SHARE + DEGRADED_SHARE:
         kind = str(rng.choice(KINDS, p=(0.55, 0.15, 0.15, 0.15)))
         return degrade(picture, kind, rng), describe_degraded(text, kind, rng)
@@ -89,7 +89,7 @@ class Towers(torch.nn.Module):
 def fit(
     pool: Pool,
     tokenizer: CLIPTokenizer,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 128,
     name_noise: bool = True,
@@ -114,7 +114,7 @@ def fit(
         Towers(tokenizer),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=1e-3,
     )

@@ -9,7 +9,7 @@ from transformers import ResNetForImageClassification
 
 from ..damages import DAMAGES, damage
 from .encoders import Classifier, config
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -34,7 +34,7 @@ def spoil(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, fl
 
 def fit(
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     seed: int = 10,
 ) -> ResNetForImageClassification:
@@ -60,7 +60,7 @@ def fit(
         Classifier(model),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
     )

@@ -11,7 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...tuning.modes import frozen
 from .latents import Latents, Shares, caption, sample
-from .loop import Batch, Course, min_snr_loss, train
+from .loop import Batch, TrainingPlan, min_snr_loss, train
 from .pool import Pool
 from .tokenizer import MAX_LENGTH, encode
 
@@ -91,7 +91,7 @@ def fit(
     vae: AutoencoderKL,
     text: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 32,
     seed: int = 0,
@@ -106,7 +106,7 @@ def fit(
     Returns the whole pipeline with averaged weights.
     """
     torch.manual_seed(seed)
-    machine = course.machine
+    machine = plan.machine
     unet = start or build_unet(widths)
     schedule = scheduler()
     scale = vae.config.scaling_factor
@@ -125,9 +125,7 @@ def fit(
     draw = partial(draw_batch, pool, latents, Shares(pool, latents), tokenizer, batch_size)
     inputs = partial(example, unet, batch_size, machine.device)
     with frozen(text):
-        trained = train(
-            name, Denoiser(unet), draw, loss_of, course, seed=seed, lr=lr, example=inputs
-        )
+        trained = train(name, Denoiser(unet), draw, loss_of, plan, seed=seed, lr=lr, example=inputs)
     return assembled(vae, text.cpu(), tokenizer, trained.unet.cpu())
 
 

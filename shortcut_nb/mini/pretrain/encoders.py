@@ -12,12 +12,13 @@ from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from ..attributes import GROUPS, labels_of
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 from .vae import to_tensor
 
 PEOPLE = 32
 PICTURES = 4
+TEMPERATURE = 0.1
 NOISY_SHARE = 0.35
 ATTRIBUTE_SIZE = 128
 SHIFT = 4
@@ -58,9 +59,9 @@ class Classifier(torch.nn.Module):
         return self.model(pictures).logits
 
 
-def contrast(z: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
+def contrastive_loss(z: torch.Tensor) -> torch.Tensor:
     """Supervised contrastive loss (Khosla et al. 2020) of groups of ``PICTURES`` neighbours."""
-    logits = (z @ z.T / temperature).fill_diagonal_(-1e4)
+    logits = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e4)
     block = torch.ones(PICTURES, PICTURES, device=z.device)
     same = torch.block_diag(*[block] * (len(z) // PICTURES)).fill_diagonal_(0)
     return -(logits.log_softmax(1) * same).sum(1).div(PICTURES - 1).mean()
@@ -68,7 +69,7 @@ def contrast(z: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
 
 def fit_identity(
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     hardened: bool = False,
     seed: int = 1,
@@ -94,14 +95,14 @@ def fit_identity(
         return {"pictures": pictures}
 
     def loss_of(model: Embedding, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        return contrast(model(to_tensor(batch["pictures"])).float())
+        return contrastive_loss(model(to_tensor(batch["pictures"])).float())
 
     trained = train(
         "identity-hardened" if hardened else "identity",
         Embedding(HARDENED_WIDTHS if hardened else IDENTITY_WIDTHS),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
     )
@@ -132,7 +133,7 @@ def attribute_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def fit_attributes(
     pools: tuple[Pool, ...],
-    course: Course,
+    plan: TrainingPlan,
     *,
     seed: int = 9,
 ) -> ResNetForImageClassification:
@@ -172,7 +173,7 @@ def fit_attributes(
         Classifier(model),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
         weight_decay=1e-2,
@@ -182,7 +183,7 @@ def fit_attributes(
 
 def fit_detector(
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     seed: int = 2,
 ) -> ResNetForImageClassification:
@@ -215,7 +216,7 @@ def fit_detector(
         Classifier(model),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
     )

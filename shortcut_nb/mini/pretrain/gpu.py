@@ -22,8 +22,8 @@ from typing import Annotated
 import torch
 import typer
 
-from .jobs import JOBS, Job, Workshop, costs, pool_sizes
-from .loop import Course
+from .jobs import JOBS, Job, TrainingContext, costs, pool_sizes
+from .loop import TrainingPlan
 from .machine import Machine
 
 log = logging.getLogger(__name__)
@@ -33,13 +33,13 @@ TRIES = 2
 
 
 def train_apart(
-    name: str, job: Job, shop: Workshop, seconds: float, steps: int | None, graphs: bool
+    name: str, job: Job, context: TrainingContext, seconds: float, steps: int | None, graphs: bool
 ) -> None:
     """One training, as the main function of its own process; its output goes to ``NAME.log``.
 
     The process starts afresh: one that is forked waits for ever with some releases of torch.
     """
-    out = (shop.folder / f"{name}.log").open("a", buffering=1)
+    out = (context.folder / f"{name}.log").open("a", buffering=1)
     os.dup2(out.fileno(), 1)
     os.dup2(out.fileno(), 2)
     sys.stdout = sys.stderr = out
@@ -50,8 +50,8 @@ def train_apart(
         torch.backends.cuda.matmul.allow_tf32 = True
     started = time.monotonic()
     try:
-        shop.machine = machine
-        job.run(shop, Course(shop.folder, steps or job.steps, seconds, machine))
+        context.machine = machine
+        job.run(context, TrainingPlan(context.folder, steps or job.steps, seconds, machine))
     except BaseException:
         traceback.print_exc()
         sys.exit(1)
@@ -68,7 +68,7 @@ class Schedule:
         graphs: whether steps are recorded as CUDA graphs; a second try goes without.
     """
 
-    shop: Workshop
+    context: TrainingContext
     seconds: float
     steps: int | None = None
     graphs: bool = True
@@ -89,10 +89,10 @@ class Schedule:
         """Start a job's process."""
         self.tries[name] = self.tries.get(name, 0) + 1
         graphs = self.graphs and self.tries[name] == 1
-        context = multiprocessing.get_context("spawn")
+        spawning = multiprocessing.get_context("spawn")
         # A copy without the pools: each process maps what it needs of them.
-        words = (name, job, replace(self.shop), self.seconds * job.share, self.steps, graphs)
-        self.running[name] = context.Process(target=train_apart, args=words, name=name)
+        words = (name, job, replace(self.context), self.seconds * job.share, self.steps, graphs)
+        self.running[name] = spawning.Process(target=train_apart, args=words, name=name)
         self.running[name].start()
         log.info("started %s", name)
 
@@ -173,13 +173,13 @@ def main(
     started = time.monotonic()
     into = folder / "weights"
     into.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(folder, into, batch=batch, **pool_sizes(pool))
-    pools = (shop.pool, shop.pool_apart, shop.strangers)
+    context = TrainingContext(folder, into, batch=batch, **pool_sizes(pool))
+    pools = (context.pool, context.held_out, context.many_people)
     pictures = sum(len(one.pictures) for one in pools)
     log.info("%d pictures after %.0f s", pictures, time.monotonic() - started)
     left = minutes * 60 - (time.monotonic() - started)
     reserve = min(30.0, 0.15 * left)  # encoding latents, publishing, packing
-    schedule = Schedule(shop, left - reserve, steps, graphs)
+    schedule = Schedule(context, left - reserve, steps, graphs)
     ended = schedule.run(only or list(JOBS), started + minutes * 60 - 0.2 * reserve)
     (into / "costs.json").write_text(json.dumps(costs(folder), indent=1) + "\n")
     pieces = pack(folder, into, out)

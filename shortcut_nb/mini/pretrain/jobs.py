@@ -28,7 +28,7 @@ from . import (
     upscaler,
     vae,
 )
-from .loop import Course
+from .loop import TrainingPlan
 from .machine import Machine
 from .pool import Pool, PoolSize, render_pool
 from .publish import halved, publish
@@ -38,7 +38,7 @@ ENSEMBLE_WIDTHS = (32, 64, 64)
 
 
 @dataclass
-class Workshop:
+class TrainingContext:
     """What trainings share: the pool, the tokenizer, finished parts, and where things go.
 
     Args:
@@ -53,8 +53,8 @@ class Workshop:
     machine: Machine = field(default_factory=Machine)
     batch: int = 1
     size: PoolSize = field(default_factory=PoolSize)
-    apart: PoolSize = field(default_factory=PoolSize.apart)
-    strange: PoolSize = field(default_factory=PoolSize.strangers)
+    held_out_size: PoolSize = field(default_factory=PoolSize.held_out)
+    many_people_size: PoolSize = field(default_factory=PoolSize.many_people)
     renderers: int | None = None
     start: Path | None = None
 
@@ -64,14 +64,14 @@ class Workshop:
         return render_pool(self.folder / "pool.npy", self.size, self.renderers)
 
     @cached_property
-    def pool_apart(self) -> Pool:
+    def held_out(self) -> Pool:
         """Pictures for the measure of quality alone."""
-        return render_pool(self.folder / "apart.npy", self.apart, self.renderers)
+        return render_pool(self.folder / "apart.npy", self.held_out_size, self.renderers)
 
     @cached_property
-    def strangers(self) -> Pool:
+    def many_people(self) -> Pool:
         """Pictures of many people, for the reader of attributes."""
-        return render_pool(self.folder / "strangers.npy", self.strange, self.renderers)
+        return render_pool(self.folder / "strangers.npy", self.many_people_size, self.renderers)
 
     @cached_property
     def words(self) -> CLIPTokenizer:
@@ -103,8 +103,8 @@ def pool_sizes(pictures: int | None = None) -> dict[str, Any]:
     """The pools of the shipped models, or small ones of about so many pictures."""
     return {
         "size": PoolSize.of(pictures),
-        "apart": PoolSize.apart(pictures),
-        "strange": PoolSize.strangers(pictures),
+        "held_out_size": PoolSize.held_out(pictures),
+        "many_people_size": PoolSize.many_people(pictures),
     }
 
 
@@ -113,7 +113,7 @@ class Job:
     """One training.
 
     Args:
-        run: trains for a course, and saves or publishes.
+        run: trains by a plan, and saves or publishes.
         needs: jobs that must have ended.
         steps: a full training on a CPU.
         share: of the minutes that a GPU has (see ``gpu.py``).
@@ -127,106 +127,108 @@ class Job:
     workers: int = 1
 
 
-def _autoencoder(shop: Workshop, name: str, course: Course) -> None:
-    model = vae.fit(shop.pool, course, name=name, batch_size=8 * shop.batch)
-    model.save_pretrained(shop.folder / name)
+def _autoencoder(
+    context: TrainingContext, name: str, build: Callable[[], AutoencoderKL], plan: TrainingPlan
+) -> None:
+    model = vae.fit(build, context.pool, plan, name=name, batch_size=8 * context.batch)
+    model.save_pretrained(context.folder / name)
 
 
-def _vae(shop: Workshop, course: Course) -> None:
-    _autoencoder(shop, "vae", course)
+def _vae(context: TrainingContext, plan: TrainingPlan) -> None:
+    _autoencoder(context, "vae", vae.build, plan)
 
 
-def _fine(shop: Workshop, course: Course) -> None:
-    _autoencoder(shop, "fine", course)
+def _fine(context: TrainingContext, plan: TrainingPlan) -> None:
+    _autoencoder(context, "fine", vae.build_fine, plan)
 
 
-def _text(shop: Workshop, course: Course) -> None:
-    first = shop.start and start.text_encoder(shop.start, shop.words)
-    model = text.fit(shop.pool, shop.encoded, shop.words, course, start=first)
-    model.save_pretrained(shop.folder / "text")
+def _text(context: TrainingContext, plan: TrainingPlan) -> None:
+    first = context.start and start.text_encoder(context.start, context.words)
+    model = text.fit(context.pool, context.encoded, context.words, plan, start=first)
+    model.save_pretrained(context.folder / "text")
 
 
-def _text_to_image(shop: Workshop, course: Course, **how: Any) -> Any:
+def _text_to_image(context: TrainingContext, plan: TrainingPlan, **options: Any) -> Any:
     return diffusion.fit(
-        shop.pool,
-        shop.encoded,
-        shop.autoencoder("vae"),
-        shop.text_encoder(),
-        shop.words,
-        course,
-        batch_size=32 * shop.batch,
-        **how,
+        context.pool,
+        context.encoded,
+        context.autoencoder("vae"),
+        context.text_encoder(),
+        context.words,
+        plan,
+        batch_size=32 * context.batch,
+        **options,
     )
 
 
-def _diffusion(shop: Workshop, course: Course) -> None:
-    first = shop.start and start.unet(shop.start)
-    pipe = _text_to_image(shop, course, start=first)
-    publish(shop.into, "diffusion", halved(pipe).save_pretrained)
+def _diffusion(context: TrainingContext, plan: TrainingPlan) -> None:
+    first = context.start and start.unet(context.start)
+    pipe = _text_to_image(context, plan, start=first)
+    publish(context.into, "diffusion", halved(pipe).save_pretrained)
 
 
-def _ensemble(shop: Workshop, course: Course) -> None:
+def _ensemble(context: TrainingContext, plan: TrainingPlan) -> None:
     """A second, smaller model with another seed; it borrows what it shares with the first."""
     name = "ensemble"
-    first = shop.start and start.unet(shop.start, name)
-    pipe = _text_to_image(shop, course, seed=8, widths=ENSEMBLE_WIDTHS, name=name, start=first)
+    first = context.start and start.unet(context.start, name)
+    pipe = _text_to_image(context, plan, seed=8, widths=ENSEMBLE_WIDTHS, name=name, start=first)
     pipe = halved(pipe)
     pipe.register_modules(vae=None, tokenizer=None, text_encoder=None)
-    publish(shop.into, "ensemble", pipe.save_pretrained)
+    publish(context.into, "ensemble", pipe.save_pretrained)
 
 
-def _upscaler(shop: Workshop, course: Course) -> None:
+def _upscaler(context: TrainingContext, plan: TrainingPlan) -> None:
     """It reads prompts with the text-to-image model's encoder."""
-    parts = (shop.autoencoder("fine"), shop.text_encoder(), shop.words)
-    pipe = upscaler.fit(shop.pool, *parts, course, batch_size=16 * shop.batch)
+    parts = (context.autoencoder("fine"), context.text_encoder(), context.words)
+    pipe = upscaler.fit(context.pool, *parts, plan, batch_size=16 * context.batch)
     pipe = halved(pipe)
     pipe.register_modules(tokenizer=None, text_encoder=None)
-    publish(shop.into, "upscaler", pipe.save_pretrained)
+    publish(context.into, "upscaler", pipe.save_pretrained)
 
 
-def _pixel(shop: Workshop, course: Course) -> None:
-    pipe = pixel.fit(shop.pool, course, batch_size=16 * shop.batch)
-    publish(shop.into, "pixel", halved(pipe).save_pretrained)
+def _pixel(context: TrainingContext, plan: TrainingPlan) -> None:
+    pipe = pixel.fit(context.pool, plan, batch_size=16 * context.batch)
+    publish(context.into, "pixel", halved(pipe).save_pretrained)
 
 
-def _restorer(shop: Workshop, course: Course) -> None:
-    model = restorer.fit(shop.pool, course, batch_size=8 * shop.batch)
-    publish(shop.into, "restorer", model.half().save_pretrained)
+def _restorer(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = restorer.fit(context.pool, plan, batch_size=8 * context.batch)
+    publish(context.into, "restorer", model.half().save_pretrained)
 
 
-def _identity(shop: Workshop, course: Course) -> None:
-    model = encoders.fit_identity(shop.pool, course)
-    publish(shop.into, "identity", model.half().save_pretrained)
+def _identity(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = encoders.fit_identity(context.pool, plan)
+    publish(context.into, "identity", model.half().save_pretrained)
 
 
-def _identity_hardened(shop: Workshop, course: Course) -> None:
-    model = encoders.fit_identity(shop.pool, course, hardened=True)
-    publish(shop.into, "identity-hardened", model.half().save_pretrained)
+def _identity_hardened(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = encoders.fit_identity(context.pool, plan, hardened=True)
+    publish(context.into, "identity-hardened", model.half().save_pretrained)
 
 
-def _attributes(shop: Workshop, course: Course) -> None:
-    model = encoders.fit_attributes((shop.pool, shop.strangers), course)
-    publish(shop.into, "attributes", model.half().save_pretrained)
+def _attributes(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = encoders.fit_attributes((context.pool, context.many_people), plan)
+    publish(context.into, "attributes", model.half().save_pretrained)
 
 
-def _detector(shop: Workshop, course: Course) -> None:
-    model = encoders.fit_detector(shop.pool, course)
-    publish(shop.into, "detector", model.half().save_pretrained)
+def _detector(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = encoders.fit_detector(context.pool, plan)
+    publish(context.into, "detector", model.half().save_pretrained)
 
 
-def _damage(shop: Workshop, course: Course) -> None:
-    model = damage.fit(shop.pool_apart, course)
-    publish(shop.into, "damage", model.half().save_pretrained)
+def _damage(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = damage.fit(context.held_out, plan)
+    publish(context.into, "damage", model.half().save_pretrained)
 
 
-def _clip(shop: Workshop, course: Course) -> None:
-    model = clip.fit(shop.pool, shop.words, course)
-    publish(shop.into, "clip", lambda path: clip.save(model, shop.words, path))
+def _clip(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = clip.fit(context.pool, context.words, plan)
+    publish(context.into, "clip", lambda path: clip.save(model, context.words, path))
 
 
-def _clip_plain(shop: Workshop, course: Course) -> None:
-    model = clip.fit(shop.pool, shop.words, course, name_noise=False)
-    publish(shop.into, "clip-plain", lambda path: clip.save(model, shop.words, path))
+def _clip_plain(context: TrainingContext, plan: TrainingPlan) -> None:
+    model = clip.fit(context.pool, context.words, plan, name_noise=False)
+    publish(context.into, "clip-plain", lambda path: clip.save(model, context.words, path))
 
 
 JOBS: dict[str, Job] = {
@@ -249,7 +251,9 @@ JOBS: dict[str, Job] = {
 """In an order in which one process can train them all."""
 
 
-def run(shop: Workshop, name: str, seconds: float | None = None, steps: int | None = None) -> None:
+def run(
+    context: TrainingContext, name: str, seconds: float | None = None, steps: int | None = None
+) -> None:
     """Train one model (or finish its training) and publish it.
 
     Raises:
@@ -257,7 +261,7 @@ def run(shop: Workshop, name: str, seconds: float | None = None, steps: int | No
     """
     log.info("training %s", name)
     job = JOBS[name]
-    job.run(shop, Course(shop.folder, steps or job.steps, seconds, shop.machine))
+    job.run(context, TrainingPlan(context.folder, steps or job.steps, seconds, context.machine))
 
 
 def costs(folder: Path) -> dict[str, dict[str, Any]]:

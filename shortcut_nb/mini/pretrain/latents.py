@@ -137,5 +137,5 @@ def caption(pool: Pool, latents: Latents, i: int, rng: np.random.Generator) -> s
     if kind.startswith("pattern:"):
         return describe_pattern(kind.removeprefix("pattern:"), rng)
     name = pool.name(row) if rng.random() < 0.85 else None
-    clean = describe(pool.who(row), pool.how(row), rng, name)
+    clean = describe(pool.identity_of(row), pool.nuisance_of(row), rng, name)
     return describe_degraded(clean, kind, rng) if kind else clean

@@ -34,7 +34,7 @@ LOG_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingPlan:
     """Where a training is kept, how long it lasts, and what it runs on.
 
     Args:
@@ -66,7 +66,7 @@ def train(
     model: M,
     draw: DrawBatch,
     loss_of: Loss[M],
-    course: Course,
+    plan: TrainingPlan,
     *,
     lr: float,
     seed: int = 0,
@@ -89,19 +89,19 @@ def train(
     Raises:
         FloatingPointError: a logged loss is not finite; the last checkpoint is kept.
     """
-    folder, machine = course.folder, course.machine
+    folder, machine = plan.folder, plan.machine
     folder.mkdir(parents=True, exist_ok=True)
     state = _State(name, model.to(machine.device), folder, lr, weight_decay, ema)
     model.train()
     if machine.graphs and example is not None:
         with machine.arithmetic():
             torch.cuda.make_graphed_callables(model, example(), allow_unused_input=True)
-    progress = state.progress(course.steps, course.seconds)
+    progress = state.progress(plan.steps, plan.seconds)
     saved = time.monotonic()
-    for batch in _batches(draw, seed, range(state.step, course.steps), machine):
+    for batch in _batches(draw, seed, range(state.step, plan.steps), machine):
         if progress >= 1:
             break
-        progress = state.progress(course.steps, course.seconds)
+        progress = state.progress(plan.steps, plan.seconds)
         state.set_lr(lr * _one_cycle(progress))
         with machine.arithmetic():
             loss = loss_of(model, batch, machine.generator(seed * 1_000_003 + state.step))

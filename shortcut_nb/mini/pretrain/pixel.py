@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
-from .loop import Batch, Course, min_snr_loss, train
+from .loop import Batch, TrainingPlan, min_snr_loss, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -39,7 +39,7 @@ class PixelDenoiser(torch.nn.Module):
 
 def fit(
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 16,
     seed: int = 7,
@@ -47,7 +47,7 @@ def fit(
 ) -> DDPMPipeline:
     """Noise prediction on linear betas (Ho et al. 2020), min-SNR weighting."""
     torch.manual_seed(seed)
-    machine = course.machine
+    machine = plan.machine
     unet, schedule = build_unet(), DDPMScheduler(num_train_timesteps=1000)
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(machine.device)
 
@@ -75,7 +75,7 @@ def fit(
         PixelDenoiser(unet),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=lr,
         example=example,

@@ -41,13 +41,13 @@ class PoolSize:
         return cls(named=people, named_pictures=4, unnamed=people, unnamed_pictures=4)
 
     @classmethod
-    def apart(cls, pictures: int | None = None) -> PoolSize:
+    def held_out(cls, pictures: int | None = None) -> PoolSize:
         """Pictures that no other model was trained on, for the measure of quality."""
         people = 1500 if pictures is None else max(pictures // 8, 36)
         return cls(named=0, named_pictures=0, unnamed=people, unnamed_pictures=4, first=100_000)
 
     @classmethod
-    def strangers(cls, pictures: int | None = None) -> PoolSize:
+    def many_people(cls, pictures: int | None = None) -> PoolSize:
         """One picture each of many people, for the reader of attributes.
 
         From few people it learns by heart who has which nose.
@@ -80,19 +80,22 @@ class Pool:
         """The names of the first ``named`` identities."""
         return names(self.named)
 
-    def who(self, row: int) -> Identity:
+    def identity_of(self, row: int) -> Identity:
+        """The person on a picture."""
         return self.people[int(self.index[row])]
 
-    def how(self, row: int) -> Nuisance:
+    def nuisance_of(self, row: int) -> Nuisance:
+        """All else on a picture: pose, expression, clothes, light."""
         return nuisance(int(self.seeds[row]))
 
     def name(self, row: int) -> str | None:
+        """The name of the person on a picture; None for those without one."""
         return self.names[self.index[row]] if self.index[row] < self.named else None
 
 
 def _render(task: tuple[int, int]) -> np.ndarray:
-    who, seed = task
-    return draw(identity("train", who), nuisance(seed))
+    number, seed = task
+    return draw(identity("train", number), nuisance(seed))
 
 
 def render_pool(path: Path, size: PoolSize | None = None, workers: int | None = None) -> Pool:

@@ -8,7 +8,7 @@ from diffusers import UNet2DModel
 from torch.nn.functional import l1_loss
 
 from ..degradations import KINDS, degrade
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 from .vae import to_tensor
 
@@ -40,7 +40,7 @@ class Residual(torch.nn.Module):
 
 def fit(
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 8,
     seed: int = 4,
@@ -68,7 +68,7 @@ def fit(
         Residual(build()),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
     )

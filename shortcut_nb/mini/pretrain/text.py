@@ -13,7 +13,7 @@ from open_clip.loss import ClipLoss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .latents import Latents, Shares, caption, sample
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 from .tokenizer import encode
 
@@ -68,7 +68,7 @@ def fit(
     pool: Pool,
     latents: Latents,
     tokenizer: CLIPTokenizer,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 192,
     seed: int = 4,
@@ -94,7 +94,7 @@ def fit(
         Pair(tokenizer, start),
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=lr,
     )

@@ -19,15 +19,16 @@ from ..avatars import identity, nuisance
 from ..captions import ABSTRACT, DIRT, describe, describe_degraded
 
 MAX_LENGTH = 40
+CAPTIONS = 6000
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 
 
 @cache
-def corpus(count: int = 6000, seed: int = 0) -> tuple[str, ...]:
+def corpus() -> tuple[str, ...]:
     """Captions without names, clean and degraded, of training identities."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     lines = [phrase for group in ABSTRACT.values() for phrase in group]
-    for i in range(count):
+    for i in range(CAPTIONS):
         line = describe(identity("train", int(rng.integers(4000))), nuisance(i), rng)
         if i % 4 == 0:
             line = describe_degraded(line, str(rng.choice(list(DIRT))), rng)

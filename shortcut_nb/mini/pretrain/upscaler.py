@@ -27,7 +27,7 @@ from ..captions import describe
 from ..degradations import KINDS, degrade
 from . import diffusion
 from .diffusion import EMPTY_SHARE, scheduler
-from .loop import Batch, Course, min_snr_loss, train
+from .loop import Batch, TrainingPlan, min_snr_loss, train
 from .pool import Pool
 from .tokenizer import encode
 from .vae import to_tensor
@@ -118,7 +118,7 @@ def draw_batch(
         inputs[i] = degrade(inputs[i], str(rng.choice(KINDS)), rng)
     empty = rng.random(size) < EMPTY_SHARE
     texts = [
-        "" if none else describe(pool.who(int(row)), pool.how(int(row)), rng)
+        "" if none else describe(pool.identity_of(int(row)), pool.nuisance_of(int(row)), rng)
         for row, none in zip(rows, empty)
     ]
     return {"pictures": pictures, "inputs": inputs, "ids": encode(tokenizer, texts)}
@@ -144,7 +144,7 @@ def fit(
     vae: AutoencoderKL,
     text: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 16,
     seed: int = 6,
@@ -161,7 +161,7 @@ def fit(
     torch.manual_seed(seed)
     unet, schedule = build_unet(vae.config.latent_channels), scheduler("v_prediction")
     low_schedule = low_resolution_scheduler()
-    scale, device = vae.config.scaling_factor, course.machine.device
+    scale, device = vae.config.scaling_factor, plan.machine.device
     text, vae = text.to(device), vae.to(device)
     for one in (schedule, low_schedule):
         one.alphas_cumprod = one.alphas_cumprod.to(device)
@@ -184,7 +184,7 @@ def fit(
     inputs = partial(example, unet, batch_size, device)
     with frozen(text, vae):
         trained = train(
-            "upscaler", Upscaling(unet), draw, loss_of, course, seed=seed, lr=lr, example=inputs
+            "upscaler", Upscaling(unet), draw, loss_of, plan, seed=seed, lr=lr, example=inputs
         )
     return assembled(vae.cpu(), text.cpu(), tokenizer, trained.unet.cpu())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from diffusers import AutoencoderKL
 from torch.nn.functional import l1_loss, mse_loss
 
 from ..degradations import KINDS, PATTERNS, degrade, pattern
-from .loop import Batch, Course, train
+from .loop import Batch, TrainingPlan, train
 from .pool import Pool
 
 KL_WEIGHT = 1e-4
@@ -93,16 +94,22 @@ def loss(model: Autoencoding, pictures: torch.Tensor, generator: torch.Generator
 
 
 def fit(
+    build_model: Callable[[], AutoencoderKL],
     pool: Pool,
-    course: Course,
+    plan: TrainingPlan,
     *,
     batch_size: int = 8,
     seed: int = 0,
     name: str = "vae",
 ) -> AutoencoderKL:
-    """Train the VAE (or, by the name "fine", the upscaler's) and scale latents to unit variance."""
+    """Train an autoencoder and scale its latents to unit variance.
+
+    Args:
+        build_model: makes it, with random weights that the seed decides.
+        name: of its checkpoint.
+    """
     torch.manual_seed(seed)
-    model = Autoencoding(build_fine() if name == "fine" else build())
+    model = Autoencoding(build_model())
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         return {"pictures": draw_pictures(pool, rng, batch_size)}
@@ -115,7 +122,7 @@ def fit(
         model,
         draw,
         loss_of,
-        course,
+        plan,
         seed=seed,
         lr=2e-3,
         ema=0.998,

@@ -59,7 +59,7 @@ def open_clip_model(ref: ModelRef, device: Device) -> Clip:
 
 
 def open_detector(ref: ModelRef, device: Device) -> Detector:
-    """What finds a person: a picture classifier, or a detector of objects."""
+    """The detector of a person: a picture classifier, or a detector of objects."""
     path = checked(ref)
     from ..metrics import Detector, ObjectDetector
 
@@ -68,7 +68,7 @@ def open_detector(ref: ModelRef, device: Device) -> Detector:
 
 
 def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
-    """What says who (or what) a picture shows."""
+    """The encoder of who (or what) a picture shows."""
     path = checked(ref)
     from ..metrics import IdentityEncoder
 
@@ -76,7 +76,7 @@ def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
 
 
 def open_faces(ref: ModelRef) -> FaceEncoder:
-    """What finds faces in photographs and says whose they are; it works on the CPU."""
+    """The recogniser of faces in photographs; it works on the CPU."""
     path = checked(ref)
     from ..metrics import FaceEncoder
 
@@ -84,7 +84,7 @@ def open_faces(ref: ModelRef) -> FaceEncoder:
 
 
 def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
-    """What reads a person's attributes off a picture."""
+    """The classifier of a person's attributes on a picture."""
     path = checked(ref)
     from ..metrics import AttributeReader
 
@@ -92,7 +92,7 @@ def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
 
 
 def open_damage(ref: ModelRef, device: Device) -> DamageRegressor:
-    """What says how damaged a picture is."""
+    """The regressor of how damaged a picture is."""
     path = checked(ref)
     from ..metrics import DamageRegressor
 
@@ -130,13 +130,13 @@ def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
         return FaceNetwork.open(path, device, **ref.options)
     from diffusers import UNet2DModel
 
-    from ..weights.opening import open_model
+    from ..weights.safe_opening import open_model
 
     return open_model(UNet2DModel, path).to(device).eval().requires_grad_(False)
 
 
 def open_pixel_diffusion(ref: ModelRef, device: Device) -> PixelDiffusion:
-    """An unconditional diffusion model of pixels."""
+    """An unconditional diffusion model of pixels; its folder says all, so options are not read."""
     path = checked(ref)
     from ..networks import PixelDiffusion
 
@@ -153,7 +153,7 @@ def open_upscaler(
     from ..diffusion import open_folder
 
     kind: Any = StableDiffusionUpscalePipeline
-    pipe = open_folder(kind, path, lender.lend(kind, path)).to(device)
+    pipe = open_folder(kind, path, lender.lend(path)).to(device)
     for module in (pipe.vae, pipe.unet, pipe.text_encoder):
         module.eval().requires_grad_(False)
     return pipe

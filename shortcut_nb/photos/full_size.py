@@ -19,10 +19,10 @@ from ..lab import Lab
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
 from ..subjects import SETS, Subject
-from .carry import carry
-from .groups import InGroups, ResultOf, keeping
+from .batches import InGroups, ResultOf, keeping
 from .photo import Photo, Photos
 from .tiles import in_tiles
+from .upscaling import carry
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class FullSize:
 
 def _largest_change(before: np.ndarray, after: np.ndarray) -> int:
     """The largest difference of two uint8 pictures, without a wider copy of them."""
-    return int(max(np.max(np.maximum(before, after) - np.minimum(before, after)), 0))
+    return int(np.max(np.maximum(before, after) - np.minimum(before, after)))
 
 
 def subject_of(
@@ -170,7 +170,7 @@ def purify_photos(
 
 
 def _check(thing: object, wanted: type, text: str) -> None:
-    """Refuse another thing in an argument's place.
+    """Refuse an argument of another type.
 
     Raises:
         WrongType: says what is expected and what came.

@@ -14,7 +14,7 @@ _MOMENTS = 3
 """Copies of what is trained in a checkpoint: the weights, and AdamW's two moments."""
 
 
-def of_photos(paths: Iterable[Path]) -> int:
+def photo_bytes(paths: Iterable[Path]) -> int:
     """Bytes of photos of the same sizes as PNG; the sizes are read from the files' heads.
 
     A file that cannot be opened counts nothing: whoever reads it says what is wrong with it.
@@ -23,17 +23,17 @@ def of_photos(paths: Iterable[Path]) -> int:
     for path in paths:
         try:
             with Image.open(path) as opened:
-                total += of_squares(1, *opened.size)
+                total += square_bytes(1, *opened.size)
         except Exception:
             continue
     return total
 
 
-def of_squares(count: int, wide: int, high: int | None = None) -> int:
+def square_bytes(count: int, wide: int, high: int | None = None) -> int:
     """Bytes of pictures of one size as PNG; squares where no height is given."""
     return int(count * wide * (wide if high is None else high) * _CHANNELS * _SHARE)
 
 
-def of_checkpoint(trained: int) -> int:
+def checkpoint_bytes(trained: int) -> int:
     """Bytes of a training's checkpoint; ``trained`` are those of what it trains."""
     return _MOMENTS * trained

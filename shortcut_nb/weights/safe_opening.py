@@ -36,7 +36,7 @@ def opening(path: str | Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def open_model(kind: Any, folder: str | Path, variant: str | None = None, **how: Any) -> Any:
+def open_model(kind: Any, folder: str | Path, variant: str | None = None, **options: Any) -> Any:
     """A diffusers or transformers model from a folder, float32, every weight from the file.
 
     Args:
@@ -47,14 +47,14 @@ def open_model(kind: Any, folder: str | Path, variant: str | None = None, **how:
         BadWeights: weights that are missing from the file, or of another shape.
     """
     if variant is not None:
-        how["variant"] = variant
+        options["variant"] = variant
     with opening(folder, f"a {kind.__name__}"):
         model, info = kind.from_pretrained(
             str(folder),
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            **how,
+            **options,
         )
     names = [str(name) for name in info["missing_keys"]]
     missing = sorted(name for name in names if not name.endswith("position_ids"))
