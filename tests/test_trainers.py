@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from shortcut_nb.diffusion import Diffusion, open_pipeline
+from shortcut_nb.errors import UserError
 from shortcut_nb.images import save_folder
 from shortcut_nb.personalize import PROMPTS, TRAINERS, Trainer
-from shortcut_nb.personalize.token import replace_word
+from shortcut_nb.personalize.token import add_token, learn_one_row, replace_word, table_of
 from shortcut_nb.personalize.training import Trainee
 from tests.small_runs import CONSTANT
 
@@ -70,6 +71,24 @@ def test_one_row_of_the_table_moves(lab, fitted):
         start = before[model.pipe.tokenizer("person", add_special_tokens=False).input_ids].mean(0)
         assert not torch.equal(after[-1], start)
     assert "<sks>" not in lab.diffusion.pipe.tokenizer.get_vocab()
+
+
+def test_no_other_row_of_the_table_has_a_gradient(lab):
+    """Clipping would count it, although the row is put back after the step."""
+    model = lab.diffusion.clone()
+    row = add_token(model, "<new>", "person")
+    learn_one_row(model, row)
+    model.embed(["a photo of <new> person"]).square().sum().backward()
+    sizes = table_of(model).grad.norm(dim=1)
+    assert sizes[row] > 0 and not sizes[torch.arange(len(sizes)) != row].any()
+
+
+def test_textual_inversion_has_the_rate_of_the_text_encoder(lab, subject):
+    usual = make(lab, "textual-inversion", lr=1e-2).fit(subject)
+    by_text = make(lab, "textual-inversion", lr=1e-5, text_lr=1e-2).fit(subject)
+    assert torch.equal(table_of(usual.model), table_of(by_text.model))
+    with pytest.raises(UserError, match="text_lr above 0 or none, got 0"):
+        make(lab, "textual-inversion", text_lr=0.0)
 
 
 def test_custom_diffusion_moves_keys_and_values_only(lab, fitted):

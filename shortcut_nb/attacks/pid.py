@@ -45,6 +45,8 @@ class PID(PGDAttack):
 
     weight: Weight = 0.1
 
+    paper = {"eps": "13/255", "steps": 1000}  # 12.75/255
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.start == "zero":

@@ -81,10 +81,13 @@ class KeysAndValues(NewWord):
 @register("custom-diffusion")
 @dataclass(frozen=True)
 class CustomDiffusion(Trainer):
-    """Custom Diffusion; 1e-5, batch 2 and 250 steps are diffusers' example for one subject."""
+    """Custom Diffusion; batch 2 and 250 steps are diffusers' example for one subject.
+
+    So is the rate: 1e-5 for each of the four pictures of a step, class pictures among them.
+    """
 
     steps: Whole = 250
-    lr: Rate = 1e-5
+    lr: Rate = 4e-5
     batch_size: Count = 2
 
     def method(self, subject: Subject) -> KeysAndValues:

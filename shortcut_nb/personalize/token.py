@@ -62,6 +62,17 @@ def row_of(model: Diffusion, token: str) -> int:
     return model.pipe.tokenizer.convert_tokens_to_ids(token)
 
 
+def learn_one_row(model: Diffusion, row: int) -> None:
+    """From now on no other row of the table has a gradient, so that clipping counts this one."""
+
+    def alone(gradient: Tensor) -> Tensor:
+        masked = torch.zeros_like(gradient)
+        masked[row] = gradient[row]
+        return masked
+
+    table_of(model).register_hook(alone)
+
+
 def keep_other_rows(model: Diffusion, row: int, others: Tensor) -> None:
     """Put every row but one back to what it was (weight decay and momentum move them)."""
     table = table_of(model)

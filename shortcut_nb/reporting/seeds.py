@@ -7,6 +7,8 @@ difference between them is tested over people.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
@@ -34,7 +36,7 @@ def between_seeds() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_question(measured: Measurement, seeds: list[int]) -> list[dict[str, object]]:
+def _of_question(measured: Measurement, seeds: list[int]) -> list[dict[str, Any]]:
     frame = measured.frame
     first, second = (frame[frame["seed"] == seed] for seed in seeds)
     rows = []
@@ -60,8 +62,9 @@ def sentence() -> str:
     same = f"{agree} of the {len(primary)}"
     if agree == len(primary):
         same = f"all {len(primary)}"
+    differing = (table["p"] < LEVEL).mean()
     return (
-        f"Of {len(table)} predictions that were measured with two, {(table['p'] < LEVEL).mean():.0%} "
-        f"differ between the two by more than people's spread allows; by chance {LEVEL:.0%} would. "
-        f"Of those named beforehand {same} have the same sign in both."
+        f"Of {len(table)} predictions that were measured with two, {differing:.0%} differ between "
+        f"the two by more than people's spread allows; by chance {LEVEL:.0%} would. Of those named "
+        f"beforehand {same} have the same sign in both."
     )
