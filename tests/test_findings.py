@@ -53,60 +53,60 @@ def test_six_findings_each_with_one_number_and_one_picture():
     assert len({each.figure for each in found}) == 6
     assert {each.figure for each in found} <= set(figures.FIGURES)
     for each in found:
-        assert re.search(r"\d", each.number) and each.verdict in findings.SAYS
+        assert re.search(r"\d", each.number) and each.answer in findings.ANSWER_LABELS
         assert "nan" not in each.text + each.number and "None" not in each.text
         words = r"interval|bootstrap|significan|p-value|correlat|95 %"
         assert not re.search(words, each.text), "no statistics on the first page"
 
 
 def test_a_finding_says_what_the_numbers_say(kept):
-    assert findings.finding("protection").verdict == "yes"
+    assert findings.finding("protection").answer == "yes"
     put(kept, "aspl", "quality", 0.96)
     changed = findings.finding("protection")
-    assert changed.verdict == "open" and "0.96" in changed.number and "open" in changed.title
+    assert changed.answer == "open" and "0.96" in changed.number and "open" in changed.title
     assert "identity match, from" in changed.text
     put(kept, "photoguard", "ims_missing", 0.9)
     assert "identity match, from" not in findings.finding("protection").text
 
 
 def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
-    assert findings.finding("shortcut").verdict == "yes"
+    assert findings.finding("shortcut").answer == "yes"
     put(kept, "aspl", "texture", 2.5, "class")
-    assert findings.finding("shortcut").verdict == "partly", "the class is not spared"
+    assert findings.finding("shortcut").answer == "partly", "the class is not spared"
     put(kept, "aspl", "texture", 0.5)
-    assert findings.finding("shortcut").verdict == "no"
+    assert findings.finding("shortcut").answer == "no"
     put(kept, "aspl", "texture", 0.53, "class")
-    assert findings.finding("shortcut").verdict == "open"
+    assert findings.finding("shortcut").answer == "open"
 
 
 def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
     rows = kept.frame["treatment"].where(kept.frame["eps"] == argument.EPS)
     same = kept.frame.loc[rows == "restored", "attributes"].to_numpy()
     kept.frame.loc[rows == "CodeSR", "attributes"] = same
-    assert findings.finding("purification").verdict == "yes"
+    assert findings.finding("purification").answer == "yes"
     put(kept, "CodeSR", "attributes", 0.2)
-    assert findings.finding("purification").verdict == "partly"
+    assert findings.finding("purification").answer == "partly"
     assert "pays with the person" in findings.finding("purification").text
     put(kept, "restored", "quality", 0.43)
-    assert findings.finding("purification").verdict == "no"
+    assert findings.finding("purification").answer == "no"
 
 
 @pytest.mark.parametrize(("idle", "words"), [(True, "nothing back (0.36)"), (False, "give 0.36.")])
 def test_words_of_drawing_that_do_nothing_are_told_as_such(idle, words):
-    _, values = argument.decoupling()
+    _, values = argument.decoupling_finding()
     more = findings.words()["decoupling"]["more"]
     assert words in findings._text(more, values | {"idle": idle, "drawing": 0.36})
 
 
 def test_naming_the_noise_is_told_with_its_price(kept):
-    assert findings.finding("decoupling").verdict == "partly"
+    assert findings.finding("decoupling").answer == "partly"
     assert "price" in findings.finding("decoupling").text
     put(kept, "CDL", "attributes", 1.0)
     put(kept, "CDL", "ims_missing", 1.0)
-    assert findings.finding("decoupling").verdict == "yes"
+    assert findings.finding("decoupling").answer == "yes"
     assert "price" not in findings.finding("decoupling").text
     put(kept, "CDL", "quality", 0.43)
-    assert findings.finding("decoupling").verdict == "open"
+    assert findings.finding("decoupling").answer == "open"
 
 
 def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, kept):

@@ -87,7 +87,9 @@ def test_the_curves_have_every_look_of_both_lengths(question):
 
 def test_the_table_of_ends_has_a_row_for_each_treatment_and_marks_no_defence(question):
     lines = lasting.ends(measured(question)).split("\n")[2:]
-    assert [line.split("|")[1].strip(" *") for line in lines] == list(lasting.NAMED.values())
+    assert [line.split("|")[1].strip(" *") for line in lines] == list(
+        lasting.TREATMENT_NAMES.values()
+    )
     assert [line.startswith("| **") for line in lines] == [
-        name == "protected" for name in lasting.NAMED
+        name == "protected" for name in lasting.TREATMENT_NAMES
     ]

@@ -49,7 +49,7 @@ def told(monkeypatch):
         asked = adaptive.contrasts(load_profile("mini"))
         measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
         monkeypatch.setattr(withstanding, "measurement", lambda: of_measurement(measured))
-        return withstanding.withstanding()
+        return withstanding.withstanding_finding()
 
     return tell
 
@@ -145,12 +145,14 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
     kept = withstanding.measurement()
     assert withstanding.measured_budgets(kept) == ["8/255", USUAL, MOST]
     monkeypatch.setattr(pages, "summary", lambda name: kept)
-    heading, *_ = pages.adaptive().splitlines()
+    heading, *_ = pages.adaptive_table().splitlines()
     there = [eps for eps in ("4/255", "8/255", USUAL, MOST) if f"quality, {eps}" in heading]
     assert there == [USUAL, MOST]
-    assert [f"{title}, {USUAL}" in heading for title, _ in pages.TAKEN.values()] == [True] * 4
-    assert "jpeg" not in pages.adaptive().lower()
-    rows = pages.attackers_further().splitlines()[2:]
+    assert [f"{title}, {USUAL}" in heading for title, _ in pages.HARM_COLUMNS.values()] == [
+        True
+    ] * 4
+    assert "jpeg" not in pages.adaptive_table().lower()
+    rows = pages.further_attackers_table().splitlines()[2:]
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
     assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
     assert rows[2].startswith("| no defence, 50% clean | nothing | -0.28")

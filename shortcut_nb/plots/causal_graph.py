@@ -17,7 +17,7 @@ from .palette import VERDICTS, looks
 from .style import theme
 
 SCORED = ("confirmed", "undecided", "refuted")
-SAYS = {
+VERDICT_LABELS = {
     "confirmed": "all of them are confirmed",
     "undecided": "none is refuted, not all are confirmed",
     "refuted": "at least one is refuted",
@@ -151,7 +151,7 @@ def _extent(ax: Axes, box: FancyBboxPatch) -> Bbox:
 
 def _legend(ax: Axes) -> None:
     """What counts, colours and dashes say, below the graph."""
-    for verdict, words in SAYS.items():
+    for verdict, words in VERDICT_LABELS.items():
         look = VERDICTS[verdict]
         ax.plot([], [], color=look.color, linestyle=look.dash, linewidth=2.5, label=words)
     legend = ax.legend(title=COUNTS, loc="lower center", fontsize=SMALLEST, handlelength=3)

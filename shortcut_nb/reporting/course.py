@@ -23,7 +23,7 @@ SCORES = {
     ("class", "intact"): "class: intactness",
 }
 """What is told of each look, by sheet and metric."""
-NAMED = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
+REGIME_NAMES = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
 """What a figure calls each regime."""
 
 
@@ -60,7 +60,7 @@ def chosen(measured: Measurement | None = None) -> str:
 
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`curves`, drawn: a panel for each score, a line for each regime."""
-    named = table.assign(regime=table["condition"].map(NAMED))
+    named = table.assign(regime=table["condition"].map(REGIME_NAMES))
     return curve_plot(named, "step", "regime", "score", ylabel="mean over people", columns=2)
 
 

@@ -64,7 +64,7 @@ left_plot = partial(
 )
 argued = partial(
     ranked_plot,
-    style=style({kind: kind for kind in argument.KINDS.values()}),
+    style=style({kind: kind for kind in argument.TREATMENT_KINDS.values()}),
     panel="panel",
     legend=False,
     xlabel="samples of the person's name, V*: mean over people (0 to 1)",

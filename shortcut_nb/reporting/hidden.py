@@ -10,7 +10,7 @@ from . import display
 
 COLUMNS = {PLAIN: "the measure of identity", HARDENED: "an encoder that looks through noise"}
 """Each encoder's column, and its heading."""
-TITLES = {
+TREATMENT_NAMES = {
     name: display.ATTACKS.get(str(fields.get("attack")), display.CLEAN)
     for name, fields in CELLS.items()
 }
@@ -24,7 +24,7 @@ def table() -> pd.DataFrame:
     """
     means = Measurement.read("hidden").means(list(COLUMNS), ["condition", "sheet"])
     own = means[means["sheet"] == "instance"]
-    wide = pd.DataFrame({"name": pd.Series(TITLES)})
+    wide = pd.DataFrame({"name": pd.Series(TREATMENT_NAMES)})
     for metric in COLUMNS:
         rows = own[own["metric"] == metric].set_index("condition")
         ends = {"mean": metric, "low": f"{metric}_low", "high": f"{metric}_high"}

@@ -24,7 +24,7 @@ SCORES = {
     "ims_missing": "identity match",
 }
 """What is told of each look, by metric."""
-NAMED = {
+TREATMENT_NAMES = {
     "clean": "no attack",
     "random noise": display.NOISE,
     "protected": display.NOTHING,
@@ -53,7 +53,7 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
     total = table["length"].map(steps())
     return table.assign(
         step=steps_of(table["share"], SHARES, total),
-        treatment=table["treatment"].map(NAMED),
+        treatment=table["treatment"].map(TREATMENT_NAMES),
         score=table["metric"].map(SCORES),
     )
 
@@ -87,7 +87,9 @@ def ends(measured: Measurement | None = None) -> str:
         for metric, word in SCORES.items()
         for length in (USUAL, TWICE)
     }
-    return table_of(wide, columns, marked=wide["treatment"] == NAMED["protected"]).markdown()
+    return table_of(
+        wide, columns, marked=wide["treatment"] == TREATMENT_NAMES["protected"]
+    ).markdown()
 
 
 def lasts(measured: Summary | None = None) -> dict[str, Any]:
@@ -111,7 +113,9 @@ def harm_left(measured: Summary | None = None) -> pd.DataFrame:
     change from the usual steps to twice as many. Each has its interval.
     """
     measured = measured or of_measurement(Measurement.read(NAME))
-    rows = pd.DataFrame({"remedy": REMEDIES, "name": [NAMED[remedy] for remedy in REMEDIES]})
+    rows = pd.DataFrame(
+        {"remedy": REMEDIES, "name": [TREATMENT_NAMES[remedy] for remedy in REMEDIES]}
+    )
     for length in (USUAL, TWICE):
         asked = [left(remedy, length, 1.0).name for remedy in REMEDIES]
         rows = measured.beside(rows, length, asked)

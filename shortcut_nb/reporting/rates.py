@@ -29,7 +29,7 @@ from ..results import available
 from ..tuning.regime import schedule_at
 from .charts import Chart
 from .page import facts
-from .tables import SAYS, all_tables, table_of
+from .tables import SHEET_LABELS, all_tables, table_of
 
 PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
 PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
@@ -191,12 +191,12 @@ def others() -> str:
 
 def charts(one: Measurement) -> list[Chart]:
     """The class and V* after each candidate: a figure for each score that was measured."""
-    style = looks([SAYS["instance"], SAYS["class"]])
+    style = looks([SHEET_LABELS["instance"], SHEET_LABELS["class"]])
     drawn = []
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
         table = one.means([metric], by=["condition", "sheet"])
-        table = table[table["sheet"].isin(SAYS)]
-        table = table.assign(name=table["condition"], group=table["sheet"].map(SAYS))
+        table = table[table["sheet"].isin(SHEET_LABELS)]
+        table = table.assign(name=table["condition"], group=table["sheet"].map(SHEET_LABELS))
         figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
         say_people(figure, len(one.whom["subjects"]))
         alt = (

@@ -12,7 +12,7 @@ from ..budget import Budget
 from ..experiments.experiment import JOIN
 from ..experiments.questions import adaptive
 from . import display
-from .argument import Values, Verdict
+from .argument import Answer, Values
 from .numbers import ENDS, means_of
 from .summary import Summary, summary
 
@@ -102,7 +102,7 @@ def knowing(measured: Summary, defence: str) -> str:
     return adaptive.informed(defence, {who for who, against, *_ in cells if against == defence})
 
 
-def withstanding() -> tuple[Verdict, Values]:
+def withstanding_finding() -> tuple[Answer, Values]:
     """Does the whole defence withstand an attacker who knows it?
 
     "no" if it loses quality at the usual budget, "partly" if it loses anything of :data:`LOSSES`
@@ -120,17 +120,17 @@ def withstanding() -> tuple[Verdict, Values]:
     alike, alike_whole = (
         means[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)
     )
-    verdict: Verdict = "yes"
+    answer: Answer = "yes"
     if any(row["verdict"] == "not measured" for row in rows):
-        verdict = "open"
+        answer = "open"
     elif lost(rows[-1], "quality"):
-        verdict = "no"
+        answer = "no"
     elif here or there:
-        verdict = "partly"
+        answer = "partly"
     pixels = int(Budget.parse(most).pixels)
     likeness = verdict_of(measured, "ims_missing", WHOLE, most)
     purified_likeness = verdict_of(measured, "ims_missing", PURIFIED, most)
-    return verdict, {
+    return answer, {
         "blind": blind,
         "purified": purified,
         "whole": whole,
@@ -231,7 +231,7 @@ def plain(contrast: str) -> str:
     return f"{called}, {display.DEFENCES.get(defence, defence)}, {rest}"
 
 
-def further(measured: Summary) -> pd.DataFrame:
+def further_attackers(measured: Summary) -> pd.DataFrame:
     """Attackers of other purifiers, and those of whose set a part stays clean.
 
     Returns:
