@@ -17,7 +17,6 @@ from shortcut_nb import results
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import MEAN_SHARE, by_rule
 from shortcut_nb.plots.named import named_scatter
-from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.placing import place_names
 from shortcut_nb.plots.ranked import ranked_plot
@@ -25,6 +24,8 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import argument, benchmark, changes, figures, findings, pages, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
+
+from .legibility import points_on_page
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
 LEGIBLE = 9.0  # points, 800 pixels wide

@@ -26,7 +26,7 @@ from shortcut_nb.photos.tiles import in_tiles
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.purify import build
 from shortcut_nb.registry.details import details
-from shortcut_nb.reporting.page import Page, write_page
+from shortcut_nb.reporting.report_page import Page, write_page
 from shortcut_nb.templates import fill
 from shortcut_nb.weights.sizes import side_of
 

@@ -13,11 +13,13 @@ from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
 from shortcut_nb.plots.causal_graph import VERDICT_LABELS
-from shortcut_nb.plots.page import PAGE_WIDTH, points_on_page
+from shortcut_nb.plots.layout import PAGE_WIDTH
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
 from shortcut_nb.reporting.shipped import Shipped, shipped
 from shortcut_nb.reporting.shortcut import FIRST, judged
+
+from .legibility import points_on_page
 
 CLAIMS = [claim for claim, *_ in PREDICTED]
 SHARES = (0, 0.33, 1)

@@ -35,7 +35,7 @@ def report(
 
         output = check_output(out, RECORD, force=force)
         from ..files import write_json
-        from ..reporting.page import write_page
+        from ..reporting.report_page import write_page
         from ..reporting.sources import report_of
 
         page, frame = report_of(name, _name(profile), profile)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from ..errors import UserError
 from ..experiments.measured import Measurement
+from ..plots.layout import SMALLEST
 from ..plots.matrix import matrix_plot
 from ..plots.named import named_scatter
-from ..plots.page import SMALLEST
 from ..plots.palette import looks
 from . import display, purification
 from .summary import summary

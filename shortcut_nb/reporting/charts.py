@@ -13,8 +13,8 @@ from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
 from ..plots.bars import interval_panels
+from ..plots.layout import SMALLEST, say_n
 from ..plots.matrix import matrix_plot
-from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
 from .benchmark import SCORES

@@ -17,8 +17,8 @@ import typer
 from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
+from ..plots.layout import PAGE_WIDTH, say_people
 from ..plots.named import named_scatter
-from ..plots.page import PAGE_WIDTH, say_people
 from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE

@@ -21,14 +21,14 @@ from ..experiments.questions.regime import (
     UNET_RATIO,
 )
 from ..metrics import describe
-from ..plots.page import say_people
+from ..plots.layout import say_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
 from ..profile import load_profile
 from ..results import available
 from ..tuning.regime import schedule_at
 from .charts import Chart
-from .page import facts
+from .report_page import facts
 from .tables import SHEET_LABELS, all_tables, table_of
 
 PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}

@@ -32,7 +32,7 @@ Samples = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RenderedFigure:
     """A figure as the page has it: PNG, words for those who cannot see it, and its numbers."""
 
     name: str
@@ -51,7 +51,7 @@ class Page:
     question: str
     facts: tuple[str, ...]
     tables: list[Table]
-    pictures: list[Picture]
+    pictures: list[RenderedFigure]
     failures: tuple[str, ...] = field(default=())
 
 
@@ -66,9 +66,9 @@ def page_of(measured: Measurement, samples: Samples | None = None) -> Page:
         rows = dict(list(samples.items())[:ROWS])
         cells = measured.frame["condition"].nunique()
         alt = f"Samples of {len(rows)} of {cells} cells, a row each."
-        pictures.append(picture_of("samples", "Samples", image_rows(rows, cell=0.9), alt))
+        pictures.append(rendered("samples", "Samples", image_rows(rows, cell=0.9), alt))
     for chart in all_charts(measured):
-        pictures.append(picture_of(chart.name, chart.title, chart.figure, chart.alt, chart.data))
+        pictures.append(rendered(chart.name, chart.title, chart.figure, chart.alt, chart.data))
     tables = all_tables(measured)
     about = measured.name, measured.question, facts(measured)
     return Page(*about, tables, pictures, measured.failures)
@@ -93,13 +93,15 @@ def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
-def picture_of(
+def rendered(
     name: str, title: str, figure: Figure, alt: str, data: pd.DataFrame | None = None
-) -> Picture:
+) -> RenderedFigure:
     """A figure, drawn."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
-    return Picture(name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data)
+    return RenderedFigure(
+        name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data
+    )
 
 
 def html_of(page: Page) -> str:
