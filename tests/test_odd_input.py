@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.cells import Cell, Sheet
-from shortcut_nb.cli.doors import read_value
+from shortcut_nb.cli.params import read_value
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import fits

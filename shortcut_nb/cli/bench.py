@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..experiments.seeds import first
 from ..files import write_text
 from .cache import parse_size
-from .doors import as_option, doors
+from .exits import as_option, user_errors
 from .plan import show_plan
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def bench(
     what does not need it is made all the same. Exits with 3 when --minutes were over before the
     end; the same command goes on. Example: shortcut-nb bench benchmark --plan
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
         from ..experiments.run import check_executor
 
@@ -133,7 +133,7 @@ def bench(
             return
         target = _check(experiments, pipeline, out, save and not add, force)
         asked = {each.name: _asked(each, pipeline, choice, save, add) for each in experiments}
-        work.kept = "what is done is kept, and the same command goes on"
+        on_interrupt.message = "what is done is kept, and the same command goes on"
         results = _Results(asked, pipeline, target, profile, memory)
         runs = _executor(executor, pipeline, workers, threads, gpus, address)
         _measure(experiments, pipeline, choice, room, runs, minutes, results)

@@ -381,6 +381,6 @@ def main(folder: Annotated[Path, typer.Option(help="where to")] = FOLDER) -> Non
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)
