@@ -146,16 +146,16 @@ def test_the_mean_of_a_schedule_is_that_of_its_steps():
 
 def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
     own = load_profile("mini")
-    assert "not the rule's" in rates.present() and "4 times" in rates.present()
+    assert "not the rule's" in rates.present_rates() and "4 times" in rates.present_rates()
     settings = own.defaults["dreambooth"] | by_rule(120)
     ruled = own.model_copy(update={"defaults": own.defaults | {"dreambooth": settings}})
     monkeypatch.setattr(rates, "load_profile", lambda name: ruled)
-    assert rates.present() == "The rates in `profiles/mini.yaml` follow the rule."
+    assert rates.present_rates() == "The rates in `profiles/mini.yaml` follow the rule."
 
 
 def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "PACKAGE", tmp_path)
-    assert rates.regime() == rates.NOT_YET
+    assert rates.regime_tables() == rates.NOT_YET
     rows = [
         {
             "condition": name,
@@ -169,10 +169,10 @@ def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
         for i in range(3)
     ]
     Measurement.of("regime", pd.DataFrame(rows), question="At which rates?").write()
-    page = rates.regime()
+    page = rates.regime_tables()
     assert "At which rates? 3 people" in page and "rule, 120 steps" in page
     assert "![Mean of quality" in page and "figures/results_regime_quality.png" in page
-    (chart,) = rates.charts(rates.measured()[0])
+    (chart,) = rates.charts(rates.regime_results()[0])
     assert set(chart.data["group"]) == {"V* samples", "class samples"}
 
 

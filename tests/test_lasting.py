@@ -59,16 +59,16 @@ def test_every_contrast_asks_of_a_sheet_that_is_drawn(question):
 
 @pytest.mark.parametrize("harm", [0.0, 0.3])
 def test_a_remedy_that_holds_is_confirmed_whatever_becomes_of_the_harm(question, harm):
-    rows = lasting.harm_left(lasting.of_measurement(measured(question, harm=harm)))
+    rows = lasting.harm_left(lasting.summary_of(measured(question, harm=harm)))
     assert list(rows["verdict"]) == ["confirmed"] * len(REMEDIES)
     assert rows["grows"].tolist() == pytest.approx([0.0] * len(REMEDIES), abs=0.02)
 
 
 @pytest.mark.parametrize("harm", [0.0, 0.3])
 def test_harm_that_comes_back_is_refuted_whatever_becomes_of_it_without_a_defence(question, harm):
-    rows = lasting.harm_left(lasting.of_measurement(measured(question, falls=0.3, harm=harm)))
+    rows = lasting.harm_left(lasting.summary_of(measured(question, falls=0.3, harm=harm)))
     assert list(rows["verdict"]) == ["refuted"] * len(REMEDIES)
-    assert not lasting.lasts(lasting.of_measurement(measured(question, falls=0.3)))["lasts"]
+    assert not lasting.lasting_values(lasting.summary_of(measured(question, falls=0.3)))["lasts"]
     assert rows["grows"].tolist() == pytest.approx([-0.3] * len(REMEDIES), abs=0.02)
     assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx(
         [-0.3] * len(REMEDIES), abs=0.02

@@ -8,7 +8,7 @@ from shortcut_nb.experiments.questions import adaptive
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import attackers, pages, withstanding
 from shortcut_nb.reporting.figures import budget_curves
-from shortcut_nb.reporting.summary import of_measurement
+from shortcut_nb.reporting.summary import summary_of
 
 USUAL, MOST = "16/255", "32/255"
 # The quality and the identity match that are left, by attacker, defence and budget.
@@ -48,7 +48,7 @@ def told(monkeypatch):
                     rows.append(place | scores | {"ims_missing": 0.6 + 0.1 * person} | further)
         asked = adaptive.contrasts(load_profile("mini"))
         measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
-        monkeypatch.setattr(withstanding, "measurement", lambda: of_measurement(measured))
+        monkeypatch.setattr(withstanding, "measurement", lambda: summary_of(measured))
         return withstanding.withstanding_finding()
 
     return tell

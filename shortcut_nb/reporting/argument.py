@@ -211,9 +211,9 @@ def purification_finding() -> tuple[Answer, Values]:
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],
         "clean_traits": traits[CLEAN],
-        **lasting.lasts(),
-        **purification.others(),
-        **benchmark.harder(),
+        **lasting.lasting_values(),
+        **purification.values_of_others(),
+        **benchmark.hardest_values(),
     }
 
 
@@ -227,8 +227,8 @@ def decoupling_finding() -> tuple[Answer, Values]:
     blotches = compared("coarse_texture", CDL, CLEAN, "+")
     apart = _means("apart")
     return answer if raised else "open", {
-        **captions(),
-        **benchmark.harder(),
+        **caption_values(),
+        **benchmark.hardest_values(),
         "plain": quality[TREATED],
         "cdl": quality[CDL],
         "short": any(short),
@@ -245,7 +245,7 @@ def decoupling_finding() -> tuple[Answer, Values]:
     }
 
 
-def captions() -> Values:
+def caption_values() -> Values:
     """What the words in the captions do by themselves: quality on protected photos, of ``few``.
 
     Returns:

@@ -167,7 +167,7 @@ def worst_picture(worst: pd.DataFrame) -> Figure:
     )
 
 
-def harder(photos: str = "photoguard") -> dict[str, Any]:
+def hardest_values(photos: str = "photoguard") -> dict[str, Any]:
     """How like the person samples are under the protection that purifiers undo least, for a
     sentence.
 

@@ -12,7 +12,7 @@ from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
-from .summary import of_measurement
+from .summary import summary_of
 from .tables import table_of
 
 NAME = "course"
@@ -73,7 +73,7 @@ def facts(measured: Measurement | None = None) -> dict[str, Any]:
         first miniature's, ``first_lowest`` at ``first_step``.
     """
     measured = measured or Measurement.read(NAME)
-    table, summed = curves(measured), of_measurement(measured)
+    table, summed = curves(measured), summary_of(measured)
     quality = table[table["score"] == SCORES["instance", "quality"]]
     looked = quality[quality["condition"] == CHOSEN]
     steps = [step for step in looked["step"] if step > 0]

@@ -370,7 +370,7 @@ def chart_of(name: str) -> Chart:
 def draw(folder: str | Path = FOLDER) -> list[Path]:
     """Draw the figures into a folder, and those of a measured regime."""
     charts = [chart_of(name) for name in FIGURES]
-    charts += [chart for one in rates.measured() for chart in rates.charts(one)]
+    charts += [chart for one in rates.regime_results() for chart in rates.charts(one)]
     saved = [save_figure(each.figure, each.name, each.alt, each.data, folder) for each in charts]
     return [each.png for each in saved]
 

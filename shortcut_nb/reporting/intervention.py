@@ -52,7 +52,7 @@ def table() -> pd.DataFrame:
     return pd.concat([_named(rise, PANELS[column]) for column, rise in rises.items()])
 
 
-def plain() -> pd.DataFrame:
+def plain_shift() -> pd.DataFrame:
     """The shift of the photos to the CLIP that never heard of noise, in the form of a panel."""
     return _named(measurement().against("plain_towards", BASE, []), PLAIN)
 
@@ -69,7 +69,7 @@ def _turned(rise: pd.DataFrame) -> pd.DataFrame:
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
-def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
+def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
     """What the attack does that is turned the other way: does the direction of its shift matter?
 
     Args:
@@ -99,7 +99,7 @@ def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
     }
 
 
-def over_attacks() -> Values:
+def values_over_attacks() -> Values:
     """How closely shifts go with the harm over attacks, at equal PSNR.
 
     Returns:
@@ -157,6 +157,6 @@ def mismatch_finding() -> tuple[Answer, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": harmful,
-        **turned(judged, harmful, LEAST * main),
-        **over_attacks(),
+        **turned_values(judged, harmful, LEAST * main),
+        **values_over_attacks(),
     }

@@ -14,7 +14,7 @@ from ..experiments.questions.methods import usual_steps
 from ..plots import curve_plot
 from ..profile import load_profile
 from . import display
-from .summary import Summary, of_measurement
+from .summary import Summary, summary_of
 from .tables import table_of
 
 NAME = "lasting"
@@ -92,13 +92,13 @@ def ends(measured: Measurement | None = None) -> str:
     ).markdown()
 
 
-def lasts(measured: Summary | None = None) -> dict[str, Any]:
+def lasting_values(measured: Summary | None = None) -> dict[str, Any]:
     """Whether the harm stays away while one trains on, and after how many steps that was asked.
 
     Returns:
         ``lasts``: of every remedy; ``lasting_steps``, ``lasting_people``.
     """
-    measured = measured or of_measurement(Measurement.read(NAME))
+    measured = measured or summary_of(Measurement.read(NAME))
     return {
         "lasts": bool((harm_left(measured)["verdict"] == "confirmed").all()),
         "lasting_steps": steps()[TWICE],
@@ -112,7 +112,7 @@ def harm_left(measured: Summary | None = None) -> pd.DataFrame:
     Against clean training of the same length, below zero where quality is missing; ``grows`` is the
     change from the usual steps to twice as many. Each has its interval.
     """
-    measured = measured or of_measurement(Measurement.read(NAME))
+    measured = measured or summary_of(Measurement.read(NAME))
     rows = pd.DataFrame(
         {"remedy": REMEDIES, "name": [TREATMENT_NAMES[remedy] for remedy in REMEDIES]}
     )

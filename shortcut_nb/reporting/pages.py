@@ -189,7 +189,7 @@ def intervention_table() -> str:
     first, *rest = intervention.PANELS.values()
     titles = [first, intervention.PLAIN, *rest]
     frame = widened(
-        pd.concat([intervention.table(), intervention.plain()]), ["name"], titles, "panel"
+        pd.concat([intervention.table(), intervention.plain_shift()]), ["name"], titles, "panel"
     )
     columns = {"name": "trained on"} | {title: title for title in titles}
     return markdown(frame, columns, "+.2f")
@@ -243,7 +243,7 @@ def purification_table() -> str:
     digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
     for column, title in RESTORED_COLUMNS.items():
         attacked = frame["attack"].replace(display.ATTACKS)
-        rows = numbers.means_of(frame, column).assign(title=attacked + ": " + title)
+        rows = numbers.mean_low_high(frame, column).assign(title=attacked + ": " + title)
         titles = list(dict.fromkeys(rows["title"]))
         table = table.join(widened(rows, ["purifier"], titles, "title").set_index("purifier"))
         columns |= {title: title for title in titles}
@@ -386,9 +386,9 @@ PAGES: dict[Path, Parts] = {
     README: {"findings": readme},
     REGIME: {
         "rates": rates.rates_table,
-        "present": rates.present,
-        "others": rates.others,
-        "regime": rates.regime,
+        "present": rates.present_rates,
+        "others": rates.others_table,
+        "regime": rates.regime_tables,
         "course": course.chosen,
     },
 }

@@ -47,7 +47,7 @@ class SampleRows:
     caption: str
 
 
-def of_argument(*treatments: str) -> dict[str, tuple[str, str | None]]:
+def argument_rows(*treatments: str) -> dict[str, tuple[str, str | None]]:
     """Rows of the argument's treatments at its usual budget, V* samples."""
     names = {
         "clean": "clean photos",
@@ -63,7 +63,7 @@ def of_argument(*treatments: str) -> dict[str, tuple[str, str | None]]:
 PICTURES: dict[str, SampleRows] = {
     "protection": SampleRows(
         "argument",
-        of_argument("clean", NOISE, argument.TREATED),
+        argument_rows("clean", NOISE, argument.TREATED),
         "Samples of one person after learning from clean photos, from photos with random noise and "
         "from photos protected by ASPL: the last are covered with ripples, the others are clean.",
         "Learned from …",
@@ -92,7 +92,7 @@ PICTURES: dict[str, SampleRows] = {
     ),
     "purification": SampleRows(
         "argument",
-        of_argument(argument.TREATED, argument.RESTORER, argument.PAPERS),
+        argument_rows(argument.TREATED, argument.RESTORER, argument.PAPERS),
         "Samples of one person after learning from protected photos, from restored ones and from "
         "those that CodeSR cleaned: the ripples are gone from the last two.",
         "Learned from …",

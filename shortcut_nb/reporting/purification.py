@@ -43,7 +43,7 @@ def table(kept: Summary) -> pd.DataFrame:
     return wide
 
 
-def others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
+def values_of_others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
     """How the purifiers beside the restorer and CodeSR did, for a sentence.
 
     Args:

@@ -129,7 +129,7 @@ def rates_table() -> str:
     return table_of(rates(), COLUMNS, digits=DIGITS).markdown()
 
 
-def present() -> str:
+def present_rates() -> str:
     """Where the profile of today stands against the rule, in words."""
     own = row("", load_profile("mini").defaults["dreambooth"])
     unet, text = own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
@@ -138,16 +138,16 @@ def present() -> str:
     return FAR.format(unet=unet, text=text)
 
 
-def measured() -> list[Measurement]:
+def regime_results() -> list[Measurement]:
     """Every shipped result whose name begins with ``regime``; most often one or none."""
     shipped = sorted({*names()} & {*available("mini")})
     return [Measurement.read(name) for name in shipped if name.startswith(NAME)]
 
 
-def regime() -> str:
+def regime_tables() -> str:
     """What was measured of the candidates, in Markdown; a sentence where nothing was."""
     parts = []
-    for one in measured():
+    for one in regime_results():
         _, _, people, seeds, samples = facts(one)
         parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
         tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
@@ -171,7 +171,7 @@ def _short(one: Measurement) -> Measurement:
     return replace(one, frame=frame, contrasts=tuple(renamed))
 
 
-def others() -> str:
+def others_table() -> str:
     """What was measured of the other methods' rates, in Markdown; the profile's own are bold."""
     kept = Measurement.read(OTHERS)
     means = kept.means(["ims_missing", "quality"], by=["condition", "sheet"])
