@@ -1,4 +1,4 @@
-"""Does a word attend to where the noise is? Attention maps against maps of noise."""
+"""Rank correlation of attention maps with maps of noise: does a word attend to the noise?"""
 
 from __future__ import annotations
 

@@ -38,10 +38,10 @@ def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
 
 
 def say_n(people: int) -> str:
-    """Of how many people a figure is, "n = 6 people"."""
+    """The number of people behind a figure, as text: "n = 6 people"."""
     return f"n = {people} {'person' if people == 1 else 'people'}"
 
 
 def say_people(figure: Figure, n: int) -> None:
-    """Say in a figure's lower right corner, in small grey letters, of how many people it is."""
+    """Write the number of people into a figure's lower right corner, small and grey."""
     figure.text(0.995, 0.005, say_n(n), ha="right", va="bottom", fontsize=SMALLEST, color="0.4")

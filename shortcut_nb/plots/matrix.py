@@ -1,4 +1,4 @@
-"""A table as a picture: a number in each field, and a colour that says how good it is."""
+"""A heatmap of a table, with the number in each field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points that all carry their names, none over another as far as there is room."""
+"""Scatter plots in which every point has its name beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes back against what is kept: candidates, the front of those none beats, and seconds."""
+"""Pareto plots: what candidates give back against what they keep, their front, and seconds."""
 
 from __future__ import annotations
 

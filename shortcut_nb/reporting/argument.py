@@ -246,15 +246,15 @@ def decoupling_finding() -> tuple[Answer, Values]:
 
 
 def caption_values() -> Values:
-    """What the words in the captions do by themselves: quality on protected photos, of ``few``.
+    """Values for the finding: quality after training on protected photos with other captions.
 
     Returns:
-        ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
-        nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
-        the noise token gives more than the name that means nothing; ``drawing``: with words when
-        sampling alone, which are ``idle`` if they give nothing; ``prompt_costs``: whether CDL's
-        negative prompt costs likeness; ``asked_quality``, ``asked_alike``: quality and identity
-        match of the name alone, after CDL's training.
+        ``few``: people; ``bare`` without any, ``named`` with the noise token, ``spare`` with a name
+        that means nothing, ``other_1`` and ``other_2`` with words about something else;
+        ``meaning``: whether the noise token gives more than the name that means nothing;
+        ``drawing``: with words when sampling alone, which are ``idle`` if they give nothing;
+        ``prompt_costs``: whether CDL's negative prompt costs likeness; ``asked_quality``,
+        ``asked_alike``: quality and identity match of the name alone, after CDL's training.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)

@@ -168,8 +168,7 @@ def worst_picture(worst: pd.DataFrame) -> Figure:
 
 
 def hardest_values(photos: str = "photoguard") -> dict[str, Any]:
-    """How like the person samples are under the protection that purifiers undo least, for a
-    sentence.
+    """Values for the finding: identity match under the protection that purifiers undo least.
 
     Returns:
         ``hard_people``; the identity match ``hard_clean`` without protection, ``hard_bare`` without

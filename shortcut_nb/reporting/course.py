@@ -65,7 +65,7 @@ def picture(table: pd.DataFrame) -> Figure:
 
 
 def facts(measured: Measurement | None = None) -> dict[str, Any]:
-    """Values for a sentence.
+    """Values for a sentence about how quality goes during a training.
 
     Returns:
         ``no_flood``: whether no look fell by more than :data:`FLOOD` with confidence; the lowest

@@ -351,7 +351,7 @@ FIGURES: dict[str, PageFigure] = {
 
 
 def chart_of(name: str) -> Chart:
-    """A figure, drawn.
+    """A figure of :data:`FIGURES`, drawn from its shipped result.
 
     Raises:
         ValueError: there is none of that name.

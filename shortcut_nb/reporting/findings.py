@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """Lead and more, as one text."""
         return f"{self.lead} {self.more}"
 
 
@@ -104,7 +104,7 @@ def _sentence(part: str | dict[str, str], values: Values) -> str:
 
 
 def findings() -> dict[str, Finding]:
-    """All six, from the shipped results."""
+    """All six findings by name, from the shipped results."""
     return {name: finding(name) for name in NUMBERS}
 
 

@@ -65,12 +65,12 @@ def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
 
 
 def _turned(rise: pd.DataFrame) -> pd.DataFrame:
-    """Rises as falls."""
+    """Changes with the sign reversed: a rise of -0.2 is a fall of 0.2."""
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
 def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
-    """What the attack does that is turned the other way: does the direction of its shift matter?
+    """Values for the finding: what ``decoded-shift`` does when its direction is reversed.
 
     Args:
         judged: verdicts, by contrast.
@@ -100,7 +100,7 @@ def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
 
 
 def values_over_attacks() -> Values:
-    """How closely shifts go with the harm over attacks, at equal PSNR.
+    """Values for the finding: rank correlations of shifts with harms over attacks, at equal PSNR.
 
     Returns:
         ``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift

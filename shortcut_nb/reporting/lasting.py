@@ -93,7 +93,7 @@ def ends(measured: Measurement | None = None) -> str:
 
 
 def lasting_values(measured: Summary | None = None) -> dict[str, Any]:
-    """Whether the harm stays away while one trains on, and after how many steps that was asked.
+    """Values for the finding: whether the harm stays away while training goes on.
 
     Returns:
         ``lasts``: of every remedy; ``lasting_steps``, ``lasting_people``.

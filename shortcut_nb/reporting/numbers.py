@@ -69,7 +69,7 @@ def shifts_and_harms() -> pd.DataFrame:
 
 
 def behind() -> pd.DataFrame:
-    """:func:`attacks` with ``seen``: the shift towards noise that the model sees of each."""
+    """:func:`attacks` with a column ``seen``: the shift towards noise in what the model sees."""
     seen = shifts_and_harms().groupby("condition")["decoded_towards"].mean()
     return attacks().assign(seen=lambda table: table["attack"].map(seen))
 
@@ -244,12 +244,12 @@ def rungs() -> pd.DataFrame:
 
 
 def _with_ends(own: pd.Series, column: str, name: str) -> dict[str, Any]:
-    """A mean and its interval, under another name."""
+    """A mean and the ends of its interval, renamed from ``column`` to ``name``."""
     return {f"{name}{end}": own[f"{column}{end}"] for end in ("", "_low", "_high")}
 
 
 def mean_low_high(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column "x" with "x_low" and "x_high" as ``mean, low, high``."""
+    """The table with its columns "x", "x_low", "x_high" renamed to ``mean, low, high``."""
     ends = [column, f"{column}_low", f"{column}_high"]
     return table.rename(columns=dict(zip(ends, ENDS, strict=True)))
 
@@ -259,7 +259,12 @@ def in_order(
     place: Mapping[str, float] | pd.Series | Callable[[str], int],
     falling: bool = False,
 ) -> pd.DataFrame:
-    """The rows by where their names belong; those of one name keep their order."""
+    """Rows sorted by a number for each name; rows of one name keep their order.
+
+    Args:
+        place: the number of each name.
+        falling: the largest number first.
+    """
     return table.sort_values(
         "name",
         key=lambda column: column.map(place),

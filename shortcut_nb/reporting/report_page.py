@@ -75,7 +75,7 @@ def page_of(measured: Measurement, samples: Samples | None = None) -> Page:
 
 
 def facts(measured: Measurement) -> tuple[str, ...]:
-    """What was measured, in a few words each."""
+    """Profile, and how many cells, people, seeds and samples were measured, as text."""
     frame = measured.frame
     counts = [
         _count(frame["condition"].nunique(), "cell", "cells"),
@@ -96,7 +96,7 @@ def _count(n: int, one: str, many: str) -> str:
 def rendered(
     name: str, title: str, figure: Figure, alt: str, data: pd.DataFrame | None = None
 ) -> RenderedFigure:
-    """A figure, drawn."""
+    """A figure as PNG, with what the page says about it."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return RenderedFigure(
@@ -164,7 +164,7 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """A frame as the pages keep it beside them."""
+    """A frame as CSV, six significant digits."""
     return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 

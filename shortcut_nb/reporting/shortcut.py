@@ -59,7 +59,7 @@ def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What becomes of :data:`FIRST`, from each subject's lead of the texture; a row, or none."""
+    """The verdict on :data:`FIRST`, from each subject's lead of the texture: a row, or none."""
     each = lead(frame)
     if not len(each):
         return []
@@ -81,7 +81,7 @@ def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def mean_rows(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
-    """Rows of ``by``, ``score, mean, low, high, n``."""
+    """Means over people as records: ``by``, ``score, mean, low, high, n``."""
     return means_of(frame, scores, by).rename(columns={"metric": "score"}).to_dict("records")
 
 

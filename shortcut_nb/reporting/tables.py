@@ -183,7 +183,7 @@ def verdict_table(measured: Measurement) -> Table | None:
 
 
 def _measure(row: Mapping[str, Any]) -> str:
-    """A verdict's metric, and of which samples."""
+    """The label of a verdict's metric, and of which samples it is."""
     sheet = SHEET_LABELS.get(row["sheet"], row["sheet"])
     return f"{describe(row['metric'])}{f', {sheet}' if sheet else ''}"
 
@@ -245,7 +245,7 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
 
 
 def metric_columns(measured: Measurement) -> tuple[list[str], list[str]]:
-    """Columns of scores of samples, and the others: what was trained on, and what it cost."""
+    """The measured columns in two lists: scores of samples; measures of pictures, and costs."""
     asked = {contrast.metric for contrast in measured.contrasts}
     others = {*OF_PICTURES, *METRICS["faithfulness"].columns} - asked
     others |= {column for probe in PROBES.values() for column in probe.columns} - asked

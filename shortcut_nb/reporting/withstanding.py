@@ -152,7 +152,7 @@ def withstanding_finding() -> tuple[Answer, Values]:
 
 
 def likeness_values(measured: Summary, budget: str) -> Values:
-    """Of the likeness that goes under the whole defence: is it the knowledge, and is it drawn?
+    """Values for the finding: whether likeness is lost because the attacker knows the defence.
 
     Returns:
         Where likeness is lost: ``unclear``, whether what the knowledge adds may be chance;
@@ -200,7 +200,7 @@ def is_lost(row: dict[str, Any], score: str) -> bool:
 
 
 def loss_texts(measured: Summary, defence: str, budget: str) -> Iterator[str]:
-    """What the knowing attacker takes from a defence, as ends of a sentence."""
+    """Each loss (:data:`LOSSES`) that the knowing attacker causes to a defence, in words."""
     for score, text in LOSSES.items():
         row = verdict_of(measured, score, defence, budget)
         if is_lost(row, score):
@@ -208,7 +208,7 @@ def loss_texts(measured: Summary, defence: str, budget: str) -> Iterator[str]:
 
 
 def list_text(parts: Iterable[str]) -> str:
-    """Parts of a sentence in a row, "a, b and c"."""
+    """Words as a list in a sentence: "a, b and c"."""
     *first, last = [*parts] or [""]
     return " and ".join(filter(None, (", ".join(first), last)))
 
