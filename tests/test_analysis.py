@@ -1,14 +1,13 @@
 """The CLIP shift against hand-made vectors, and projections that keep what they must."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from shortcut_nb.analysis.clip_map import clip_map
 from shortcut_nb.analysis.clip_shift import clip_shift
 from shortcut_nb.analysis.concepts import CONCEPTS, prompts
-from shortcut_nb.analysis.projection import project, stability, torch_threads
+from shortcut_nb.analysis.projection import project, torch_threads
 from shortcut_nb.models.clip import Clip
 
 from .tiny import pictures, save_tiny_clip
@@ -103,17 +102,6 @@ def test_torchs_threads_are_put_back():
     with torch_threads():
         torch.set_num_threads(before + 1)
     assert torch.get_num_threads() == before
-
-
-@pytest.mark.slow
-def test_stability_of_clear_groups():
-    points, _ = clusters(24)
-    frame = stability(points, "umap", seeds=(0, 1), neighbors=5)
-    assert isinstance(frame, pd.DataFrame) and list(frame["seed"]) == [0, 1]
-    assert (frame["trustworthiness"] > 0.85).all()
-    assert frame["procrustes"].between(0, 1).all() and frame["procrustes"].iloc[0] > 0
-    exact = stability(points, "pca", seeds=(0, 1), neighbors=5)
-    assert exact["procrustes"].max() < 1e-9
 
 
 @pytest.mark.parametrize(

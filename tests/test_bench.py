@@ -157,7 +157,7 @@ def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
     (place / "results" / "tiny" / "fourth.json").unlink()
     monkeypatch.setattr(Measurement, "read", classmethod(changed))
     monkeypatch.setattr(
-        "shortcut_nb.cli.bench._executor",
+        "shortcut_nb.experiments.run.executor_of",
         lambda *how: written.append(1) or executor_of("serial", how[1]),
     )
     done = bench(place, *both, "--add")

@@ -10,11 +10,11 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.plots.matrix import matrix_plot
-from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import benchmark
 from shortcut_nb.reporting.summary import checked, summary
 
+from .legibility import points_on_page
 from .question_frames import question_frame
 
 # Quality by attack, purifier and training: each defence is weakest under another attack.
@@ -190,7 +190,7 @@ def test_the_claim_check_of_the_notebook_fails_without_the_effect(question):
 
 
 def test_the_hardest_protection_is_told_from_the_shipped_result():
-    told = benchmark.harder()
+    told = benchmark.hardest_values()
     frame = Measurement.read("benchmark").frame
     own = frame[frame["condition"] == "photoguard | codesr | dreambooth"]
     assert told["hard_papers"] == pytest.approx(own.groupby("subject")["ims_missing"].mean().mean())

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cli import app
-from shortcut_nb.cli.doors import parse_params
 from shortcut_nb.cli.info import Kind, plain_text
+from shortcut_nb.cli.params import parse_params
 from shortcut_nb.images import load_folder, save_folder
 from shortcut_nb.metrics import METRICS
 from shortcut_nb.personalize import TRAINERS

@@ -79,7 +79,7 @@ def test_the_checks_can_fail():
     assert skips('x = "# fmt: skip"\ny = 1  # fmt: skip\n') == 1
 
 
-def test_every_command_of_a_module_has_the_doors_of_the_command_line():
+def test_every_command_of_a_module_ends_like_those_of_the_command_line():
     main = 'if __name__ == "__main__":\n'
     ends = {name: text.partition(main)[2] for name, text in sources() if main in text}
     ends.pop("runner/colab.py")  # for `make badges`, it reads no options and says errors itself

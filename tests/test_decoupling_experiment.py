@@ -17,7 +17,7 @@ from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import numbers
-from shortcut_nb.reporting.summary import of_measurement
+from shortcut_nb.reporting.summary import summary_of
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame
@@ -110,7 +110,7 @@ def test_captions_and_pieces_are_read_from_the_shipped_result():
 
 
 def test_guidance_is_read_as_a_curve(frame):
-    found = of_measurement(Measurement.of("decoupling", frame))
+    found = summary_of(Measurement.of("decoupling", frame))
     table = numbers.guidance(found.means)
     assert set(table["guidance"]) == set(decoupling.GUIDANCE)
     cdl = table[(table["training"] == "CDL") & (table["metric"] == "quality")]

@@ -17,10 +17,10 @@ def test_everything_registered_has_a_name_of_its_own():
 
 
 def test_a_treatment_has_one_name_in_every_figure():
-    assert argument.TITLES[argument.BOTH] == "ASPL, restorer + CDL"
-    assert set(numbers.TREATMENTS.values()) <= set(argument.TITLES.values())
+    assert argument.TREATMENT_NAMES[argument.BOTH] == "ASPL, restorer + CDL"
+    assert set(numbers.TREATMENTS.values()) <= set(argument.TREATMENT_NAMES.values())
     assert benchmark.defence("restorer", "cdl") == "restorer + CDL"
-    assert benchmark.PICTURES["aspl"] == argument.TITLES["aspl"] == "ASPL"
+    assert benchmark.PICTURES["aspl"] == argument.TREATMENT_NAMES["aspl"] == "ASPL"
     assert withstanding.DEFENCES[withstanding.BARE] == benchmark.NOTHING
 
 

@@ -17,7 +17,6 @@ from shortcut_nb import results
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import MEAN_SHARE, by_rule
 from shortcut_nb.plots.named import named_scatter
-from shortcut_nb.plots.page import points_on_page
 from shortcut_nb.plots.palette import LOOKS
 from shortcut_nb.plots.placing import place_names
 from shortcut_nb.plots.ranked import ranked_plot
@@ -25,6 +24,8 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import argument, benchmark, changes, figures, findings, pages, rates
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.results import write_result
+
+from .legibility import points_on_page
 
 STYLE = {"attack": LOOKS[0], "noise": LOOKS[1]}
 LEGIBLE = 9.0  # points, 800 pixels wide
@@ -53,60 +54,60 @@ def test_six_findings_each_with_one_number_and_one_picture():
     assert len({each.figure for each in found}) == 6
     assert {each.figure for each in found} <= set(figures.FIGURES)
     for each in found:
-        assert re.search(r"\d", each.number) and each.verdict in findings.SAYS
+        assert re.search(r"\d", each.number) and each.answer in findings.ANSWER_LABELS
         assert "nan" not in each.text + each.number and "None" not in each.text
         words = r"interval|bootstrap|significan|p-value|correlat|95 %"
         assert not re.search(words, each.text), "no statistics on the first page"
 
 
 def test_a_finding_says_what_the_numbers_say(kept):
-    assert findings.finding("protection").verdict == "yes"
+    assert findings.finding("protection").answer == "yes"
     put(kept, "aspl", "quality", 0.96)
     changed = findings.finding("protection")
-    assert changed.verdict == "open" and "0.96" in changed.number and "open" in changed.title
+    assert changed.answer == "open" and "0.96" in changed.number and "open" in changed.title
     assert "identity match, from" in changed.text
     put(kept, "photoguard", "ims_missing", 0.9)
     assert "identity match, from" not in findings.finding("protection").text
 
 
 def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
-    assert findings.finding("shortcut").verdict == "yes"
+    assert findings.finding("shortcut").answer == "yes"
     put(kept, "aspl", "texture", 2.5, "class")
-    assert findings.finding("shortcut").verdict == "partly", "the class is not spared"
+    assert findings.finding("shortcut").answer == "partly", "the class is not spared"
     put(kept, "aspl", "texture", 0.5)
-    assert findings.finding("shortcut").verdict == "no"
+    assert findings.finding("shortcut").answer == "no"
     put(kept, "aspl", "texture", 0.53, "class")
-    assert findings.finding("shortcut").verdict == "open"
+    assert findings.finding("shortcut").answer == "open"
 
 
 def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
     rows = kept.frame["treatment"].where(kept.frame["eps"] == argument.EPS)
     same = kept.frame.loc[rows == "restored", "attributes"].to_numpy()
     kept.frame.loc[rows == "CodeSR", "attributes"] = same
-    assert findings.finding("purification").verdict == "yes"
+    assert findings.finding("purification").answer == "yes"
     put(kept, "CodeSR", "attributes", 0.2)
-    assert findings.finding("purification").verdict == "partly"
+    assert findings.finding("purification").answer == "partly"
     assert "pays with the person" in findings.finding("purification").text
     put(kept, "restored", "quality", 0.43)
-    assert findings.finding("purification").verdict == "no"
+    assert findings.finding("purification").answer == "no"
 
 
 @pytest.mark.parametrize(("idle", "words"), [(True, "nothing back (0.36)"), (False, "give 0.36.")])
 def test_words_of_drawing_that_do_nothing_are_told_as_such(idle, words):
-    _, values = argument.decoupling()
+    _, values = argument.decoupling_finding()
     more = findings.words()["decoupling"]["more"]
     assert words in findings._text(more, values | {"idle": idle, "drawing": 0.36})
 
 
 def test_naming_the_noise_is_told_with_its_price(kept):
-    assert findings.finding("decoupling").verdict == "partly"
+    assert findings.finding("decoupling").answer == "partly"
     assert "price" in findings.finding("decoupling").text
     put(kept, "CDL", "attributes", 1.0)
     put(kept, "CDL", "ims_missing", 1.0)
-    assert findings.finding("decoupling").verdict == "yes"
+    assert findings.finding("decoupling").answer == "yes"
     assert "price" not in findings.finding("decoupling").text
     put(kept, "CDL", "quality", 0.43)
-    assert findings.finding("decoupling").verdict == "open"
+    assert findings.finding("decoupling").answer == "open"
 
 
 def test_what_changed_is_said_and_nothing_else(tmp_path, monkeypatch, kept):
@@ -145,16 +146,16 @@ def test_the_mean_of_a_schedule_is_that_of_its_steps():
 
 def test_where_the_profile_stands_is_said_from_its_rates(monkeypatch):
     own = load_profile("mini")
-    assert "not the rule's" in rates.present() and "4 times" in rates.present()
+    assert "not the rule's" in rates.present_rates() and "4 times" in rates.present_rates()
     settings = own.defaults["dreambooth"] | by_rule(120)
     ruled = own.model_copy(update={"defaults": own.defaults | {"dreambooth": settings}})
     monkeypatch.setattr(rates, "load_profile", lambda name: ruled)
-    assert rates.present() == "The rates in `profiles/mini.yaml` follow the rule."
+    assert rates.present_rates() == "The rates in `profiles/mini.yaml` follow the rule."
 
 
 def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "PACKAGE", tmp_path)
-    assert rates.regime() == rates.NOT_YET
+    assert rates.regime_tables() == rates.NOT_YET
     rows = [
         {
             "condition": name,
@@ -168,10 +169,10 @@ def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
         for i in range(3)
     ]
     Measurement.of("regime", pd.DataFrame(rows), question="At which rates?").write()
-    page = rates.regime()
+    page = rates.regime_tables()
     assert "At which rates? 3 people" in page and "rule, 120 steps" in page
     assert "![Mean of quality" in page and "figures/results_regime_quality.png" in page
-    (chart,) = rates.charts(rates.measured()[0])
+    (chart,) = rates.charts(rates.regime_results()[0])
     assert set(chart.data["group"]) == {"V* samples", "class samples"}
 
 

@@ -16,7 +16,7 @@ from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.errors import UserError
 from shortcut_nb.files.yaml_files import read_mapping
 from shortcut_nb.images import fitted, load_folder, save_folder
-from shortcut_nb.machine.notices import _named
+from shortcut_nb.machine.notices import announce
 from shortcut_nb.photos import protect_photos, purify_photos
 from shortcut_nb.profile import load_profile
 from shortcut_nb.registry import nearest
@@ -110,8 +110,11 @@ def test_a_budget_that_is_none_is_refused_with_what_to_write(value):
         Cell(attack="aspl", eps=value)
 
 
-def test_the_profile_of_a_preset_is_what_fetch_takes():
-    assert _named(load_profile("sd21:smoke")) == "sd21"
+def test_the_profile_of_a_preset_is_what_fetch_takes(caplog):
+    profile = load_profile("sd21:smoke")
+    nowhere = profile.diffusion.model_copy(update={"id": "nobody/has-this"})
+    announce(profile.model_copy(update={"diffusion": nowhere}))
+    assert "`shortcut-nb fetch sd21` brings it" in caplog.text
 
 
 def test_wrong_things_are_refused_by_what_was_wanted(lab, tmp_path):

@@ -71,7 +71,7 @@ def test_the_cells_are_those_of_the_argument(asked):
 
 
 @pytest.mark.parametrize(
-    ("quality", "verdict"),
+    ("quality", "answer"),
     [
         ({}, "no"),
         ({"decoded-shift": 0.8}, "partly"),
@@ -79,15 +79,15 @@ def test_the_cells_are_those_of_the_argument(asked):
         ({"decoded-shift": 0.3, "clip-shift": 0.3}, "yes"),
     ],
 )
-def test_the_finding_follows_the_harm(asked, monkeypatch, quality, verdict):
+def test_the_finding_follows_the_harm(asked, monkeypatch, quality, answer):
     frame = frame_of(asked, QUALITY | quality)
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
     monkeypatch.setattr(reported, "measurement", lambda: measured)
     said = findings.finding("mismatch")
-    assert said.verdict == verdict
+    assert said.answer == answer
     meaning = "decoded-shift" in quality
     assert ("not only how far" in said.text) == meaning
-    assert ("does not ask CLIP" in said.text) == (verdict != "no")
+    assert ("does not ask CLIP" in said.text) == (answer != "no")
 
 
 def test_turned_it_must_be_as_good_as_harmless(asked, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_shift_that_never_reached_the_model_decides_nothing(asked, monkeypatch
     frame = frame_of(asked, QUALITY, SEEN | {"decoded-shift": 0.1})
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
     monkeypatch.setattr(reported, "measurement", lambda: measured)
-    assert findings.finding("mismatch").verdict == "open"
+    assert findings.finding("mismatch").answer == "open"
 
 
 def test_moves_are_judged_as_predicted(asked):

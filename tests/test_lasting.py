@@ -59,16 +59,16 @@ def test_every_contrast_asks_of_a_sheet_that_is_drawn(question):
 
 @pytest.mark.parametrize("harm", [0.0, 0.3])
 def test_a_remedy_that_holds_is_confirmed_whatever_becomes_of_the_harm(question, harm):
-    rows = lasting.harm_left(lasting.of_measurement(measured(question, harm=harm)))
+    rows = lasting.harm_left(lasting.summary_of(measured(question, harm=harm)))
     assert list(rows["verdict"]) == ["confirmed"] * len(REMEDIES)
     assert rows["grows"].tolist() == pytest.approx([0.0] * len(REMEDIES), abs=0.02)
 
 
 @pytest.mark.parametrize("harm", [0.0, 0.3])
 def test_harm_that_comes_back_is_refuted_whatever_becomes_of_it_without_a_defence(question, harm):
-    rows = lasting.harm_left(lasting.of_measurement(measured(question, falls=0.3, harm=harm)))
+    rows = lasting.harm_left(lasting.summary_of(measured(question, falls=0.3, harm=harm)))
     assert list(rows["verdict"]) == ["refuted"] * len(REMEDIES)
-    assert not lasting.lasts(lasting.of_measurement(measured(question, falls=0.3)))["lasts"]
+    assert not lasting.lasting_values(lasting.summary_of(measured(question, falls=0.3)))["lasts"]
     assert rows["grows"].tolist() == pytest.approx([-0.3] * len(REMEDIES), abs=0.02)
     assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx(
         [-0.3] * len(REMEDIES), abs=0.02
@@ -87,7 +87,9 @@ def test_the_curves_have_every_look_of_both_lengths(question):
 
 def test_the_table_of_ends_has_a_row_for_each_treatment_and_marks_no_defence(question):
     lines = lasting.ends(measured(question)).split("\n")[2:]
-    assert [line.split("|")[1].strip(" *") for line in lines] == list(lasting.NAMED.values())
+    assert [line.split("|")[1].strip(" *") for line in lines] == list(
+        lasting.TREATMENT_NAMES.values()
+    )
     assert [line.startswith("| **") for line in lines] == [
-        name == "protected" for name in lasting.NAMED
+        name == "protected" for name in lasting.TREATMENT_NAMES
     ]

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from shortcut_nb.analysis.concepts import CONCEPTS, concept_probabilities, ensemble, prompts
 from shortcut_nb.analysis.controls import KINDS, at_linf, at_psnr
-from shortcut_nb.analysis.correlation import _weighted, rank_correlation
+from shortcut_nb.analysis.correlation import rank_correlation, weighted_correlations
 from shortcut_nb.analysis.denoising_shift import denoising_shift
 from shortcut_nb.analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
 from shortcut_nb.budget import linf_pixels
@@ -149,7 +149,7 @@ def test_counting_a_row_twice_is_having_it_twice():
     x, y = np.round(rng.normal(size=(2, 12)), 1)
     times = rng.integers(0, 4, 12)
     expected = spearmanr(np.repeat(x, times), np.repeat(y, times))[0]
-    assert _weighted([x, y], times[None].astype(float))[0] == pytest.approx(expected)
+    assert weighted_correlations([x, y], times[None].astype(float))[0] == pytest.approx(expected)
 
 
 def test_what_has_no_correlation_is_refused():

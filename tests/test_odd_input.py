@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.cells import Cell, Sheet
-from shortcut_nb.cli.doors import read_value
+from shortcut_nb.cli.params import read_value
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import fits
@@ -26,7 +26,7 @@ from shortcut_nb.photos.tiles import in_tiles
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.purify import build
 from shortcut_nb.registry.details import details
-from shortcut_nb.reporting.page import Page, write_page
+from shortcut_nb.reporting.report_page import Page, write_page
 from shortcut_nb.templates import fill
 from shortcut_nb.weights.sizes import side_of
 

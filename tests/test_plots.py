@@ -15,7 +15,6 @@ from shortcut_nb.plots import (
     image_rows,
     interval_plot,
     perturbation_row,
-    projection_plot,
     save_figure,
 )
 from shortcut_nb.plots.figures import DPI, compact_png
@@ -114,19 +113,6 @@ def test_perturbation_is_shown_with_its_gain():
     assert perturbation_row(x, x * 0, 2).popitem()[1].max() == 0
     with pytest.raises(ValueError, match="same shape"):
         perturbation_row(x, torch.rand(2, 3, 8, 8))
-
-
-def test_projection_plot_draws_every_point_once():
-    points = np.random.default_rng(0).normal(size=(5, 2))
-    names = ["clean", "clean", "protected", "clean", "protected"]
-    fig = projection_plot(points, names, links=[(0, 2)])
-    drawn = [c.get_offsets() for c in fig.axes[0].collections]
-    assert [len(d) for d in drawn] == [3, 2]
-    assert np.allclose(drawn[1], points[[2, 4]])
-    words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
-    assert words == ["clean (n=3)", "protected (n=2)"]
-    with pytest.raises(ValueError, match="n conditions"):
-        projection_plot(points, names[:2])
 
 
 def test_intervals_are_drawn_in_their_groups(tmp_path):

@@ -18,7 +18,7 @@ from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import executor_of, plan, run
 from shortcut_nb.pipeline import Pipeline
-from shortcut_nb.reporting.page import page_of, write_page
+from shortcut_nb.reporting.report_page import page_of, write_page
 from shortcut_nb.store import Store
 from tests.small_runs import manifests, measured_serially, same
 

@@ -18,7 +18,7 @@ from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import numbers, purification
 from shortcut_nb.reporting.figures import left_after
-from shortcut_nb.reporting.summary import checked, of_measurement, summary
+from shortcut_nb.reporting.summary import checked, summary, summary_of
 from shortcut_nb.store import Store
 
 from .question_frames import all_levels, question_frame
@@ -38,7 +38,7 @@ def found(question):
     frame = question_frame(question, levels)
     kept = {"psnr": 25.0, "ssim": 0.9, "perceptual": 0.1, "likeness": 0.95, "purify_seconds": 0.2}
     frame = frame.assign(shift=frame["condition"].map(SHIFTS), memory_mib=700.0, **kept)
-    return of_measurement(Measurement.of("purification", frame, contrasts=question.contrasts))
+    return summary_of(Measurement.of("purification", frame, contrasts=question.contrasts))
 
 
 def test_realigned_restored_and_left(found):

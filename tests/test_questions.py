@@ -13,7 +13,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.pipeline import Pipeline
-from shortcut_nb.reporting.summary import of_measurement
+from shortcut_nb.reporting.summary import summary_of
 from shortcut_nb.store import Store
 from tests.tiny_profile import SHORT, tiny_profile
 
@@ -55,7 +55,7 @@ def test_a_question_runs(name, lab, pipeline):
     sheets = {cell: set(question.sheets | of.sheets) for cell, of in chosen.items()}
     seen = result.frame.groupby("condition")["sheet"].agg(set).to_dict()
     assert seen == sheets
-    found = of_measurement(Measurement.of(name, result.frame, contrasts=question.contrasts))
+    found = summary_of(Measurement.of(name, result.frame, contrasts=question.contrasts))
     judged = found.verdicts[found.verdicts["verdict"] != "not measured"]
     assert len(judged) >= 2 and (judged["n"] == 2).all()
 

@@ -53,7 +53,7 @@ def test_every_table_has_rows_of_one_width():
 def test_a_table_says_what_its_file_says():
     judged = summary("story").verdicts
     rows = judged[judged["n"] > 0].to_dict("records")
-    lines = pages.story().split("\n")
+    lines = pages.story_table().split("\n")
     assert len(rows) > 10
     for row in rows:
         claim = row["contrast"].rpartition(", ")[0]

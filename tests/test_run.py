@@ -16,7 +16,7 @@ from shortcut_nb.experiments.run import execute, executor_of, plan, run
 from shortcut_nb.metrics.apart import distance_to
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo
-from shortcut_nb.reporting.page import page_of
+from shortcut_nb.reporting.report_page import page_of
 from shortcut_nb.reporting.samples import kept_samples
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die

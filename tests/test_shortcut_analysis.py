@@ -20,7 +20,7 @@ from shortcut_nb.analysis.spectrum import gain, spectrum, spectrum_match
 from shortcut_nb.analysis.timesteps import timestep_losses
 from shortcut_nb.analysis.traits import TRAITS, traits
 from shortcut_nb.personalize.custom_diffusion import KeysAndValues
-from shortcut_nb.plots import heat, spectrum_plot
+from shortcut_nb.plots import spectrum_plot
 
 
 def test_white_noise_is_flat_and_keeps_its_variance():
@@ -235,14 +235,3 @@ def test_clip_says_what_the_subject_looks_like(lab):
     assert len(said[0].split(" and ")) == len(TRAITS)
     with pytest.raises(ValueError, match="kinds"):
         traits(lab.clip, dark.b, dark.class_prompt, ())
-
-
-def test_heat_is_darkest_at_zero_and_lightest_at_the_top():
-    maps = torch.tensor([[[0.0, 0.5], [1.0, 2.0]]])
-    shown = heat(maps, 4, top=1.0)
-    assert shown.shape == (1, 3, 4, 4) and shown.min() >= 0 and shown.max() <= 1
-    light = shown[0].sum(0)
-    assert light[0, 0] < light[0, 3] < light[3, 0]
-    assert torch.equal(shown[0, :, 3, 0], shown[0, :, 3, 3])  # above the top is cut
-    with pytest.raises(ValueError, match="n, h, w"):
-        heat(maps[0], 4)

@@ -12,12 +12,14 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.shortcut import BASE, PREDICTED, WORDS, cells, contrasts
 from shortcut_nb.plots import Edge, causal_graph, curve_plot
-from shortcut_nb.plots.causal_graph import SAYS
-from shortcut_nb.plots.page import PAGE_WIDTH, points_on_page
+from shortcut_nb.plots.causal_graph import VERDICT_LABELS
+from shortcut_nb.plots.layout import PAGE_WIDTH
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import causes, shortcut
 from shortcut_nb.reporting.shipped import Shipped, shipped
 from shortcut_nb.reporting.shortcut import FIRST, judged
+
+from .legibility import points_on_page
 
 CLAIMS = [claim for claim, *_ in PREDICTED]
 SHARES = (0, 0.33, 1)
@@ -249,7 +251,7 @@ def test_the_graph_counts_what_stands_behind_each_arrow():
     assert len(patches) == 4  # two experiments share an arrow
     legend = ax.get_legend()
     assert "how many" in legend.get_title().get_text()
-    assert [text.get_text() for text in legend.get_texts()] == list(SAYS.values())
+    assert [text.get_text() for text in legend.get_texts()] == list(VERDICT_LABELS.values())
     dashes = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
     assert {(to_hex(p.get_edgecolor()).upper(), p.get_linestyle()) for p in patches} == dashes
     assert len({patch.get_linestyle() for patch in patches}) == 3
@@ -271,7 +273,7 @@ def test_each_cause_in_training_has_verdicts_of_its_own():
     judged = {}
     for each in arrows:
         judged.setdefault((each.cause, each.effect), []).append(each.verdict)
-    assert judged[causes.NAMED, causes.BOUND] == ["confirmed"]
+    assert judged[causes.NAMING, causes.BOUND] == ["confirmed"]
     assert judged[causes.PRIOR, causes.BOUND] == ["confirmed"]
     assert judged[causes.PERSON, causes.BOUND] == ["refuted"] * 2
 

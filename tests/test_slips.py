@@ -21,7 +21,7 @@ from shortcut_nb.experiments.run import check_executor
 from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import PROFILES, load_profile
-from shortcut_nb.reporting.page import page_of
+from shortcut_nb.reporting.report_page import page_of
 from shortcut_nb.reporting.tables import measures
 from shortcut_nb.results import path_of, write_result
 from shortcut_nb.store import Store

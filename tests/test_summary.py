@@ -11,7 +11,7 @@ import pytest
 from shortcut_nb.errors import CannotRead
 from shortcut_nb.experiments.contrasts import Contrast
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.reporting.summary import checked, of_measurement, summary
+from shortcut_nb.reporting.summary import checked, summary, summary_of
 from shortcut_nb.results import write_result
 from shortcut_nb.runner.places import find_notebook
 
@@ -56,7 +56,7 @@ def test_a_file_of_another_kind_is_told(tmp_path):
 
 
 def test_a_run_on_someone_new_is_held_against_the_larger_one():
-    larger = of_measurement(measured())
+    larger = summary_of(measured())
     right, wrong = frame([-0.1], ["new"]), frame([0.1], ["new"])
     row = checked(right, [HARM], larger, ["new"]).iloc[0]
     assert (row["verdict"], row["asserted"]) == ("confirmed", True)
@@ -80,7 +80,7 @@ def test_a_run_on_someone_new_is_held_against_the_larger_one():
     ],
 )
 def test_what_is_not_sure_is_not_asserted(gaps):
-    row = checked(frame([0.1], ["new"]), [HARM], of_measurement(measured(gaps)), ["new"]).iloc[0]
+    row = checked(frame([0.1], ["new"]), [HARM], summary_of(measured(gaps)), ["new"]).iloc[0]
     assert not row["asserted"] and np.isfinite(row["here"])
 
 

@@ -8,7 +8,7 @@ from shortcut_nb.experiments.questions import adaptive
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import attackers, pages, withstanding
 from shortcut_nb.reporting.figures import budget_curves
-from shortcut_nb.reporting.summary import of_measurement
+from shortcut_nb.reporting.summary import summary_of
 
 USUAL, MOST = "16/255", "32/255"
 # The quality and the identity match that are left, by attacker, defence and budget.
@@ -48,8 +48,8 @@ def told(monkeypatch):
                     rows.append(place | scores | {"ims_missing": 0.6 + 0.1 * person} | further)
         asked = adaptive.contrasts(load_profile("mini"))
         measured = Measurement.of("adaptive", pd.DataFrame(rows), contrasts=tuple(asked))
-        monkeypatch.setattr(withstanding, "measurement", lambda: of_measurement(measured))
-        return withstanding.withstanding()
+        monkeypatch.setattr(withstanding, "measurement", lambda: summary_of(measured))
+        return withstanding.withstanding_finding()
 
     return tell
 
@@ -145,12 +145,14 @@ def test_the_table_has_the_usual_and_the_largest_budget_and_the_others_a_table_o
     kept = withstanding.measurement()
     assert withstanding.measured_budgets(kept) == ["8/255", USUAL, MOST]
     monkeypatch.setattr(pages, "summary", lambda name: kept)
-    heading, *_ = pages.adaptive().splitlines()
+    heading, *_ = pages.adaptive_table().splitlines()
     there = [eps for eps in ("4/255", "8/255", USUAL, MOST) if f"quality, {eps}" in heading]
     assert there == [USUAL, MOST]
-    assert [f"{title}, {USUAL}" in heading for title, _ in pages.TAKEN.values()] == [True] * 4
-    assert "jpeg" not in pages.adaptive().lower()
-    rows = pages.attackers_further().splitlines()[2:]
+    assert [f"{title}, {USUAL}" in heading for title, _ in pages.HARM_COLUMNS.values()] == [
+        True
+    ] * 4
+    assert "jpeg" not in pages.adaptive_table().lower()
+    rows = pages.further_attackers_table().splitlines()[2:]
     assert len(rows) == 3 and rows[0].startswith("| JPEG | nothing | -0.4")
     assert rows[1].startswith("| JPEG | purifier (BPDA) | -0.7") and "| -0.3" in rows[1]
     assert rows[2].startswith("| no defence, 50% clean | nothing | -0.28")

@@ -14,6 +14,10 @@ from torch.nn.functional import interpolate
 
 from ..diffusion import Diffusion
 
+TIMESTEPS = (100, 300, 500, 700)
+"""Those to which :func:`token_maps` noises pictures; the noise has :data:`SEED`."""
+SEED = 0
+
 
 @dataclass(eq=False)
 class Maps:
@@ -107,14 +111,12 @@ def token_maps(
     images: Tensor,
     prompt: str,
     words: list[str],
-    *,
-    timesteps: tuple[int, ...] = (100, 300, 500, 700),
-    seed: int = 0,
 ) -> dict[str, Tensor]:
     """For each word of a prompt, where in the pictures its tokens are attended to.
 
     Args:
-        images: (n, 3, H, W) in [0, 1]; noised to each timestep, maps are averaged over them.
+        images: (n, 3, H, W) in [0, 1]; noised to each of :data:`TIMESTEPS`, over which maps are
+            averaged.
         words: parts of the prompt, such as the identifier and the class word.
 
     Returns:
@@ -129,9 +131,9 @@ def token_maps(
     spans = {word: token_span(model, prompt, word) for word in words}
     context = model.embed([prompt]).expand(len(images), -1, -1)
     latents, _ = model.posterior(images)
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(SEED)
     with recorded(model) as maps:
-        for t in timesteps:
+        for t in TIMESTEPS:
             noise = torch.randn(latents.shape, generator=draw)
             model.predict(latents, torch.full((len(images),), t), noise, context)
     return {word: maps.mean[:, span].sum(1) for word, span in spans.items()}

@@ -1,4 +1,4 @@
-"""The check at the door of whatever reads a table: are its columns there?"""
+"""A check of a table's columns, before anything is computed of it."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _climb(ladder: Ladder, size: Callable[[Tensor], float], goal: float) -> Tens
 
 
 def _ladder(kind: str, image: Tensor, seed: int) -> Ladder:
-    """Strength in [0, 1] to a picture: continuous, from the picture itself to a hopeless one."""
+    """A function from strength in [0, 1] to a picture: continuous, 0 gives the picture itself."""
     draw = torch.Generator().manual_seed(seed)
     if kind == "uniform":
         field = torch.rand(image.shape, generator=draw) * 2 - 1

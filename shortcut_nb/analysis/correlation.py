@@ -68,7 +68,7 @@ def rank_correlation(
         raise ValueError("expected variables that vary, got a constant one: leave it out")
     names, place = np.unique(labels, return_inverse=True)
 
-    value = float(_weighted(columns, np.ones((1, len(labels))))[0])
+    value = float(weighted_correlations(columns, np.ones((1, len(labels))))[0])
     low, high = _ends(columns, place, value, resamples, seed) if resamples else (np.nan, np.nan)
     return Correlation(value, float(low), float(high), len(labels), len(names))
 
@@ -82,7 +82,7 @@ def _ends(
         return np.nan, np.nan
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(units, np.full(units, 1 / units), resamples).astype(np.float64)
-    drawn = _weighted(columns, counts[:, place])
+    drawn = weighted_correlations(columns, counts[:, place])
     drawn = drawn[np.abs(drawn) < 1]  # neither NaN nor perfect, where z is infinite
     if len(drawn) < USABLE * resamples or abs(value) >= 1:
         return np.nan, np.nan
@@ -90,8 +90,16 @@ def _ends(
     return np.tanh(np.arctanh(value) - wide), np.tanh(np.arctanh(value) + wide)
 
 
-def _weighted(columns: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """(Partial) rank correlation of rows that count several times; weights (b, m) give (b,)."""
+def weighted_correlations(columns: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Rank correlations, or partial ones, of rows that count several times.
+
+    Args:
+        columns: (m,) each: x, y and, for partial ones, what is given.
+        weights: (b, m), how often each row counts.
+
+    Returns:
+        (b,), a correlation for each row of weights; NaN where there is none.
+    """
     ranks = np.stack([_ranks(column, weights) for column in columns], axis=-1)
     total = weights.sum(axis=-1)[..., None]
     centred = ranks - ((weights[..., None] * ranks).sum(axis=-2) / total)[..., None, :]

@@ -26,7 +26,7 @@ def by_share(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps_of(seen: pd.Series, shares: Iterable[float], total: pd.Series | int) -> pd.Series:
-    """After how many steps looks were taken.
+    """The training step at which each look was taken.
 
     Args:
         seen: the share of each look as its sheet's name has it, in two digits.

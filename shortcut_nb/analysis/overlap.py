@@ -1,4 +1,4 @@
-"""Does a word attend to where the noise is? Attention maps against maps of noise."""
+"""Rank correlation of attention maps with maps of noise: does a word attend to the noise?"""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ def local_energy(change: Tensor, size: int) -> Tensor:
     return adaptive_avg_pool2d(square, size).squeeze(1).sqrt()
 
 
-def texture_map(images: Tensor, size: int, window: int = 5) -> Tensor:
+def texture_map(images: Tensor, size: int) -> Tensor:
     """Where pictures have fine texture: :class:`shortcut_nb.metrics.Texture` in each window.
 
     The median over a window's pixels, so that the edges of a drawing hardly count.
 
     Args:
         images: (n, 3, H, W) in [0, 1], sides a multiple of ``size``.
-        window: of the median filter, in pixels.
 
     Returns:
         (n, size, size), grey levels.
@@ -46,9 +45,7 @@ def texture_map(images: Tensor, size: int, window: int = 5) -> Tensor:
     n, _, high, wide = check_images(images).shape
     if high % size or wide % size:
         raise ValueError(f"expected sides that are a multiple of {size}; got {high} × {wide}")
-    tiles = (
-        residual(images, window).reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
-    )
+    tiles = residual(images).reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
     return torch.from_numpy(np.median(tiles.reshape(n, size, size, -1), axis=-1)).float()
 
 

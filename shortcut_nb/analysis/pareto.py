@@ -1,4 +1,4 @@
-"""What is not beaten in every respect at once."""
+"""Pareto fronts: the rows that no other row dominates."""
 
 from __future__ import annotations
 

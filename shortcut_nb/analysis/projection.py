@@ -1,18 +1,15 @@
-"""Embeddings in two dimensions, and whether the picture can be trusted."""
+"""Projections of embeddings to two dimensions, by UMAP or PCA."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.spatial import procrustes
 from sklearn.decomposition import PCA
-from sklearn.manifold import trustworthiness
 
 METHODS = ("umap", "pca")
 SMALLEST = 4
@@ -55,34 +52,6 @@ def project(
             n_jobs=1,
         )
         return np.asarray(reducer.fit_transform(points), dtype=np.float64)
-
-
-def stability(
-    embeddings: ArrayLike,
-    method: str = "umap",
-    seeds: Sequence[int] = (0, 1, 2),
-    neighbors: int = 15,
-) -> pd.DataFrame:
-    """How far a projection depends on its seed, one row per seed.
-
-    ``trustworthiness`` in [0, 1] (Venna and Kaski 2001; cosine neighbours; 1: neighbours in the
-    plane are true neighbours) and ``procrustes`` in [0, 1] (mean disparity to the other seeds
-    after shift, scale, rotation and reflection; 0: the same picture).
-
-    Raises:
-        ValueError: as :func:`project`, or fewer than two seeds.
-    """
-    points = _checked(embeddings)
-    if len(seeds) < 2:
-        raise ValueError(f"stability needs at least two seeds, got {list(seeds)}")
-    planes = [project(points, method, seed, neighbors) for seed in seeds]
-    near = max(1, min(neighbors, (len(points) - 1) // 2))
-    rows = []
-    for i, (seed, plane) in enumerate(zip(seeds, planes, strict=True)):
-        gaps = [procrustes(plane, other)[2] for j, other in enumerate(planes) if j != i]
-        trust = trustworthiness(points, plane, n_neighbors=near, metric="cosine")
-        rows.append({"seed": seed, "trustworthiness": trust, "procrustes": float(np.mean(gaps))})
-    return pd.DataFrame(rows)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How far harms go with shifts over attacks and people: rank correlation, and what goes through."""
+"""Shifts and harms over attacks and people: their rank correlation, and mediation analysis."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..experiments.seeds import first_seeds
 from ..files import write_text
 from .cache import parse_size
-from .doors import as_option, doors
+from .exits import as_option, user_errors
 from .plan import show_plan
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def bench(
     what does not need it is made all the same. Exits with 3 when --minutes were over before the
     end; the same command goes on. Example: shortcut-nb bench benchmark --plan
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
-        from ..experiments.run import check_executor
+        from ..experiments.run import check_executor, executor_of
 
         check_executor(executor)
         room = parse_size(keep_trained)
@@ -133,9 +133,9 @@ def bench(
             return
         target = _check(experiments, pipeline, out, save and not add, force)
         asked = {each.name: _asked(each, pipeline, choice, save, add) for each in experiments}
-        work.kept = "what is done is kept, and the same command goes on"
+        on_interrupt.message = "what is done is kept, and the same command goes on"
         results = _Results(asked, pipeline, target, profile, memory)
-        runs = _executor(executor, pipeline, workers, threads, gpus, address)
+        runs = executor_of(executor, pipeline, workers, threads, gpus, address)
         _measure(experiments, pipeline, choice, room, runs, minutes, results)
         if code := results.exit_code:
             raise typer.Exit(code)
@@ -234,12 +234,6 @@ def _earlier(asked: _Asked, pipeline: Pipeline) -> Measurement | None:
     lab.digest(*earlier.made_with)  # looks at the models that it was measured with
     check_joins(earlier, asked.n or experiment.n, made_with(lab, asked.cells, experiment.sheets))
     return earlier
-
-
-def _executor(name: str, pipeline: Pipeline, *how: Any) -> Executor:
-    from ..experiments.run import executor_of
-
-    return executor_of(name, pipeline, *how)
 
 
 def _measure(

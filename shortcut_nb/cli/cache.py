@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UserError
-from .doors import doors
+from .exits import user_errors
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -61,7 +61,7 @@ def ls(stage: Stage = None) -> None:
     Beside them are half-done work, notes of failures, runs of notebooks, and the photos of
     notebook 10. Example: shortcut-nb cache ls --stage train
     """
-    with doors():
+    with user_errors():
         store, total, count = _store(stage), 0, 0
         for entry in store.ls(stage):
             size = entry.bytes
@@ -83,7 +83,7 @@ def verify(stage: Stage = None) -> None:
 
     A damaged output is made again when it is next asked for. Example: shortcut-nb cache verify
     """
-    with doors():
+    with user_errors():
         store, damaged, count = _store(stage), 0, 0
         for folder, problem in store.verify(stage):
             count += 1
@@ -110,7 +110,7 @@ def prune(
     By age, without --stage, what `cache ls` lists beside the outputs goes too. What a running
     command is at work on stays. Example: shortcut-nb cache prune --keep 2GB
     """
-    with doors():
+    with user_errors():
         store = _store(stage)
         size = None if keep is None else parse_size(keep)
         age = 30.0 if days is None and size is None else days
@@ -135,6 +135,6 @@ def export(
 
     Example: shortcut-nb cache export /media/stick/store --stage protect
     """
-    with doors():
+    with user_errors():
         copied = _store(stage).export(target, stage, force)
         typer.echo(f"copied {len(copied)} outputs to {target}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..templates import counted
-from .doors import doors
+from .exits import user_errors
 
 
 def fetch(
@@ -17,11 +17,11 @@ def fetch(
 
     Example: shortcut-nb fetch sd15
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         from ..profile import load_profile
         from ..weights.fetch import fetch as bring
 
-        work.kept = "what was fetched is kept; run the same command to go on"
+        on_interrupt.message = "what was fetched is kept; run the same command to go on"
         models = bring(
             load_profile(profile), lambda role, name: typer.echo(f"{role}: {name}", err=True)
         )

@@ -13,7 +13,7 @@ import typer
 
 from ..errors import UserError
 from ..registry import catalogue
-from .doors import doors
+from .exits import user_errors
 
 mini = typer.Typer(help="The miniature world.", no_args_is_help=True)
 
@@ -52,7 +52,7 @@ def list_names(
 
     Example: shortcut-nb list attacks, or: shortcut-nb list attacks aspl
     """
-    with doors():
+    with user_errors():
         if name is not None:
             _show_one(what, name, as_json, profile)
             return
@@ -102,7 +102,7 @@ def evaluate(
 
     Example: shortcut-nb mini evaluate --weights build/pretrain/weights --only vae
     """
-    with doors():
+    with user_errors():
         from ..mini.evaluate import evaluate as measure
         from ..mini.evaluate import write_card
 
@@ -146,7 +146,7 @@ def doctor(
 
     Example: shortcut-nb doctor --profile my_profile.yaml
     """
-    with doors():
+    with user_errors():
         from ..machine.doctor import diagnose
 
         findings = diagnose(list(profile) if profile else None)

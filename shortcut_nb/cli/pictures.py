@@ -12,7 +12,8 @@ import typer
 
 from ..registry.catalogue import attacks_without_models
 from ..templates import counted
-from .doors import doors, parse_params
+from .exits import user_errors
+from .params import parse_params
 from .sources import (
     ClassImages,
     ClassName,
@@ -53,7 +54,7 @@ def protect(
 
     Example: shortcut-nb protect photos/ protected/ --attack aspl --eps 8/255
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         params = parse_params(param, eps=eps, class_images=picture_folder(class_images))
         output = check_out(out, "attack.json", source, force, side=_side(profile, square))
         lab = open_lab(profile, *(() if attack in attacks_without_models() else ("diffusion",)))
@@ -69,8 +70,9 @@ def protect(
         from ..store.kept import kept, key_of
 
         key = key_of(chosen.inputs(), subject)
-        with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as work.kept:
-            result = chosen(subject, work.kept.on_step, work.kept.path, keep=True)
+        with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as checkpoint:
+            on_interrupt.message = checkpoint
+            result = chosen(subject, checkpoint.on_step, checkpoint.path, keep=True)
             if photos is None:
                 result.save(output.folder, list(subject.files) or None, force)
             else:
@@ -98,7 +100,7 @@ def purify(
 
     Example: shortcut-nb purify protected/ clean/ --with jpeg+restorer -p quality=60
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         params = parse_params(param)
         output = check_out(out, "purify.json", source, force, side=_side(profile, square))
         lab = open_lab(profile)
@@ -111,8 +113,9 @@ def purify(
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
         keeping = kept_pictures("purify", key, using, len(pictures))
-        with keeping as work.kept, output.filling() as folder:
-            purify_into(folder, chosen, lab, pictures, names, work.kept)
+        with keeping as finished, output.filling() as folder:
+            on_interrupt.message = finished
+            purify_into(folder, chosen, lab, pictures, names, finished)
         typer.echo(
             f"finished: wrote {written(len(pictures), 'purified', photos)} to {output.folder} "
             f"({using}, {time.monotonic() - started:.0f} s)"
@@ -139,7 +142,7 @@ def personalize(
 
     Example: shortcut-nb personalize clean/ learned/ --prompts cdl -p steps=400 --class-name dog
     """
-    with doors() as work:
+    with user_errors() as on_interrupt:
         params = parse_params(param, prompts=prompts, class_images=picture_folder(class_images))
         names = ("model/weights", "samples/000.png")
         output = check_out(out, "personalize.json", source, force, names)
@@ -156,9 +159,10 @@ def personalize(
         about = {"trainer": trainer, "params": params}
         own = class_digest(getattr(training.settings, "class_images", 0))
         key = key_of((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
-        with kept("personalize", key, trainer, 50, checkpoint_bytes(trained)) as work.kept:
+        with kept("personalize", key, trainer, 50, checkpoint_bytes(trained)) as checkpoint:
+            on_interrupt.message = checkpoint
             model = training.fit(
-                subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
+                subject, subject.images, checkpoint.on_step, checkpoint=checkpoint.path
             )
             with output.filling() as folder:
                 _save_model(model, training, folder, about, {"n": samples, "seed": seed})
@@ -182,7 +186,7 @@ def score(
 
     Example: shortcut-nb score learned/samples --reference photos/ --out scores.csv
     """
-    with doors():
+    with user_errors():
         target = _score_file(out, force)
         lab = open_lab(profile)
         images, names = read_pictures(lab, source)

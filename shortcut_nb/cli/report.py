@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .doors import doors
+from .exits import user_errors
 from .sources import Force, Profile
 
 RECORD = "report.json"
@@ -30,12 +30,12 @@ def report(
 
     Example: shortcut-nb report benchmark --out report/
     """
-    with doors():
+    with user_errors():
         from ..files.outputs import check_output
 
         output = check_output(out, RECORD, force=force)
         from ..files import write_json
-        from ..reporting.page import write_page
+        from ..reporting.report_page import write_page
         from ..reporting.sources import report_of
 
         page, frame = report_of(name, _name(profile), profile)

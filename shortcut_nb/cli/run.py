@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .doors import doors, parse_params, stop
+from .exits import stop, user_errors
+from .params import parse_params
 
 
 def run(
@@ -38,7 +39,7 @@ def run(
     Example: shortcut-nb run 00_quickstart -p subject_name=photos/
     Every notebook on your photos: shortcut-nb run all -p profile=sd21:smoke -p subject_name=photos/
     """
-    with doors():
+    with user_errors():
         values = parse_params(param)
         from ..errors import UserError
         from ..runner import NotebookFailed, all_notebooks, find_notebook, run_notebook

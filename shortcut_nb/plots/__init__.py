@@ -3,11 +3,9 @@
 from .bars import interval_plot
 from .causal_graph import Edge, causal_graph
 from .curves import curve_plot
-from .embeddings import projection_plot
 from .figures import SavedFigure, save_figure
 from .flip import flip_book
 from .grids import image_rows, perturbation_row
-from .heat import heat
 from .palette import CONDITIONS, FAMILY_OF, LOOKS, OKABE_ITO, Look, looks
 from .spectra import spectrum_plot
 from .style import theme
@@ -23,14 +21,12 @@ __all__ = [
     "SavedFigure",
     "causal_graph",
     "flip_book",
-    "heat",
     "curve_plot",
     "image_grid",
     "image_rows",
     "interval_plot",
     "looks",
     "perturbation_row",
-    "projection_plot",
     "save_figure",
     "spectrum_plot",
     "theme",

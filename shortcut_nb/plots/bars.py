@@ -23,7 +23,6 @@ def interval_plot(
     by: str = "condition",
     group: str | None = None,
     xlabel: str = "mean and 95 % interval",
-    title: str | None = None,
     reference: float | None = None,
     pitch: float = 0.32,
     among: Sequence[str] | None = None,
@@ -58,8 +57,6 @@ def interval_plot(
         ax.set_yticks(list(ticks), list(ticks.values()))
         ax.set(xlabel=xlabel, ylim=(placed["y"].max() + 0.7, -0.7))
         ax.grid(axis="y", visible=False)
-        if title:
-            ax.set_title(title)
         if group is not None:
             ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig

@@ -1,4 +1,8 @@
-"""A causal model as a graph, causes above effects: every arrow with what its experiments found."""
+"""A causal model as a graph, causes above effects: every arrow with what its experiments found.
+
+No library lays it out: Graphviz is a program to install beside Python, and networkx does not lead
+arrows round nodes. Places follow from the edges alone, so the same graph always looks the same.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.transforms import Bbox
 
-from .page import SMALLEST
+from .layout import SMALLEST
 from .palette import VERDICTS, looks
 from .style import theme
 
 SCORED = ("confirmed", "undecided", "refuted")
-SAYS = {
+VERDICT_LABELS = {
     "confirmed": "all of them are confirmed",
     "undecided": "none is refuted, not all are confirmed",
     "refuted": "at least one is refuted",
@@ -64,9 +68,7 @@ class Edge:
         return f"{self.claim}\n{self.score} {self.difference:+.2f}{interval} {self.verdict}"
 
 
-def causal_graph(
-    edges: Sequence[Edge], colors: dict[str, str] | None = None, title: str | None = None
-) -> Figure:
+def causal_graph(edges: Sequence[Edge], colors: dict[str, str] | None = None) -> Figure:
     """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
@@ -102,8 +104,6 @@ def causal_graph(
             ends = boxes[cause], boxes[effect]
             _arrow(ax, place[cause], place[effect], bundle, ends, others)
         _legend(ax)
-        if title:
-            ax.set_title(title)
     return fig
 
 
@@ -151,7 +151,7 @@ def _extent(ax: Axes, box: FancyBboxPatch) -> Bbox:
 
 def _legend(ax: Axes) -> None:
     """What counts, colours and dashes say, below the graph."""
-    for verdict, words in SAYS.items():
+    for verdict, words in VERDICT_LABELS.items():
         look = VERDICTS[verdict]
         ax.plot([], [], color=look.color, linestyle=look.dash, linewidth=2.5, label=words)
     legend = ax.legend(title=COUNTS, loc="lower center", fontsize=SMALLEST, handlelength=3)

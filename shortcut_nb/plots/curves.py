@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
-from .page import PAGE_WIDTH, POINT, SMALLEST, legend_of
+from .layout import PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look, looks
 from .style import theme
 

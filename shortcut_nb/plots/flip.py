@@ -1,4 +1,4 @@
-"""Pictures that were drawn before, turned over by a slider: nothing is computed while it moves."""
+"""A slider that switches between figures; all are drawn before, nothing is computed then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table as a picture: a number in each field, and a colour that says how good it is."""
+"""A heatmap of a table, with the number in each field."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
-from .page import PAGE_WIDTH, SMALLEST
+from .layout import PAGE_WIDTH, SMALLEST
 from .palette import SEQUENTIAL
 from .style import theme
 
 PITCH = 0.34
 HEAD = 1.2  # inches above the rows
+LOW, HIGH = 0.0, 1.0  # the values of the darkest and of the lightest colour
 
 
 def matrix_plot(
@@ -23,26 +24,22 @@ def matrix_plot(
     rows: str,
     columns: str,
     panel: str,
-    value: str = "mean",
-    span: tuple[float, float] = (0.0, 1.0),
     order: Sequence[str] = (),
 ) -> Figure:
     """Fields of rows and columns at page width, panels side by side that share their rows.
 
     Args:
-        table: one row per field, in the order in which rows, columns and panels are drawn; a field
-            without a row, or without a number, stays empty.
+        table: one row per field with its ``mean``, in the order in which rows, columns and panels
+            are drawn; a field without a row, or without a number, stays empty.
         rows, columns, panel: columns of the table.
-        value: the numbers, written with two digits.
-        span: the values of the darkest and of the lightest colour.
         order: of the columns, where it is not the table's; those that it does not name are left
             out.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or two rows of one field.
     """
-    check_columns(table, [rows, columns, panel, value])
-    complete = table.dropna(subset=[value])
+    check_columns(table, [rows, columns, panel, "mean"])
+    complete = table.dropna(subset=["mean"])
     if complete.empty:
         raise ValueError("expected fields to draw, got none")
     if complete.duplicated([rows, columns, panel]).any():
@@ -53,20 +50,20 @@ def matrix_plot(
         axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, here in zip(axes, panels, strict=True):
             own = complete[complete[panel] == here]
-            fields = own.pivot(index=rows, columns=columns, values=value)
+            fields = own.pivot(index=rows, columns=columns, values="mean")
             across = order or list(dict.fromkeys(table[columns]))
             there = [name for name in across if name in fields]
-            _fields(ax, fields.reindex(index=names, columns=there), *span)
+            _fields(ax, fields.reindex(index=names, columns=there))
             ax.set_title(here, fontsize=SMALLEST + 1)
     return fig
 
 
-def _fields(ax: Axes, fields: pd.DataFrame, low: float, high: float) -> None:
+def _fields(ax: Axes, fields: pd.DataFrame) -> None:
     sns.heatmap(
         fields,
         ax=ax,
-        vmin=low,
-        vmax=high,
+        vmin=LOW,
+        vmax=HIGH,
         cmap=SEQUENTIAL,
         annot=True,
         fmt=".2f",

@@ -1,4 +1,4 @@
-"""Points that all carry their names, none over another as far as there is room."""
+"""Scatter plots in which every point has its name beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
-from .page import LEGEND, PAGE_WIDTH, POINT, SMALLEST
+from .layout import LEGEND, PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
 from .placing import LED, PAD, place_names
 from .style import theme

@@ -1,4 +1,4 @@
-"""What comes back against what is kept: candidates, the front of those none beats, and seconds."""
+"""Pareto plots: what candidates give back against what they keep, their front, and seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..analysis.columns import check_columns
-from .page import PAGE_WIDTH
+from .layout import PAGE_WIDTH
 from .palette import Look, many_looks
 from .style import theme
 

@@ -1,4 +1,8 @@
-"""Where the names of points stand: near what they name, and over nothing if there is room."""
+"""Where the names of points stand: near what they name, and over nothing if there is room.
+
+The usual library, adjustText, would be one more dependency. Here the same points always give the
+same places, and a name that could be read as another point's costs something.
+"""
 
 from __future__ import annotations
 

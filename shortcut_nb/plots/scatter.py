@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from .page import LEGEND, PAGE_WIDTH, legend_of
+from .layout import LEGEND, PAGE_WIDTH, legend_of
 from .palette import GREY, Look, looks
 from .style import theme
 

@@ -1,4 +1,4 @@
-"""Many pictures with a name each: a grid of few columns, kin beside kin."""
+"""A grid of named pictures; those of one family stand beside each other."""
 
 from __future__ import annotations
 

@@ -10,25 +10,23 @@ import pandas as pd
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.experiment import JOIN
 from ..experiments.measured import Measurement
-from ..experiments.questions import decoupling as further
+from ..experiments.questions import decoupling
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..experiments.questions.hidden import THERE
 from ..metrics import describe
 from ..metrics.frame import TRAIT
 from ..profile import load_profile
-from . import benchmark as matrix
-from . import display, lasting, numbers
-from . import purification as purifiers
+from . import benchmark, display, lasting, numbers, purification
 from .shipped import shipped
 from .shortcut import FIRST
 from .summary import summary
 
-Verdict = Literal["yes", "partly", "open", "no"]
+Answer = Literal["yes", "partly", "open", "no"]
 """Whether a claim of the paper holds here."""
 Values = dict[str, Any]
 EPS = BUDGETS[0]
 CLEAN, NOISE, CDL, BOTH, SMOOTH = "clean", "random noise", "CDL", "restored + CDL", "photoguard"
-TITLES = {
+TREATMENT_NAMES = {
     CLEAN: display.CLEAN,
     NOISE: display.NOISE,
     **{attack: display.ATTACKS[attack] for attack in (TREATED, "metacloak", SMOOTH)},
@@ -38,15 +36,15 @@ TITLES = {
     BOTH: display.after(TREATED, display.PURIFIERS["restorer"], display.CDL),
 }
 """What stands for each treatment, in the order of the argument."""
-PROTECTED = tuple(name for name in TITLES if name in (CLEAN, NOISE, *PROTECTIONS))
+PROTECTED = tuple(name for name in TREATMENT_NAMES if name in (CLEAN, NOISE, *PROTECTIONS))
 PURIFIED = (CLEAN, TREATED, RESTORER, PAPERS)
 DECOUPLED = (CLEAN, TREATED, CDL, BOTH)
-KINDS = {CLEAN: "clean", NOISE: "random noise", RESTORER: "purified", PAPERS: "purified"}
-KINDS |= dict.fromkeys(PROTECTIONS, "protected") | {CDL: "cdl", BOTH: "purified + cdl"}
+TREATMENT_KINDS = {CLEAN: "clean", NOISE: "random noise", RESTORER: "purified", PAPERS: "purified"}
+TREATMENT_KINDS |= dict.fromkeys(PROTECTIONS, "protected") | {CDL: "cdl", BOTH: "purified + cdl"}
 """What a figure colours each treatment as."""
-UNIT = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
+UNIT_SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
 """Measures from 0 to 1, with their heading in a figure."""
-HEADINGS = UNIT | {"apart": "distance", "attributes": "traits read right"}
+HEADINGS = UNIT_SCORES | {"apart": "distance", "attributes": "traits read right"}
 SHEETS = {"instance": "V*, the person's name", "class": "the class, any person"}
 SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 
@@ -62,9 +60,9 @@ def levels(metric: str, sheet: str = "instance", eps: str = EPS) -> pd.DataFrame
     own = means[means["sheet"] == sheet]
     treatment = own["condition"].str.removesuffix(f"{JOIN}{eps}")
     own = own.assign(treatment=treatment).set_index("treatment")
-    there = [name for name in TITLES if name in own.index]
+    there = [name for name in TREATMENT_NAMES if name in own.index]
     table = own.loc[there, ["mean", "low", "high"]]
-    return table.assign(name=[TITLES[name] for name in there])
+    return table.assign(name=[TREATMENT_NAMES[name] for name in there])
 
 
 def compared(metric: str, high: str, low: str, expect: str, sheet: str = "instance") -> Values:
@@ -87,11 +85,11 @@ def confirmed(*comparison: str) -> bool:
 
 
 def panels(treatments: tuple[str, ...]) -> pd.DataFrame:
-    """The measures of :data:`UNIT` of V* samples after some treatments, for panels side by side."""
-    kinds = [KINDS[name] for name in treatments]
+    """:data:`UNIT_SCORES` of V* samples after some treatments, for panels side by side."""
+    kinds = [TREATMENT_KINDS[name] for name in treatments]
     parts = [
         levels(metric).loc[list(treatments)].assign(panel=title, group=kinds)
-        for metric, title in UNIT.items()
+        for metric, title in UNIT_SCORES.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -126,7 +124,7 @@ def traits() -> pd.DataFrame:
 def _beside(places: Mapping[str, tuple[str, str]], eps: str = EPS) -> pd.DataFrame:
     """Measures beside each other, by column: metric and sheet."""
     there = levels("quality", eps=eps).index
-    wide = pd.DataFrame({"treatment": pd.Series(TITLES)[list(there)]})
+    wide = pd.DataFrame({"treatment": pd.Series(TREATMENT_NAMES)[list(there)]})
     for column, (metric, sheet) in places.items():
         own = levels(metric, sheet, eps)
         ends = {"mean": column, "low": f"{column}_low", "high": f"{column}_high"}
@@ -157,12 +155,12 @@ def _means(metric: str, sheet: str = "instance") -> pd.Series:
     return levels(metric, sheet)["mean"]
 
 
-def protection() -> tuple[Verdict, Values]:
+def protection_finding() -> tuple[Answer, Values]:
     """Does protection harm, and more than noise does?"""
     quality, alike = _means("quality"), _means("ims_missing")
-    verdicts: dict[str, Verdict] = {"confirmed": "yes", "refuted": "no"}
+    answers: dict[str, Answer] = {"confirmed": "yes", "refuted": "no"}
     more = compared("quality", TREATED, NOISE, "-")["verdict"]
-    return verdicts.get(more, "open"), {
+    return answers.get(more, "open"), {
         "clean": quality[CLEAN],
         "quality": quality[TREATED],
         "noise": quality[NOISE],
@@ -174,7 +172,7 @@ def protection() -> tuple[Verdict, Values]:
     }
 
 
-def shortcut() -> tuple[Verdict, Values]:
+def shortcut_finding() -> tuple[Answer, Values]:
     """Does the damage follow V*, and spare the class?"""
     own = compared("texture", TREATED, CLEAN, "+")
     rest = compared("texture", TREATED, CLEAN, "+", "class")
@@ -187,8 +185,8 @@ def shortcut() -> tuple[Verdict, Values]:
     bare = summary("shortcut").wide(["texture"]).set_index(["condition", "sheet"])["texture"]
     predicted = shipped("shortcut")["predictions"]
     leads = next(row for row in predicted if row["claim"] == FIRST)
-    verdict: Verdict = "yes" if spared else "partly"
-    return verdict if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
+    answer: Answer = "yes" if spared else "partly"
+    return answer if gap["low"] > 0 else "no" if gap["high"] < 0 else "open", {
         "word": own["mean"],
         "rest": rest["mean"],
         "leads": leads["verdict"] == "confirmed",
@@ -199,13 +197,13 @@ def shortcut() -> tuple[Verdict, Values]:
     }
 
 
-def purification() -> tuple[Verdict, Values]:
+def purification_finding() -> tuple[Answer, Values]:
     """What do the restorer and the paper's own purifier give back?"""
     quality, traits = _means("quality"), _means("attributes")
     done = [confirmed("quality", name, TREATED, "+") for name in (RESTORER, PAPERS)]
     behind = confirmed("attributes", PAPERS, RESTORER, "-")
-    verdict: Verdict = "partly" if behind or not done[1] else "yes"
-    return verdict if done[0] else "no", {
+    answer: Answer = "partly" if behind or not done[1] else "yes"
+    return answer if done[0] else "no", {
         "plain": quality[TREATED],
         "restored": quality[RESTORER],
         "papers": quality[PAPERS],
@@ -213,24 +211,24 @@ def purification() -> tuple[Verdict, Values]:
         "traits": traits[RESTORER],
         "papers_traits": traits[PAPERS],
         "clean_traits": traits[CLEAN],
-        **lasting.lasts(),
-        **purifiers.others(),
-        **matrix.harder(),
+        **lasting.lasting_values(),
+        **purification.values_of_others(),
+        **benchmark.hardest_values(),
     }
 
 
-def decoupling() -> tuple[Verdict, Values]:
+def decoupling_finding() -> tuple[Answer, Values]:
     """What does naming the noise give back, and what does it cost?"""
     quality, traits, alike = _means("quality"), _means("attributes"), _means("ims_missing")
     raised = confirmed("quality", CDL, TREATED, "+")
     short = [confirmed(metric, CDL, CLEAN, "-") for metric in ("attributes", "ims_missing")]
-    verdict: Verdict = "partly" if any(short) else "yes"
+    answer: Answer = "partly" if any(short) else "yes"
     away = compared("apart", CDL, TREATED, "-")["verdict"] == "refuted"
     blotches = compared("coarse_texture", CDL, CLEAN, "+")
     apart = _means("apart")
-    return verdict if raised else "open", {
-        **captions(),
-        **matrix.harder(),
+    return answer if raised else "open", {
+        **caption_values(),
+        **benchmark.hardest_values(),
         "plain": quality[TREATED],
         "cdl": quality[CDL],
         "short": any(short),
@@ -247,30 +245,30 @@ def decoupling() -> tuple[Verdict, Values]:
     }
 
 
-def captions() -> Values:
-    """What the words in the captions do by themselves: quality on protected photos, of ``few``.
+def caption_values() -> Values:
+    """Values for the finding: quality after training on protected photos with other captions.
 
     Returns:
-        ``bare`` without any, ``named`` with the noise token, ``spare`` with a name that means
-        nothing, ``other_1`` and ``other_2`` with words about something else; ``meaning``: whether
-        the noise token gives more than the name that means nothing; ``drawing``: with words when
-        sampling alone, which are ``idle`` if they give nothing; ``prompt_costs``: whether CDL's
-        negative prompt costs likeness; ``asked_quality``, ``asked_alike``: quality and identity
-        match of the name alone, after CDL's training.
+        ``few``: people; ``bare`` without any, ``named`` with the noise token, ``spare`` with a name
+        that means nothing, ``other_1`` and ``other_2`` with words about something else;
+        ``meaning``: whether the noise token gives more than the name that means nothing;
+        ``drawing``: with words when sampling alone, which are ``idle`` if they give nothing;
+        ``prompt_costs``: whether CDL's negative prompt costs likeness; ``asked_quality``,
+        ``asked_alike``: quality and identity match of the name alone, after CDL's training.
     """
     measured = summary("decoupling")
     table = numbers.captions("quality", measured)
     own = table[table["group"] == "protected photos"].set_index("name")["mean"]
     words = measured.wide(["quality"], "suffix-negative").set_index("condition")["quality"]
-    bare, spare, *others, named = (own[name] for name in further.SAYS)
-    meaningless = next(iter(further.CAPTIONS))
-    drawing = words[f"{further.HARD}{JOIN}plain"]
+    bare, spare, *others, named = (own[name] for name in decoupling.SAYS)
+    meaningless = next(iter(decoupling.CAPTIONS))
+    drawing = words[f"{decoupling.HARD}{JOIN}plain"]
     more = measured.verdict(
-        further.contrast_name(f"the noise token, over {meaningless}", "quality")
+        decoupling.contrast_name(f"the noise token, over {meaningless}", "quality")
     )
-    last = f"{further.RUNGS[-1][0]}, over the pieces before"
-    costs = measured.verdict(further.contrast_name(last, "identity"))
-    asked = numbers.rungs().set_index("name").loc[further.RUNGS[2][0]]
+    last = f"{decoupling.RUNGS[-1][0]}, over the pieces before"
+    costs = measured.verdict(decoupling.contrast_name(last, "identity"))
+    asked = numbers.rungs().set_index("name").loc[decoupling.RUNGS[2][0]]
     return {
         "few": len(measured.subjects),
         "token": load_profile("mini").prompts.noise_token,

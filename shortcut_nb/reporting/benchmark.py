@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from ..errors import UserError
 from ..experiments.measured import Measurement
+from ..plots.layout import SMALLEST
 from ..plots.matrix import matrix_plot
 from ..plots.named import named_scatter
-from ..plots.page import SMALLEST
 from ..plots.palette import looks
 from . import display, purification
 from .summary import summary
@@ -171,8 +171,8 @@ HARDEST = "photoguard"
 """The protection that purifiers undo least."""
 
 
-def harder() -> dict[str, Any]:
-    """How like the person samples are under :data:`HARDEST`, for a sentence.
+def hardest_values() -> dict[str, Any]:
+    """Values for the finding: identity match under :data:`HARDEST`.
 
     Returns:
         ``hard_people``; the identity match ``hard_clean`` without protection, ``hard_bare`` without

@@ -17,7 +17,7 @@ from ..plots.causal_graph import SCORED
 from .summary import summary
 
 NOISE = "perturbation"
-NAMED = "naming\nthe noise"
+NAMING = "naming\nthe noise"
 PRIOR = "prior\npreservation"
 PERSON = "telling about\nthe person"
 BOUND = "V* carries\nthe noise"
@@ -33,7 +33,7 @@ ARROWS = (
     (NOISE, BOUND, "a shuffled perturbation works too", "texture"),
     (NOISE, BOUND, "another person's perturbation works too", "texture"),
     (NOISE, BOUND, "random noise of the same size does less", "texture"),
-    (NAMED, BOUND, "naming the noise relieves V*", "texture"),
+    (NAMING, BOUND, "naming the noise relieves V*", "texture"),
     (PRIOR, BOUND, "without prior preservation V* is set apart less", "texture"),
     (PERSON, BOUND, "a telling caption binds less than V*", "texture"),
     (PERSON, BOUND, "naming the person leaves the noise to V*", "texture"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..results import PACKAGE, read_result
-from .findings import SAYS, Finding, findings
+from .findings import ANSWER_LABELS, Finding, findings
 
 FOLDER = PACKAGE / "then"
 NAME = "findings"
@@ -33,12 +33,12 @@ UNEXPLAINED = "not explained yet"
 
 
 def changed() -> list[tuple[str, dict[str, Any], Finding]]:
-    """Findings whose number or verdict is no longer what it was: name, then, now."""
+    """Findings whose number or answer is no longer what it was: name, then, now."""
     earlier = read_result(NAME, folder=FOLDER)
     return [
         (name, earlier[name], now)
         for name, now in findings().items()
-        if (earlier[name]["number"], earlier[name]["verdict"]) != (now.number, now.verdict)
+        if (earlier[name]["number"], earlier[name]["answer"]) != (now.number, now.answer)
     ]
 
 
@@ -47,8 +47,8 @@ def rows() -> list[list[str]]:
     return [
         [
             name,
-            f"{then['title']}: {then['number']}. {SAYS[then['verdict']]}",
-            f"{now.title}: {now.number}. {SAYS[now.verdict]}",
+            f"{then['title']}: {then['number']}. {ANSWER_LABELS[then['answer']]}",
+            f"{now.title}: {now.number}. {ANSWER_LABELS[now.answer]}",
             WHY.get(name, UNEXPLAINED),
         ]
         for name, then, now in changed()

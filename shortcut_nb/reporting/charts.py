@@ -13,12 +13,12 @@ from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
 from ..plots.bars import interval_panels
+from ..plots.layout import SMALLEST, say_n
 from ..plots.matrix import matrix_plot
-from ..plots.page import SMALLEST, say_n
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
 from .benchmark import SCORES
-from .tables import SAYS, measures
+from .tables import SHEET_LABELS, metric_columns
 
 PITCH = 0.2
 FAITHFUL = ("perceptual", "psnr", "ssim")  # the first that was measured
@@ -61,11 +61,11 @@ def bars(measured: Measurement) -> Iterator[Chart]:
 
     Where that would be too many colours or rows, a panel per attack and a row for what else varies.
     """
-    scores, _ = measures(measured)
+    scores, _ = metric_columns(measured)
     group, by = _places(measured)
     data = measured.means(scores, by=[*measured.varying, "sheet"])
     data = data[data["sheet"] == measured.own] if by != "sheet" else data
-    data = data.assign(sheet=[SAYS.get(name, name) for name in data["sheet"]])
+    data = data.assign(sheet=[SHEET_LABELS.get(name, name) for name in data["sheet"]])
     data["cell"] = _joined(data, [axis for axis in measured.varying if axis != group])
     every = list(dict.fromkeys(data[by]))
     among = every if len(every) <= len(LOOKS) else None
@@ -170,7 +170,7 @@ def _defence_chart(table: pd.DataFrame, metric: str, faithful: str, seconds: lis
 
 def recovered_metric(measured: Measurement) -> str | None:
     """The score by which recovery is read: the primary contrast's, else quality, else any."""
-    scores, _ = measures(measured)
+    scores, _ = metric_columns(measured)
     rising = [name for name in scores if describe(name).better == "higher"]
     primary = [contrast.metric for contrast in measured.contrasts if contrast.primary]
     return next((name for name in [*primary, "quality", *rising] if name in rising), None)

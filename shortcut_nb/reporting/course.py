@@ -12,7 +12,7 @@ from ..experiments.measured import Measurement, means_of, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
-from .summary import of_measurement
+from .summary import summary_of
 from .tables import table_of
 
 NAME = "course"
@@ -23,7 +23,7 @@ SCORES = {
     ("class", "intact"): "class: intactness",
 }
 """What is told of each look, by sheet and metric."""
-NAMED = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
+REGIME_NAMES = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
 """What a figure calls each regime."""
 
 
@@ -60,12 +60,12 @@ def chosen(measured: Measurement | None = None) -> str:
 
 def picture(table: pd.DataFrame) -> Figure:
     """:func:`curves`, drawn: a panel for each score, a line for each regime."""
-    named = table.assign(regime=table["condition"].map(NAMED))
+    named = table.assign(regime=table["condition"].map(REGIME_NAMES))
     return curve_plot(named, "step", "regime", "score", ylabel="mean over people", columns=2)
 
 
 def facts(measured: Measurement | None = None) -> dict[str, Any]:
-    """Values for a sentence.
+    """Values for a sentence about how quality goes during a training.
 
     Returns:
         ``no_flood``: whether no look fell by more than :data:`FLOOD` with confidence; the lowest
@@ -73,7 +73,7 @@ def facts(measured: Measurement | None = None) -> dict[str, Any]:
         first miniature's, ``first_lowest`` at ``first_step``.
     """
     measured = measured or Measurement.read(NAME)
-    table, summed = curves(measured), of_measurement(measured)
+    table, summed = curves(measured), summary_of(measured)
     quality = table[table["score"] == SCORES["instance", "quality"]]
     looked = quality[quality["condition"] == CHOSEN]
     steps = [step for step in looked["step"] if step > 0]

@@ -33,7 +33,7 @@ def table() -> pd.DataFrame:
 
 
 def command(name: str) -> str:
-    """What measures a shipped question again: its people, seeds and cells, no others."""
+    """The command that measures a shipped question again, with the same people, seeds and cells."""
     frame = Measurement.read(name).frame
     asked = open_experiment(name, load_profile("mini"))
     people, seeds = frame["subject"].nunique(), sorted(int(seed) for seed in set(frame["seed"]))

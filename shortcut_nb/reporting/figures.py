@@ -17,8 +17,8 @@ import typer
 from matplotlib.figure import Figure
 
 from ..plots import curve_plot, save_figure
+from ..plots.layout import PAGE_WIDTH, say_people
 from ..plots.named import named_scatter
-from ..plots.page import PAGE_WIDTH, say_people
 from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
 from ..weights import PACKAGE
@@ -64,7 +64,7 @@ left_plot = partial(
 )
 argued = partial(
     ranked_plot,
-    style=style({kind: kind for kind in argument.KINDS.values()}),
+    style=style({kind: kind for kind in argument.TREATMENT_KINDS.values()}),
     panel="panel",
     legend=False,
     xlabel="samples of the person's name, V*: mean over people (0 to 1)",
@@ -351,7 +351,7 @@ FIGURES: dict[str, PageFigure] = {
 
 
 def chart_of(name: str) -> Chart:
-    """A figure, drawn.
+    """A figure of :data:`FIGURES`, drawn from its shipped result.
 
     Raises:
         ValueError: there is none of that name.
@@ -370,7 +370,7 @@ def chart_of(name: str) -> Chart:
 def draw(folder: str | Path = FOLDER) -> list[Path]:
     """Draw the figures into a folder, and those of a measured regime."""
     charts = [chart_of(name) for name in FIGURES]
-    charts += [chart for one in rates.measured() for chart in rates.charts(one)]
+    charts += [chart for one in rates.regime_results() for chart in rates.charts(one)]
     saved = [save_figure(each.figure, each.name, each.alt, each.data, folder) for each in charts]
     return [each.png for each in saved]
 
@@ -381,6 +381,6 @@ def main(folder: Annotated[Path, typer.Option(help="where to")] = FOLDER) -> Non
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)

@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from . import argument, intervention, withstanding
-from .argument import Values, Verdict
+from .argument import Answer, Values
 from .figures import FIGURES
 from .pictures import PICTURES, file_of
 from .shipped import shipped
 
-SAYS: dict[Verdict, str] = {
+ANSWER_LABELS: dict[Answer, str] = {
     "yes": "As the paper says.",
     "partly": "Partly as the paper says.",
     "open": "Open in the miniature.",
@@ -38,7 +38,7 @@ class Finding:
         number: the one to remember, as text.
         lead: what it says, in a sentence or two without statistics, its price with it.
         more: what else belongs to it, and what speaks against it.
-        verdict: whether the paper's claim holds in the miniature.
+        answer: whether the paper's claim holds in the miniature.
         figure: a name of :data:`.figures.FIGURES`.
         page: of ``docs/results``, with intervals and how it was measured.
     """
@@ -47,33 +47,30 @@ class Finding:
     number: str
     lead: str
     more: str
-    verdict: Verdict
+    answer: Answer
     figure: str
     page: str
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """Lead and more, as one text."""
         return f"{self.lead} {self.more}"
 
 
-NUMBERS: dict[str, Callable[[], tuple[Verdict, Values]]] = {
-    each.__name__: each
-    for each in (
-        argument.protection,
-        intervention.mismatch,
-        argument.shortcut,
-        argument.purification,
-        argument.decoupling,
-        withstanding.withstanding,
-    )
+NUMBERS: dict[str, Callable[[], tuple[Answer, Values]]] = {
+    "protection": argument.protection_finding,
+    "mismatch": intervention.mismatch_finding,
+    "shortcut": argument.shortcut_finding,
+    "purification": argument.purification_finding,
+    "decoupling": argument.decoupling_finding,
+    "withstanding": withstanding.withstanding_finding,
 }
-"""What works out each finding's verdict and numbers, in the order of the argument."""
+"""What works out each finding's answer and numbers, in the order of the argument."""
 
 
 @cache
 def words() -> dict[str, Any]:
-    """``findings.yaml``. Its verdicts are text: in YAML a bare yes is a truth value."""
+    """``findings.yaml``. Its answers are text: in YAML a bare yes is a truth value."""
     return yaml.load(
         Path(__file__).with_name("findings.yaml").read_text("utf-8"), Loader=yaml.BaseLoader
     )
@@ -81,14 +78,14 @@ def words() -> dict[str, Any]:
 
 def finding(name: str) -> Finding:
     """A finding of :data:`NUMBERS`, from the shipped results."""
-    verdict, values = NUMBERS[name]()
+    answer, values = NUMBERS[name]()
     own = words()[name]
     return Finding(
-        own["titles"][verdict].format(**values),
+        own["titles"][answer].format(**values),
         own["number"].format(**values),
         _text(own["lead"], values),
         _text(own["more"], values),
-        verdict,
+        answer,
         own["figure"],
         own["page"],
     )
@@ -107,7 +104,7 @@ def _sentence(part: str | dict[str, str], values: Values) -> str:
 
 
 def findings() -> dict[str, Finding]:
-    """All six, from the shipped results."""
+    """All six findings by name, from the shipped results."""
     return {name: finding(name) for name in NUMBERS}
 
 
@@ -118,7 +115,7 @@ def block(name: str, each: Finding, number: int) -> str:
     whom = f"{people} people, {seeds} training{'s' * (seeds != 1)} each"
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
-        f"{each.lead} *{SAYS[each.verdict]}*\n\n"
+        f"{each.lead} *{ANSWER_LABELS[each.answer]}*\n\n"
         f"*{picture.caption}*\n\n"
         f"![{picture.alt}](figures/{file_of(name)}.png)\n\n"
         f"[{whom}: intervals, and how it was measured](docs/results/{each.page}.md)\n\n"

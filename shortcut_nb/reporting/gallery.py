@@ -24,6 +24,7 @@ from . import display
 from .figures import FOLDER
 
 COLUMNS = 5
+SEED = 0
 CLEAN = "clean"
 UNTOUCHED = "no attack"
 ALTS = {
@@ -42,7 +43,7 @@ def family_of(name: str) -> str:
     return UNTOUCHED if name == CLEAN else FAMILY_OF[attack]
 
 
-def gallery(pipeline: Pipeline, seed: int = 0) -> dict[str, Figure]:
+def gallery(pipeline: Pipeline) -> dict[str, Figure]:
     """Both pictures of :data:`ALTS`, by name; what is not in the store is made."""
     profile = pipeline.lab.profile
     question = open_experiment("strength", profile)
@@ -52,8 +53,8 @@ def gallery(pipeline: Pipeline, seed: int = 0) -> dict[str, Figure]:
     learned: dict[str, Tensor] = {}
     bar = progress("gallery")
     for done, (name, cell) in enumerate(cells.items(), 1):
-        photos[name] = pipeline.images(subject, cell, seed)[:1]
-        learned[name] = pipeline.samples(subject, cell, seed, n=question.n)[:1]
+        photos[name] = pipeline.images(subject, cell, SEED)[:1]
+        learned[name] = pipeline.samples(subject, cell, SEED, n=question.n)[:1]
         bar(StepInfo(done, len(cells)))
     called = {name: display.ATTACKS.get(name, name) for name in cells}
     families = {called[name]: family_of(name) for name in cells}
@@ -75,6 +76,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, widened
 from ..experiments.questions.hidden import CELLS, HARDENED, PLAIN
 from . import display
 
 COLUMNS = {PLAIN: "the measure of identity", HARDENED: "an encoder that looks through noise"}
 """Each encoder's column, and its heading."""
-TITLES = {
+TREATMENT_NAMES = {
     name: display.ATTACKS.get(str(fields.get("attack")), display.CLEAN)
     for name, fields in CELLS.items()
 }
@@ -23,10 +23,5 @@ def table() -> pd.DataFrame:
         ``name``, and for each of :data:`COLUMNS` "x", "x_low" and "x_high".
     """
     means = Measurement.read("hidden").means(list(COLUMNS), ["condition", "sheet"])
-    own = means[means["sheet"] == "instance"]
-    wide = pd.DataFrame({"name": pd.Series(TITLES)})
-    for metric in COLUMNS:
-        rows = own[own["metric"] == metric].set_index("condition")
-        ends = {"mean": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
-        wide = wide.join(rows[list(ends)].rename(columns=ends))
-    return wide
+    wide = widened(means[means["sheet"] == "instance"], ["condition"], list(COLUMNS))
+    return wide.assign(name=wide["condition"].map(TREATMENT_NAMES)).drop(columns="condition")

@@ -22,11 +22,11 @@ from ..experiments.questions.strength import NOISE as NOISES
 from ..plots.palette import FAMILY_OF
 from ..probes.shifts import SHIFTS
 from . import display
-from .argument import Values, Verdict
+from .argument import Answer, Values
 from .numbers import shifts_and_harms
 
-TITLES = {attack: display.ATTACKS[attack] for attack in (NOISE, MAIN, SHIFTER, SEEN)}
-TITLES[TURNED] = f"{display.ATTACKS[SEEN]}, turned"
+ATTACK_NAMES = {attack: display.ATTACKS[attack] for attack in (NOISE, MAIN, SHIFTER, SEEN)}
+ATTACK_NAMES[TURNED] = f"{display.ATTACKS[SEEN]}, turned"
 BASE = {"condition": "clean"}
 TOWARDS = "decoded_towards"
 PLAIN = "the photos', to a CLIP that knows no noise"
@@ -52,25 +52,25 @@ def table() -> pd.DataFrame:
     return pd.concat([_named(rise, PANELS[column]) for column, rise in rises.items()])
 
 
-def plain() -> pd.DataFrame:
+def plain_shift() -> pd.DataFrame:
     """The shift of the photos to the CLIP that never heard of noise, in the form of a panel."""
     return _named(measurement().against("plain_towards", BASE, []), PLAIN)
 
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
-    own = rise.set_index("condition").loc[list(TITLES), ["mean", "low", "high"]]
+    own = rise.set_index("condition").loc[list(ATTACK_NAMES), ["mean", "low", "high"]]
     groups = FAMILY_OF | {MAIN: "protected", TURNED: FAMILY_OF[SEEN]}
-    names = {"name": list(TITLES.values()), "group": [groups[name] for name in TITLES]}
+    names = {"name": list(ATTACK_NAMES.values()), "group": [groups[name] for name in ATTACK_NAMES]}
     return own.assign(panel=panel, **names)
 
 
 def _turned(rise: pd.DataFrame) -> pd.DataFrame:
-    """Rises as falls."""
+    """Changes with the sign reversed: a rise of -0.2 is a fall of 0.2."""
     return rise.assign(mean=-rise["mean"], low=-rise["high"], high=-rise["low"])
 
 
-def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
-    """What the attack does that is turned the other way: does the direction of its shift matter?
+def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
+    """Values for the finding: what ``decoded-shift`` does when its direction is reversed.
 
     Args:
         judged: verdicts, by contrast.
@@ -99,8 +99,8 @@ def turned(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
     }
 
 
-def over_attacks() -> Values:
-    """How closely shifts go with the harm over attacks, at equal PSNR.
+def values_over_attacks() -> Values:
+    """Values for the finding: rank correlations of shifts with harms over attacks, at equal PSNR.
 
     Returns:
         ``tried``: how many attacks were compared, on ``few`` people; ``closest``: whether the shift
@@ -126,7 +126,7 @@ def over_attacks() -> Values:
     }
 
 
-def mismatch() -> tuple[Verdict, Values]:
+def mismatch_finding() -> tuple[Answer, Values]:
     """Does the shift in meaning do the harm?
 
     "partly" asks that the shift which gets through takes :data:`LEAST` of what ASPL takes, "yes"
@@ -138,15 +138,15 @@ def mismatch() -> tuple[Verdict, Values]:
     judged = measurement().verdicts().set_index("contrast")
     harm, main = judged.loc[beyond_noise(SEEN, "quality")], fall[MAIN]
     moved = judged.loc[FURTHER, "verdict"] == "confirmed"
-    verdict: Verdict = "open"
+    answer: Answer = "open"
     if harm["high"] < 0 and -harm["mean"] >= LEAST * main:
         most = min(-harm["mean"], fall[SHIFTER]) >= MOST * main
-        verdict = "yes" if most else "partly"
+        answer = "yes" if most else "partly"
     elif moved and -harm["low"] < LEAST * main:
-        verdict = "no"
+        answer = "no"
     broken = -measurement().against("intact", BASE, []).set_index("condition")["mean"]
-    harmful = verdict in ("yes", "partly")
-    return verdict, {
+    harmful = answer in ("yes", "partly")
+    return answer, {
         "noise_times": far[NOISE] / far[MAIN],
         "noise_fall": max(0.0, fall[NOISE]),
         "main_fall": main,
@@ -157,6 +157,6 @@ def mismatch() -> tuple[Verdict, Values]:
         "seen_broken": broken[SEEN],
         "main_broken": broken[MAIN],
         "harmful": harmful,
-        **turned(judged, harmful, LEAST * main),
-        **over_attacks(),
+        **turned_values(judged, harmful, LEAST * main),
+        **values_over_attacks(),
     }

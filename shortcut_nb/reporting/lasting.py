@@ -14,7 +14,7 @@ from ..experiments.questions.methods import usual_steps
 from ..plots import curve_plot
 from ..profile import load_profile
 from . import display
-from .summary import Summary, of_measurement
+from .summary import Summary, summary_of
 from .tables import table_of
 
 NAME = "lasting"
@@ -24,7 +24,7 @@ SCORES = {
     "ims_missing": "identity match",
 }
 """What is told of each look, by metric."""
-NAMED = {
+TREATMENT_NAMES = {
     "clean": "no attack",
     "random noise": display.NOISE,
     "protected": display.NOTHING,
@@ -53,7 +53,7 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
     total = table["length"].map(steps())
     return table.assign(
         step=steps_of(table["share"], SHARES, total),
-        treatment=table["treatment"].map(NAMED),
+        treatment=table["treatment"].map(TREATMENT_NAMES),
         score=table["metric"].map(SCORES),
     )
 
@@ -87,16 +87,18 @@ def ends(measured: Measurement | None = None) -> str:
         for metric, word in SCORES.items()
         for length in (USUAL, TWICE)
     }
-    return table_of(wide, columns, marked=wide["treatment"] == NAMED["protected"]).markdown()
+    return table_of(
+        wide, columns, marked=wide["treatment"] == TREATMENT_NAMES["protected"]
+    ).markdown()
 
 
-def lasts(measured: Summary | None = None) -> dict[str, Any]:
-    """Whether the harm stays away while one trains on, and after how many steps that was asked.
+def lasting_values(measured: Summary | None = None) -> dict[str, Any]:
+    """Values for the finding: whether the harm stays away while training goes on.
 
     Returns:
         ``lasts``: of every remedy; ``lasting_steps``, ``lasting_people``.
     """
-    measured = measured or of_measurement(Measurement.read(NAME))
+    measured = measured or summary_of(Measurement.read(NAME))
     return {
         "lasts": bool((harm_left(measured)["verdict"] == "confirmed").all()),
         "lasting_steps": steps()[TWICE],
@@ -110,8 +112,10 @@ def harm_left(measured: Summary | None = None) -> pd.DataFrame:
     Against clean training of the same length, below zero where quality is missing; ``grows`` is the
     change from the usual steps to twice as many. Each has its interval.
     """
-    measured = measured or of_measurement(Measurement.read(NAME))
-    rows = pd.DataFrame({"remedy": REMEDIES, "name": [NAMED[remedy] for remedy in REMEDIES]})
+    measured = measured or summary_of(Measurement.read(NAME))
+    rows = pd.DataFrame(
+        {"remedy": REMEDIES, "name": [TREATMENT_NAMES[remedy] for remedy in REMEDIES]}
+    )
     for length in (USUAL, TWICE):
         asked = [left(remedy, length, 1.0).name for remedy in REMEDIES]
         rows = measured.beside(rows, length, asked)

@@ -69,7 +69,7 @@ def shifts_and_harms() -> pd.DataFrame:
 
 
 def behind() -> pd.DataFrame:
-    """:func:`attacks` with ``seen``: the shift towards noise that the model sees of each."""
+    """:func:`attacks` with a column ``seen``: the shift towards noise in what the model sees."""
     seen = shifts_and_harms().groupby("condition")["decoded_towards"].mean()
     return attacks().assign(seen=lambda table: table["attack"].map(seen))
 
@@ -78,7 +78,9 @@ def treatments() -> pd.DataFrame:
     """Quality of V* samples after each treatment: ``name, condition, eps, mean, low, high, n``."""
     kept = summary("story")
     counts = kept.means.groupby("condition")["n"].max().rename("n")
-    table = means_of(kept.wide(["quality"], "instance"), "quality").join(counts, on="condition")
+    table = mean_low_high(kept.wide(["quality"], "instance"), "quality").join(
+        counts, on="condition"
+    )
     table[["condition", "eps"]] = table["condition"].str.split(JOIN, expand=True, regex=False)
     table = table[table["condition"].isin(TREATMENTS)]
     table = table.assign(name=table["condition"].map(TREATMENTS), group=table["condition"])
@@ -112,7 +114,7 @@ def purifiers(kept: Summary | None = None) -> pd.DataFrame:
     """
     frame = purification.table(kept or summary("purification")).rename(columns={"purifier": "name"})
     scores = {"quality_left": "quality", "ims_missing_left": "identity match"}
-    parts = [means_of(frame, column).assign(score=score) for column, score in scores.items()]
+    parts = [mean_low_high(frame, column).assign(score=score) for column, score in scores.items()]
     table = pd.concat(parts)
     quality = table[table["score"] == "quality"].groupby("name")["mean"].mean()
     table = in_order(table, quality, falling=True)
@@ -127,7 +129,7 @@ def pieces(score: str = "quality") -> pd.DataFrame:
     Returns:
         ``name``, ``group`` ("clean photos" or "protected photos"), ``mean, low, high``.
     """
-    wide = means_of(summary("words").wide([score]), score).set_index(["condition", "sheet"])
+    wide = mean_low_high(summary("words").wide([score]), score).set_index(["condition", "sheet"])
     rows = []
     for name, (training, sheet) in words.ROWS.items():
         for kind in words.PICTURES:
@@ -205,7 +207,7 @@ def variants() -> pd.DataFrame:
 def _of_sheet(score: str, sheet: str, kept: Summary | None = None) -> pd.DataFrame:
     """A score of a sheet of the question ``decoupling``, by condition."""
     wide = (kept or summary("decoupling")).wide([score], sheet)
-    return means_of(wide, score).set_index("condition")
+    return mean_low_high(wide, score).set_index("condition")
 
 
 def guidance(means: pd.DataFrame) -> pd.DataFrame:
@@ -242,12 +244,12 @@ def rungs() -> pd.DataFrame:
 
 
 def _with_ends(own: pd.Series, column: str, name: str) -> dict[str, Any]:
-    """A mean and its interval, under another name."""
+    """A mean and the ends of its interval, renamed from ``column`` to ``name``."""
     return {f"{name}{end}": own[f"{column}{end}"] for end in ("", "_low", "_high")}
 
 
-def means_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column "x" with "x_low" and "x_high" as ``mean, low, high``."""
+def mean_low_high(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with its columns "x", "x_low", "x_high" renamed to ``mean, low, high``."""
     ends = [column, f"{column}_low", f"{column}_high"]
     return table.rename(columns=dict(zip(ends, ENDS, strict=True)))
 
@@ -257,7 +259,12 @@ def in_order(
     place: Mapping[str, float] | pd.Series | Callable[[str], int],
     falling: bool = False,
 ) -> pd.DataFrame:
-    """The rows by where their names belong; those of one name keep their order."""
+    """Rows sorted by a number for each name; rows of one name keep their order.
+
+    Args:
+        place: the number of each name.
+        falling: the largest number first.
+    """
     return table.sort_values(
         "name",
         key=lambda column: column.map(place),

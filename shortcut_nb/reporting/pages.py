@@ -14,21 +14,28 @@ from pathlib import Path
 import pandas as pd
 
 from ..experiments.measured import widened
-from ..experiments.questions import adaptive as attackers
+from ..experiments.questions import adaptive
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS, PROTECTIONS, RESTORER
 from ..files import write_text
 from ..mini.evaluate import CARD, WORDS
 from ..profile import load_profile
 from ..weights import PACKAGE
-from . import argument as argued
-from . import benchmark as matrix
-from . import changes as changed
-from . import course, display, lasting, numbers, rates, withstanding
-from . import coverage as measured_of
-from . import hidden as people
-from . import intervention as shift
-from . import purification as purifiers
+from . import (
+    argument,
+    benchmark,
+    changes,
+    course,
+    coverage,
+    display,
+    hidden,
+    intervention,
+    lasting,
+    numbers,
+    purification,
+    rates,
+    withstanding,
+)
 from .findings import readme
 from .methods import costs, shipped_doses
 from .shipped import shipped
@@ -41,29 +48,29 @@ PAGE = ROOT / "docs" / "results.md"
 FOLDER = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 REGIME = ROOT / "docs" / "regime.md"
-OTHERS = {"badges"}  # marks that another command fills
-SAYS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
-YES = {True: "yes", False: "**no**"}
-PURIFIED = {
+FILLED_ELSEWHERE = {"badges"}  # marks that another command fills
+VERDICT_LABELS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
+YES_OR_NO = {True: "yes", False: "**no**"}
+PURIFIER_COLUMNS = {
     "perceptual": "perceptual distance",
     "likeness": "likeness",
     "realigned": "shift undone",
     "purify_seconds": "s a picture",
     "memory_mib": "MiB",
 }
-"""What a purifier makes of the pictures, by column."""
-BACK = {
+"""Headings of what a purifier makes of the pictures, by column."""
+RESTORED_COLUMNS = {
     "quality_restored": "quality restored",
     "ims_missing_left": "identity against clean training",
 }
-"""What comes back after training on them, by column."""
-TAKEN = {
+"""Headings of what comes back after training on them, by column."""
+HARM_COLUMNS = {
     "quality": ("quality", "+z.2f"),
     "ims_missing": ("identity", "+z.2f"),
     "apart": ("distance", "+z.2f"),
     "coarse_texture": ("coarse texture", "+z.1f"),
 }
-"""What an attacker takes, by score: its heading and format."""
+"""Headings and formats of what an attacker takes, by score."""
 
 
 def markdown(
@@ -81,7 +88,7 @@ def code(names: pd.Series) -> pd.Series:
     return "`" + names + "`"
 
 
-def miniature() -> str:
+def miniature_table() -> str:
     bars = pd.DataFrame(json.loads(CARD.read_text("utf-8"))["bars"])
     bar = [f"{sign} {bar:g}" for sign, bar in zip(bars["sign"], bars["bar"], strict=True)]
     reached = bars["reached"].map({True: "yes", False: "no"})
@@ -90,7 +97,7 @@ def miniature() -> str:
     return markdown(frame, columns, ".3g", ~bars["reached"])
 
 
-def methods() -> str:
+def methods_table() -> str:
     scores = {
         "ims_missing": "identity",
         "quality": "quality",
@@ -105,7 +112,7 @@ def methods() -> str:
     return markdown(frame, columns, ".2f")
 
 
-def decoupling() -> str:
+def decoupling_table() -> str:
     frame = numbers.rungs()
     words = {"quality": "quality", "texture": "texture", "ims_missing": "identity"}
     columns = {"name": "training and sampling"} | {
@@ -116,44 +123,39 @@ def decoupling() -> str:
     return markdown(frame, columns, ".2f")
 
 
-def argument(eps: str = argued.EPS) -> str:
-    frame = argued.table(eps)
+def argument_table(eps: str = argument.EPS) -> str:
+    frame = argument.table(eps)
     metrics = [column for column in frame if f"{column}_low" in frame and column != "class"]
-    columns = {"treatment": "trained on"} | {metric: argued.label(metric) for metric in metrics}
+    columns = {"treatment": "trained on"} | {metric: argument.label(metric) for metric in metrics}
     columns |= {"class": "class: quality"}
     digits = dict.fromkeys(columns, ".2f") | {"texture": ".1f"}
-    protected = frame["treatment"] == argued.TITLES[argued.TREATED]
+    protected = frame["treatment"] == argument.TREATMENT_NAMES[argument.TREATED]
     return markdown(frame, columns, digits, protected)
 
 
-def halved() -> str:
+def halved_table() -> str:
     """The argument again, at half the budget."""
-    return argument(BUDGETS[1])
+    return argument_table(BUDGETS[1])
 
 
-def traits() -> str:
-    frame = argued.traits()
+def traits_table() -> str:
+    frame = argument.traits()
     names = [column for column in frame if f"{column}_low" in frame]
     columns = {"treatment": "trained on"} | {name: name.replace("_", " ") for name in names}
     return markdown(frame[["treatment", *names]], columns, ".0%")
 
 
-def hidden() -> str:
-    columns = {"name": "trained on"} | people.COLUMNS
-    return markdown(people.table(), columns, ".2f")
+def hidden_table() -> str:
+    columns = {"name": "trained on"} | hidden.COLUMNS
+    return markdown(hidden.table(), columns, ".2f")
 
 
-def ends() -> str:
-    """Trainings of two lengths, when they end."""
-    return lasting.ends()
-
-
-def predictions() -> str:
-    frame = argued.judged()
+def predictions_table() -> str:
+    frame = argument.judged()
     frame["text"] = _differences(frame, "+.2f")
     frame["claim"] = frame["claim"].map(_named)
     wide = frame.set_index(["claim", "metric"])["text"].unstack("metric", sort=False)
-    columns = {"claim": "prediction"} | {metric: argued.label(metric) for metric in wide}
+    columns = {"claim": "prediction"} | {metric: argument.label(metric) for metric in wide}
     return markdown(wide.reset_index(), columns)
 
 
@@ -167,12 +169,12 @@ def _named(claim: str) -> str:
 def _differences(judged: pd.DataFrame, spec: str) -> list[str]:
     """Each contrast's difference with its interval and verdict."""
     return [
-        f"{number(row.mean, row.low, row.high, spec)} {SAYS[row.verdict]}"
+        f"{number(row.mean, row.low, row.high, spec)} {VERDICT_LABELS[row.verdict]}"
         for row in judged.itertuples()
     ]
 
 
-def story() -> str:
+def story_table() -> str:
     judged = summary("story").verdicts
     frame = judged[judged["n"] > 0].copy()
     frame[["claim", "eps"]] = frame["contrast"].str.rsplit(", ", n=1, expand=True)
@@ -183,18 +185,20 @@ def story() -> str:
     return markdown(wide.reset_index(), columns)
 
 
-def intervention() -> str:
-    first, *rest = shift.PANELS.values()
-    titles = [first, shift.PLAIN, *rest]
-    frame = widened(pd.concat([shift.table(), shift.plain()]), ["name"], titles, "panel")
+def intervention_table() -> str:
+    first, *rest = intervention.PANELS.values()
+    titles = [first, intervention.PLAIN, *rest]
+    frame = widened(
+        pd.concat([intervention.table(), intervention.plain_shift()]), ["name"], titles, "panel"
+    )
     columns = {"name": "trained on"} | {title: title for title in titles}
     return markdown(frame, columns, "+.2f")
 
 
-def strength() -> str:
+def strength_table() -> str:
     frame = by_attack(read())
     frame = frame[frame["attack"] != "clean"]
-    frame = frame.assign(attack=code(frame["attack"]), beats=frame["beats_noise"].map(YES))
+    frame = frame.assign(attack=code(frame["attack"]), beats=frame["beats_noise"].map(YES_OR_NO))
     columns = {
         "attack": "attack",
         "ims_missing_change": "identity",
@@ -217,29 +221,29 @@ def strength() -> str:
     return markdown(frame, columns, digits, frame["attack"] == "`aspl`")
 
 
-def shortcut() -> str:
+def shortcut_table() -> str:
     frame = pd.DataFrame(shipped("shortcut")["predictions"])
     frame = frame[~frame["score"].isin(["quality", "ims_missing"])]
     unit = " (" + frame["score"].str.replace("the", "the final") + ")"
     text = [number(row.difference, row.low, row.high, "+.2f") for row in frame.itertuples()]
     frame = frame.assign(
         difference=text + unit.where(frame["score"] != "texture", ""),
-        outcome=frame["verdict"].replace("refuted", SAYS["refuted"]),
+        outcome=frame["verdict"].replace("refuted", VERDICT_LABELS["refuted"]),
     )
     columns = {"claim": "prediction", "difference": "difference in texture", "outcome": ""}
     return markdown(frame, columns)
 
 
-def purification() -> str:
-    frame = purifiers.table(summary("purification"))
+def purification_table() -> str:
+    frame = purification.table(summary("purification"))
     attacks = list(dict.fromkeys(frame["attack"]))
     table = frame[frame["attack"] == attacks[0]].set_index("purifier")
-    columns = {name: title for name, title in PURIFIED.items() if table[name].notna().any()}
+    columns = {name: title for name, title in PURIFIER_COLUMNS.items() if table[name].notna().any()}
     table = table.sort_values("quality_restored", ascending=False)[list(columns)]
     digits = dict.fromkeys(columns, ".2f") | {"realigned": "+.2f", "memory_mib": ".0f"}
-    for column, title in BACK.items():
+    for column, title in RESTORED_COLUMNS.items():
         attacked = frame["attack"].replace(display.ATTACKS)
-        rows = numbers.means_of(frame, column).assign(title=attacked + ": " + title)
+        rows = numbers.mean_low_high(frame, column).assign(title=attacked + ": " + title)
         titles = list(dict.fromkeys(rows["title"]))
         table = table.join(widened(rows, ["purifier"], titles, "title").set_index("purifier"))
         columns |= {title: title for title in titles}
@@ -249,12 +253,12 @@ def purification() -> str:
     return markdown(table, {"name": "purifier"} | columns, digits, papers)
 
 
-def benchmark() -> str:
-    frame = matrix.worst_cases()
-    return markdown(frame, matrix.COLUMNS, marked=frame["defence"] == matrix.WHOLE)
+def benchmark_table() -> str:
+    frame = benchmark.worst_cases()
+    return markdown(frame, benchmark.COLUMNS, marked=frame["defence"] == benchmark.WHOLE)
 
 
-def words() -> str:
+def words_table() -> str:
     kinds = {
         ("quality", "clean photos"): "quality, clean",
         ("quality", "protected photos"): "quality, protected",
@@ -273,104 +277,118 @@ def words() -> str:
     return markdown(widened(frame, ["name"], titles, "kind"), columns, ".2f")
 
 
-def text_rates() -> str:
+def text_rates_table() -> str:
     pairs = (("quality", "protected"), ("identity", "protected"), ("identity", "clean"))
     named = [f"{score}, {how}, {kind}" for score, kind in pairs for how in ("DreamBooth", "CDL")]
     columns = {"rate": "text encoder's rate"} | {name: name for name in named}
     return markdown(numbers.by_text_rate(), columns, ".2f")
 
 
-def adaptive() -> str:
+def adaptive_table() -> str:
     """At the usual budget and at the largest; bold: the whole defence against who knows it."""
     measured = summary("adaptive")
-    known = attackers.knowledge(load_profile("mini").purifier)
+    known = adaptive.knowledge(load_profile("mini").purifier)
     cells = [(key, who) for key in display.DEFENCES for who in known]
     frame = pd.DataFrame(cells, columns=["key", "who"])
     frame["defence"] = frame["key"].map(display.DEFENCES)
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
-    for eps in dict.fromkeys([attackers.EPS, withstanding.largest(measured)]):
-        for score, (title, spec) in TAKEN.items():
+    for eps in dict.fromkeys([adaptive.EPS, withstanding.largest(measured)]):
+        for score, (title, spec) in HARM_COLUMNS.items():
             column = f"{title}, {eps}"
-            word, _ = attackers.SCORES[score]
-            names = [attackers.harm_to(who, key, word, eps) for key, who in cells]
+            word, _ = adaptive.SCORES[score]
+            names = [adaptive.harm_to(who, key, word, eps) for key, who in cells]
             frame = measured.beside(frame, column, names)
             columns[column], digits[column] = column, spec
-    frame = frame.dropna(subset=[f"quality, {attackers.EPS}"])
+    frame = frame.dropna(subset=[f"quality, {adaptive.EPS}"])
     whole = withstanding.WHOLE
-    marked = (frame["key"] == whole) & (frame["who"] == attackers.informed(whole))
+    marked = (frame["key"] == whole) & (frame["who"] == adaptive.informed(whole))
     return markdown(frame, columns, digits, marked)
 
 
-def attackers_further() -> str:
+def further_attackers_table() -> str:
     """Against other purifiers, and on sets of which a part stays clean."""
     measured = summary("adaptive")
-    frame = withstanding.further(measured)
+    frame = withstanding.further_attackers(measured)
     cells = list(zip(frame["who"], frame["defence"], frame["where"], strict=True))
-    called = matrix.PURIFIERS | display.DEFENCES | {attackers.PAPERS_WHOLE: matrix.WHOLE}
+    called = benchmark.PURIFIERS | display.DEFENCES | {adaptive.PAPERS_WHOLE: benchmark.WHOLE}
     frame["defence"] = [", ".join([called[key], *where[1:]]) for _, key, where in cells]
     columns, digits = {"defence": "defence", "who": "attacker knows"}, {}
     titles = {"quality": "quality", "ims_missing": "identity", "coarse_texture": "coarse texture"}
     for score, title in titles.items():
-        word, _ = attackers.SCORES[score]
-        names = [attackers.harm_to(who, key, word, *where) for who, key, where in cells]
+        word, _ = adaptive.SCORES[score]
+        names = [adaptive.harm_to(who, key, word, *where) for who, key, where in cells]
         frame = measured.beside(frame, title, names)
         columns[title], digits[title] = title, ".1f" if "texture" in title else ".2f"
-    word, _ = attackers.SCORES["quality"]
-    names = [attackers.gain(who, key, word, *where) for who, key, where in cells]
+    word, _ = adaptive.SCORES["quality"]
+    names = [adaptive.gain(who, key, word, *where) for who, key, where in cells]
     frame = measured.beside(frame, "gain", names)
     columns["gain"], digits["gain"] = "quality, against one who knows nothing", ".2f"
     return markdown(frame, columns, {name: f"+{spec}" for name, spec in digits.items()})
 
 
 def benchmark_command() -> str:
-    return f"```bash\n{measured_of.command('benchmark')}\n```"
+    return f"```bash\n{coverage.command('benchmark')}\n```"
 
 
 def adaptive_command() -> str:
-    return f"```bash\n{measured_of.command('adaptive')}\n```"
+    return f"```bash\n{coverage.command('adaptive')}\n```"
 
 
-def coverage() -> str:
+def coverage_table() -> str:
     columns = {
         "name": "`shortcut-nb bench` …",
         "question": "question",
         "people": "people",
         "trainings": "trainings of each",
     }
-    return markdown(measured_of.table(), columns)
+    return markdown(coverage.table(), columns)
 
 
-def changes() -> str:
-    rows = pd.DataFrame(changed.rows(), columns=["claim", "then", "now", "why"])
-    return changed.SAME if rows.empty else markdown(rows, {name: name for name in rows})
+def changes_table() -> str:
+    rows = pd.DataFrame(changes.rows(), columns=["claim", "then", "now", "why"])
+    return changes.SAME if rows.empty else markdown(rows, {name: name for name in rows})
 
 
 Parts = Mapping[str, Callable[[], str]]
-
-
-def parts(*tables: Callable[[], str]) -> Parts:
-    """Tables by the names in their marks, which are their own."""
-    return {table.__name__: table for table in tables}
-
+"""What writes each part of a page, by the name in its marks."""
 
 PAGES: dict[Path, Parts] = {
-    PAGE: parts(coverage, changes),
-    FOLDER / "miniature.md": parts(miniature),
-    FOLDER / "personalisation.md": parts(methods),
-    FOLDER / "argument.md": parts(argument, hidden, traits, predictions, halved, ends, story),
-    FOLDER / "attacks.md": parts(strength),
-    FOLDER / "shift.md": parts(intervention),
-    FOLDER / "shortcut.md": parts(shortcut),
-    FOLDER / "purifiers.md": parts(purification),
-    FOLDER / "defences.md": parts(benchmark, benchmark_command),
-    FOLDER / "decoupling.md": parts(words, text_rates, decoupling),
-    FOLDER / "attackers.md": parts(adaptive, attackers_further, adaptive_command),
+    PAGE: {"coverage": coverage_table, "changes": changes_table},
+    FOLDER / "miniature.md": {"miniature": miniature_table},
+    FOLDER / "personalisation.md": {"methods": methods_table},
+    FOLDER / "argument.md": {
+        "argument": argument_table,
+        "hidden": hidden_table,
+        "traits": traits_table,
+        "predictions": predictions_table,
+        "halved": halved_table,
+        "ends": lasting.ends,
+        "story": story_table,
+    },
+    FOLDER / "attacks.md": {"strength": strength_table},
+    FOLDER / "shift.md": {"intervention": intervention_table},
+    FOLDER / "shortcut.md": {"shortcut": shortcut_table},
+    FOLDER / "purifiers.md": {"purification": purification_table},
+    FOLDER / "defences.md": {
+        "benchmark": benchmark_table,
+        "benchmark_command": benchmark_command,
+    },
+    FOLDER / "decoupling.md": {
+        "words": words_table,
+        "text_rates": text_rates_table,
+        "decoupling": decoupling_table,
+    },
+    FOLDER / "attackers.md": {
+        "adaptive": adaptive_table,
+        "attackers_further": further_attackers_table,
+        "adaptive_command": adaptive_command,
+    },
     README: {"findings": readme},
     REGIME: {
         "rates": rates.rates_table,
-        "present": rates.present,
-        "others": rates.others,
-        "regime": rates.regime,
+        "present": rates.present_rates,
+        "others": rates.others_table,
+        "regime": rates.regime_tables,
         "course": course.chosen,
     },
 }
@@ -383,7 +401,7 @@ def filled(page: str, parts: Parts) -> str:
     Raises:
         ValueError: a part has no marks, or marks have no part.
     """
-    marked = [name for name in re.findall(r"<!-- /(\w+) -->", page) if name not in OTHERS]
+    marked = [name for name in re.findall(r"<!-- /(\w+) -->", page) if name not in FILLED_ELSEWHERE]
     if sorted(marked) != sorted(parts):
         raise ValueError(
             f"the page has marks for {', '.join(sorted(marked))}; there are parts for "
@@ -405,6 +423,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)

@@ -30,7 +30,7 @@ LARGEST = adaptive.BUDGETS[-1]
 
 
 @dataclass(frozen=True)
-class Picture:
+class SampleRows:
     """Rows of samples that show a finding.
 
     Attributes:
@@ -47,7 +47,7 @@ class Picture:
     caption: str
 
 
-def of_argument(*treatments: str) -> dict[str, tuple[str, str | None]]:
+def argument_rows(*treatments: str) -> dict[str, tuple[str, str | None]]:
     """Rows of the argument's treatments at its usual budget, V* samples."""
     names = {
         "clean": "clean photos",
@@ -60,15 +60,15 @@ def of_argument(*treatments: str) -> dict[str, tuple[str, str | None]]:
     return {names[each]: (f"{each}{JOIN}{eps}", None) for each in treatments}
 
 
-PICTURES: dict[str, Picture] = {
-    "protection": Picture(
+PICTURES: dict[str, SampleRows] = {
+    "protection": SampleRows(
         "argument",
-        of_argument("clean", NOISE, argument.TREATED),
+        argument_rows("clean", NOISE, argument.TREATED),
         "Samples of one person after learning from clean photos, from photos with random noise and "
         "from photos protected by ASPL: the last are covered with ripples, the others are clean.",
         "Learned from …",
     ),
-    "mismatch": Picture(
+    "mismatch": SampleRows(
         "intervention",
         {
             "clip-shift: what\nphotos mean": ("clip-shift", None),
@@ -80,7 +80,7 @@ PICTURES: dict[str, Picture] = {
         "by the same turned round, and by ASPL: the second and the last are spoilt.",
         "Learned from photos changed by …",
     ),
-    "shortcut": Picture(
+    "shortcut": SampleRows(
         "argument",
         {
             "“a photo of\nsks person”": (f"{argument.TREATED}{JOIN}{argument.BUDGETS[0]}", None),
@@ -90,14 +90,14 @@ PICTURES: dict[str, Picture] = {
         "with ripples, and other people by the word person, clean.",
         "The same model, asked for …",
     ),
-    "purification": Picture(
+    "purification": SampleRows(
         "argument",
-        of_argument(argument.TREATED, argument.RESTORER, argument.PAPERS),
+        argument_rows(argument.TREATED, argument.RESTORER, argument.PAPERS),
         "Samples of one person after learning from protected photos, from restored ones and from "
         "those that CodeSR cleaned: the ripples are gone from the last two.",
         "Learned from …",
     ),
-    "decoupling": Picture(
+    "decoupling": SampleRows(
         "decoupling",
         {
             "without CDL": (f"{HARD}{JOIN}plain", "plain"),
@@ -108,7 +108,7 @@ PICTURES: dict[str, Picture] = {
         "with ripples, with CDL, clean, and with CDL when the noise is named: ripples again.",
         "Learned from the same protected photos …",
     ),
-    "withstanding": Picture(
+    "withstanding": SampleRows(
         "adaptive",
         {
             "purified, attacker\nknows nothing": (
@@ -174,6 +174,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)

@@ -43,8 +43,8 @@ def table(kept: Summary) -> pd.DataFrame:
     return wide
 
 
-def others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
-    """How the purifiers beside the restorer and CodeSR did, for a sentence.
+def values_of_others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
+    """Values for the finding: how purifiers other than the restorer and CodeSR did.
 
     Args:
         kept: None is the shipped measurement of the miniature.

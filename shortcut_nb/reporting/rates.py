@@ -21,15 +21,15 @@ from ..experiments.questions.regime import (
     UNET_RATIO,
 )
 from ..metrics import describe
-from ..plots.page import say_people
+from ..plots.layout import say_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
 from ..profile import load_profile
 from ..results import available
 from ..tuning.regime import schedule_at
 from .charts import Chart
-from .page import facts
-from .tables import SAYS, all_tables, table_of
+from .report_page import facts
+from .tables import SHEET_LABELS, all_tables, table_of
 
 PAPER = {"steps": 1000, "lr": 5e-7, "text_lr": 5e-7}
 PAPERS_PRETRAINING = (1e-4, 5e-4)  # rates of the UNet and of the text encoder
@@ -129,7 +129,7 @@ def rates_table() -> str:
     return table_of(rates(), COLUMNS, digits=DIGITS).markdown()
 
 
-def present() -> str:
+def present_rates() -> str:
     """Where the profile of today stands against the rule, in words."""
     own = row("", load_profile("mini").defaults["dreambooth"])
     unet, text = own["unet"] / UNET_RATIO, own["text"] / TEXT_RATIO
@@ -138,16 +138,16 @@ def present() -> str:
     return FAR.format(unet=unet, text=text)
 
 
-def measured() -> list[Measurement]:
+def regime_results() -> list[Measurement]:
     """Every shipped result whose name begins with ``regime``; most often one or none."""
     shipped = sorted({*names()} & {*available("mini")})
     return [Measurement.read(name) for name in shipped if name.startswith(NAME)]
 
 
-def regime() -> str:
+def regime_tables() -> str:
     """What was measured of the candidates, in Markdown; a sentence where nothing was."""
     parts = []
-    for one in measured():
+    for one in regime_results():
         _, _, people, seeds, samples = facts(one)
         parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
         tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
@@ -171,7 +171,7 @@ def _short(one: Measurement) -> Measurement:
     return replace(one, frame=frame, contrasts=tuple(renamed))
 
 
-def others() -> str:
+def others_table() -> str:
     """What was measured of the other methods' rates, in Markdown; the profile's own are bold."""
     kept = Measurement.read(OTHERS)
     means = kept.means(["ims_missing", "quality"], by=["condition", "sheet"])
@@ -191,12 +191,12 @@ def others() -> str:
 
 def charts(one: Measurement) -> list[Chart]:
     """The class and V* after each candidate: a figure for each score that was measured."""
-    style = looks([SAYS["instance"], SAYS["class"]])
+    style = looks([SHEET_LABELS["instance"], SHEET_LABELS["class"]])
     drawn = []
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
         table = one.means([metric], by=["condition", "sheet"])
-        table = table[table["sheet"].isin(SAYS)]
-        table = table.assign(name=table["condition"], group=table["sheet"].map(SAYS))
+        table = table[table["sheet"].isin(SHEET_LABELS)]
+        table = table.assign(name=table["condition"], group=table["sheet"].map(SHEET_LABELS))
         figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
         say_people(figure, len(one.whom["subjects"]))
         alt = (

@@ -59,7 +59,7 @@ def judged(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What becomes of :data:`FIRST`, from each subject's lead of the texture; a row, or none."""
+    """The verdict on :data:`FIRST`, from each subject's lead of the texture: a row, or none."""
     each = lead(frame)
     if not len(each):
         return []
@@ -80,8 +80,8 @@ def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [row]
 
 
-def means(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
-    """Rows of ``by``, ``score, mean, low, high, n``."""
+def mean_rows(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
+    """Means over people as records: ``by``, ``score, mean, low, high, n``."""
     return means_of(frame, scores, by).rename(columns={"metric": "score"}).to_dict("records")
 
 
@@ -98,7 +98,7 @@ def curves(frame: pd.DataFrame) -> list[dict[str, Any]]:
     watched = [name for name, part in frame.groupby("condition") if part["share"].nunique() > 1]
     part = frame[frame["condition"].isin(watched) & frame["sheet"].isin(list(SHEETS))]
     part = part.assign(sheet=part["sheet"].map(SHEETS)).sort_values("share", kind="stable")
-    return means(part, SCORES, ["condition", "sheet", "share"])
+    return mean_rows(part, SCORES, ["condition", "sheet", "share"])
 
 
 def content(measured: Measurement) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def content(measured: Measurement) -> dict[str, Any]:
         "purifier": protected["purifier"],
         "predictions": judged(measured.frame),
         "steps": curves(frame),
-        "means": means(last, [*SCORES, "l2"], ["condition", "sheet"]),
+        "means": mean_rows(last, [*SCORES, "l2"], ["condition", "sheet"]),
     }
 
 

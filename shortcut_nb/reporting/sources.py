@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..experiments.experiment import read
 from ..experiments.measured import Measurement, read_table
-from .page import Page, page_of
+from .report_page import Page, page_of
 from .samples import samples_of
 
 

@@ -109,10 +109,10 @@ def _judged(name: str, profile: str, folder: Path, changed: int) -> Summary:
     Args:
         changed: when it was; part of the key alone.
     """
-    return of_measurement(Measurement.read(name, profile, folder))
+    return summary_of(Measurement.read(name, profile, folder))
 
 
-def of_measurement(measured: Measurement) -> Summary:
+def summary_of(measured: Measurement) -> Summary:
     """The verdicts and means of a measurement."""
     whom = measured.whom
     return Summary(

@@ -22,7 +22,7 @@ VERDICTS = (
     "wholly elsewhere. p is one-sided. Exploratory ones are not corrected for their number."
 )
 MEANS = "Means over people with Student's t interval (95 %)."
-SAYS = {"instance": "V* samples", "class": "class samples"}
+SHEET_LABELS = {"instance": "V* samples", "class": "class samples"}
 ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
@@ -183,8 +183,8 @@ def verdict_table(measured: Measurement) -> Table | None:
 
 
 def _measure(row: Mapping[str, Any]) -> str:
-    """A verdict's metric, and of which samples."""
-    sheet = SAYS.get(row["sheet"], row["sheet"])
+    """The label of a verdict's metric, and of which samples it is."""
+    sheet = SHEET_LABELS.get(row["sheet"], row["sheet"])
     return f"{describe(row['metric'])}{f', {sheet}' if sheet else ''}"
 
 
@@ -244,8 +244,8 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
     return cells
 
 
-def measures(measured: Measurement) -> tuple[list[str], list[str]]:
-    """Columns of scores of samples, and the others: what was trained on, and what it cost."""
+def metric_columns(measured: Measurement) -> tuple[list[str], list[str]]:
+    """The measured columns in two lists: scores of samples; measures of pictures, and costs."""
     asked = {contrast.metric for contrast in measured.contrasts}
     others = {*OF_PICTURES, *METRICS["faithfulness"].columns} - asked
     others |= {column for probe in PROBES.values() for column in probe.columns} - asked
@@ -255,11 +255,11 @@ def measures(measured: Measurement) -> tuple[list[str], list[str]]:
 
 def all_tables(measured: Measurement) -> list[Table]:
     """Verdicts, then means of scores a sheet, then pictures and costs."""
-    scores, others = measures(measured)
+    scores, others = metric_columns(measured)
     tables = [verdict_table(measured)]
     names: set[str] = set()
     for sheet in measured.frame["sheet"].unique():
-        title = SAYS.get(sheet, f"samples under “{sheet}”")
+        title = SHEET_LABELS.get(sheet, f"samples under “{sheet}”")
         name = "scores_" + "".join(c if c.isalnum() else "_" for c in sheet.lower())
         name += f"_{len(names)}" * (name in names)
         names.add(name)

@@ -22,6 +22,7 @@ from ..progress import StepInfo, progress
 from .figures import FOLDER
 
 PEOPLE = 4
+SEED = 0
 BOTH = f"{RESTORER} + CDL"
 # A treatment of the question, and its heading.
 COLUMNS = {
@@ -39,29 +40,26 @@ ALT = (
 )
 
 
-def cell_of(treatment: str, eps: str = BUDGETS[0]) -> Cell:
+def cell_of(treatment: str) -> Cell:
     """A treatment's cell, as the question has it."""
-    return Cell(**{"eps": eps} | treatments()[treatment])
+    return Cell(**{"eps": BUDGETS[0]} | treatments()[treatment])
 
 
-def teaser(
-    pipeline: Pipeline, people: Sequence[str], eps: str = BUDGETS[0], seed: int = 0, n: int = 8
-) -> Figure:
+def teaser(pipeline: Pipeline, people: Sequence[str], n: int = 8) -> Figure:
     """A row for each person; what is not in the store is made.
 
     Args:
         people: names of subjects.
-        eps: budget of the protection, "n/255".
         n: samples a cell, of which the first is shown; the question's own number costs nothing.
     """
     rows = {}
     bar, done = progress("teaser"), 0
     for number, name in enumerate(people, 1):
         subject = pipeline.lab.subject(name)
-        protected = pipeline.images(subject, cell_of(TREATED, eps), seed)
+        protected = pipeline.images(subject, cell_of(TREATED), SEED)
         pictures = [subject.images[0], protected[0]]
         for treatment in COLUMNS:
-            pictures.append(pipeline.samples(subject, cell_of(treatment, eps), seed, n=n)[0])
+            pictures.append(pipeline.samples(subject, cell_of(treatment), SEED, n=n)[0])
             done += 1
             bar(StepInfo(done, len(people) * len(COLUMNS)))
         rows[str(number)] = torch.stack(pictures)
@@ -82,6 +80,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from ..cli.doors import run_alone
+    from ..cli.exits import run_alone
 
     run_alone(main)

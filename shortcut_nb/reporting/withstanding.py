@@ -12,8 +12,8 @@ from ..budget import Budget
 from ..experiments.experiment import JOIN
 from ..experiments.questions import adaptive
 from . import display
-from .argument import Values, Verdict
-from .numbers import ENDS, means_of
+from .argument import Answer, Values
+from .numbers import ENDS, mean_low_high
 from .summary import Summary, summary
 
 BLIND = adaptive.NOTHING
@@ -57,13 +57,14 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
     measured = measured or measurement()
     rows = []
     for (score, knows), panel in PANELS.items():
-        means = means_of(measured.wide([score], "instance"), score).set_index("condition")[ENDS]
+        means = mean_low_high(measured.wide([score], "instance"), score)
+        means = means.set_index("condition")[ENDS]
         for budget in (CLEAN, *adaptive.BUDGETS):
             for defence, named in DEFENCES.items():
                 if knows and defence == BARE:
                     continue
-                who = knowing(measured, defence) if knows else BLIND
-                cell = adaptive.name(("clean" if budget == CLEAN else who, defence, budget))
+                attacker = informed_attacker(measured, defence) if knows else BLIND
+                cell = adaptive.name(("clean" if budget == CLEAN else attacker, defence, budget))
                 if cell in means.index:
                     place = (panel, named, Budget.parse(budget).pixels)
                     rows.append((*place, *means.loc[cell]))
@@ -75,34 +76,35 @@ def verdict_of(
     score: str,
     defence: str,
     budget: str,
-    who: str | None = None,
+    attacker: str | None = None,
     asked: str = "",
 ) -> dict[str, Any]:
     """The change against clean training under the same defence, judged.
 
     Args:
-        who: the attacker; None is the one who knows the defence.
+        attacker: None is the one who knows the defence.
         asked: in which words samples were asked for, if not in the defence's own.
     """
     word, _ = adaptive.SCORES[score]
-    who = who or knowing(measured, defence)
+    attacker = attacker or informed_attacker(measured, defence)
     where = filter(None, (budget, asked))
-    return measured.verdict(adaptive.harm_to(who, defence, word, *where))
+    return measured.verdict(adaptive.harm_to(attacker, defence, word, *where))
 
 
-def added(measured: Summary, score: str, defence: str, budget: str) -> dict[str, Any]:
+def gain_from_knowing(measured: Summary, score: str, defence: str, budget: str) -> dict[str, Any]:
     """What the knowing attacker takes beyond the blind one, judged."""
     word, _ = adaptive.SCORES[score]
-    return measured.verdict(adaptive.gain(knowing(measured, defence), defence, word, budget))
+    attacker = informed_attacker(measured, defence)
+    return measured.verdict(adaptive.gain(attacker, defence, word, budget))
 
 
-def knowing(measured: Summary, defence: str) -> str:
+def informed_attacker(measured: Summary, defence: str) -> str:
     """The attacker who knows a defence as it is, of those that met it."""
     cells = (cell.split(JOIN) for cell in set(measured.means["condition"]))
     return adaptive.informed(defence, {who for who, against, *_ in cells if against == defence})
 
 
-def withstanding() -> tuple[Verdict, Values]:
+def withstanding_finding() -> tuple[Answer, Values]:
     """Does the whole defence withstand an attacker who knows it?
 
     "no" if it loses quality at the usual budget, "partly" if it loses anything of :data:`LOSSES`
@@ -114,43 +116,43 @@ def withstanding() -> tuple[Verdict, Values]:
     asked = [(PURIFIED, most, BLIND), (PURIFIED, most), (WHOLE, most), (WHOLE, usual)]
     rows = [verdict_of(measured, "quality", *one) for one in asked]
     blind, purified, whole, _ = (max(0.0, -row["mean"]) for row in rows)
-    here = listed(losses(measured, WHOLE, usual))
-    there = listed(losses(measured, WHOLE, most)) if most != usual else ""
+    here = list_text(loss_texts(measured, WHOLE, usual))
+    there = list_text(loss_texts(measured, WHOLE, most)) if most != usual else ""
     means = measured.wide(["ims_missing"], "instance").set_index("condition")["ims_missing"]
     alike, alike_whole = (
         means[adaptive.name(("clean", defence, CLEAN))] for defence in (BARE, WHOLE)
     )
-    verdict: Verdict = "yes"
+    answer: Answer = "yes"
     if any(row["verdict"] == "not measured" for row in rows):
-        verdict = "open"
-    elif lost(rows[-1], "quality"):
-        verdict = "no"
+        answer = "open"
+    elif is_lost(rows[-1], "quality"):
+        answer = "no"
     elif here or there:
-        verdict = "partly"
+        answer = "partly"
     pixels = int(Budget.parse(most).pixels)
     likeness = verdict_of(measured, "ims_missing", WHOLE, most)
     purified_likeness = verdict_of(measured, "ims_missing", PURIFIED, most)
-    return verdict, {
+    return answer, {
         "blind": blind,
         "purified": purified,
         "whole": whole,
         "pixels": pixels,
         "usual": int(Budget.parse(usual).pixels),
         "plain_to_see": ", which anyone can see" if pixels >= PLAIN else "",
-        "takes": taken(rows[2], likeness),
+        "takes": loss_title(rows[2], likeness),
         "here": here,
         "there": there,
         "alike_purified": max(0.0, -purified_likeness["mean"]),
-        "alike_lost": abs(likeness["mean"]) if lost(likeness, "ims_missing") else 0.0,
-        **of_likeness(measured, most),
+        "alike_lost": abs(likeness["mean"]) if is_lost(likeness, "ims_missing") else 0.0,
+        **likeness_values(measured, most),
         "dear": alike_whole < alike - DEAR,
         "alike": alike,
         "alike_whole": alike_whole,
     }
 
 
-def of_likeness(measured: Summary, budget: str) -> Values:
-    """Of the likeness that goes under the whole defence: is it the knowledge, and is it drawn?
+def likeness_values(measured: Summary, budget: str) -> Values:
+    """Values for the finding: whether likeness is lost because the attacker knows the defence.
 
     Returns:
         Where likeness is lost: ``unclear``, whether what the knowledge adds may be chance;
@@ -158,8 +160,8 @@ def of_likeness(measured: Summary, budget: str) -> Values:
         ``unsure``: whether the fall may be chance where the person is asked for by the name alone;
         there ``named_alike`` is lost, and ``named_apart`` of distance.
     """
-    gone = lost(verdict_of(measured, "ims_missing", WHOLE, budget), "ims_missing")
-    gained = added(measured, "ims_missing", WHOLE, budget)
+    gone = is_lost(verdict_of(measured, "ims_missing", WHOLE, budget), "ims_missing")
+    gained = gain_from_knowing(measured, "ims_missing", WHOLE, budget)
     blind = verdict_of(measured, "ims_missing", WHOLE, budget, BLIND)
     named, apart = (
         verdict_of(measured, score, WHOLE, budget, asked=adaptive.BY_NAME)
@@ -169,15 +171,15 @@ def of_likeness(measured: Summary, budget: str) -> Values:
         "unclear": gone and gained["verdict"] == "undecided",
         "blind_alike": max(0.0, -blind["mean"]),
         "blind_chance": ", which may be chance" if blind["verdict"] == "undecided" else "",
-        "unsure": gone and named["verdict"] == "undecided" and lost(apart, "apart"),
+        "unsure": gone and named["verdict"] == "undecided" and is_lost(apart, "apart"),
         "named_alike": max(0.0, -named["mean"]),
         "named_apart": apart["mean"],
     }
 
 
-def taken(quality: dict[str, Any], likeness: dict[str, Any]) -> str:
+def loss_title(quality: dict[str, Any], likeness: dict[str, Any]) -> str:
     """What is lost of quality and likeness at the largest budget, for a title."""
-    gone = [lost(quality, "quality"), lost(likeness, "ims_missing")]
+    gone = [is_lost(quality, "quality"), is_lost(likeness, "ims_missing")]
     names = {
         (True, True): "quality and likeness",
         (True, False): "quality, but not likeness",
@@ -192,21 +194,21 @@ def largest(measured: Summary) -> str:
     return max(measured_budgets(measured), key=adaptive.BUDGETS.index, default=adaptive.EPS)
 
 
-def lost(row: dict[str, Any], score: str) -> bool:
+def is_lost(row: dict[str, Any], score: str) -> bool:
     """Whether a verdict on a score says that it is lost: beyond chance, and worth saying."""
     return row["verdict"] == "confirmed" and abs(row["mean"]) >= LEAST.get(score, 0.0)
 
 
-def losses(measured: Summary, defence: str, budget: str) -> Iterator[str]:
-    """What the knowing attacker takes from a defence, as ends of a sentence."""
+def loss_texts(measured: Summary, defence: str, budget: str) -> Iterator[str]:
+    """Each loss (:data:`LOSSES`) that the knowing attacker causes to a defence, in words."""
     for score, text in LOSSES.items():
         row = verdict_of(measured, score, defence, budget)
-        if lost(row, score):
+        if is_lost(row, score):
             yield text.format(abs(row["mean"]))
 
 
-def listed(parts: Iterable[str]) -> str:
-    """Parts of a sentence in a row, "a, b and c"."""
+def list_text(parts: Iterable[str]) -> str:
+    """Words as a list in a sentence: "a, b and c"."""
     *first, last = [*parts] or [""]
     return " and ".join(filter(None, (", ".join(first), last)))
 
@@ -214,8 +216,8 @@ def listed(parts: Iterable[str]) -> str:
 def measured_budgets(measured: Summary) -> list[str]:
     """The budgets at which the whole defence met the knowing attacker, from the smallest."""
     conditions = set(measured.means["condition"])
-    who = knowing(measured, WHOLE)
-    return [eps for eps in adaptive.BUDGETS if adaptive.name((who, WHOLE, eps)) in conditions]
+    attacker = informed_attacker(measured, WHOLE)
+    return [eps for eps in adaptive.BUDGETS if adaptive.name((attacker, WHOLE, eps)) in conditions]
 
 
 def plain(contrast: str) -> str:
@@ -231,7 +233,7 @@ def plain(contrast: str) -> str:
     return f"{called}, {display.DEFENCES.get(defence, defence)}, {rest}"
 
 
-def further(measured: Summary) -> pd.DataFrame:
+def further_attackers(measured: Summary) -> pd.DataFrame:
     """Attackers of other purifiers, and those of whose set a part stays clean.
 
     Returns:

@@ -21,7 +21,6 @@ from ..store.beside import RESULTS
 PACKAGE = Path(__file__).parent
 QUESTIONS = PACKAGE.parent / "experiments" / "questions"
 FOLDER = "SHORTCUT_NB_RESULTS"
-OUT = "folder for the numbers and the pictures; else the package's results/, and figures/"
 
 
 def folder_of(name: str, profile: str = "mini") -> Path:

@@ -190,6 +190,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from ...cli.doors import run_alone
+    from ...cli.exits import run_alone
 
     run_alone(main)

@@ -1,4 +1,4 @@
-"""The measure of a page: figures that fill its width, and text that is legible there."""
+"""Layout of figures at page width: sizes, text that is legible there, legends, counts of people."""
 
 from __future__ import annotations
 
@@ -38,21 +38,10 @@ def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
 
 
 def say_n(people: int) -> str:
-    """Of how many people a figure is, "n = 6 people"."""
+    """The number of people behind a figure, as text: "n = 6 people"."""
     return f"n = {people} {'person' if people == 1 else 'people'}"
 
 
 def say_people(figure: Figure, n: int) -> None:
-    """Say in a figure's lower right corner, in small grey letters, of how many people it is."""
+    """Write the number of people into a figure's lower right corner, small and grey."""
     figure.text(0.995, 0.005, say_n(n), ha="right", va="bottom", fontsize=SMALLEST, color="0.4")
-
-
-def points_on_page(points: float, width: float, pixels: float = 800.0) -> float:
-    """How large text comes out, in points, when its figure is shown that many pixels wide.
-
-    Args:
-        points: the size in the figure.
-        width: of the figure, inches.
-        pixels: CSS pixels, 96 to the inch.
-    """
-    return points * pixels / (96.0 * width)

@@ -32,7 +32,7 @@ Samples = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RenderedFigure:
     """A figure as the page has it: PNG, words for those who cannot see it, and its numbers."""
 
     name: str
@@ -51,7 +51,7 @@ class Page:
     question: str
     facts: tuple[str, ...]
     tables: list[Table]
-    pictures: list[Picture]
+    pictures: list[RenderedFigure]
     failures: tuple[str, ...] = field(default=())
 
 
@@ -66,16 +66,16 @@ def page_of(measured: Measurement, samples: Samples | None = None) -> Page:
         rows = dict(list(samples.items())[:ROWS])
         cells = measured.frame["condition"].nunique()
         alt = f"Samples of {len(rows)} of {cells} cells, a row each."
-        pictures.append(picture_of("samples", "Samples", image_rows(rows, cell=0.9), alt))
+        pictures.append(rendered("samples", "Samples", image_rows(rows, cell=0.9), alt))
     for chart in all_charts(measured):
-        pictures.append(picture_of(chart.name, chart.title, chart.figure, chart.alt, chart.data))
+        pictures.append(rendered(chart.name, chart.title, chart.figure, chart.alt, chart.data))
     tables = all_tables(measured)
     about = measured.name, measured.question, facts(measured)
     return Page(*about, tables, pictures, measured.failures)
 
 
 def facts(measured: Measurement) -> tuple[str, ...]:
-    """What was measured, in a few words each."""
+    """Profile, and how many cells, people, seeds and samples were measured, as text."""
     frame = measured.frame
     counts = [
         _count(frame["condition"].nunique(), "cell", "cells"),
@@ -93,13 +93,15 @@ def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
-def picture_of(
+def rendered(
     name: str, title: str, figure: Figure, alt: str, data: pd.DataFrame | None = None
-) -> Picture:
-    """A figure, drawn."""
+) -> RenderedFigure:
+    """A figure as PNG, with what the page says about it."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
-    return Picture(name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data)
+    return RenderedFigure(
+        name, title, out.getvalue(), alt, figure.get_size_inches()[0] > LARGE, data
+    )
 
 
 def html_of(page: Page) -> str:
@@ -162,7 +164,7 @@ def write_page(page: Page, out: str | Path, frame: pd.DataFrame | None = None) -
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """A frame as the pages keep it beside them."""
+    """A frame as CSV, six significant digits."""
     return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
