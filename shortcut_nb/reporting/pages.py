@@ -34,6 +34,7 @@ from . import (
     numbers,
     purification,
     rates,
+    seeds,
     withstanding,
 )
 from .findings import readme
@@ -353,7 +354,7 @@ Parts = Mapping[str, Callable[[], str]]
 """What writes each part of a page, by the name in its marks."""
 
 PAGES: dict[Path, Parts] = {
-    PAGE: {"coverage": coverage_table, "changes": changes_table},
+    PAGE: {"seeds": seeds.sentence, "coverage": coverage_table, "changes": changes_table},
     FOLDER / "miniature.md": {"miniature": miniature_table},
     FOLDER / "personalisation.md": {"methods": methods_table},
     FOLDER / "argument.md": {
