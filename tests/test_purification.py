@@ -148,7 +148,7 @@ def test_memory_is_measured_where_nothing_can_be_kept(tmp_path, monkeypatch, cap
     monkeypatch.setattr(again, lambda *_: 300.0)
     store = Store(tmp_path / "store")
     assert peaks({"pure": Cell(purifier="jpeg")}, "mini", 3, store) == {"pure": 300.0}
-    assert "peak memory of jpeg is not kept" in caplog.text
+    assert "peak memory of jpeg could not be kept" in caplog.text
 
 
 def test_what_is_missing_is_told_by_score_the_best_first(found):

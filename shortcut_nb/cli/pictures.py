@@ -66,10 +66,12 @@ def protect(
             from ..photos import carried, subject_of
 
             subject = subject_of(photos, source_path(source), lab, class_name, identifier)
-        from ..store.kept import kept, key_of
+        from ..store.checkpoints import checkpointed_work, work_key
 
-        key = key_of(chosen.inputs(), subject)
-        with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as work.kept:
+        key = work_key(chosen.inputs(), subject)
+        with checkpointed_work(
+            "protect", key, attack, 10, _surrogate_bytes(chosen, lab)
+        ) as work.kept:
             result = chosen(subject, work.kept.on_step, work.kept.path, keep=True)
             if photos is None:
                 result.save(output.folder, list(subject.files) or None, force)
@@ -106,11 +108,11 @@ def purify(
         photos = open_photos(lab, source, square)
         pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
         from ..photos.purify_folder import key_of_purifying, purify_into
-        from ..store.kept import kept_pictures
+        from ..store.checkpoints import checkpointed_pictures
 
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
-        keeping = kept_pictures("purify", key, using, len(pictures))
+        keeping = checkpointed_pictures("purify", key, using, len(pictures))
         with keeping as work.kept, output.filling() as folder:
             purify_into(folder, chosen, lab, pictures, names, work.kept)
         typer.echo(
@@ -149,14 +151,16 @@ def personalize(
         from ..files.outputs import need_room
         from ..files.room import of_checkpoint, of_squares
         from ..latents import class_digest
-        from ..store.kept import kept, key_of
+        from ..store.checkpoints import checkpointed_work, work_key
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + of_squares(samples, lab.profile.resolution))
         about = {"trainer": trainer, "params": params}
         own = class_digest(getattr(training.settings, "class_images", 0))
-        key = key_of((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
-        with kept("personalize", key, trainer, 50, of_checkpoint(trained)) as work.kept:
+        key = work_key((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
+        with checkpointed_work(
+            "personalize", key, trainer, 50, of_checkpoint(trained)
+        ) as work.kept:
             model = training.fit(
                 subject, subject.images, work.kept.on_step, checkpoint=work.kept.path
             )

@@ -15,7 +15,7 @@ from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
 from ..store import Payload, Recipe, Store
-from ..store.kept import kept_if_possible
+from ..store.checkpoints import make_or_warn
 from .memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
@@ -96,7 +96,7 @@ def _kept(work: Work, profile: str, runs: int, store: Store, opened: Profile) ->
         return entry.json("peak")["mib"]
 
     recipe = Recipe("memory", VERSION, params)
-    return kept_if_possible(store, recipe, f"peak memory of {work[1]} is", measure, save, read)
+    return make_or_warn(store, recipe, f"peak memory of {work[1]}", measure, save, read)
 
 
 def _measured(work: Work, profile: str) -> float:

@@ -14,7 +14,7 @@ from ..probes import PROBES
 from ..store import Payload, canonical
 from ..subjects import Subject
 from .base import photos_of
-from .node import Node, those
+from .node import Node, as_tuple
 from .probe import Probing
 
 
@@ -59,7 +59,7 @@ class Looking(Probing):
             params = {"probe": "changes", "concepts": concepts}
             recipe = self._recipe("probe", params, source | weights)
             about = f"probe changes {subject.name} {photos_of(cell, purified=True)}"
-            return Node(recipe, those(after), write, about)
+            return Node(recipe, as_tuple(after), write, about)
 
         return self.remember(("compare", subject, after and after.recipe.key), node)
 
@@ -78,7 +78,7 @@ class Looking(Probing):
             params = {"probe": name} | settings
             recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
             about = f"probe {name} {subject.name} {photos_of(cell, purified=True)}"
-            return Node(recipe, those(after), write, about)
+            return Node(recipe, as_tuple(after), write, about)
 
         place = after and after.recipe.key
         return self.remember(("look", name, subject, place, canonical(settings)), node)

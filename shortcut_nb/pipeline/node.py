@@ -31,5 +31,6 @@ class Node:
     of: Mapping[str, Any] = field(default_factory=dict)
 
 
-def those(node: Node | None) -> tuple[Node, ...]:
+def as_tuple(node: Node | None) -> tuple[Node, ...]:
+    """What an output needs, as :attr:`Node.needs` has it: one node, or none."""
     return () if node is None else (node,)
