@@ -12,7 +12,7 @@ from shortcut_nb.experiments import executors
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.run import execute, executor_of, plan, run
+from shortcut_nb.experiments.run import execute, executor_of, run
 from shortcut_nb.metrics.apart import distance_to
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo
@@ -20,7 +20,7 @@ from shortcut_nb.reporting.page import page_of
 from shortcut_nb.reporting.samples import kept_samples
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
-from tests.small_runs import manifests, measured_serially, same
+from tests.small_runs import manifests, measured_serially, plan, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise", "advdm"], "purifier": ["none", "jpeg"]},

@@ -15,19 +15,19 @@ from ..files import plain_name
 from ..files.yaml_files import read_mapping, refusals
 from ..metrics import METRICS
 from ..metrics.apart import COLUMNS as APART
-from ..metrics.frame import FURTHER, TRAIT
+from ..metrics.frame import EXTRA_COLUMNS, TRAIT
 from ..metrics.hardened import COLUMNS as HARDENED
 from ..probes import PROBES
 from ..profile import Profile
 from ..registry import nearest
-from .contrasts import NAMED, Contrast, load
+from .contrasts import CONDITION, Contrast, load_contrasts
 from .seeds import first
 
 OfSamples = Literal["apart", "traits", "hidden"]
 """Further measures of a sheet."""
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
-COLUMNS = {"condition", "subject", "seed", SHEET, *FURTHER, *APART, *HARDENED}
+COLUMNS = {"condition", "subject", "seed", SHEET, *EXTRA_COLUMNS, *APART, *HARDENED}
 COLUMNS |= {column for metric in METRICS.values() for column in metric.columns}
 """What rows of every frame have: no axis may be called so."""
 
@@ -84,7 +84,7 @@ class Experiment(Record):
         if not isinstance(given, Sequence) or isinstance(given, str):
             raise ValueError(f"expected a list of contrasts, got {type(given).__name__}")
         plain = [each for each in given if isinstance(each, Mapping)]
-        return tuple(given) if len(plain) < len(given) else tuple(load(plain))
+        return tuple(given) if len(plain) < len(given) else tuple(load_contrasts(plain))
 
     @field_validator("name")
     @classmethod
@@ -157,7 +157,7 @@ class Experiment(Record):
         sheets = self.sheets | {
             name: sheet for cell, _ in every.values() for name, sheet in cell.sheets.items()
         }
-        there: dict[str, set[str]] = {NAMED: set(every), SHEET: set(sheets)}
+        there: dict[str, set[str]] = {CONDITION: set(every), SHEET: set(sheets)}
         looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
         looks = {*self.looks, *(look for cell, _ in every.values() for look in cell.looks)}
         for contrast in () if looked_into else self.contrasts:
@@ -179,7 +179,7 @@ class Experiment(Record):
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:
         """Every cell by name, with its columns: each axis (or field) and its value."""
         if self.cells:
-            return {name: (cell, columns(cell)) for name, cell in self.cells.items()}
+            return {name: (cell, cell_columns(cell)) for name, cell in self.cells.items()}
         every: dict[str, tuple[Cell, dict[str, str]]] = {}
         for name, cell in self._crossed():
             if name in every:
@@ -202,7 +202,7 @@ class Experiment(Record):
             except ValidationError as error:
                 lines = "; ".join(refusals(error, Cell))
                 raise ValueError(f"the cell {called!r}, of axes and base: {lines}") from None
-            labels = columns(cell) | {axis: name for axis, name, _ in chosen}
+            labels = cell_columns(cell) | {axis: name for axis, name, _ in chosen}
             yield called, (cell, labels)
 
     def only(self, cells: Iterable[str] | Mapping[str, Cell], **fields: Any) -> Experiment:
@@ -268,7 +268,7 @@ def _be_measured(contrast: Contrast, looks: Iterable[str], probes: Iterable[str]
     of_samples |= {column: "hidden" for column in HARDENED}
     if metric.startswith(TRAIT):  # as many as the person has
         of_samples[metric] = "traits"
-    known = [*FURTHER, *(column for each in METRICS.values() for column in each.columns)]
+    known = [*EXTRA_COLUMNS, *(column for each in METRICS.values() for column in each.columns)]
     for further, asked, what in ((of_looks, looks, "looks"), (of_samples, probes, "probes")):
         if metric in further and further[metric] not in asked:
             raise ValueError(f"{where} {metric!r}: it needs {what}: [{further[metric]}]")
@@ -287,7 +287,7 @@ def _be_there(contrast: str, column: str, value: str, there: Mapping[str, set[st
             f"{nearest(column, list(there))}"
         )
     if value not in there[column]:
-        what = "cell" if column == NAMED else column
+        what = "cell" if column == CONDITION else column
         raise ValueError(
             f"contrast {contrast!r} has no {what} {value!r} to compare; the nearest are "
             f"{nearest(value, list(there[column]))}"
@@ -303,13 +303,13 @@ def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
             yield value, {axis: value}
 
 
-def columns(cell: Cell) -> dict[str, str]:
+def cell_columns(cell: Cell) -> dict[str, str]:
     """The columns of a cell's rows in a frame."""
     names = ("attack", "eps", "purifier", "trainer", "prompts")
     return {name: getattr(cell, name) for name in names}
 
 
-def parse(content: Mapping[str, Any], where: str) -> Experiment:
+def parse_experiment(content: Mapping[str, Any], where: str) -> Experiment:
     """An experiment from plain values.
 
     Raises:
@@ -322,7 +322,7 @@ def parse(content: Mapping[str, Any], where: str) -> Experiment:
         raise UserError(f"{where} is not a valid experiment: {lines}") from error
 
 
-def read(path: str | Path) -> Experiment:
+def read_experiment(path: str | Path) -> Experiment:
     """An experiment from a YAML file.
 
     Raises:
@@ -331,7 +331,16 @@ def read(path: str | Path) -> Experiment:
     path = Path(path).expanduser()
     if not path.is_file():
         raise MissingFile(f"expected a YAML file of an experiment; there is none at {path}.")
-    return parse({"name": path.stem} | read_mapping(path), str(path))
+    return parse_experiment({"name": path.stem} | read_mapping(path), str(path))
 
 
-__all__ = ["CLEAN", "OWN", "Cell", "Experiment", "Sheet", "columns", "parse", "read"]
+__all__ = [
+    "CLEAN",
+    "OWN",
+    "Cell",
+    "Experiment",
+    "Sheet",
+    "cell_columns",
+    "parse_experiment",
+    "read_experiment",
+]

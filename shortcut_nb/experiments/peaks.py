@@ -16,7 +16,7 @@ from ..progress import OnStep, StepInfo
 from ..purify import Chain, build, parameter_names
 from ..store import Payload, Recipe, Store
 from ..store.checkpoints import make_or_warn
-from .memory import peak_memory
+from .process_memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
 # it keeps weights of two surrogates instead of all stages of its pool.
@@ -115,7 +115,7 @@ def quick(attack: str) -> dict[str, int]:
 def attack_memory(
     attack: str, profile: str = "mini", eps: str = "16/255", settings: dict[str, Any] | None = None
 ) -> float:
-    """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
+    """Peak resident memory in MiB of one short attack; see :func:`.process_memory.peak_memory`."""
     given = quick(attack) | (settings or {})
     return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)
 

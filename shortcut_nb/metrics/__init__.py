@@ -16,7 +16,7 @@ from .face_match import FaceMatch
 from .faces import FaceEncoder, HogFinder, LbpFinder
 from .faithfulness import Faithfulness, psnr, ssim
 from .frame import describe_column, score_pictures
-from .identity import IdentityEncoder, IdentityMatch, summarise
+from .identity import IdentityEncoder, IdentityMatch
 from .quality import ClipQuality
 from .stats import Interval, holm, t_mean
 from .texture import CoarseTexture, Texture
@@ -88,6 +88,5 @@ __all__ = [
     "score",
     "score_pictures",
     "ssim",
-    "summarise",
     "t_mean",
 ]

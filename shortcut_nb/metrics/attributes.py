@@ -77,7 +77,7 @@ class AttributeMatch:
 
     name: ClassVar[str] = "attributes"
     needs: ClassVar[Needs] = "subject"
-    measures: ClassVar[tuple[str, ...]] = ("attributes",)
+    networks: ClassVar[tuple[str, ...]] = ("attributes",)
     columns: ClassVar[dict[str, Column]] = {
         "attributes": Column("traits read right", "share", "higher")
     }

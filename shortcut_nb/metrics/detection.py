@@ -69,7 +69,7 @@ class Detection:
 
     name: ClassVar[str] = "detection"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "face": Column("probability of a face", better="higher"),
         "face_missing": Column("no face found", "share of pictures", "lower"),

@@ -22,7 +22,7 @@ SPOILT = {
 }
 """What pictures that no attack made are spoilt by."""
 SIZES = {"psnr": "PSNR", "linf": "l∞"}
-FURTHER: dict[str, Column] = {
+EXTRA_COLUMNS: dict[str, Column] = {
     **apart.COLUMNS,
     **hardened.COLUMNS,
     "noise": Column("probability of noise, CLIP", better="lower"),
@@ -61,7 +61,7 @@ FURTHER: dict[str, Column] = {
 }
 """Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
 """
-OF_PICTURES = set(FURTHER) - {*apart.COLUMNS, *hardened.COLUMNS, *COPYING, "noise"}
+IMAGE_COLUMNS = set(EXTRA_COLUMNS) - {*apart.COLUMNS, *hardened.COLUMNS, *COPYING, "noise"}
 """Those of the pictures trained on and of costs, which are the same for every sheet."""
 TRAIT = "trait_"
 """What the columns of a person's attributes begin with, as many as the reader knows."""
@@ -104,10 +104,15 @@ def is_available(metric: type[Metric], models: Any) -> bool:
     return ask is None or ask(models)
 
 
+def networks_of(metric: type[Metric]) -> tuple[str, ...]:
+    """The profile's measures that a metric opens; "" stands for all, if it does not say."""
+    return getattr(metric, "networks", ("",))
+
+
 def describe_column(
     metrics: Mapping[str, type[Metric]], name: str, profile: Profile | None = None
 ) -> Column:
-    """What a column is called: its metric says it, or :data:`FURTHER`; else its own name.
+    """What a column is called: its metric says it, or :data:`EXTRA_COLUMNS`; else its own name.
 
     Args:
         profile: some metrics measure what its models measure: a face, or a person.
@@ -117,4 +122,4 @@ def describe_column(
             named = getattr(metric, "named", None)
             columns = metric.columns if profile is None or named is None else named(profile)
             return columns[name]
-    return FURTHER.get(name, Column(name.replace("_", " ")))
+    return EXTRA_COLUMNS.get(name, Column(name.replace("_", " ")))

@@ -17,7 +17,7 @@ from ..inside import INSIDE
 from ..metrics import METRICS, AttributeReader, IdentityEncoder, hardened
 from ..metrics.apart import distance_to
 from ..metrics.copying import nearest, spread
-from ..metrics.frame import TRAIT, is_available
+from ..metrics.frame import TRAIT, is_available, networks_of
 from ..store import Entry, Payload, plain
 from ..store.code import code_of
 from ..subjects import Subject
@@ -155,7 +155,7 @@ class Probing(Sampling):
     @property
     def _measures(self) -> list[str]:
         """The roles of the measures that those metrics open; "measure:" stands for all."""
-        opened = [getattr(METRICS[name], "measures", ("",)) for name in self._metrics]
+        opened = [networks_of(METRICS[name]) for name in self._metrics]
         return sorted({f"measure:{name}" for names in opened for name in names})
 
 

@@ -44,17 +44,17 @@ def shifts(models: Models, subject: Subject, cell: Cell, images: Tensor) -> dict
     noise, ``plain_shift``, ``plain_towards`` and ``plain_across``, along its axis from clean
     pictures to pictures of noise (it has no word for them).
     """
-    measured = of_diffusion(models, subject, images)
+    measured = diffusion_shifts(models, subject, images)
     if models.has("clip"):
-        measured |= of_clip(models, subject, images)
+        measured |= clip_shifts(models, subject, images)
     if models.has("identity"):
-        measured |= of_encoder("identity", models.identity, subject, images)
+        measured |= encoder_shifts("identity", models.identity, subject, images)
     if models.has(PLAIN):
-        measured |= of_encoder("plain", models.measure("clip-plain").image, subject, images)
+        measured |= encoder_shifts("plain", models.measure("clip-plain").image, subject, images)
     return {name: float(np.mean(each)) for name, each in measured.items()}
 
 
-def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+def clip_shifts(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift along the axis of words, of pictures and of decoded pictures."""
     clip, clean = models.clip, subject.b
     concept, noise = models.profile.concepts[:2]
@@ -73,7 +73,7 @@ def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     }
 
 
-def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict[str, Any]:
+def encoder_shifts(name: str, encode: Any, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift along an encoder's own axis, from clean pictures to pictures of noise."""
     noise = noise_pictures(NOISE_PICTURES, images.shape[-1])
     anchor = torch.cat([subject.a, subject.c])
@@ -81,7 +81,7 @@ def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict
     return {f"{name}_{column}": moved[column] for column in ("shift", "towards", "across")}
 
 
-def of_diffusion(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+def diffusion_shifts(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift of latents, and what the change does to the denoising loss."""
     model, clean = models.diffusion, subject.b
     seen = denoising_shift(model, images, clean, subject.class_prompt, draws=DRAWS)
@@ -118,6 +118,6 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-FURTHER = ("pattern_margin", "decoded_towards", "plain_shift", "plain_towards", "plain_across")
+EXTRA_SHIFTS = ("pattern_margin", "decoded_towards", "plain_shift", "plain_towards", "plain_across")
 ROLES = ("diffusion", "clip", "identity", PLAIN)
-PROBES.add("shifts", Probe(shifts, ROLES, settings, (*SHIFTS, *FURTHER)))
+PROBES.add("shifts", Probe(shifts, ROLES, settings, (*SHIFTS, *EXTRA_SHIFTS)))

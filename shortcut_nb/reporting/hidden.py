@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, ends_of
 from ..experiments.questions.hidden import CELLS, HARDENED, PLAIN
 from . import display
 
@@ -27,6 +27,6 @@ def table() -> pd.DataFrame:
     wide = pd.DataFrame({"name": pd.Series(TITLES)})
     for metric in COLUMNS:
         rows = own[own["metric"] == metric].set_index("condition")
-        ends = {"mean": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
+        ends = ends_of(metric)
         wide = wide.join(rows[list(ends)].rename(columns=ends))
     return wide

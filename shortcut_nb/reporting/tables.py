@@ -13,7 +13,7 @@ import pandas as pd
 from ..experiments.contrasts import selector
 from ..experiments.measured import Measurement, widened
 from ..metrics import METRICS, describe
-from ..metrics.frame import OF_PICTURES
+from ..metrics.frame import IMAGE_COLUMNS
 from ..probes import PROBES
 
 MARK = "**"
@@ -247,7 +247,7 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
 def measures(measured: Measurement) -> tuple[list[str], list[str]]:
     """Columns of scores of samples, and the others: what was trained on, and what it cost."""
     asked = {contrast.metric for contrast in measured.contrasts}
-    others = {*OF_PICTURES, *METRICS["faithfulness"].columns} - asked
+    others = {*IMAGE_COLUMNS, *METRICS["faithfulness"].columns} - asked
     others |= {column for probe in PROBES.values() for column in probe.columns} - asked
     scores = [column for column in measured.metrics if column not in others]
     return scores, [column for column in measured.metrics if column in others]

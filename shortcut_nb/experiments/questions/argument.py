@@ -10,7 +10,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment, OfSamples
-from ..scores import Scores, against, beyond_class, turned, worse
+from ..scores import Scores, beyond_class, contrasts_between, turned, worse
 
 BUDGETS = ("16/255", "8/255")
 PROTECTIONS = ("aspl", "photoguard", "metacloak")
@@ -56,10 +56,10 @@ def contrasts(eps: str, scores: Scores) -> list[Contrast]:
         for name in PROTECTIONS:
             words = f"{name} changes {metric} more than noise does, {eps}"
             primary = "apart" if (name, eps) == (TREATED, BUDGETS[0]) else None
-            predictions += against(words, cell[name], cell["random noise"], one, primary)
+            predictions += contrasts_between(words, cell[name], cell["random noise"], one, primary)
         for name in REMEDIES:
             words = f"{name} undoes what {TREATED} did to {metric}, {eps}"
-            predictions += against(words, cell[name], cell[TREATED], turned(one))
+            predictions += contrasts_between(words, cell[name], cell[TREATED], turned(one))
         words = f"{TREATED} changes {metric} of V* more than of the class, {eps}"
         gap = beyond_class(cell[TREATED], cell["clean"])
         predictions.append(Contrast(words, metric, gap, expect=score[1]))

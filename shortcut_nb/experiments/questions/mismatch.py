@@ -21,7 +21,7 @@ from ...probes.shifts import PLAIN
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..scores import against
+from ..scores import contrasts_between
 from . import strength
 from .strength import EPS
 
@@ -141,7 +141,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
     for attack, name in INTERVENTIONS.items():
         words = f"{name}: {{word}} more than by random noise, {eps}"
         primary = "quality" if (attack, eps) == ("decoded-shift", EPS) else None
-        predictions += against(words, at(attack, eps), at("noise", eps), SCORES, primary)
+        predictions += contrasts_between(words, at(attack, eps), at("noise", eps), SCORES, primary)
     return predictions
 
 
