@@ -58,9 +58,9 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [RIGHT | {"metric": "qualty"}]}, "'qualty', which is not measured"),
         ({"contrasts": [RIGHT | {"metric": 3}]}, "metric must be text, got 3"),
         ({"contrasts": [RIGHT | {"expect": 0, "margin": "big"}]}, "must be above 0, got 'big'"),
-        ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs probes: [apart]"),
-        ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs probes: [traits]"),
-        ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs looks: [shifts]"),
+        ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs sample_probes: [apart]"),
+        ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs sample_probes: [traits]"),
+        ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs image_probes: [shifts]"),
         ({"looks": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]}, "nearest are shift"),
         ({"seeds": 99999999999}, "at most 1000 seeds"),
         ({"seeds": [0, 0]}, "expected each once, and 0 is given twice"),
@@ -89,6 +89,16 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
         parse_experiment(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+def test_fields_may_go_by_their_earlier_names():
+    own = {"name": "mine", "cells": {"a": {"looks": ["controls"]}}}
+    asked = parse_experiment(own | {"looks": ["shifts"], "probes": ["apart"]}, "mine.yaml")
+    assert asked.cells["a"] == Cell(image_probes=("controls",))
+    assert (asked.image_probes, asked.sample_probes) == (("shifts",), ("apart",))
+    assert asked.model_copy(update={"probes": ()}).sample_probes == ()
+    with pytest.raises(UserError, match="looks is called image_probes now: give one"):
+        parse_experiment(own | {"looks": [], "image_probes": []}, "mine.yaml")
 
 
 def test_cells_by_name_lie_on_the_base():

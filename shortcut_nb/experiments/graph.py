@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from ..pipeline import Node, Pipeline
 from ..registry import nearest
 from ..store import Entry, Store
 from ..subjects import Subject
-from .experiment import Experiment, OfSamples
+from .experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,17 @@ Parts = tuple[dict[str, list[Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """What another process needs to know to make an output."""
+    """What another process needs to know to make an output.
+
+    Attributes:
+        stage: how it is made: a stage of the store ("probe" are the scores of samples), "compare",
+            or a probe of a name.
+        subject: whose, by name.
+        cell, seed, sheet, n: what is made, as a pipeline's methods take them.
+        key: names the output.
+        probe: the name of an image probe or a sample probe; "" for any other stage.
+        drawn: which class pictures, where it is they; the rest does not count then.
+    """
 
     stage: str
     subject: str
@@ -81,34 +91,52 @@ class Job:
     sheet: Sheet
     n: int
     key: str = ""
-    look: str = ""
+    probe: str = ""
     drawn: ClassPictures | None = None
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
         if self.drawn is not None:
             return pipeline.prior(self.drawn)
-        further: tuple[Any, ...] = ()
-        if self.stage in ("sample", "probe", *get_args(OfSamples)):
-            further = self.sheet, self.n
-        elif self.stage == "look":
-            further = (self.look,)
-        return getattr(pipeline, self.stage)(subject, self.cell, self.seed, *further)
+        node = self._node(pipeline, subject)
+        assert node is not None  # clean pictures are no output
+        return node
+
+    def _node(self, pipeline: Pipeline, subject: Subject) -> Node | None:
+        place = subject, self.cell, self.seed
+        match self.stage:
+            case "protect":
+                return pipeline.protect(*place)
+            case "purify":
+                return pipeline.purify(*place)
+            case "train":
+                return pipeline.train(*place)
+            case "compare":
+                return pipeline.compare(*place)
+            case "sample":
+                return pipeline.sample(*place, self.sheet, self.n)
+            case "probe":
+                return pipeline.score_samples(*place, self.sheet, self.n)
+            case "image probe":
+                return pipeline.probe_images(*place, self.probe)
+            case "sample probe":
+                return pipeline.probe_samples(*place, self.sheet, self.n, self.probe)
+        raise ValueError(f"no stage is called {self.stage!r}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A part of the frame: the samples of one sheet.
+    """The outputs from which one sheet's rows of the frame are read, a row for each sample.
 
     Attributes:
-        columns: what is the same of all of them.
-        nodes: what the others are read from, the scores first; none may be missing.
-        looks: further measures; one that is missing leaves its columns empty.
+        columns: what all of its rows say alike: condition, axes, subject, seed, sheet.
+        nodes: the scores, and then other measures; where one is missing there are no rows.
+        optional_nodes: further measures; where one is missing its columns stay empty.
     """
 
     columns: dict[str, Any]
     nodes: tuple[Node, ...]
-    looks: tuple[Node, ...]
+    optional_nodes: tuple[Node, ...]
 
 
 @dataclass
@@ -147,20 +175,27 @@ def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Gra
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in in_order(experiment.sheets | cell.sheets):
                     job = Job("probe", name, cell, seed, how, n)
-                    further = () if how.inside else experiment.probes
-                    stages = ("probe", "compare", *further)
-                    jobs = [replace(job, stage=stage) for stage in stages]
-                    looks = [
-                        replace(job, stage="look", look=look)
-                        for look in (*experiment.looks, *cell.looks)
-                    ]
+                    jobs, optional = _jobs(experiment, job)
                     row = Row(
                         place | {"sheet": sheet},
                         tuple(_wanted(graph, pipeline, each, subject) for each in jobs),
-                        tuple(_wanted(graph, pipeline, each, subject) for each in looks),
+                        tuple(_wanted(graph, pipeline, each, subject) for each in optional),
                     )
                     graph.rows.append(row)
     return graph
+
+
+def _jobs(experiment: Experiment, scores: Job) -> tuple[list[Job], list[Job]]:
+    """The outputs of one row: those that it must have, and the optional ones.
+
+    Args:
+        scores: the row's scores.
+    """
+    sample_probes = () if scores.sheet.inside else experiment.sample_probes
+    needed = [scores, replace(scores, stage="compare")]
+    needed += [replace(scores, stage="sample probe", probe=name) for name in sample_probes]
+    image_probes = (*experiment.image_probes, *scores.cell.image_probes)
+    return needed, [replace(scores, stage="image probe", probe=name) for name in image_probes]
 
 
 def merged(graphs: Sequence[Graph]) -> Graph:
@@ -240,8 +275,8 @@ def _samples(
     for row in graph.rows:
         if not all(store.has(node.recipe) for node in row.nodes):
             continue
-        looks = (look for look in row.looks if store.has(look.recipe))
-        parts = [read(node) for node in (*row.nodes, *looks)]
+        optional = (node for node in row.optional_nodes if store.has(node.recipe))
+        parts = [read(node) for node in (*row.nodes, *optional)]
         if None in parts[: len(row.nodes)]:
             continue
         columns: dict[str, list[Any]] = {}

@@ -56,8 +56,10 @@ def made_with(
 
 
 def _of_record(record: Cell | Sheet) -> str:
-    """The digest of what a cell or a sheet sets; what is added to it (looks, sheets) is apart."""
-    return _short_digest(record.model_dump(exclude_defaults=True, exclude={"looks", "sheets"}))
+    """The digest of what a cell or a sheet sets; what is added to it (probes, sheets) is apart."""
+    return _short_digest(
+        record.model_dump(exclude_defaults=True, exclude={"image_probes", "sheets"})
+    )
 
 
 def _short_digest(values: Any) -> str:

@@ -13,25 +13,34 @@ from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
 from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
 from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
 from ..cells import Cell
+from ..metrics import Column
 from ..models import Models
 from ..subjects import Subject
-from .base import PROBES, Probe
+from .base import IMAGE_PROBES, ImageProbe
 
 NOISE_PICTURES = 16
 DRAWS = 2
 PLAIN = "measure:clip-plain"
-SHIFTS = (
-    "clip_shift",
-    "clip_towards",
-    "clip_across",
-    "class_lost",
-    "identity_shift",
-    "identity_towards",
-    "identity_across",
-    "latent",
-    "misled",
-    "loss",
-)
+SHIFT_COLUMNS = {
+    "clip_shift": Column("CLIP: length of the shift"),
+    "clip_towards": Column("CLIP: shift towards “a noisy pattern”"),
+    "clip_across": Column("CLIP: shift across that axis"),
+    "class_lost": Column("CLIP: fall of P(shows the class)"),
+    "identity_shift": Column("identity encoder: length of the shift"),
+    "identity_towards": Column("identity encoder: shift towards noise pictures"),
+    "identity_across": Column("identity encoder: shift across that axis"),
+    "latent": Column("autoencoder: shift of the latents"),
+    "misled": Column("diffusion model: what the prompt no longer explains"),
+    "loss": Column("diffusion model: rise of the loss"),
+}
+EXTRA_COLUMNS = {
+    "pattern_margin": Column("CLIP: P(a pattern) − P(the class)"),
+    "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
+    "plain_shift": Column("CLIP without noise: length of the shift"),
+    "plain_towards": Column("CLIP without noise: shift towards noise pictures"),
+    "plain_across": Column("CLIP without noise: shift across that axis"),
+}
+SHIFTS = tuple(SHIFT_COLUMNS)
 """Every one is larger for a larger mismatch, and 0 for clean pictures."""
 
 
@@ -118,6 +127,5 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-EXTRA_SHIFTS = ("pattern_margin", "decoded_towards", "plain_shift", "plain_towards", "plain_across")
 ROLES = ("diffusion", "clip", "identity", PLAIN)
-PROBES.add("shifts", Probe(shifts, ROLES, settings, (*SHIFTS, *EXTRA_SHIFTS)))
+IMAGE_PROBES.add("shifts", ImageProbe(shifts, ROLES, settings, SHIFT_COLUMNS | EXTRA_COLUMNS))

@@ -14,7 +14,7 @@ from ..experiments.questions import decoupling as further
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..experiments.questions.hidden import THERE
 from ..metrics import describe
-from ..metrics.frame import TRAIT
+from ..metrics.attributes import TRAIT
 from ..profile import load_profile
 from . import benchmark as matrix
 from . import display, lasting, numbers

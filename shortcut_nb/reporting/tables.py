@@ -14,7 +14,7 @@ from ..experiments.contrasts import selector
 from ..experiments.measured import Measurement, widened
 from ..metrics import METRICS, describe
 from ..metrics.frame import IMAGE_COLUMNS
-from ..probes import PROBES
+from ..probes import IMAGE_PROBES
 
 MARK = "**"
 VERDICTS = (
@@ -248,7 +248,7 @@ def measures(measured: Measurement) -> tuple[list[str], list[str]]:
     """Columns of scores of samples, and the others: what was trained on, and what it cost."""
     asked = {contrast.metric for contrast in measured.contrasts}
     others = {*IMAGE_COLUMNS, *METRICS["faithfulness"].columns} - asked
-    others |= {column for probe in PROBES.values() for column in probe.columns} - asked
+    others |= {column for probe in IMAGE_PROBES.values() for column in probe.columns} - asked
     scores = [column for column in measured.metrics if column not in others]
     return scores, [column for column in measured.metrics if column in others]
 

@@ -134,8 +134,8 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
     named = {}
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
-        looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
-        more: Fields = {"looks": looks, "sheets": ASKED_BY_NAME.get(defence, {})}
+        image_probes = ("shifts",) if defence in CLIMBED_AGAINST else ()
+        more: Fields = {"image_probes": image_probes, "sheets": ASKED_BY_NAME.get(defence, {})}
         named[name(("clean", defence, "0/255"))] = Cell(**own, **more)
         for who, settings in known.items():
             wanted = who in swept(defence, known)
@@ -201,5 +201,5 @@ def experiment(profile: Profile) -> Experiment:
         contrasts=tuple(contrasts(profile)),
         subjects=8,
         n=4,
-        probes=("apart",),
+        sample_probes=("apart",),
     )

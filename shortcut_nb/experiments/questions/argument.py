@@ -9,7 +9,7 @@ from typing import Any
 
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..experiment import JOIN, Experiment, OfSamples
+from ..experiment import JOIN, Experiment
 from ..scores import Scores, beyond_class, contrasts_between, turned, worse
 
 BUDGETS = ("16/255", "8/255")
@@ -42,7 +42,7 @@ def measures(profile: Profile) -> Scores:
     return {name: harm for name, harm in MEASURES.items() if name not in absent}
 
 
-def probes(scores: Scores) -> tuple[OfSamples, ...]:
+def sample_probes(scores: Scores) -> tuple[str, ...]:
     """The further measures of samples; traits where the profile can read them."""
     return ("apart", "traits") if "attributes" in scores else ("apart",)
 
@@ -75,5 +75,5 @@ def experiment(profile: Profile) -> Experiment:
         axes={"treatment": treatments(), "eps": list(BUDGETS)},
         contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, scores)),
         subjects=12,
-        probes=probes(scores),
+        sample_probes=sample_probes(scores),
     )

@@ -16,14 +16,14 @@ from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
 from ..scores import contrasts_between
-from .argument import measures, probes
+from .argument import measures, sample_probes
 
 EPS = "16/255"
 NOISE, MAIN, SHIFTER, SEEN = "noise", "aspl", "clip-shift", "decoded-shift"
 TURNED = "decoded-shift, turned"
 MOVED = "ASPL moves what the model sees more than random noise"
 SEES_MORE = "decoded-shift moves what the model sees more than ASPL"
-# Which shift is larger where: a column of the look "shifts", and two cells.
+# Which shift is larger where: a column of the image probe "shifts", and two cells.
 MOVES = {
     "ASPL moves CLIP more than random noise": ("clip_towards", MAIN, NOISE),
     MOVED: ("decoded_towards", MAIN, NOISE),
@@ -57,8 +57,8 @@ def experiment(profile: Profile) -> Experiment:
         name="intervention",
         question="Does an attack on nothing but the shift in meaning do harm?",
         cells={"clean": Cell(eps=EPS)} | attacks,
-        looks=("shifts",),
+        image_probes=("shifts",),
         contrasts=tuple(predictions),
         subjects=12,
-        probes=probes(scores),
+        sample_probes=sample_probes(scores),
     )

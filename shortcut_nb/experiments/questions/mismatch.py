@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...analysis.controls import KINDS
-from ...metrics.frame import SIZES, SPOILT
+from ...probes.controls import SIZES, SPOILT
 from ...probes.shifts import PLAIN
 from ...profile import Profile
 from ..contrasts import Contrast
@@ -117,7 +117,9 @@ def cells(profile: Profile) -> dict[str, Cell]:
             if names is None or name in names:
                 named[at(name, eps)] = cell
         purified = named[at("aspl", eps)].model_copy(update={"purifier": "profile"})
-        named[at("aspl", eps)] = named[at("aspl", eps)].model_copy(update={"looks": ("controls",)})
+        named[at("aspl", eps)] = named[at("aspl", eps)].model_copy(
+            update={"image_probes": ("controls",)}
+        )
         named[at(PURIFIED, eps)] = purified
     return named
 
@@ -152,6 +154,6 @@ def experiment(profile: Profile) -> Experiment:
         name="mismatch",
         question="Does the shift of protected pictures in CLIP space explain the harm?",
         cells=cells(profile),
-        looks=("shifts",),
+        image_probes=("shifts",),
         contrasts=tuple(one for eps in (EPS, WEAK) for one in contrasts(eps, plain)),
     )
