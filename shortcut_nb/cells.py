@@ -61,15 +61,16 @@ def fillable(text: str | None, words: tuple[str, ...]) -> str | None:
 
 
 class Sheet(Record):
-    """One way to look at a fine-tuned model.
+    """One way to sample a fine-tuned model, or to look into it.
 
     Args:
-        of: whose words the training gives: the subject's ("own") or its class's ("class").
-        prompt: other words instead; {identifier}, {class_name}, {instance}, {class_prompt} and
+        of: whose prompt is taken: the subject's ("own", "a photo of sks person") or its class's
+            ("class", "a photo of person"), as the training words them.
+        prompt: another prompt instead; {identifier}, {class_name}, {instance}, {class_prompt} and
             {noise_token} are filled in.
         negative: None is the training's own; {negative} is the profile's.
         guidance_scale, steps: None are the profile's.
-        at: share of the training after which to look; None is its end.
+        at: share of the training's steps after which to sample, in [0, 1); None is its end.
         inside: a name of :data:`.inside.MODEL_PROBES`: that probe looks into the model, which is
             not sampled; the other fields do not count then.
     """

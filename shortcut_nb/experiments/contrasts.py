@@ -209,7 +209,7 @@ class _Cells:
             chosen &= self._text[column] == value
         return chosen
 
-    def nothing(self, contrast: Contrast) -> str:
+    def why_missing(self, contrast: Contrast) -> str:
         """Why a contrast has no value."""
         column = self.metrics.index(contrast.metric)
         for name, cell in zip(contrast.weights, contrast.cells(), strict=True):
@@ -275,7 +275,7 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
     for contrast in contrasts:
         each = cells.combined(contrast)
         if strict and each.empty:
-            raise UserError(cells.nothing(contrast))
+            raise UserError(cells.why_missing(contrast))
         rows.append(_judged(contrast, each.to_numpy()))
     table = pd.DataFrame(rows, columns=COLUMNS)
     primary = table["role"] == "primary"

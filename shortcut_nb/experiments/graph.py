@@ -63,11 +63,11 @@ def fits(name: str, pattern: str) -> bool:
 
 
 WHOLE = Choice()
-"""What the experiment itself says."""
+"""The experiment's own subjects, seeds, number of samples and cells."""
 
 
 Parts = tuple[dict[str, list[Any]], dict[str, Any]]
-"""What an output says of each sample, and of all of them."""
+"""An output's columns, one value for each sample, and its values, the same for all of them."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Graph:
     """An experiment's outputs.
 
     Attributes:
-        rows: what the frame is read from.
+        rows: the outputs of each row group of the frame, in its order.
         nodes: every output, by key.
         jobs: how each is made elsewhere.
         kept: keys of what is there.
@@ -160,7 +160,7 @@ class Graph:
 
 def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE) -> Graph:
     """Every output of an experiment, in the order in which they are best made."""
-    with _collecting(False):
+    with _garbage_collection(False):
         return _graph_of(experiment, pipeline, choice)
 
 
@@ -211,9 +211,9 @@ def merged(graphs: Sequence[Graph]) -> Graph:
 
 
 @contextmanager
-def _collecting(on: bool) -> Iterator[None]:
-    """With or without the search for garbage, which among thousands of small objects that all stay
-    takes half of the time."""
+def _garbage_collection(on: bool) -> Iterator[None]:
+    """Turn garbage collection on or off: among thousands of small objects that all stay it takes
+    half of the time."""
     before = gc.isenabled()
     (gc.enable if on else gc.disable)()
     try:
@@ -223,19 +223,19 @@ def _collecting(on: bool) -> Iterator[None]:
 
 
 def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
-    """Looks on the way first, in the order of the training, which then goes on from them."""
+    """Sheets that are sampled during the training first, by its share: one training serves all."""
     return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
 
 
 def _wanted(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> Node:
-    """A job's output, noted with what it needs."""
+    """A job's output, entered into the graph with what it needs."""
     node = job.node(pipeline, subject)
     _note(graph, pipeline.store, node, job)
     return node
 
 
 def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
-    """Note an output, how it is made and, where it is missing, what it needs."""
+    """Enter an output, how it is made and, where it is missing, what it needs."""
     key = node.recipe.key
     if key in graph.nodes:
         return
@@ -263,7 +263,7 @@ def frame_of(
     Args:
         failed: is told what could not be made again, and why; its rows are left out. None raises.
     """
-    with _collecting(False):
+    with _garbage_collection(False):
         return pd.DataFrame(_samples(graph, pipeline.store, _reader(pipeline, failed)))
 
 
@@ -294,11 +294,12 @@ def _samples(
 def _reader(
     pipeline: Pipeline, failed: Callable[[Node, Exception], None] | None
 ) -> Callable[[Node], Parts | None]:
-    """What reads an output, each once; None of one that is damaged and cannot be made again."""
+    """A function that reads an output, each once; it gives None where one is damaged and cannot be
+    made again."""
     known: dict[str, Parts | None] = {}
 
     def remake(node: Node) -> Entry:
-        with _collecting(True):
+        with _garbage_collection(True):
             return pipeline.make(node)
 
     def read(node: Node) -> Parts | None:
@@ -317,7 +318,7 @@ def _reader(
 
 
 def _parts(entry: Entry) -> Parts:
-    """Most outputs say one of the two."""
+    """An output's columns and values; most have one of the two."""
     files = entry.manifest["files"]
     columns, values = (
         entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")

@@ -1,4 +1,4 @@
-"""A measurement beside an earlier one: what is measured in sittings, or on several machines."""
+"""A measurement joined to an earlier one: measured at several times, or on several machines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..store import canonical
 from .measured import UNITS, Measurement
 
 SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
-"""Of a profile: what decides the numbers of any cell beside the models."""
+"""Fields of a profile that decide the numbers of any cell, beside the models."""
 SEVERAL = ("settings", "defaults")
-"""How the names of digests begin that are not of one model; for the message."""
+"""Beginnings of the names of digests that are of several things, not of one model."""
 WORD = re.compile(r"[\w-]+")
 
 

@@ -35,8 +35,8 @@ from .experiment import Experiment
 from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of
 
 log = logging.getLogger("shortcut_nb")
-DEAR = ("protect", "purify", "train")
-"""Stages whose outputs take seconds or hours, as their kind is: one says nothing of another."""
+COSTLY_STAGES = ("protect", "purify", "train")
+"""Stages in which one kind takes seconds and another hours: only the same kind is a guide."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
     """What a run would do, by stage.
 
     Returns:
-        ``kept``, ``missing`` (outputs), ``seconds`` (what those take whose like was made before,
-        divided by the number of workers) and ``unknown`` (outputs whose like never was). The
-        estimate is the median of the same attack, purifier or trainer; of other stages, where
-        kinds differ little, that of the stage will do.
+        ``stage``; how many outputs are ``kept`` and ``missing``; ``seconds``, an estimate for those
+        missing ones of whose kind some were made before, divided by the number of workers; and
+        ``unknown``, how many are of a kind that never was. The estimate is the median of the same
+        attack, purifier or trainer; in other stages, where kinds differ little, of the stage.
     """
     kept = Counter(graph.nodes[key].recipe.stage for key in graph.kept)
     missing = Counter(graph.nodes[key].recipe.stage for key in graph.missing)
@@ -86,7 +86,7 @@ def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
     for key in graph.missing:
         recipe = graph.nodes[key].recipe
         alike = known.get(output_kind(recipe.fields))
-        if alike is None and recipe.stage not in DEAR:
+        if alike is None and recipe.stage not in COSTLY_STAGES:
             alike = known.get((recipe.stage, recipe.fields["inputs"].get("arithmetic", "")))
         if alike is None:
             unknown[recipe.stage] += 1
@@ -293,7 +293,7 @@ def execute(
 
 
 def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
-    """The units that need one that failed, by however many steps."""
+    """The units that need a failed one, directly or through others."""
     barred: set[str] = set()
     for unit in TopologicalSorter(needs).static_order():
         if needs[unit] & (failed | barred):

@@ -8,7 +8,7 @@ from typing import Any
 from .contrasts import Contrast
 
 Scores = Mapping[str, tuple[str, str]]
-"""Metric: its word, and the sign that is predicted of it."""
+"""By metric: what it is called in a contrast, and the predicted sign of its difference."""
 
 TURNED = {"+": "-", "-": "+"}
 WORSE = {

@@ -1,4 +1,4 @@
-"""How far samples are from what clean training would have drawn: no word and no noise is asked."""
+"""How far samples are from those of training on clean pictures, by an encoder of identity."""
 
 from __future__ import annotations
 

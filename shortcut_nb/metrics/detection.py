@@ -1,4 +1,4 @@
-"""Is there a face at all?"""
+"""Whether a picture shows a face, or a person: classifiers, detectors, and the failure rate."""
 
 from __future__ import annotations
 

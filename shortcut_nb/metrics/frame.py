@@ -76,7 +76,7 @@ def score_pictures(
 
 
 def is_available(metric: type[Metric], models: Any) -> bool:
-    """Whether a metric can be had here; one that needs no extra says nothing and always can."""
+    """Whether a metric can be measured here; one without ``available`` always can."""
     ask = getattr(metric, "available", None)
     return ask is None or ask(models)
 

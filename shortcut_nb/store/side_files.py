@@ -85,7 +85,7 @@ class SideFile:
 
 
 def side_files(root: Path) -> Iterator[SideFile]:
-    """All that there is, kind by kind; leftovers of killed processes are swept away."""
+    """All side files of a store, kind by kind; leftovers of killed processes are deleted first."""
     for folder in (root / CHECKPOINTS, root / RUNS, root / PHOTOS):
         for place in (folder, *(inner for inner in folder.glob("*") if _is_own(inner))):
             sweep(place)

@@ -273,11 +273,11 @@ class Store:
         return gone
 
     def side_files(self) -> list[SideFile]:
-        """What is kept beside the outputs: half-done work, runs of notebooks, photos; see there."""
+        """What is kept beside the outputs: half-done work, notes of failures, runs, photos."""
         return list(side_files(self.root))
 
     def prune_side_files(self, days: float) -> list[SideFile]:
-        """Delete of that what was not written for so many days; what is being worked on stays.
+        """Delete those side files that were not written for so many days, unless they are in use.
 
         Raises:
             StoreError: the store cannot be written.
