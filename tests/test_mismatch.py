@@ -1,4 +1,4 @@
-"""The mismatch question: predictions on frames with known answers, its looks on real models."""
+"""The mismatch question: predictions on frames with known answers, its image probes on real models."""
 
 import numpy as np
 import pandas as pd
@@ -289,7 +289,7 @@ def test_a_look_is_made_once_and_only_of_what_is_asked(tiny, monkeypatch):
         again.image_values(subject, cell, 1, "shifts")
     with pytest.raises(ValueError, match="unknown image probe 'shift'.*shifts"):
         mismatch.experiment(tiny.lab.profile).model_validate(
-            {"name": "x", "cells": {"a": {}}, "looks": ["shift"]}
+            {"name": "x", "cells": {"a": {}}, "image_probes": ["shift"]}
         )
 
 
