@@ -1,4 +1,4 @@
-"""The mismatch question: predictions on frames with known answers, its image probes on real models."""
+"""The mismatch question: predictions on frames with known answers, image probes on real models."""
 
 import numpy as np
 import pandas as pd
