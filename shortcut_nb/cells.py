@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -17,6 +18,24 @@ class Record(BaseModel):
     """Plain data that cannot change and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    earlier_names: ClassVar[Mapping[str, str]] = {}
+    """What fields were called before: those names may still be given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_earlier_names(cls, content: Any) -> Any:
+        return cls._renamed(content) if isinstance(content, Mapping) else content
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed."""
+        return super().model_copy(update=self._renamed(update or {}), deep=deep)
+
+    @classmethod
+    def _renamed(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields by the names that they have now."""
+        if twice := [old for old, new in cls.earlier_names.items() if {old, new} <= set(fields)]:
+            raise ValueError(f"{twice[0]} is called {cls.earlier_names[twice[0]]} now: give one")
+        return {cls.earlier_names.get(name, name): each for name, each in fields.items()}
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
@@ -42,17 +61,18 @@ def fillable(text: str | None, words: tuple[str, ...]) -> str | None:
 
 
 class Sheet(Record):
-    """One way to look at a fine-tuned model.
+    """One way to sample a fine-tuned model, or to look into it.
 
     Args:
-        of: whose words the training gives: the subject's ("own") or its class's ("class").
-        prompt: other words instead; {identifier}, {class_name}, {instance}, {class_prompt} and
+        of: whose prompt is taken: the subject's ("own", "a photo of sks person") or its class's
+            ("class", "a photo of person"), as the training words them.
+        prompt: another prompt instead; {identifier}, {class_name}, {instance}, {class_prompt} and
             {noise_token} are filled in.
         negative: None is the training's own; {negative} is the profile's.
         guidance_scale, steps: None are the profile's.
-        at: share of the training after which to look; None is its end.
-        inside: a name of :data:`.inside.INSIDE`: look into the model instead of sampling it; the
-            other fields do not count then.
+        at: share of the training's steps after which to sample, in [0, 1); None is its end.
+        inside: a name of :data:`.inside.MODEL_PROBES`: that probe looks into the model, which is
+            not sampled; the other fields do not count then.
     """
 
     of: Literal["own", "class"] = "own"
@@ -90,7 +110,7 @@ class Cell(Record):
             {identifier}, {class_name}, {instance}, {class_prompt} and {traits} (CLIP's words for
             the clean pictures) are filled in.
         sheets: ways to sample besides those of the experiment, by name.
-        looks: further measures of the pictures trained on, besides those of the experiment.
+        image_probes: further measures of the pictures trained on, besides those of the experiment.
     """
 
     attack: str = NONE
@@ -107,7 +127,9 @@ class Cell(Record):
     pictures: int | None = Field(default=None, ge=1)
     instance: str | None = None
     sheets: dict[str, Sheet] = Field(default_factory=dict)
-    looks: tuple[str, ...] = ()
+    image_probes: tuple[str, ...] = ()
+
+    earlier_names: ClassVar[Mapping[str, str]] = {"looks": "image_probes"}
 
     @field_validator("eps", mode="before")
     @classmethod

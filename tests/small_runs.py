@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.graph import WHOLE, graph_of
+from shortcut_nb.experiments.run import executor_of, planned, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 
@@ -16,6 +17,11 @@ def measured_serially(experiment, lab, folder):
     result = run(experiment, pipeline, executor_of("serial", pipeline))
     assert not result.failures and not result.skipped
     return pipeline, result.frame
+
+
+def plan(experiment, pipeline, choice=WHOLE, workers=1):
+    """What a run of an experiment would do, by stage."""
+    return planned(graph_of(experiment, pipeline, choice), pipeline.store, workers)
 
 
 def without_costs(frame):

@@ -37,7 +37,7 @@ def test_cells_say_what_is_known(question):
     by_name = {"plain": decoupling.PLAIN}
     whole = Cell(purifier="profile", prompts="cdl", sheets=by_name)
     assert made["clean | both | 0/255"] == whole
-    blind = Cell(attack="aspl", eps="2/255", looks=("shifts",))
+    blind = Cell(attack="aspl", eps="2/255", image_probes=("shifts",))
     assert made["nothing | none | 2/255"] == blind
     everything = made["everything | both, held | 2/255"].settings
     assert everything == {"purifier": "restorer", "gradient": "full", "prompts": "cdl",
@@ -92,7 +92,7 @@ def test_harm_and_gain_are_against_the_same_defence(question):
 def test_what_is_climbed_is_looked_at_before_any_training(question):
     climbed = [each for each in question.contrasts if each.metric == "loss"]
     assert {name for each in climbed for name in each.weights} == {
-        name for name, (cell, _) in question.all_cells().items() if cell.looks
+        name for name, (cell, _) in question.all_cells().items() if cell.image_probes
     }
     found = summary("adaptive").verdict(gain("everything", "purifier", CLIMBED, "16/255"))
     assert found["verdict"] == "confirmed" and 0.05 < found["mean"] < 0.15

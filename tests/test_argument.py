@@ -53,7 +53,7 @@ def test_twelve_people_two_seeds_two_budgets_and_noise_of_the_same_size(asked):
     for eps in argument.BUDGETS:
         attacks = {cell.attack for cell in cells if cell.eps == eps}
         assert attacks == {"none", "noise", *argument.PROTECTIONS}
-    assert asked.probes == ("apart", "traits")
+    assert asked.sample_probes == ("apart", "traits")
     assert [one.primary for one in asked.contrasts].count(True) == 1
 
 
@@ -62,25 +62,28 @@ def test_measures_without_a_model_are_not_asked_for():
     bare = profile.model_copy(update={"measures": {}})
     anywhere = {"apart", "quality", "texture", "coarse_texture", "ims_missing"}
     assert set(argument.measures(bare)) == anywhere
-    assert open_experiment("argument", bare).probes == ("apart",)
+    assert open_experiment("argument", bare).sample_probes == ("apart",)
 
 
 def test_an_effect_that_is_there_is_confirmed_and_one_that_is_not_is_not(asked):
     def verdicts(harms):
-        table = judge(frame_of(asked, harms), asked.contrasts)
-        return set(table.verdict)
+        return judge(frame_of(asked, harms), asked.contrasts)["verdict"]
 
-    assert len(verdicts(HARMED)) == 1
-    assert verdicts(HARMED) != verdicts(dict.fromkeys(HARMED, 0.0))
+    assert {each.expect for each in asked.contrasts} == {"+", "-"}  # each predicts a difference
+    assert set(verdicts(HARMED)) == {"confirmed"}
     backwards = {name: -size for name, size in HARMED.items()}
-    assert not verdicts(HARMED) & verdicts(backwards)
+    assert set(verdicts(backwards)) == {"refuted"}
+    nothing = verdicts(dict.fromkeys(HARMED, 0.0))
+    assert (nothing == "undecided").mean() > 0.9  # one in twenty is decided by chance
 
 
 def test_the_traits_of_each_sample_are_those_that_the_reader_sees(miniature, subject, tmp_path):
     pipeline = Pipeline(miniature, Store(tmp_path))
     cell = Cell(training={"steps": 1, "class_images": 4, "batch_size": 1})
-    columns = pipeline.make(pipeline.traits(subject, cell, 0, Sheet(), 2)).json("columns")
+    columns = pipeline.make(pipeline.probe_samples(subject, cell, 0, Sheet(), 2, "traits")).json(
+        "columns"
+    )
     kept = miniature.measure("attributes").kept(pipeline.samples(subject, cell, n=2), subject.c)
     assert columns == {f"trait_{name}": kept[name].astype(float).tolist() for name in kept}
-    scored = pipeline.make(pipeline.probe(subject, cell, 0, Sheet(), 2)).json("columns")
+    scored = pipeline.make(pipeline.score_samples(subject, cell, 0, Sheet(), 2)).json("columns")
     assert scored["attributes"] == pytest.approx(kept.mean(axis=1).tolist())

@@ -13,7 +13,7 @@ from shortcut_nb import experiments
 from shortcut_nb.cli import app
 from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.experiment import Experiment, parse
+from shortcut_nb.experiments.experiment import Experiment, parse_experiment
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.experiments.run import executor_of
@@ -265,7 +265,7 @@ def test_other_seeds_are_refused(text):
 )
 def test_a_question_that_does_not_fit_is_refused(content, text):
     with pytest.raises(UserError, match=text):
-        parse(content, "the file")
+        parse_experiment(content, "the file")
 
 
 def test_axes_are_crossed_and_named():

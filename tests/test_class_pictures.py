@@ -15,7 +15,7 @@ from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
-from shortcut_nb.store.kept import keep_class_pictures
+from shortcut_nb.store.checkpoints import keep_class_pictures
 from tests.lanes import marked
 
 FEW = {"steps": 1, "class_images": 2, "batch_size": 1}

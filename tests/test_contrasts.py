@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_rel
 
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.contrasts import Contrast, judge, load, per_subject, selector
+from shortcut_nb.experiments.contrasts import Contrast, judge, load_contrasts, per_subject, selector
 from shortcut_nb.metrics import holm, t_mean
 
 DROP = Contrast("it falls", "quality", {"aspl": 1, "clean": -1}, expect="-", primary=True)
@@ -220,7 +220,7 @@ def test_contrasts_are_data():
     - {name: falls, metric: quality, weights: {aspl: 1, clean: -1}, expect: "-", primary: true}
     - {name: same, metric: quality, weights: {pure: 1, clean: -1}, expect: 0, margin: 0.1}
     """
-    first, second = load(yaml.safe_load(text))
+    first, second = load_contrasts(yaml.safe_load(text))
     assert first == Contrast("falls", "quality", {"aspl": 1, "clean": -1}, "instance", "-", True)
     assert second.expect == "0" and second.margin == 0.1
     every = Contrast("every", "psnr", {"aspl": 1}, sheet=None, why="it is of the photos")
@@ -254,9 +254,9 @@ def test_a_bad_contrast_is_one_line_at_the_door(change, words):
 def test_two_contrasts_of_one_name_and_a_missing_field_are_refused():
     one = {"name": "x", "metric": "quality", "weights": {"aspl": 1}}
     with pytest.raises(ValueError, match="two contrasts are called 'x'"):
-        load([one, one])
+        load_contrasts([one, one])
     with pytest.raises(ValueError, match="a contrast needs metric"):
-        load([{"name": "x", "weights": {"aspl": 1}}])
+        load_contrasts([{"name": "x", "weights": {"aspl": 1}}])
     with pytest.raises(ValueError, match="no column 'qualty'; did you mean 'quality'"):
         judge(frame_of({"aspl": 0}), [Contrast("x", "qualty", {"aspl": 1})])
 

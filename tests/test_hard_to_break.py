@@ -346,11 +346,6 @@ def test_lists_and_the_cache(place, words):
     refused(place, *words)
 
 
-def test_there_are_many_cases():
-    counts = [3 * len(OUTS), 4 * len(SOURCES), len(PARAMS), len(PROFILES), len(RUNS), len(LISTS)]
-    assert sum(counts) > 200
-
-
 @pytest.mark.parametrize("command", ["protect", "purify"])
 def test_forced_results_replace_earlier_ones_and_nothing_else(place, command):
     """Two photos after five: two pictures, and what is the user's own stays."""

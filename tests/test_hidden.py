@@ -10,7 +10,8 @@ from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.questions import hidden, open_experiment
-from shortcut_nb.metrics.hardened import MEASURE, match
+from shortcut_nb.metrics import IdentityMatch
+from shortcut_nb.metrics.robust_identity import MEASURE
 from shortcut_nb.mini.evaluate import noisy
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile
@@ -24,32 +25,34 @@ def test_it_is_the_cosine_to_the_mean_of_the_clean_pictures(miniature, subject):
         pooled = encoder.model((torch.cat([images, references]) - 0.5) / 0.5).pooler_output
     z = F.normalize(pooled.flatten(1), dim=1)
     mean = F.normalize(z[len(images) :].mean(0), dim=0)
-    found = match(encoder, images, references)
+    found = IdentityMatch(encoder)(images, references)["ims"]
     assert found == pytest.approx((z[: len(images)] @ mean).numpy(), abs=1e-5)
     assert found.dtype == np.float64 and found.min() > 0.9
 
 
 def test_noise_hides_less_of_a_person_from_it(miniature, subject):
     dirty = noisy(subject.b.repeat(8, 1, 1, 1), 0)
-    hardened = match(miniature.measure(MEASURE), dirty, subject.c).mean()
+    robust = IdentityMatch(miniature.measure(MEASURE))(dirty, subject.c)["ims"].mean()
     plain = (miniature.identity(dirty) @ miniature.identity.mean(subject.c)).mean()
-    assert hardened > plain + 0.01
+    assert robust > plain + 0.01
 
 
 def test_the_probe_is_the_match_of_the_samples(miniature, subject, tmp_path):
     pipeline = Pipeline(miniature, Store(tmp_path))
     cell = Cell(training={"steps": 1, "class_images": 4, "batch_size": 1})
-    columns = pipeline.make(pipeline.hidden(subject, cell, 0, Sheet(), 2)).json("columns")
+    columns = pipeline.make(pipeline.probe_samples(subject, cell, 0, Sheet(), 2, "hidden")).json(
+        "columns"
+    )
     images = pipeline.samples(subject, cell, n=2)
-    scores = match(miniature.measure(MEASURE), images, subject.c)
+    scores = IdentityMatch(miniature.measure(MEASURE))(images, subject.c)["ims"]
     assert columns == {"ims_hardened": pytest.approx(scores.tolist())}
 
 
 def test_a_contrast_on_it_needs_the_probe():
     asked = {"name": "one", "metric": "ims_hardened", "weights": {"clean": 1.0}}
-    with pytest.raises(ValueError, match=r"it needs probes: \[hidden\]"):
+    with pytest.raises(ValueError, match=r"it needs sample_probes: \[hidden\]"):
         Experiment(name="own", cells={"clean": {}}, contrasts=[asked])
-    Experiment(name="own", cells={"clean": {}}, contrasts=[asked], probes=("hidden",))
+    Experiment(name="own", cells={"clean": {}}, contrasts=[asked], sample_probes=("hidden",))
 
 
 @pytest.mark.parametrize(("left", "verdict"), [(0.8, "confirmed"), (0.4, "refuted")])

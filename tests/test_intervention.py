@@ -52,7 +52,7 @@ def test_every_attack_on_the_shift_stands_beside_noise_and_aspl(asked):
         "aspl",
         *("clip-shift", reported.SEEN),
     }
-    assert {cell.eps for cell in cells} == {"16/255"} and "shifts" in asked.looks
+    assert {cell.eps for cell in cells} == {"16/255"} and "shifts" in asked.image_probes
     (primary,) = [one for one in asked.contrasts if one.primary]
     assert (
         primary.name == intervention.beyond_noise("decoded-shift", "quality")

@@ -32,7 +32,7 @@ def test_people_and_cells_are_added_and_what_was_there_stays():
     assert rows_of(both) == rows_of(new) | rows_of(earlier)
     assert list(both.frame["quality"].isna()) == [False] * len(both.frame)
     assert list(both.frame["subject"]) == ["p0", "p0", "p1", "p1", "p1", "p2", "p2"]
-    assert both.whom["subjects"] == ["p0", "p1", "p2"]
+    assert both.coverage["subjects"] == ["p0", "p1", "p2"]
 
 
 def test_a_new_measure_fills_the_rows_that_were_there():

@@ -1,4 +1,4 @@
-"""The mismatch question: predictions on frames with known answers, its looks on real models."""
+"""The mismatch question: predictions on frames with known answers, image probes on real models."""
 
 import numpy as np
 import pandas as pd
@@ -218,9 +218,9 @@ def test_the_shipped_measurement_is_read_and_is_what_is_asked():
 
 def test_cells_are_those_of_the_strength_question_at_two_budgets():
     found = mismatch.cells(load_profile("mini"))
-    assert found[at("aspl", EPS)].looks == ("controls",)
+    assert found[at("aspl", EPS)].image_probes == ("controls",)
     assert found[at("aspl, purified", EPS)].purifier == "profile"
-    assert not found[at("aspl, purified", EPS)].looks
+    assert not found[at("aspl, purified", EPS)].image_probes
     weak = {name for name in found if name.endswith("8/255")}
     assert weak == {at(name, "8/255") for name in (*mismatch.AT_WEAK, "aspl, purified")}
     assert at("glaze", EPS) in found and found["clean"].attack == "none"
@@ -277,19 +277,19 @@ def test_the_question_runs(tiny):
 def test_a_look_is_made_once_and_only_of_what_is_asked(tiny, monkeypatch):
     subject = tiny.lab.subject("mini:held-out/1")
     cell = Cell(attack="noise", eps="8/255")
-    found = tiny.looks(subject, cell, 0, "shifts")
+    found = tiny.image_values(subject, cell, 0, "shifts")
 
     def twice(*args, **kwargs):
         raise RuntimeError("measured again")
 
     monkeypatch.setattr("shortcut_nb.probes.shifts.denoising_shift", twice)
     again = Pipeline(tiny.lab, tiny.store)
-    assert again.looks(subject, cell, 0, "shifts") == found
+    assert again.image_values(subject, cell, 0, "shifts") == found
     with pytest.raises(RuntimeError, match="measured again"):
-        again.looks(subject, cell, 1, "shifts")
-    with pytest.raises(ValueError, match="unknown probe 'shift'.*shifts"):
+        again.image_values(subject, cell, 1, "shifts")
+    with pytest.raises(ValueError, match="unknown image probe 'shift'.*shifts"):
         mismatch.experiment(tiny.lab.profile).model_validate(
-            {"name": "x", "cells": {"a": {}}, "looks": ["shift"]}
+            {"name": "x", "cells": {"a": {}}, "image_probes": ["shift"]}
         )
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from shortcut_nb.budget import Budget
 from shortcut_nb.cli import app
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.memory import peak_memory
+from shortcut_nb.experiments.process_memory import peak_memory
 from shortcut_nb.photos import Photo, Photos, carry, in_tiles, protect_photos, purify_photos
 from shortcut_nb.photos.photo import covering
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
 from shortcut_nb.store import Recipe, Store
-from shortcut_nb.store.kept import kept
+from shortcut_nb.store.checkpoints import checkpointed_work
 
 from .places import open_to_all, read_only, small_disk, without_rights
 
@@ -132,6 +132,6 @@ def test_a_store_that_cannot_be_written_or_is_too_small_costs_only_the_checkpoin
     names = sorted(path.name for path in (place / "out" / "o").iterdir())
     assert names == ["0.png", "1.png", "purify.json"]
     caplog.clear()
-    with kept("protect", "a" * 64, "work", 1, needs=10**18) as work:
+    with checkpointed_work("protect", "a" * 64, "work", 1, needs=10**18) as work:
         assert work.path is None
     assert "and the disk has" in caplog.text

@@ -16,11 +16,11 @@ from shortcut_nb import Lab
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.run import executor_of, plan, run
+from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.reporting.report_page import page_of, write_page
 from shortcut_nb.store import Store
-from tests.small_runs import manifests, measured_serially, same
+from tests.small_runs import manifests, measured_serially, plan, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise"], "purifier": ["none", "jpeg"]},

@@ -10,8 +10,8 @@ import pytest
 from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.memory import own_peak, peak_memory
 from shortcut_nb.experiments.peaks import peaks, purifier_memory, quick_purifier
+from shortcut_nb.experiments.process_memory import own_peak, peak_memory
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.purification import available, left, restored
 from shortcut_nb.pipeline import Pipeline
@@ -148,7 +148,7 @@ def test_memory_is_measured_where_nothing_can_be_kept(tmp_path, monkeypatch, cap
     monkeypatch.setattr(again, lambda *_: 300.0)
     store = Store(tmp_path / "store")
     assert peaks({"pure": Cell(purifier="jpeg")}, "mini", 3, store) == {"pure": 300.0}
-    assert "peak memory of jpeg is not kept" in caplog.text
+    assert "peak memory of jpeg could not be kept" in caplog.text
 
 
 def test_what_is_missing_is_told_by_score_the_best_first(found):
@@ -184,7 +184,7 @@ def test_live_on_one_subject(lab, subject, tmp_path):
 
 def test_a_small_process_begun_by_a_large_one_is_small():
     """The system's own count of a child's peak would be this process's, 600 MiB and more."""
-    code = "from shortcut_nb.experiments.memory import own_peak; print(own_peak())"
+    code = "from shortcut_nb.experiments.process_memory import own_peak; print(own_peak())"
     weight = np.ones(600 * 2**17)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert weight.nbytes / 2**20 == 600

@@ -150,7 +150,7 @@ def test_a_photograph_of_four_megapixels_fits_in_memory():
     code = (
         "import torch\n"
         "from shortcut_nb import Lab\n"
-        "from shortcut_nb.experiments.memory import own_peak\n"
+        "from shortcut_nb.experiments.process_memory import own_peak\n"
         "lab = Lab('mini', device='cpu', autocast=torch.float32)\n"
         "x = torch.rand(1, 3, 2000, 2000)\n"
         "assert lab.purifier('restorer')(x).shape == x.shape\n"

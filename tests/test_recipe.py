@@ -169,7 +169,7 @@ def outside(quick_lab, subject, tmp_path, monkeypatch):
             monkeypatch.setitem(registry, own.name, own)
         pipeline = Pipeline(quick_lab, Store(tmp_path / "store"))
         nodes = {stage: getattr(pipeline, stage)(subject, cell, 0) for stage, cell in CELLS.items()}
-        nodes["probe"] = pipeline.probe(subject, Cell(), 0, OWN, 1)
+        nodes["probe"] = pipeline.score_samples(subject, Cell(), 0, OWN, 1)
         keys = {stage: node.recipe.key for stage, node in nodes.items()}
         return keys, float(pipeline.images(subject, CELLS["purify"]).mean())
 

@@ -76,7 +76,7 @@ def test_means_are_over_people_with_students_interval(pictures, measured):
 
 
 def test_recovery_is_a_difference_within_a_person(measured):
-    rise = measured.against("quality", {"purifier": "none", "prompts": "plain"}, ["attack"])
+    rise = measured.rise_over("quality", {"purifier": "none", "prompts": "plain"}, ["attack"])
     rise = rise.set_index(["attack", "purifier", "prompts"])
     assert rise.loc[("aspl", "restorer", "plain"), "mean"] == pytest.approx(0.9 * 0.35, abs=0.02)
     assert rise.loc[("aspl", "none", "plain"), ["mean", "low", "high"]].tolist() == [0, 0, 0]

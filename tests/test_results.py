@@ -28,8 +28,8 @@ def test_make_results_measures_again_what_ships(name):
     """The people and the samples of a question are those of its result: nothing is lost by it."""
     mini, kept = load_profile("mini"), Measurement.read(name)
     question = open_experiment(name, mini)
-    assert set(question.people(mini)) == set(kept.whom["subjects"])
-    assert set(kept.whom["seeds"]) <= set(question.seeds)
+    assert set(question.people(mini)) == set(kept.coverage["subjects"])
+    assert set(kept.coverage["seeds"]) <= set(question.seeds)
     assert question.n == kept.samples
     assert set(kept.frame["condition"]) <= set(question.all_cells())
 

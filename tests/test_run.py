@@ -12,15 +12,15 @@ from shortcut_nb.experiments import executors
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.run import execute, executor_of, plan, run
-from shortcut_nb.metrics.apart import distance_to
+from shortcut_nb.experiments.run import execute, executor_of, run
+from shortcut_nb.metrics.clean_distance import distance_to
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo
 from shortcut_nb.reporting.report_page import page_of
 from shortcut_nb.reporting.samples import kept_samples
 from shortcut_nb.store import Store
 from tests.light_work import sleep_or_die
-from tests.small_runs import manifests, measured_serially, same
+from tests.small_runs import manifests, measured_serially, plan, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise", "advdm"], "purifier": ["none", "jpeg"]},
@@ -311,7 +311,7 @@ def test_a_report_finds_the_samples_that_the_store_has(measured, tmp_path):
 def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, tiny_lab, tmp_path):
     """Its reference, plain training on clean pictures, is made although no cell asks for it."""
     pipeline, frame = measured
-    asked = SMALL.model_copy(update={"probes": ("apart",), "axes": {"attack": ["advdm"]}})
+    asked = SMALL.model_copy(update={"sample_probes": ("apart",), "axes": {"attack": ["advdm"]}})
     graph = graph_of(asked, Pipeline(tiny_lab, Store(tmp_path / "empty")))
     planned = [graph.nodes[key].about for key in graph.missing]
     assert sum(about.startswith("train") for about in planned) == 2
@@ -334,7 +334,7 @@ def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, 
 
 def test_clean_training_is_at_its_own_distance(measured):
     pipeline, _ = measured
-    asked = SMALL.model_copy(update={"probes": ("apart",), "axes": {"attack": ["none"]}})
+    asked = SMALL.model_copy(update={"sample_probes": ("apart",), "axes": {"attack": ["none"]}})
     result = run(asked, pipeline, executor_of("serial", pipeline))
     own = result.frame[result.frame.sheet == "instance"]
     assert own.apart.mean() == pytest.approx(1.0, rel=1e-6)

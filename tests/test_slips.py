@@ -13,7 +13,7 @@ from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import be_reachable
-from shortcut_nb.experiments.experiment import parse, read
+from shortcut_nb.experiments.experiment import parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.experiments.questions import open_experiment
@@ -58,9 +58,9 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [RIGHT | {"metric": "qualty"}]}, "'qualty', which is not measured"),
         ({"contrasts": [RIGHT | {"metric": 3}]}, "metric must be text, got 3"),
         ({"contrasts": [RIGHT | {"expect": 0, "margin": "big"}]}, "must be above 0, got 'big'"),
-        ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs probes: [apart]"),
-        ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs probes: [traits]"),
-        ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs looks: [shifts]"),
+        ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs sample_probes: [apart]"),
+        ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs sample_probes: [traits]"),
+        ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs image_probes: [shifts]"),
         ({"looks": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]}, "nearest are shift"),
         ({"seeds": 99999999999}, "at most 1000 seeds"),
         ({"seeds": [0, 0]}, "expected each once, and 0 is given twice"),
@@ -84,26 +84,38 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
     ],
 )
 def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
-    assert parse(BASE | {"contrasts": [RIGHT]}, "mine.yaml").contrasts
+    assert parse_experiment(BASE | {"contrasts": [RIGHT]}, "mine.yaml").contrasts
     with pytest.raises(UserError) as refused:
-        parse(BASE | slip, "mine.yaml")
+        parse_experiment(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
 
 
+def test_fields_may_go_by_their_earlier_names():
+    own = {"name": "mine", "cells": {"a": {"looks": ["controls"]}}}
+    asked = parse_experiment(own | {"looks": ["shifts"], "probes": ["apart"]}, "mine.yaml")
+    assert asked.cells["a"] == Cell(image_probes=("controls",))
+    assert (asked.image_probes, asked.sample_probes) == (("shifts",), ("apart",))
+    assert asked.model_copy(update={"probes": ()}).sample_probes == ()
+    with pytest.raises(UserError, match="looks is called image_probes now: give one"):
+        parse_experiment(own | {"looks": [], "image_probes": []}, "mine.yaml")
+
+
 def test_cells_by_name_lie_on_the_base():
     given = {"name": "mine", "base": {"training": {"steps": 2}, "eps": "4/255"}, "seeds": 3}
-    asked = parse(given | {"cells": {"a": {}, "b": {"eps": "8/255"}}}, "mine.yaml")
+    asked = parse_experiment(given | {"cells": {"a": {}, "b": {"eps": "8/255"}}}, "mine.yaml")
     assert asked.cells["a"].training == {"steps": 2} == asked.cells["b"].training
     assert [asked.cells[name].eps for name in "ab"] == ["4/255", "8/255"]
     assert asked.seeds == (0, 1, 2)
     base = {"settings": {"steps": 5}, "purifying": {"quality": 5}, "attack": "advdm"}
     axes = {"attack": ["none", "advdm"], "purifier": ["none", "jpeg"]}
-    crossed = parse({"name": "mine", "base": base, "axes": axes}, "mine.yaml").all_cells()
+    crossed = parse_experiment(
+        {"name": "mine", "base": base, "axes": axes}, "mine.yaml"
+    ).all_cells()
     assert crossed["none | none"][0] == Cell()  # what the base says of others falls away
     assert crossed["advdm | jpeg"][0].settings == {"steps": 5}
     with pytest.raises(UserError, match="not Cell"):
-        parse({"name": "mine", "base": base, "cells": {"a": Cell()}}, "mine.yaml")
+        parse_experiment({"name": "mine", "base": base, "cells": {"a": Cell()}}, "mine.yaml")
 
 
 def test_a_file_is_not_called_as_a_question_of_the_package_is(tmp_path):
@@ -173,12 +185,12 @@ def test_a_key_that_is_given_twice_is_refused_and_a_merged_one_is_not(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("axes: &axes {attack: [none], eps: [8/255]}\nn: 2\nn: 3\n")
     with pytest.raises(UserError, match="the key 'n' is given twice.*line 3"):
-        read(path)
+        read_experiment(path)
     path.write_text("base: &base {eps: 8/255}\ncells:\n  a: {<<: *base, eps: 4/255}\nbase: {}\n")
     with pytest.raises(UserError, match="the key 'base' is given twice"):
-        read(path)
+        read_experiment(path)
     path.write_text("cells:\n  a: &a {eps: 8/255}\n  b: {<<: *a, eps: 4/255}\n")
-    assert read(path).cells["b"].eps == "4/255"
+    assert read_experiment(path).cells["b"].eps == "4/255"
     profile = tmp_path / "profile.yaml"
     profile.write_text((PROFILES / "mini.yaml").read_text() + "\nresolution: 64\n")
     with pytest.raises(UserError, match="the key 'resolution' is given twice"):
@@ -248,9 +260,13 @@ def test_a_profile_with_a_slip_is_not_ready(change, says):
 
 def test_words_that_can_be_filled_in_are():
     words = "{identifier} {class_name} {instance} {class_prompt} {noise_token} {negative}"
-    asked = parse(BASE | {"sheets": {"own": {"prompt": words, "negative": words}}}, "mine.yaml")
+    asked = parse_experiment(
+        BASE | {"sheets": {"own": {"prompt": words, "negative": words}}}, "mine.yaml"
+    )
     assert asked.sheets["own"].prompt == words
-    parse(BASE | {"base": {"instance": f"{words} {{traits}}", "eps": "16/255"}}, "mine.yaml")
+    parse_experiment(
+        BASE | {"base": {"instance": f"{words} {{traits}}", "eps": "16/255"}}, "mine.yaml"
+    )
 
 
 def test_a_result_lies_in_its_folder(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from shortcut_nb.experiments.measured import means_of
+from shortcut_nb.experiments.measured import means_over_people
 from shortcut_nb.metrics import t_mean
 
 
@@ -47,7 +47,7 @@ def test_bad_values_are_refused(values, words):
 
 def test_means_of_a_frame_are_those_of_its_groups():
     frame = question_like_frame()
-    table = means_of(frame, ["a", "b"], ["kind"]).set_index(["kind", "metric"])
+    table = means_over_people(frame, ["a", "b"], ["kind"]).set_index(["kind", "metric"])
     for kind, part in frame.groupby("kind"):
         for metric in ("a", "b"):
             runs = part.groupby(["subject", "seed"])[metric].mean()
@@ -64,7 +64,7 @@ def test_an_infinite_number_is_refused():
     frame = question_like_frame()
     frame.loc[0, "a"] = np.inf
     with pytest.raises(ValueError, match="finite"):
-        means_of(frame, ["a"], ["kind"])
+        means_over_people(frame, ["a"], ["kind"])
 
 
 def question_like_frame():

@@ -25,7 +25,7 @@ from shortcut_nb.files.outputs import check_output
 from shortcut_nb.mini.photos import write_photos
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Recipe, Store, StoreError
-from shortcut_nb.store.kept import kept
+from shortcut_nb.store.checkpoints import checkpointed_work
 from shortcut_nb.store.store import MANIFEST, Entry
 from shortcut_nb.tuning.checkpoint import save_checkpoint
 
@@ -241,7 +241,7 @@ def test_prune_looks_at_each_entry_once(store, monkeypatch):
 def half_done(kind, monkeypatch, store):
     """Work of a command, for whoever takes it on; interrupted when it is asked to go on."""
     monkeypatch.setenv("SHORTCUT_NB_CACHE", str(store.root))
-    with kept(kind, "a" * 64, kind, 10) as work:
+    with checkpointed_work(kind, "a" * 64, kind, 10) as work:
         save_checkpoint(work.path, "mark", {"done": 10})
         yield work.path
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
 from shortcut_nb.experiments.run import Ended, execute, executor_of, run
-from shortcut_nb.inside import INSIDE
+from shortcut_nb.inside import MODEL_PROBES
 from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
@@ -121,8 +121,8 @@ def test_the_clean_training_differs_in_its_pictures_alone():
     cells = cells_of(Cell(attack="aspl", share=0.5, purifier="jpeg", training={"steps": 3}))
     assert cells["clean"].attack == "none" and cells["clean"].at_home
     assert (cells["clean"].purifier, cells["clean"].training) == ("jpeg", {"steps": 3})
-    with pytest.raises(ValueError, match="look inside"):
-        INSIDE["trace"]
+    with pytest.raises(ValueError, match="model probe"):
+        MODEL_PROBES["trace"]
 
 
 def test_verdicts_follow_the_measures():

@@ -330,8 +330,8 @@ def _say(text: str, **style: Any) -> None:
 
 def _add_memory(asked: _Asked, result: Result, profile: str, runs: int, store: Store) -> None:
     """A column of the peak memory of each cell's purifier or attack, in MiB."""
-    from ..experiments.memory import MEMORY
     from ..experiments.peaks import peaks
+    from ..experiments.process_memory import MEMORY
     from ..progress import progress
 
     taken = peaks(asked.cells, profile, runs, store, progress("memory"))

@@ -70,9 +70,9 @@ def ls(stage: Stage = None) -> None:
                 f"{entry.stage:<14} {entry.key[:12]} {size / 1e6:9.2f} MB "
                 f"{entry.seconds:9.1f} s  {entry.manifest['made']}"
             )
-        others = store.beside() if stage is None else []
+        others = store.side_files() if stage is None else []
         for each in others:
-            typer.echo(f"{each.what:<27} {each.bytes / 1e6:9.2f} MB  {each.place}")
+            typer.echo(f"{each.description:<27} {each.bytes / 1e6:9.2f} MB  {each.path}")
         more = f"; beside them {sum(each.bytes for each in others) / 1e6:.2f} MB" if others else ""
         typer.echo(f"{count} outputs, {total / 1e6:.2f} MB{more}, in {store.root}")
 
@@ -115,10 +115,10 @@ def prune(
         size = None if keep is None else parse_size(keep)
         age = 30.0 if days is None and size is None else days
         gone = store.prune(age, size, stage)
-        others = [] if age is None or stage else store.prune_beside(age)
+        others = [] if age is None or stage else store.prune_side_files(age)
         typer.echo(f"deleted {len(gone)} outputs from {store.root}")
         if others:
-            kinds = Counter(each.what for each in others)
+            kinds = Counter(each.description for each in others)
             each_kind = ", ".join(f"{count} × {what}" for what, count in kinds.items())
             typer.echo(f"deleted beside them: {each_kind}")
 

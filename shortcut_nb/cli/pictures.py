@@ -67,10 +67,11 @@ def protect(
             from ..photos import carried, subject_of
 
             subject = subject_of(photos, source_path(source), lab, class_name, identifier)
-        from ..store.kept import kept, key_of
+        from ..store.checkpoints import checkpointed_work, work_key
 
-        key = key_of(chosen.inputs(), subject)
-        with kept("protect", key, attack, 10, _surrogate_bytes(chosen, lab)) as checkpoint:
+        key = work_key(chosen.inputs(), subject)
+        keeping = checkpointed_work("protect", key, attack, 10, _surrogate_bytes(chosen, lab))
+        with keeping as checkpoint:
             on_interrupt.message = checkpoint
             result = chosen(subject, checkpoint.on_step, checkpoint.path, keep=True)
             if photos is None:
@@ -108,11 +109,11 @@ def purify(
         photos = open_photos(lab, source, square)
         pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
         from ..photos.purify_folder import key_of_purifying, purify_into
-        from ..store.kept import kept_pictures
+        from ..store.checkpoints import checkpointed_pictures
 
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
-        keeping = kept_pictures("purify", key, using, len(pictures))
+        keeping = checkpointed_pictures("purify", key, using, len(pictures))
         with keeping as finished, output.filling() as folder:
             on_interrupt.message = finished
             purify_into(folder, chosen, lab, pictures, names, finished)
@@ -152,14 +153,15 @@ def personalize(
         from ..files.disk_space import checkpoint_bytes, square_bytes
         from ..files.outputs import need_room
         from ..latents import class_digest
-        from ..store.kept import kept, key_of
+        from ..store.checkpoints import checkpointed_work, work_key
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + square_bytes(samples, lab.profile.resolution))
         about = {"trainer": trainer, "params": params}
         own = class_digest(getattr(training.settings, "class_images", 0))
-        key = key_of((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
-        with kept("personalize", key, trainer, 50, checkpoint_bytes(trained)) as checkpoint:
+        key = work_key((about, own, lab.profile, lab.digest("diffusion"), repr(lab)), subject)
+        keeping = checkpointed_work("personalize", key, trainer, 50, checkpoint_bytes(trained))
+        with keeping as checkpoint:
             on_interrupt.message = checkpoint
             model = training.fit(
                 subject, subject.images, checkpoint.on_step, checkpoint=checkpoint.path

@@ -49,10 +49,12 @@ def _estimate(row: Mapping[str, Any] | pd.Series) -> str:
 
 def _list_missing(missing: pd.DataFrame) -> None:
     """The dear outputs that are missing, and what failed before; the rest follows from them."""
-    from ..experiments.run import DEAR
+    from ..experiments.run import COSTLY_STAGES
 
     failed = missing["error"] != ""
-    dear = missing[missing["stage"].isin(DEAR) | failed].sort_values("stage", kind="stable")
+    dear = missing[missing["stage"].isin(COSTLY_STAGES) | failed].sort_values(
+        "stage", kind="stable"
+    )
     if len(dear):
         typer.echo("attacks, purifiers and trainings to make, with how many of each:")
     for row in dear[:LISTED].to_dict("records"):

@@ -22,7 +22,7 @@ from ..metrics.stats import holm, t_mean
 from ..registry import nearest
 
 LEVEL = 0.025  # of each one-sided test: what a two-sided 95 % interval leaves on one side
-NAMED = "condition"  # the column in which a cell's plain name is looked up
+CONDITION = "condition"  # the column in which a cell's plain name is looked up
 _COLUMN = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -117,10 +117,10 @@ def selector(cell: str) -> dict[str, str]:
     parts = [part.partition("=") for part in cell.split(" & ")]
     if all(sign and _COLUMN.fullmatch(column.strip()) for column, sign, _ in parts):
         return {column.strip(): value.strip() for column, _, value in parts}
-    return {NAMED: cell}
+    return {CONDITION: cell}
 
 
-def load(contents: Iterable[Mapping[str, Any]]) -> list[Contrast]:
+def load_contrasts(contents: Iterable[Mapping[str, Any]]) -> list[Contrast]:
     """The contrasts of one question.
 
     Raises:
@@ -211,12 +211,16 @@ class _Cells:
             chosen &= self._text[column] == value
         return chosen
 
-    def nothing(self, contrast: Contrast) -> str:
+    def why_missing(self, contrast: Contrast) -> str:
         """Why a contrast has no value."""
         column = self.metrics.index(contrast.metric)
         for name, cell in zip(contrast.weights, contrast.cells(), strict=True):
             if np.isnan(self._mean(tuple(sorted(cell.items())), contrast)[:, column]).all():
-                there = sorted(map(str, self.frame[NAMED].unique())) if NAMED in self.frame else []
+                there = (
+                    sorted(map(str, self.frame[CONDITION].unique()))
+                    if CONDITION in self.frame
+                    else []
+                )
                 hint = f"; conditions there are: {'; '.join(there[:30])}" if there else ""
                 return (
                     f"contrast {contrast.name!r}: nothing was measured of cell {name!r} "
@@ -273,7 +277,7 @@ def judge(frame: pd.DataFrame, contrasts: Sequence[Contrast], strict: bool = Tru
     for contrast in contrasts:
         each = cells.combined(contrast)
         if strict and each.empty:
-            raise UserError(cells.nothing(contrast))
+            raise UserError(cells.why_missing(contrast))
         rows.append(_judged(contrast, each.to_numpy()))
     table = pd.DataFrame(rows, columns=COLUMNS)
     primary = table["role"] == "primary"
@@ -327,7 +331,7 @@ def _judged(contrast: Contrast, each: np.ndarray) -> dict[str, Any]:
         "agreeing": float((towards > 0).mean()),
         "weakest": float(towards.min()),
         "p": _p(each, contrast),
-        "verdict": _verdict(low, high, contrast),
+        "verdict": verdict_of(low, high, contrast.expect, contrast.margin),
     }
 
 
@@ -355,15 +359,18 @@ def _one_sided(each: np.ndarray, against: float, side: str) -> float:
     return float(ttest_1samp(each, against, alternative=side).pvalue)
 
 
-def _verdict(low: float, high: float, contrast: Contrast) -> str:
-    """From an interval; one that is NaN decides nothing."""
-    edge = contrast.margin
-    if edge is not None:
-        confirmed = -edge < low and high < edge
-        refuted = low >= edge or high <= -edge
+def verdict_of(low: float, high: float, expect: str = "+", margin: float | None = None) -> str:
+    """What an interval says of a prediction; see :func:`judge`. One that is NaN decides nothing.
+
+    Args:
+        expect, margin: see :class:`Contrast`.
+    """
+    if margin is not None:
+        confirmed = -margin < low and high < margin
+        refuted = low >= margin or high <= -margin
     else:
         above, below = low > 0, high < 0
-        confirmed, refuted = (above, below) if contrast.expect == "+" else (below, above)
+        confirmed, refuted = (above, below) if expect == "+" else (below, above)
     return "confirmed" if confirmed else "refuted" if refuted else "undecided"
 
 

@@ -62,7 +62,7 @@ def attempt(work: Work, arguments: tuple[Any, ...], threads: int | None = 1) -> 
 
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
-    """So many threads of torch, and afterwards as many as before; None changes nothing."""
+    """Set torch's number of threads for a while; None leaves it."""
     if threads is None:
         yield
         return

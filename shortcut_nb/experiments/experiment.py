@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,22 +13,20 @@ from ..cells import CLEAN, NONE, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..files.yaml_files import read_mapping, refusals
-from ..metrics import METRICS
-from ..metrics.apart import COLUMNS as APART
-from ..metrics.frame import FURTHER, TRAIT
-from ..metrics.hardened import COLUMNS as HARDENED
-from ..probes import PROBES
+from ..metrics import METRICS, SAMPLE_PROBES, SampleProbe
+from ..metrics.frame import EXTRA_COLUMNS, probe_columns
+from ..probes import IMAGE_PROBES, ImageProbe
 from ..profile import Profile
 from ..registry import nearest
-from .contrasts import NAMED, Contrast, load
+from .contrasts import CONDITION, Contrast, load_contrasts
 from .seeds import first_seeds
 
-OfSamples = Literal["apart", "traits", "hidden"]
-"""Further measures of a sheet."""
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
-COLUMNS = {"condition", "subject", "seed", SHEET, *FURTHER, *APART, *HARDENED}
-COLUMNS |= {column for metric in METRICS.values() for column in metric.columns}
+MEASURED = {*EXTRA_COLUMNS, *probe_columns()}
+MEASURED |= {column for metric in METRICS.values() for column in metric.columns}
+"""Columns of what can be measured."""
+COLUMNS = {CONDITION, "subject", "seed", SHEET} | MEASURED
 """What rows of every frame have: no axis may be called so."""
 
 
@@ -46,10 +44,10 @@ class Experiment(Record):
         subjects: how many of the profile's, or which.
         seeds: of attack, training and sampling.
         n: samples a sheet.
-        looks: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
-        probes: further measures of each sheet; "apart" is the distance to what plain training on
-            clean pictures draws of the same, "traits" which of the person's attributes each shows,
-            "hidden" the identity match by an encoder that looks through noise.
+        image_probes: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
+        sample_probes: further measures of each sheet; "apart" is the distance to what plain
+            training on clean pictures draws of the same, "traits" which of the person's attributes
+            each shows, "hidden" the identity match by an encoder that looks through noise.
 
     Raises:
         UserError: in one line, what does not fit, and where.
@@ -69,8 +67,13 @@ class Experiment(Record):
     subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 8
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     n: int = Field(default=8, ge=1)
-    looks: tuple[str, ...] = ()
-    probes: tuple[OfSamples, ...] = ()
+    image_probes: tuple[str, ...] = ()
+    sample_probes: tuple[str, ...] = ()
+
+    earlier_names: ClassVar[Mapping[str, str]] = {
+        "looks": "image_probes",
+        "probes": "sample_probes",
+    }
 
     def __init__(self, **content: Any) -> None:
         try:
@@ -84,7 +87,7 @@ class Experiment(Record):
         if not isinstance(given, Sequence) or isinstance(given, str):
             raise ValueError(f"expected a list of contrasts, got {type(given).__name__}")
         plain = [each for each in given if isinstance(each, Mapping)]
-        return tuple(given) if len(plain) < len(given) else tuple(load(plain))
+        return tuple(given) if len(plain) < len(given) else tuple(load_contrasts(plain))
 
     @field_validator("name")
     @classmethod
@@ -92,10 +95,15 @@ class Experiment(Record):
         """It names files of results: nothing that could lead elsewhere."""
         return plain_name(name)
 
-    @field_validator("looks")
+    @field_validator("image_probes")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if PROBES[name])
+    def _known_of_images(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if IMAGE_PROBES[name])
+
+    @field_validator("sample_probes")
+    @classmethod
+    def _known_of_samples(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if SAMPLE_PROBES[name])
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -157,11 +165,17 @@ class Experiment(Record):
         sheets = self.sheets | {
             name: sheet for cell, _ in every.values() for name, sheet in cell.sheets.items()
         }
-        there: dict[str, set[str]] = {NAMED: set(every), SHEET: set(sheets)}
+        there: dict[str, set[str]] = {CONDITION: set(every), SHEET: set(sheets)}
         looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
-        looks = {*self.looks, *(look for cell, _ in every.values() for look in cell.looks)}
+        asked = {
+            "image_probes": {
+                *self.image_probes,
+                *(name for cell, _ in every.values() for name in cell.image_probes),
+            },
+            "sample_probes": set(self.sample_probes),
+        }
         for contrast in () if looked_into else self.contrasts:
-            _be_measured(contrast, looks, self.probes)
+            _be_measured(contrast, asked)
         for _, labels in every.values():
             for column, value in labels.items():
                 there.setdefault(column, set()).add(str(value))
@@ -179,7 +193,7 @@ class Experiment(Record):
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:
         """Every cell by name, with its columns: each axis (or field) and its value."""
         if self.cells:
-            return {name: (cell, columns(cell)) for name, cell in self.cells.items()}
+            return {name: (cell, cell_columns(cell)) for name, cell in self.cells.items()}
         every: dict[str, tuple[Cell, dict[str, str]]] = {}
         for name, cell in self._crossed():
             if name in every:
@@ -202,7 +216,7 @@ class Experiment(Record):
             except ValidationError as error:
                 lines = "; ".join(refusals(error, Cell))
                 raise ValueError(f"the cell {called!r}, of axes and base: {lines}") from None
-            labels = columns(cell) | {axis: name for axis, name, _ in chosen}
+            labels = cell_columns(cell) | {axis: name for axis, name, _ in chosen}
             yield called, (cell, labels)
 
     def only(self, cells: Iterable[str] | Mapping[str, Cell], **fields: Any) -> Experiment:
@@ -259,23 +273,31 @@ def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _be_measured(contrast: Contrast, looks: Iterable[str], probes: Iterable[str]) -> None:
+def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]]) -> None:
     """Raise a ValueError when a contrast is of a metric that no frame has, or that is not asked
-    for."""
+    for.
+
+    Args:
+        asked: names of probes, by the field that asks for them.
+    """
     metric, where = contrast.metric, f"contrast {contrast.name!r} is of the metric"
-    of_looks = {column: name for name, look in PROBES.items() for column in look.columns}
-    of_samples = {column: "apart" for column in APART}
-    of_samples |= {column: "hidden" for column in HARDENED}
-    if metric.startswith(TRAIT):  # as many as the person has
-        of_samples[metric] = "traits"
-    known = [*FURTHER, *(column for each in METRICS.values() for column in each.columns)]
-    for further, asked, what in ((of_looks, looks, "looks"), (of_samples, probes, "probes")):
-        if metric in further and further[metric] not in asked:
-            raise ValueError(f"{where} {metric!r}: it needs {what}: [{further[metric]}]")
-    if metric not in {*known, *of_looks, *of_samples}:
+    probes: dict[str, Mapping[str, ImageProbe | SampleProbe]] = {
+        "image_probes": IMAGE_PROBES,
+        "sample_probes": SAMPLE_PROBES,
+    }
+    givers = {
+        name: field
+        for field, registry in probes.items()
+        for name, probe in registry.items()
+        if probe.gives(metric)
+    }
+    for name, field in givers.items():
+        if name not in asked[field]:
+            raise ValueError(f"{where} {metric!r}: it needs {field}: [{name}]")
+    if metric not in MEASURED and not givers:
         raise ValueError(
             f"{where} {metric!r}, which is not measured; the nearest are "
-            f"{nearest(metric, [*known, *of_looks])}"
+            f"{nearest(metric, MEASURED)}"
         )
 
 
@@ -287,7 +309,7 @@ def _be_there(contrast: str, column: str, value: str, there: Mapping[str, set[st
             f"{nearest(column, list(there))}"
         )
     if value not in there[column]:
-        what = "cell" if column == NAMED else column
+        what = "cell" if column == CONDITION else column
         raise ValueError(
             f"contrast {contrast!r} has no {what} {value!r} to compare; the nearest are "
             f"{nearest(value, list(there[column]))}"
@@ -303,13 +325,13 @@ def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
             yield value, {axis: value}
 
 
-def columns(cell: Cell) -> dict[str, str]:
+def cell_columns(cell: Cell) -> dict[str, str]:
     """The columns of a cell's rows in a frame."""
     names = ("attack", "eps", "purifier", "trainer", "prompts")
     return {name: getattr(cell, name) for name in names}
 
 
-def parse(content: Mapping[str, Any], where: str) -> Experiment:
+def parse_experiment(content: Mapping[str, Any], where: str) -> Experiment:
     """An experiment from plain values.
 
     Raises:
@@ -322,7 +344,7 @@ def parse(content: Mapping[str, Any], where: str) -> Experiment:
         raise UserError(f"{where} is not a valid experiment: {lines}") from error
 
 
-def read(path: str | Path) -> Experiment:
+def read_experiment(path: str | Path) -> Experiment:
     """An experiment from a YAML file.
 
     Raises:
@@ -331,7 +353,16 @@ def read(path: str | Path) -> Experiment:
     path = Path(path).expanduser()
     if not path.is_file():
         raise MissingFile(f"expected a YAML file of an experiment; there is none at {path}.")
-    return parse({"name": path.stem} | read_mapping(path), str(path))
+    return parse_experiment({"name": path.stem} | read_mapping(path), str(path))
 
 
-__all__ = ["CLEAN", "OWN", "Cell", "Experiment", "Sheet", "columns", "parse", "read"]
+__all__ = [
+    "CLEAN",
+    "OWN",
+    "Cell",
+    "Experiment",
+    "Sheet",
+    "cell_columns",
+    "parse_experiment",
+    "read_experiment",
+]

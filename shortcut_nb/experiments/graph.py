@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from ..pipeline import Node, Pipeline
 from ..registry import nearest
 from ..store import Entry, Store
 from ..subjects import Subject
-from .experiment import Experiment, OfSamples
+from .experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,26 @@ def fits(name: str, pattern: str) -> bool:
 
 
 WHOLE = Choice()
-"""What the experiment itself says."""
+"""The experiment's own subjects, seeds, number of samples and cells."""
 
 
 Parts = tuple[dict[str, list[Any]], dict[str, Any]]
-"""What an output says of each sample, and of all of them."""
+"""An output's columns, one value for each sample, and its values, the same for all of them."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What another process needs to know to make an output."""
+    """What another process needs to know to make an output.
+
+    Attributes:
+        stage: how it is made: a stage of the store ("probe" are the scores of samples), "compare",
+            or a probe of a name.
+        subject: whose, by name.
+        cell, seed, sheet, n: what is made, as a pipeline's methods take them.
+        key: names the output.
+        probe: the name of an image probe or a sample probe; "" for any other stage.
+        drawn: which class pictures, where it is they; the rest does not count then.
+    """
 
     stage: str
     subject: str
@@ -81,34 +91,52 @@ class Job:
     sheet: Sheet
     n: int
     key: str = ""
-    look: str = ""
+    probe: str = ""
     drawn: ClassPictures | None = None
 
     def node(self, pipeline: Pipeline, subject: Subject) -> Node:
         """The output, in a process's own pipeline."""
         if self.drawn is not None:
             return pipeline.prior(self.drawn)
-        further: tuple[Any, ...] = ()
-        if self.stage in ("sample", "probe", *get_args(OfSamples)):
-            further = self.sheet, self.n
-        elif self.stage == "look":
-            further = (self.look,)
-        return getattr(pipeline, self.stage)(subject, self.cell, self.seed, *further)
+        node = self._node(pipeline, subject)
+        assert node is not None  # clean pictures are no output
+        return node
+
+    def _node(self, pipeline: Pipeline, subject: Subject) -> Node | None:
+        place = subject, self.cell, self.seed
+        match self.stage:
+            case "protect":
+                return pipeline.protect(*place)
+            case "purify":
+                return pipeline.purify(*place)
+            case "train":
+                return pipeline.train(*place)
+            case "compare":
+                return pipeline.compare(*place)
+            case "sample":
+                return pipeline.sample(*place, self.sheet, self.n)
+            case "probe":
+                return pipeline.score_samples(*place, self.sheet, self.n)
+            case "image probe":
+                return pipeline.probe_images(*place, self.probe)
+            case "sample probe":
+                return pipeline.probe_samples(*place, self.sheet, self.n, self.probe)
+        raise ValueError(f"no stage is called {self.stage!r}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A part of the frame: the samples of one sheet.
+    """The outputs from which one sheet's rows of the frame are read, a row for each sample.
 
     Attributes:
-        columns: what is the same of all of them.
-        nodes: what the others are read from, the scores first; none may be missing.
-        looks: further measures; one that is missing leaves its columns empty.
+        columns: what all of its rows say alike: condition, axes, subject, seed, sheet.
+        nodes: the scores, and then other measures; where one is missing there are no rows.
+        optional_nodes: further measures; where one is missing its columns stay empty.
     """
 
     columns: dict[str, Any]
     nodes: tuple[Node, ...]
-    looks: tuple[Node, ...]
+    optional_nodes: tuple[Node, ...]
 
 
 @dataclass
@@ -116,7 +144,7 @@ class Graph:
     """An experiment's outputs.
 
     Attributes:
-        rows: what the frame is read from.
+        rows: the outputs of each row group of the frame, in its order.
         nodes: every output, by key.
         jobs: how each is made elsewhere.
         kept: keys of what is there.
@@ -132,7 +160,7 @@ class Graph:
 
 def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE) -> Graph:
     """Every output of an experiment, in the order in which they are best made."""
-    with _collecting(False):
+    with _garbage_collection(False):
         return _graph_of(experiment, pipeline, choice)
 
 
@@ -147,20 +175,27 @@ def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Gra
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in in_order(experiment.sheets | cell.sheets):
                     job = Job("probe", name, cell, seed, how, n)
-                    further = () if how.inside else experiment.probes
-                    stages = ("probe", "compare", *further)
-                    jobs = [replace(job, stage=stage) for stage in stages]
-                    looks = [
-                        replace(job, stage="look", look=look)
-                        for look in (*experiment.looks, *cell.looks)
-                    ]
+                    jobs, optional = _jobs(experiment, job)
                     row = Row(
                         place | {"sheet": sheet},
                         tuple(_wanted(graph, pipeline, each, subject) for each in jobs),
-                        tuple(_wanted(graph, pipeline, each, subject) for each in looks),
+                        tuple(_wanted(graph, pipeline, each, subject) for each in optional),
                     )
                     graph.rows.append(row)
     return graph
+
+
+def _jobs(experiment: Experiment, scores: Job) -> tuple[list[Job], list[Job]]:
+    """The outputs of one row: those that it must have, and the optional ones.
+
+    Args:
+        scores: the row's scores.
+    """
+    sample_probes = () if scores.sheet.inside else experiment.sample_probes
+    needed = [scores, replace(scores, stage="compare")]
+    needed += [replace(scores, stage="sample probe", probe=name) for name in sample_probes]
+    image_probes = (*experiment.image_probes, *scores.cell.image_probes)
+    return needed, [replace(scores, stage="image probe", probe=name) for name in image_probes]
 
 
 def merged(graphs: Sequence[Graph]) -> Graph:
@@ -176,9 +211,9 @@ def merged(graphs: Sequence[Graph]) -> Graph:
 
 
 @contextmanager
-def _collecting(on: bool) -> Iterator[None]:
-    """With or without the search for garbage, which among thousands of small objects that all stay
-    takes half of the time."""
+def _garbage_collection(on: bool) -> Iterator[None]:
+    """Turn garbage collection on or off: among thousands of small objects that all stay it takes
+    half of the time."""
     before = gc.isenabled()
     (gc.enable if on else gc.disable)()
     try:
@@ -188,19 +223,19 @@ def _collecting(on: bool) -> Iterator[None]:
 
 
 def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:
-    """Looks on the way first, in the order of the training, which then goes on from them."""
+    """Sheets that are sampled during the training first, by its share: one training serves all."""
     return sorted(sheets.items(), key=lambda pair: math.inf if pair[1].at is None else pair[1].at)
 
 
 def _wanted(graph: Graph, pipeline: Pipeline, job: Job, subject: Subject) -> Node:
-    """A job's output, noted with what it needs."""
+    """A job's output, entered into the graph with what it needs."""
     node = job.node(pipeline, subject)
     _note(graph, pipeline.store, node, job)
     return node
 
 
 def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
-    """Note an output, how it is made and, where it is missing, what it needs."""
+    """Enter an output, how it is made and, where it is missing, what it needs."""
     key = node.recipe.key
     if key in graph.nodes:
         return
@@ -228,7 +263,7 @@ def frame_of(
     Args:
         failed: is told what could not be made again, and why; its rows are left out. None raises.
     """
-    with _collecting(False):
+    with _garbage_collection(False):
         return pd.DataFrame(_samples(graph, pipeline.store, _reader(pipeline, failed)))
 
 
@@ -240,8 +275,8 @@ def _samples(
     for row in graph.rows:
         if not all(store.has(node.recipe) for node in row.nodes):
             continue
-        looks = (look for look in row.looks if store.has(look.recipe))
-        parts = [read(node) for node in (*row.nodes, *looks)]
+        optional = (node for node in row.optional_nodes if store.has(node.recipe))
+        parts = [read(node) for node in (*row.nodes, *optional)]
         if None in parts[: len(row.nodes)]:
             continue
         columns: dict[str, list[Any]] = {}
@@ -259,11 +294,12 @@ def _samples(
 def _reader(
     pipeline: Pipeline, failed: Callable[[Node, Exception], None] | None
 ) -> Callable[[Node], Parts | None]:
-    """What reads an output, each once; None of one that is damaged and cannot be made again."""
+    """A function that reads an output, each once; it gives None where one is damaged and cannot be
+    made again."""
     known: dict[str, Parts | None] = {}
 
     def remake(node: Node) -> Entry:
-        with _collecting(True):
+        with _garbage_collection(True):
             return pipeline.make(node)
 
     def read(node: Node) -> Parts | None:
@@ -282,7 +318,7 @@ def _reader(
 
 
 def _parts(entry: Entry) -> Parts:
-    """Most outputs say one of the two."""
+    """An output's columns and values; most have one of the two."""
     files = entry.manifest["files"]
     columns, values = (
         entry.json(name) if f"{name}.json" in files else {} for name in ("columns", "values")

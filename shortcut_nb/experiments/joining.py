@@ -1,4 +1,4 @@
-"""A measurement beside an earlier one: what is measured in sittings, or on several machines."""
+"""A measurement joined to an earlier one: measured at several times, or on several machines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..store import canonical
 from .measured import UNITS, Measurement
 
 SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
-"""Of a profile: what decides the numbers of any cell beside the models."""
+"""Fields of a profile that decide the numbers of any cell, beside the models."""
 SEVERAL = ("settings", "defaults")
-"""How the names of digests begin that are not of one model; for the message."""
+"""Beginnings of the names of digests that are of several things, not of one model."""
 WORD = re.compile(r"[\w-]+")
 
 
@@ -56,8 +56,10 @@ def made_with(
 
 
 def _of_record(record: Cell | Sheet) -> str:
-    """The digest of what a cell or a sheet sets; what is added to it (looks, sheets) is apart."""
-    return _short_digest(record.model_dump(exclude_defaults=True, exclude={"looks", "sheets"}))
+    """The digest of what a cell or a sheet sets; what is added to it (probes, sheets) is apart."""
+    return _short_digest(
+        record.model_dump(exclude_defaults=True, exclude={"image_probes", "sheets"})
+    )
 
 
 def _short_digest(values: Any) -> str:

@@ -18,7 +18,7 @@ from ..errors import CannotRead, UserError
 from ..metrics import METRICS
 from ..metrics.stats import t_ends
 from ..results import read_result, write_result
-from .contrasts import NAMED, Contrast, judge, load
+from .contrasts import CONDITION, Contrast, judge, load_contrasts
 from .packing import packed, unpacked
 
 FORMAT = 3
@@ -62,7 +62,7 @@ class Measurement:
         Raises:
             UserError: the frame has no rows, or lacks ``condition``, ``subject`` or a metric.
         """
-        for column in (NAMED, "subject"):
+        for column in (CONDITION, "subject"):
             if column not in pictures:
                 there = ", ".join(map(str, pictures.columns))
                 raise UserError(f"{name}: expected a column {column!r} in the frame; got {there}")
@@ -99,27 +99,31 @@ class Measurement:
     def varying(self) -> list[str]:
         """Axes that tell the cells apart, the last ones left out where those before do so;
         ``condition`` where no axes do."""
-        rest = [a for a in self.axes if a != NAMED and self.frame[a].nunique() > 1]
-        whole = self.frame[NAMED].nunique()
+        rest = [a for a in self.axes if a != CONDITION and self.frame[a].nunique() > 1]
+        whole = self.frame[CONDITION].nunique()
         for axis in reversed(rest):
             fewer = [other for other in rest if other != axis]
             if self._told_apart(fewer) == whole:
                 rest = fewer
-        return rest if rest and self._told_apart(rest) == whole else [NAMED]
+        return rest if rest and self._told_apart(rest) == whole else [CONDITION]
 
     def _told_apart(self, axes: list[str]) -> int:
         """How many cells some axes tell apart."""
         return len(self.frame[axes].drop_duplicates()) if axes else 1
 
     @property
-    def own(self) -> str:
+    def default_sheet(self) -> str:
         """The sheet by which a cell is read: "instance", else the first that was sampled."""
         sheets = list(self.frame["sheet"].unique())
         return "instance" if "instance" in sheets else sheets[0]
 
     @property
-    def whom(self) -> dict[str, Any]:
-        """Of whom, and of how many samples a sheet, it is: ``subjects, seeds, samples``."""
+    def coverage(self) -> dict[str, Any]:
+        """Who was measured, with which seeds, by how many samples a sheet.
+
+        Returns:
+            ``subjects`` and ``seeds``, sorted, and ``samples``.
+        """
         return {
             "subjects": sorted(self.frame["subject"].unique()),
             "seeds": sorted({int(seed) for seed in self.frame["seed"]}),
@@ -132,9 +136,9 @@ class Measurement:
         Means of cells may stand beside each other only so, where some cells were measured on more
         people, or with more seeds, than others.
         """
-        own = self.frame[self.frame[NAMED].isin(conditions)]
+        own = self.frame[self.frame[CONDITION].isin(conditions)]
         units = [own["subject"], own["seed"]]
-        cells = own.groupby(units)[NAMED].transform("nunique")
+        cells = own.groupby(units)[CONDITION].transform("nunique")
         return replace(self, frame=own[cells == len(set(conditions))].reset_index(drop=True))
 
     def verdicts(self) -> pd.DataFrame:
@@ -154,9 +158,9 @@ class Measurement:
             ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
         """
         frame = self.frame if sheet is None else self.frame[self.frame["sheet"] == sheet]
-        return means_of(frame, metrics, by or self.varying)
+        return means_over_people(frame, metrics, by or self.varying)
 
-    def against(self, metric: str, base: dict[str, str], within: Sequence[str]) -> pd.DataFrame:
+    def rise_over(self, metric: str, base: dict[str, str], within: Sequence[str]) -> pd.DataFrame:
         """How far each group lies above its base, person by person, with t intervals.
 
         Args:
@@ -166,14 +170,14 @@ class Measurement:
         Returns:
             The varying axes, ``mean, low, high, n``; groups without a base are left out.
         """
-        own = self.frame[self.frame["sheet"] == self.own]
+        own = self.frame[self.frame["sheet"] == self.default_sheet]
         keys = [*self.varying, "subject", "seed"]
         each = own.groupby(keys, sort=False)[metric].mean().reset_index()
         chosen = (each[list(base)] == pd.Series(base)).all(axis=1)
         floor = each[chosen].set_index([*within, "subject", "seed"])[metric]
         pairs = pd.MultiIndex.from_frame(each[[*within, "subject", "seed"]])
         each["rise"] = each[metric].to_numpy() - floor.reindex(pairs).to_numpy()
-        return means_of(each, ["rise"], self.varying).drop(columns="metric")
+        return means_over_people(each, ["rise"], self.varying).drop(columns="metric")
 
     def write(self, folder: str | Path | None = None) -> Path:
         """Keep it, as the profile's result of its name (or in a folder)."""
@@ -185,7 +189,7 @@ class Measurement:
             "format": FORMAT,
             "question": self.question,
             "profile": self.profile,
-            **self.whom,
+            **self.coverage,
             "axes": list(self.axes),
             "contrasts": [contrast.to_dict() for contrast in self.contrasts],
             "failures": list(self.failures),
@@ -229,7 +233,7 @@ class Measurement:
         """
         columns = {name: unpacked(column) for name, column in content["frame"].items()}
         frame, axes = _numeric(pd.DataFrame(columns)), tuple(content["axes"])
-        for column in (NAMED, *axes, *UNITS):
+        for column in (CONDITION, *axes, *UNITS):
             if column not in frame:
                 raise KeyError(column)
         if frame.empty:
@@ -238,7 +242,7 @@ class Measurement:
             name,
             frame,
             axes,
-            tuple(load(content["contrasts"])),
+            tuple(load_contrasts(content["contrasts"])),
             content["question"],
             content["profile"],
             content["samples"],
@@ -258,7 +262,9 @@ def _numeric(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**numbers)
 
 
-def means_of(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+def means_over_people(
+    frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]
+) -> pd.DataFrame:
     """Means over people with Student's t interval, one row per group and metric.
 
     A person's pictures are averaged within a seed, then the seeds.
@@ -292,6 +298,11 @@ def means_of(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> 
     return table[[*keys, "metric", "mean", "low", "high", "n"]].reset_index(drop=True)
 
 
+def ends_of(column: str) -> dict[str, str]:
+    """What a wide table calls a mean and the ends of its interval: "x", "x_low", "x_high"."""
+    return {"mean": column, "low": f"{column}_low", "high": f"{column}_high"}
+
+
 def widened(
     table: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], named: str = "metric"
 ) -> pd.DataFrame:
@@ -304,8 +315,9 @@ def widened(
     keys = list(keys)
     wide = table[keys].drop_duplicates().set_index(keys)
     for column in columns:
-        own = table[table[named] == column].set_index(keys)[["mean", "low", "high"]]
-        wide = wide.join(own.set_axis([column, f"{column}_low", f"{column}_high"], axis=1))
+        ends = ends_of(column)
+        own = table[table[named] == column].set_index(keys)[list(ends)]
+        wide = wide.join(own.rename(columns=ends))
     return wide.copy().reset_index()  # in one piece: joined one by one it is slow to add to
 
 
@@ -322,7 +334,7 @@ def by_whose(means: pd.DataFrame) -> pd.Series:
 def axes_of(pictures: pd.DataFrame) -> list[str]:
     """The columns of a frame that tell its cells apart: ``condition`` and those of text."""
     text = pictures.select_dtypes(exclude=["number", "bool"]).columns
-    return [NAMED, *(c for c in text if c not in (NAMED, *UNITS))]
+    return [CONDITION, *(c for c in text if c not in (CONDITION, *UNITS))]
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from ..progress import OnStep, StepInfo
 from ..purify import Chain, build
 from ..settings import parameters
 from ..store import Payload, Recipe, Store
-from ..store.kept import kept_if_possible
-from .memory import peak_memory
+from ..store.checkpoints import make_or_warn
+from .process_memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:
 # it keeps weights of two surrogates instead of all stages of its pool.
@@ -97,7 +97,7 @@ def _kept(work: Work, profile: str, runs: int, store: Store, opened: Profile) ->
         return entry.json("peak")["mib"]
 
     recipe = Recipe("memory", VERSION, params)
-    return kept_if_possible(store, recipe, f"peak memory of {work[1]} is", measure, save, read)
+    return make_or_warn(store, recipe, f"peak memory of {work[1]}", measure, save, read)
 
 
 def _measured(work: Work, profile: str) -> float:
@@ -116,7 +116,7 @@ def quick(attack: str) -> dict[str, int]:
 def attack_memory(
     attack: str, profile: str = "mini", eps: str = "16/255", settings: dict[str, Any] | None = None
 ) -> float:
-    """Peak resident memory in MiB of one short attack; see :func:`.memory.peak_memory`."""
+    """Peak resident memory in MiB of one short attack; see :func:`.process_memory.peak_memory`."""
     given = quick(attack) | (settings or {})
     return peak_memory(f"lab.attack({attack!r}, eps={eps!r}, **{given!r})(subject)", profile)
 

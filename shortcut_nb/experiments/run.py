@@ -35,8 +35,8 @@ from .experiment import Experiment
 from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of
 
 log = logging.getLogger("shortcut_nb")
-DEAR = ("protect", "purify", "train")
-"""Stages whose outputs take seconds or hours, as their kind is: one says nothing of another."""
+COSTLY_STAGES = ("protect", "purify", "train")
+"""Stages in which one kind takes seconds and another hours: only the same kind is a guide."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +70,23 @@ class Result:
     unfinished: bool = False
 
 
-def plan(
-    experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE, workers: int = 1
-) -> pd.DataFrame:
+def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
     """What a run would do, by stage.
 
     Returns:
-        ``kept``, ``missing`` (outputs), ``seconds`` (what those take whose like was made before,
-        divided by the number of workers) and ``unknown`` (outputs whose like never was). The
-        estimate is the median of the same attack, purifier or trainer; of other stages, where
-        kinds differ little, that of the stage will do.
+        ``stage``; how many outputs are ``kept`` and ``missing``; ``seconds``, an estimate for those
+        missing ones of whose kind some were made before, divided by the number of workers; and
+        ``unknown``, how many are of a kind that never was. The estimate is the median of the same
+        attack, purifier or trainer; in other stages, where kinds differ little, of the stage.
     """
-    return planned(graph_of(experiment, pipeline, choice), pipeline.store, workers)
-
-
-def planned(graph: Graph, store: Store, workers: int = 1) -> pd.DataFrame:
-    """The same of a graph; see :func:`plan`."""
     kept = Counter(graph.nodes[key].recipe.stage for key in graph.kept)
     missing = Counter(graph.nodes[key].recipe.stage for key in graph.missing)
     seconds, unknown = dict.fromkeys(STAGES, 0.0), Counter[str]()
     known = costs(store) if graph.missing else {}
     for key in graph.missing:
         recipe = graph.nodes[key].recipe
-        alike = known.get(kind(recipe.fields))
-        if alike is None and recipe.stage not in DEAR:
+        alike = known.get(output_kind(recipe.fields))
+        if alike is None and recipe.stage not in COSTLY_STAGES:
             alike = known.get((recipe.stage, recipe.fields["inputs"].get("arithmetic", "")))
         if alike is None:
             unknown[recipe.stage] += 1
@@ -133,7 +126,7 @@ def missing_of(graph: Graph, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows.values(), columns=["stage", "what", "outputs", "error"])
 
 
-def kind(fields: Any) -> tuple[str, str]:
+def output_kind(fields: Any) -> tuple[str, str]:
     """What decides how long an output takes: its stage; and the attack, purifier or trainer, on
     which model and machine."""
     params, inputs = fields["params"], fields["inputs"]
@@ -151,12 +144,12 @@ def kind(fields: Any) -> tuple[str, str]:
 
 
 def costs(store: Store) -> dict[tuple[str, str], float]:
-    """Median seconds of what is kept, by :func:`kind`, and by stage and machine."""
+    """Median seconds of what is kept, by :func:`output_kind`, and by stage and machine."""
     spent: dict[tuple[str, str], list[float]] = {}
     for entry in store.ls():
         if entry.stage in STAGES:
             try:
-                own = kind(entry.manifest)
+                own = output_kind(entry.manifest)
             except (KeyError, TypeError, AttributeError):
                 continue  # of an earlier version
             for name in (own, (entry.stage, entry.manifest["inputs"].get("arithmetic", ""))):
@@ -175,7 +168,7 @@ def run(
     """Make what is missing, and read the frame.
 
     Args:
-        executor: its work is :func:`work`, on the same profile and store as the pipeline.
+        executor: its work is :func:`run_jobs`, on the same profile and store as the pipeline.
         on_step: is told after each output.
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
@@ -264,7 +257,7 @@ def execute(
     """
     end = time.monotonic() + seconds
     units = _units(graph)
-    needs = {unit: _needs(graph, units, keys) for unit, keys in units.items()}
+    needs = {unit: _needs(graph, keys) for unit, keys in units.items()}
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     order = {unit: number for number, unit in enumerate(units)}
@@ -300,7 +293,7 @@ def execute(
 
 
 def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
-    """The units that need one that failed, by however many steps."""
+    """The units that need a failed one, directly or through others."""
     barred: set[str] = set()
     for unit in TopologicalSorter(needs).static_order():
         if needs[unit] & (failed | barred):
@@ -321,7 +314,8 @@ def _units(graph: Graph) -> dict[str, list[str]]:
     return units
 
 
-def _needs(graph: Graph, units: dict[str, list[str]], keys: Sequence[str]) -> set[str]:
+def _needs(graph: Graph, keys: Sequence[str]) -> set[str]:
+    """The units of which a unit needs an output that is missing."""
     needed = {need.recipe.key for key in keys for need in graph.nodes[key].needs}
     homes = {graph.nodes[key].group or key for key in needed if key in graph.missing}
     return homes - {graph.nodes[key].group or key for key in keys}
@@ -349,7 +343,7 @@ def _noted(store: Store, node: Node, outcome: Outcome) -> Failure:
 
 
 def place_of(pipeline: Pipeline) -> tuple[str, ...]:
-    """What :func:`work` needs to open the same pipeline elsewhere."""
+    """What :func:`run_jobs` needs to open the same pipeline elsewhere."""
     lab = pipeline.lab
     profile = lab.profile.model_dump_json()
     return (
@@ -360,7 +354,7 @@ def place_of(pipeline: Pipeline) -> tuple[str, ...]:
     )
 
 
-def work(
+def run_jobs(
     profile: str, device: str, autocast: str, root: str, keep_trained: str, jobs: Sequence[Job]
 ) -> None:
     """Make some outputs, one after the other, in the pipeline of this process."""
@@ -412,8 +406,8 @@ def executor_of(
     if name == "serial":
         return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
     if name == "processes":
-        return Processes(work, workers or 2, threads)
-    return Ray(work, workers, gpus, address=address, threads=threads)
+        return Processes(run_jobs, workers or 2, threads)
+    return Ray(run_jobs, workers, gpus, address=address, threads=threads)
 
 
 def check_executor(name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from .contrasts import Contrast
 
 Scores = Mapping[str, tuple[str, str]]
-"""Metric: its word, and the sign that is predicted of it."""
+"""By metric: what it is called in a contrast, and the predicted sign of its difference."""
 
 TURNED = {"+": "-", "-": "+"}
 WORSE = {
@@ -38,7 +38,7 @@ def turned(scores: Scores) -> dict[str, tuple[str, str]]:
     return {metric: (word, TURNED[sign]) for metric, (word, sign) in scores.items()}
 
 
-def against(
+def contrasts_between(
     name: str, high: str, low: str, scores: Scores, primary: str | None = None, **further: Any
 ) -> list[Contrast]:
     """What one cell has more of than another, a contrast a score.

@@ -1,4 +1,4 @@
-"""How many seeds, as somebody writes it: the first so many."""
+"""Seeds from their number: 3 means the seeds 0, 1 and 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks by name, and what one must do."""
+"""Probes of a model by name, and what one must do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from ..store import Recipe
 
 
-class Look(Protocol):
-    """A look inside a fine-tuned model; a frozen dataclass whose fields are its settings."""
+class ModelProbe(Protocol):
+    """A look inside a fine-tuned model or its training.
+
+    It is a frozen dataclass whose fields are its settings.
+    """
 
     def recipes(
         self, pipeline: Training, subject: Subject, cell: Cell, seed: int
@@ -34,5 +37,5 @@ class Look(Protocol):
         """Columns of a frame. A column ``sheet`` says what each row is of; NaN is "no value"."""
 
 
-INSIDE: Registry[type[Look]] = Registry("look inside a model")
-register = INSIDE.register
+MODEL_PROBES: Registry[type[ModelProbe]] = Registry("model probe")
+register = MODEL_PROBES.register

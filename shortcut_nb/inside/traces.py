@@ -44,7 +44,7 @@ def on(what: str, trained: str) -> str:
 @register("traces")
 @dataclass(frozen=True)
 class Traces:
-    """The look; ``measure`` gives one row for each thing looked at.
+    """The probe; ``measure`` gives one row for each thing looked at.
 
     Rows are called "identifier, protected", "class, clean", "low noise, protected", … (see
     :func:`on`), and "random noise". Their columns:

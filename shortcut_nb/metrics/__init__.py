@@ -8,6 +8,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..profile import Profile
 from ..registry import Registry
+from . import clean_distance, robust_identity  # noqa: F401  (each registers a sample probe)
 from .attributes import AttributeMatch, AttributeReader
 from .base import Column, Metric
 from .damage import DamageRegressor, Intactness
@@ -16,12 +17,14 @@ from .face_match import FaceMatch
 from .faces import FaceEncoder, HogFinder, LbpFinder
 from .faithfulness import Faithfulness, psnr, ssim
 from .frame import describe_column, score_pictures
-from .identity import IdentityEncoder, IdentityMatch, summarise
+from .identity import IdentityEncoder, IdentityMatch
 from .quality import ClipQuality
+from .sample_probes import SAMPLE_PROBES, SampleProbe
 from .stats import Interval, holm, t_mean
 from .texture import CoarseTexture, Texture
 
-_ALL: tuple[type[Metric], ...] = (
+# In the order in which tables have their columns.
+_IN_ORDER: tuple[type[Metric], ...] = (
     IdentityMatch,
     AttributeMatch,
     Detection,
@@ -33,7 +36,7 @@ _ALL: tuple[type[Metric], ...] = (
     FaceMatch,
 )
 METRICS: Registry[type[Metric]] = Registry("metric")
-for _metric in _ALL:
+for _metric in _IN_ORDER:
     METRICS.add(_metric.name, _metric)
 
 
@@ -61,6 +64,7 @@ def describe(column: str, profile: Profile | None = None) -> Column:
 
 __all__ = [
     "METRICS",
+    "SAMPLE_PROBES",
     "AttributeMatch",
     "AttributeReader",
     "ClipQuality",
@@ -80,6 +84,7 @@ __all__ = [
     "Intactness",
     "Interval",
     "Metric",
+    "SampleProbe",
     "Texture",
     "check_metric",
     "describe",
@@ -88,6 +93,5 @@ __all__ = [
     "score",
     "score_pictures",
     "ssim",
-    "summarise",
     "t_mean",
 ]

@@ -13,6 +13,10 @@ from transformers import AutoModelForImageClassification
 
 from .base import Column, Needs, need_references
 from .network import PictureNetwork
+from .sample_probes import SAMPLE_PROBES, SampleProbe
+
+TRAIT = "trait_"
+"""What the columns of a person's attributes begin with, as many as the reader knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,7 @@ class AttributeMatch:
 
     name: ClassVar[str] = "attributes"
     needs: ClassVar[Needs] = "subject"
-    measures: ClassVar[tuple[str, ...]] = ("attributes",)
+    networks: ClassVar[tuple[str, ...]] = ("attributes",)
     columns: ClassVar[dict[str, Column]] = {
         "attributes": Column("traits read right", "share", "higher")
     }
@@ -100,3 +104,12 @@ class AttributeMatch:
         references = need_references(self.name, "clean pictures of the person", references)
         kept = self.reader.kept(images, references)
         return {"attributes": kept.mean(axis=1).to_numpy(np.float64)}
+
+
+def traits(models: Any, images: Tensor, references: Tensor) -> dict[str, list[float]]:
+    """Whether each sample shows each of the person's attributes, 0 or 1: a column for each."""
+    kept = models.measure("attributes").kept(images, references).astype(float)
+    return {f"{TRAIT}{name}": list(kept[name]) for name in kept}
+
+
+SAMPLE_PROBES.add("traits", SampleProbe(traits, ("measure:attributes",), columns={}, prefix=TRAIT))

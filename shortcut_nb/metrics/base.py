@@ -40,8 +40,8 @@ class Metric(Protocol):
     ``needs`` says what ``references`` must be: nothing; clean pictures of the subject, any
     number; or the originals, one for each picture and in the same order. ``columns`` describes
     what it returns; labels, units and directions of every table and figure come from there.
-    ``measures``, which may be left out, names the profile's measures that it opens: scores are
-    kept under the digests of those, and of every measure if it does not say.
+    ``networks``, which may be left out, names those of the profile's ``measures`` that it opens:
+    scores are kept under their digests, and under those of every measure if it does not say.
     """
 
     name: ClassVar[str]

@@ -38,7 +38,7 @@ class Intactness:
 
     name: ClassVar[str] = "intactness"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ("damage",)
+    networks: ClassVar[tuple[str, ...]] = ("damage",)
     columns: ClassVar[dict[str, Column]] = {"intact": Column("intactness", better="higher")}
 
     @classmethod

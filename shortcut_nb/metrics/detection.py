@@ -1,4 +1,4 @@
-"""Is there a face at all?"""
+"""Whether a picture shows a face, or a person: classifiers, detectors, and the failure rate."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Detection:
 
     name: ClassVar[str] = "detection"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "face": Column("probability of a face", better="higher"),
         "face_missing": Column("no face found", "share of pictures", "lower"),

@@ -35,7 +35,7 @@ class FaceMatch:
 
     name: ClassVar[str] = "faces"
     needs: ClassVar[Needs] = "subject"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "face_distance": Column("distance to the person's face", better="lower"),
         "same_person": Column("face is the person's", "share of pictures", "higher"),

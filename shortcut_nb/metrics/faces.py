@@ -69,23 +69,46 @@ def arrays(images: Tensor) -> list[np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class HogFinder:
-    """dlib's frontal face detector: histograms of gradients and a linear classifier.
+class FaceFinder:
+    """What finds one face in each picture.
 
     Args:
-        threshold: the margin from which a face counts as found; 0 is dlib's own.
         least: pictures with a shorter side below this are enlarged to it: a face must be some
             80 pixels wide to be seen.
     """
 
-    threshold: float = 0.0
     least: int = 256
 
     def faces(self, images: Tensor) -> list[Face | None]:
-        """The surest face of each picture (n, 3, H, W) in [0, 1], in its own pixels; or None.
+        """The surest face of each picture (n, 3, H, W) in [0, 1], in its own pixels; or None."""
+        raise NotImplementedError
 
-        The surest and not the largest: a patch on a sleeve can be larger than the face.
-        """
+    def __call__(self, images: Tensor) -> Tensor:
+        """How sure the surest face of each picture is: scores (n,); minus infinity for none."""
+        scores = [-np.inf if face is None else face.score for face in self.faces(images)]
+        return torch.tensor(scores, dtype=torch.float32)
+
+    def detects(self, images: Tensor) -> np.ndarray:
+        """Whether a face was found, (n,) bool."""
+        return np.array([face is not None for face in self.faces(images)], dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class HogFinder(FaceFinder):
+    """dlib's frontal face detector: histograms of gradients and a linear classifier.
+
+    The score of a face is its margin. The surest counts and not the largest: a patch on a sleeve
+    can be larger than the face.
+
+    Args:
+        threshold: the margin from which a face counts as found; 0 is dlib's own.
+        least: see :class:`FaceFinder`.
+    """
+
+    threshold: float = 0.0
+
+    def faces(self, images: Tensor) -> list[Face | None]:
+        """The surest face of each picture; see :meth:`FaceFinder.faces`."""
         check_images(images)
         dlib = need_dlib()
         detector = dlib.get_frontal_face_detector()
@@ -96,25 +119,16 @@ class HogFinder:
             results.append(_surest([_box(one, scale) for one in boxes], list(scores)))
         return results
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """How sure the surest face of each picture is: margins (n,); minus infinity for none."""
-        scores = [-np.inf if face is None else face.score for face in self.faces(images)]
-        return torch.tensor(scores, dtype=torch.float32)
-
-    def detects(self, images: Tensor) -> np.ndarray:
-        """Whether a face was found, (n,) bool."""
-        return np.array([face is not None for face in self.faces(images)], dtype=bool)
-
 
 @dataclass(frozen=True, eq=False)
-class LbpFinder(HogFinder):
+class LbpFinder(FaceFinder):
     """scikit-image's cascade of local binary patterns: needs no extra, misses and errs more.
 
     It gives no margin: the score of a face is 1.
     """
 
     def faces(self, images: Tensor) -> list[Face | None]:
-        """The largest face of each picture; see :meth:`HogFinder.faces`."""
+        """The largest face of each picture; see :meth:`FaceFinder.faces`."""
         from skimage.data import lbp_frontal_face_cascade_filename
         from skimage.feature import Cascade
 
@@ -159,10 +173,10 @@ class FaceEncoder:
 
     points: Any
     network: Any
-    finder: HogFinder
+    finder: FaceFinder
 
     @classmethod
-    def open(cls, folder: str | Path, finder: HogFinder | None = None, **options: Any) -> Any:
+    def open(cls, folder: str | Path, finder: FaceFinder | None = None, **options: Any) -> Any:
         """Open the two files of ``face-recognition-models``; options are :class:`HogFinder`'s.
 
         Raises:

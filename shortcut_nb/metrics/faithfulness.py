@@ -73,7 +73,7 @@ class Faithfulness:
 
     name: ClassVar[str] = "faithfulness"
     needs: ClassVar[Needs] = "originals"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "psnr": Column("PSNR", "dB", "higher"),
         "ssim": Column("SSIM", better="higher"),

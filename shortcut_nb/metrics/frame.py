@@ -10,21 +10,11 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..profile import Profile
-from . import apart, hardened
 from .base import Column, Metric
 from .copying import COLUMNS as COPYING
+from .sample_probes import SAMPLE_PROBES
 
-SPOILT = {
-    "uniform": "uniform noise",
-    "gaussian": "Gaussian noise",
-    "blur": "blur",
-    "jpeg": "JPEG",
-}
-"""What pictures that no attack made are spoilt by."""
-SIZES = {"psnr": "PSNR", "linf": "l∞"}
-FURTHER: dict[str, Column] = {
-    **apart.COLUMNS,
-    **hardened.COLUMNS,
+EXTRA_COLUMNS: dict[str, Column] = {
     "noise": Column("probability of noise, CLIP", better="lower"),
     "linf": Column("largest change", "grey levels", "lower"),
     "l2": Column("typical change", "grey levels", "lower"),
@@ -32,26 +22,6 @@ FURTHER: dict[str, Column] = {
     "likeness": Column("identity match of the pictures trained on", better="higher"),
     "shift": Column("shift in CLIP space", better="lower"),
     "shift_projection": Column("shift towards noise in CLIP space", better="lower"),
-    "clip_shift": Column("CLIP: length of the shift"),
-    "clip_towards": Column("CLIP: shift towards “a noisy pattern”"),
-    "clip_across": Column("CLIP: shift across that axis"),
-    "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
-    **{
-        f"beyond_{kind}_{size}": Column(f"CLIP: shift beyond that of {spoilt} of the same {equal}")
-        for kind, spoilt in SPOILT.items()
-        for size, equal in SIZES.items()
-    },
-    "class_lost": Column("CLIP: fall of P(shows the class)"),
-    "pattern_margin": Column("CLIP: P(a pattern) − P(the class)"),
-    "identity_shift": Column("identity encoder: length of the shift"),
-    "identity_towards": Column("identity encoder: shift towards noise pictures"),
-    "identity_across": Column("identity encoder: shift across that axis"),
-    "plain_shift": Column("CLIP without noise: length of the shift"),
-    "plain_towards": Column("CLIP without noise: shift towards noise pictures"),
-    "plain_across": Column("CLIP without noise: shift across that axis"),
-    "latent": Column("autoencoder: shift of the latents"),
-    "misled": Column("diffusion model: what the prompt no longer explains"),
-    "loss": Column("diffusion model: rise of the loss"),
     "seconds": Column("time", "s", "lower"),
     "attack_seconds": Column("time to protect", "s", "lower"),
     "purify_seconds": Column("time to purify", "s a picture", "lower"),
@@ -59,12 +29,19 @@ FURTHER: dict[str, Column] = {
     "memory_mib": Column("memory", "MiB", "lower"),
     **COPYING,
 }
-"""Columns that no registered metric gives: how far pictures moved, what is repeated, what it cost.
-"""
-OF_PICTURES = set(FURTHER) - {*apart.COLUMNS, *hardened.COLUMNS, *COPYING, "noise"}
+"""Columns that neither a registered metric nor a probe gives: how far pictures moved, what is
+repeated, what it cost."""
+IMAGE_COLUMNS = set(EXTRA_COLUMNS) - {*COPYING, "noise"}
 """Those of the pictures trained on and of costs, which are the same for every sheet."""
-TRAIT = "trait_"
-"""What the columns of a person's attributes begin with, as many as the reader knows."""
+
+
+def probe_columns() -> dict[str, Column]:
+    """What the columns of every registered probe are called, of pictures and of samples."""
+    from ..probes import IMAGE_PROBES  # which are made of metrics
+
+    columns = [probe.columns for probe in SAMPLE_PROBES.values()]
+    columns += [probe.columns for probe in IMAGE_PROBES.values()]
+    return {name: column for each in columns for name, column in each.items()}
 
 
 def score_pictures(
@@ -99,15 +76,21 @@ def score_pictures(
 
 
 def is_available(metric: type[Metric], models: Any) -> bool:
-    """Whether a metric can be had here; one that needs no extra says nothing and always can."""
+    """Whether a metric can be measured here; one without ``available`` always can."""
     ask = getattr(metric, "available", None)
     return ask is None or ask(models)
+
+
+def networks_of(metric: type[Metric]) -> tuple[str, ...]:
+    """The profile's measures that a metric opens; "" stands for all, if it does not say."""
+    return getattr(metric, "networks", ("",))
 
 
 def describe_column(
     metrics: Mapping[str, type[Metric]], name: str, profile: Profile | None = None
 ) -> Column:
-    """What a column is called: its metric says it, or :data:`FURTHER`; else its own name.
+    """What a column is called: its metric says it, its probe, or :data:`EXTRA_COLUMNS`; else it is
+    its own name.
 
     Args:
         profile: some metrics measure what its models measure: a face, or a person.
@@ -117,4 +100,5 @@ def describe_column(
             named = getattr(metric, "named", None)
             columns = metric.columns if profile is None or named is None else named(profile)
             return columns[name]
-    return FURTHER.get(name, Column(name.replace("_", " ")))
+    further = EXTRA_COLUMNS | probe_columns()
+    return further.get(name, Column(name.replace("_", " ")))

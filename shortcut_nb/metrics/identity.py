@@ -59,7 +59,7 @@ class IdentityMatch:
 
     name: ClassVar[str] = "identity"
     needs: ClassVar[Needs] = "subject"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "ims": Column("identity match where there is a face", better="higher"),
         "ims_missing": Column("identity match, −1 without a face", better="higher"),
@@ -99,17 +99,3 @@ class IdentityMatch:
 
 def _option(ref: ModelRef | None, name: str, default: str) -> str:
     return default if ref is None else str(ref.options.get(name, default))
-
-
-def summarise(columns: dict[str, np.ndarray]) -> dict[str, float]:
-    """Detection rate and conditional similarity, never one without the other.
-
-    Takes what :class:`IdentityMatch` returned. ``ims`` is NaN when no face was found at all.
-    """
-    detected = ~np.isnan(columns["ims"])
-    return {
-        "detection_rate": float(detected.mean()),
-        "ims": float(columns["ims"][detected].mean()) if detected.any() else float("nan"),
-        "ims_missing": float(columns["ims_missing"].mean()),
-        "n": len(detected),
-    }

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..images import check_images
-from .faces import Face, HogFinder, arrays, enlarged
+from .faces import Face, FaceFinder, arrays, enlarged
 
 INSTALL = "pip install --no-deps facenet-pytorch"
 
 
 @dataclass(frozen=True, eq=False)
-class MtcnnFinder(HogFinder):
+class MtcnnFinder(FaceFinder):
     """MTCNN (Zhang et al. 2016): also finds faces that are turned, and smaller ones.
 
     Args:

@@ -1,4 +1,4 @@
-"""What networks of the metrics want: one size, and normalised colours."""
+"""Pictures as the metrics' networks take them: of one size, with normalised colours."""
 
 from __future__ import annotations
 

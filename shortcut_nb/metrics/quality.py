@@ -34,7 +34,7 @@ class ClipQuality:
 
     name: ClassVar[str] = "quality"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "quality": Column("quality, CLIP-IQA style", better="higher")
     }

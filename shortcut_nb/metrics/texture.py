@@ -29,7 +29,7 @@ class Texture:
 
     name: ClassVar[str] = "texture"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {"texture": Column("texture", "grey levels", "lower")}
 
     @classmethod
@@ -59,7 +59,7 @@ class CoarseTexture:
 
     name: ClassVar[str] = "coarse_texture"
     needs: ClassVar[Needs] = "nothing"
-    measures: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[dict[str, Column]] = {
         "coarse_texture": Column("coarse texture", "grey levels", "lower")
     }

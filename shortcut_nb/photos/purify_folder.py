@@ -11,7 +11,7 @@ from ..images import save_folder
 from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
-from ..store.kept import KeptPictures, key_of_pictures
+from ..store.checkpoints import FinishedPictures, work_key_of_pictures
 from .batches import GROUP, purified_rows
 from .full_size import purified
 from .photo import Photos
@@ -25,8 +25,8 @@ def key_of_purifying(purifier: BoundPurifier, lab: Lab, pictures: Photos | Tenso
     weights = [lab.digest(role) for role in purifier.roles]
     made_by = (purifier, weights, lab.device.type, lab.autocast, lab.profile.resolution, GROUP)
     if isinstance(pictures, Photos):
-        return key_of_pictures(made_by, [file_sha256(photo.path) for photo in pictures.photos])
-    return key_of_pictures(made_by, [pictures])
+        return work_key_of_pictures(made_by, [file_sha256(photo.path) for photo in pictures.photos])
+    return work_key_of_pictures(made_by, [pictures])
 
 
 def purify_into(
@@ -35,7 +35,7 @@ def purify_into(
     lab: Lab,
     pictures: Photos | Tensor,
     names: list[str],
-    work: KeptPictures,
+    work: FinishedPictures,
 ) -> None:
     """Write each picture purified, and the record of it.
 

@@ -8,12 +8,12 @@ A file a stage, each on top of the one before.
 from __future__ import annotations
 
 from .base import photos_of
-from .look import Looking
+from .image_probes import ImageProbing
 from .node import Node
 from .protect import neighbour
 
 
-class Pipeline(Looking):
+class Pipeline(ImageProbing):
     """All stages for one lab, kept in a store; :class:`.base.Stages` has the arguments."""
 
 

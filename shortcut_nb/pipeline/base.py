@@ -20,7 +20,7 @@ VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe":
 
 
 class Stages:
-    """The ground of every stage, class pictures among it.
+    """What every stage builds on: a lab, a store, recipes and class pictures.
 
     Args:
         lab: whose models and defaults.

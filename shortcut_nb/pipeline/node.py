@@ -19,8 +19,8 @@ class Node:
         write: makes it, through the payload it is given.
         about: a few words for people: stage, subject and settings.
         group: nodes of one group are made one after the other in one place (see ``Pipeline``).
-        of: "subject" (a name), "cell" or "sheet" of this output, where they are not those of what
-            needs it; of class pictures how they are "drawn".
+        of: what this output is of, where that differs from the output that needs it: its "subject"
+            (a name), "cell" or "sheet"; for class pictures how they are "drawn".
     """
 
     recipe: Recipe
@@ -31,5 +31,6 @@ class Node:
     of: Mapping[str, Any] = field(default_factory=dict)
 
 
-def those(node: Node | None) -> tuple[Node, ...]:
+def as_tuple(node: Node | None) -> tuple[Node, ...]:
+    """What an output needs, as :attr:`Node.needs` has it: one node, or none."""
     return () if node is None else (node,)

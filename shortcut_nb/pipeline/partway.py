@@ -1,4 +1,4 @@
-"""One training, stopped for a look at rising steps: each part goes on from the one before."""
+"""One training, stopped at rising steps to be sampled; each part goes on from the one before."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..store import Payload, canonical, plain
 from ..store.code import code_of
 from ..subjects import Subject
 from .base import photos_of, settings_of
-from .node import Node, those
+from .node import Node, as_tuple
 from .protect import Protecting
 
 
@@ -47,6 +47,6 @@ class Purifying(Protecting):
             params |= code_of(kinds(purifier))
             inputs = {"images": self._source(subject, before)} | self._weights(*needed)
             recipe = self._recipe("purify", params, inputs)
-            return Node(recipe, those(before), write, about)
+            return Node(recipe, as_tuple(before), write, about)
 
         return self.remember(("purify", subject, before and before.recipe.key, named), node)

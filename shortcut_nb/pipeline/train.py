@@ -23,7 +23,7 @@ from ..subjects import Subject
 from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
 from .base import photos_of, settings_of
-from .node import Node, those
+from .node import Node, as_tuple
 from .partway import Partway
 from .purify import Purifying
 
@@ -77,7 +77,7 @@ class Training(Purifying):
                 inputs["more"] = self._digest(subject, "a")
                 params["pictures"] = cell.pictures
             recipe = self._recipe("train", params, inputs)
-            needs = *those(before), *self._priors(trainer.class_pictures(subject))
+            needs = *as_tuple(before), *self._priors(trainer.class_pictures(subject))
             return Node(recipe, needs, write, about)
 
         how = (named, cell.instance, cell.pictures)

@@ -1,4 +1,4 @@
-"""Perturbations away from home: on a share of the pictures, or on pictures of something else."""
+"""Perturbations that are moved: to a share of the pictures, or to pictures of something else."""
 
 from __future__ import annotations
 

@@ -10,13 +10,21 @@ from ..analysis.clip_shift import clip_shift
 from ..analysis.controls import KINDS, at_linf, at_psnr
 from ..budget import Budget
 from ..cells import Cell
-from ..metrics import psnr
+from ..metrics import Column, psnr
 from ..models import Models
 from ..subjects import Subject
-from .base import PROBES, Probe
+from .base import IMAGE_PROBES, ImageProbe
 
 TOLERANCE = 0.25  # dB; JPEG moves in jumps
 SEED = 0
+SPOILT = {
+    "uniform": "uniform noise",
+    "gaussian": "Gaussian noise",
+    "blur": "blur",
+    "jpeg": "JPEG",
+}
+"""What pictures that no attack made are spoilt by."""
+SIZES = {"psnr": "PSNR", "linf": "l∞"}
 
 
 def controls(
@@ -67,7 +75,11 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-COLUMNS = tuple(
-    f"beyond_{kind}" for kind in (*(f"{k}_psnr" for k in KINDS), *(f"{k}_linf" for k in KINDS[1:]))
-)
-PROBES.add("controls", Probe(beyond, ("clip",), settings, COLUMNS))
+COLUMNS = {
+    f"beyond_{kind}_{size}": Column(
+        f"CLIP: shift beyond that of {SPOILT[kind]} of the same {equal}"
+    )
+    for size, equal in SIZES.items()
+    for kind in (KINDS if size == "psnr" else KINDS[1:])
+}
+IMAGE_PROBES.add("controls", ImageProbe(beyond, ("clip",), settings, COLUMNS))

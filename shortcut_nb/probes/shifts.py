@@ -13,25 +13,34 @@ from ..analysis.concepts import CONCEPTS, concept_probabilities, prompts
 from ..analysis.denoising_shift import TIMESTEPS, denoising_shift
 from ..analysis.encoder_shift import encoder_shift, latent_shift, noise_pictures
 from ..cells import Cell
+from ..metrics import Column
 from ..models import Models
 from ..subjects import Subject
-from .base import PROBES, Probe
+from .base import IMAGE_PROBES, ImageProbe
 
 NOISE_PICTURES = 16
 DRAWS = 2
 PLAIN = "measure:clip-plain"
-SHIFTS = (
-    "clip_shift",
-    "clip_towards",
-    "clip_across",
-    "class_lost",
-    "identity_shift",
-    "identity_towards",
-    "identity_across",
-    "latent",
-    "misled",
-    "loss",
-)
+SHIFT_COLUMNS = {
+    "clip_shift": Column("CLIP: length of the shift"),
+    "clip_towards": Column("CLIP: shift towards “a noisy pattern”"),
+    "clip_across": Column("CLIP: shift across that axis"),
+    "class_lost": Column("CLIP: fall of P(shows the class)"),
+    "identity_shift": Column("identity encoder: length of the shift"),
+    "identity_towards": Column("identity encoder: shift towards noise pictures"),
+    "identity_across": Column("identity encoder: shift across that axis"),
+    "latent": Column("autoencoder: shift of the latents"),
+    "misled": Column("diffusion model: what the prompt no longer explains"),
+    "loss": Column("diffusion model: rise of the loss"),
+}
+EXTRA_COLUMNS = {
+    "pattern_margin": Column("CLIP: P(a pattern) − P(the class)"),
+    "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
+    "plain_shift": Column("CLIP without noise: length of the shift"),
+    "plain_towards": Column("CLIP without noise: shift towards noise pictures"),
+    "plain_across": Column("CLIP without noise: shift across that axis"),
+}
+SHIFTS = tuple(SHIFT_COLUMNS)
 """Every one is larger for a larger mismatch, and 0 for clean pictures."""
 
 
@@ -44,17 +53,17 @@ def shifts(models: Models, subject: Subject, cell: Cell, images: Tensor) -> dict
     noise, ``plain_shift``, ``plain_towards`` and ``plain_across``, along its axis from clean
     pictures to pictures of noise (it has no word for them).
     """
-    measured = of_diffusion(models, subject, images)
+    measured = diffusion_shifts(models, subject, images)
     if models.has("clip"):
-        measured |= of_clip(models, subject, images)
+        measured |= clip_shifts(models, subject, images)
     if models.has("identity"):
-        measured |= of_encoder("identity", models.identity, subject, images)
+        measured |= encoder_shifts("identity", models.identity, subject, images)
     if models.has(PLAIN):
-        measured |= of_encoder("plain", models.measure("clip-plain").image, subject, images)
+        measured |= encoder_shifts("plain", models.measure("clip-plain").image, subject, images)
     return {name: float(np.mean(each)) for name, each in measured.items()}
 
 
-def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+def clip_shifts(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift along the axis of words, of pictures and of decoded pictures."""
     clip, clean = models.clip, subject.b
     concept, noise = models.profile.concepts[:2]
@@ -73,7 +82,7 @@ def of_clip(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     }
 
 
-def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict[str, Any]:
+def encoder_shifts(name: str, encode: Any, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift along an encoder's own axis, from clean pictures to pictures of noise."""
     noise = noise_pictures(NOISE_PICTURES, images.shape[-1])
     anchor = torch.cat([subject.a, subject.c])
@@ -81,7 +90,7 @@ def of_encoder(name: str, encode: Any, subject: Subject, images: Tensor) -> dict
     return {f"{name}_{column}": moved[column] for column in ("shift", "towards", "across")}
 
 
-def of_diffusion(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
+def diffusion_shifts(models: Models, subject: Subject, images: Tensor) -> dict[str, Any]:
     """The shift of latents, and what the change does to the denoising loss."""
     model, clean = models.diffusion, subject.b
     seen = denoising_shift(model, images, clean, subject.class_prompt, draws=DRAWS)
@@ -118,6 +127,5 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
     }
 
 
-FURTHER = ("pattern_margin", "decoded_towards", "plain_shift", "plain_towards", "plain_across")
 ROLES = ("diffusion", "clip", "identity", PLAIN)
-PROBES.add("shifts", Probe(shifts, ROLES, settings, (*SHIFTS, *FURTHER)))
+IMAGE_PROBES.add("shifts", ImageProbe(shifts, ROLES, settings, SHIFT_COLUMNS | EXTRA_COLUMNS))

@@ -9,12 +9,12 @@ import pandas as pd
 
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, ends_of
 from ..experiments.questions import decoupling
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..experiments.questions.hidden import THERE
 from ..metrics import describe
-from ..metrics.frame import TRAIT
+from ..metrics.attributes import TRAIT
 from ..profile import load_profile
 from . import benchmark, display, lasting, numbers, purification
 from .shipped import shipped
@@ -127,7 +127,7 @@ def _beside(places: Mapping[str, tuple[str, str]], eps: str = EPS) -> pd.DataFra
     wide = pd.DataFrame({"treatment": pd.Series(TREATMENT_NAMES)[list(there)]})
     for column, (metric, sheet) in places.items():
         own = levels(metric, sheet, eps)
-        ends = {"mean": column, "low": f"{column}_low", "high": f"{column}_high"}
+        ends = ends_of(column)
         wide = wide.join(own[list(ends)].rename(columns=ends))
     return wide
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import UserError
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, ends_of
 from ..plots.layout import SMALLEST
 from ..plots.matrix import matrix_plot
 from ..plots.named import named_scatter
@@ -86,7 +86,7 @@ def matrix(measured: Measurement | None = None) -> pd.DataFrame:
     """
     measured = measured or Measurement.read(NAME)
     scores = [metric for metric in SCORES if metric in measured.metrics]
-    table = measured.means(scores, ["attack", "purifier", "training"], measured.own)
+    table = measured.means(scores, ["attack", "purifier", "training"], measured.default_sheet)
     table = table.assign(
         photos=table["attack"].map(PICTURES).fillna(table["attack"]),
         defence=[defence(*each) for each in zip(table["purifier"], table["training"], strict=True)],
@@ -144,8 +144,8 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
         clean = table[(table["score"] == score) & (table["photos"] == CLEAN)]
         clean = clean.set_index("defence")[["mean", "low", "high"]]
         for head, own in ((metric, _worst(table, score)), (f"clean_{metric}", clean)):
-            for end, column in (("", "mean"), ("_low", "low"), ("_high", "high")):
-                rows[f"{head}{end}"] = rows["defence"].map(own[column])
+            for end, column in ends_of(head).items():
+                rows[column] = rows["defence"].map(own[end])
             if "photos" in own:
                 rows[f"{head}_under"] = rows["defence"].map(own["photos"])
     return rows

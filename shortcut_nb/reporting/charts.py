@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.pareto import pareto
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, ends_of
 from ..metrics import describe
 from ..plots import interval_plot
 from ..plots.bars import interval_panels
@@ -64,7 +64,7 @@ def bars(measured: Measurement) -> Iterator[Chart]:
     scores, _ = metric_columns(measured)
     group, by = _places(measured)
     data = measured.means(scores, by=[*measured.varying, "sheet"])
-    data = data[data["sheet"] == measured.own] if by != "sheet" else data
+    data = data[data["sheet"] == measured.default_sheet] if by != "sheet" else data
     data = data.assign(sheet=[SHEET_LABELS.get(name, name) for name in data["sheet"]])
     data["cell"] = _joined(data, [axis for axis in measured.varying if axis != group])
     every = list(dict.fromkeys(data[by]))
@@ -91,7 +91,7 @@ def matrix(measured: Measurement) -> Iterator[Chart]:
     within, others = _met(measured)
     if "attack" not in within or not others:
         return
-    table = measured.means(measured.metrics, [*within, *others], measured.own)
+    table = measured.means(measured.metrics, [*within, *others], measured.default_sheet)
     table = table.assign(
         attack=_joined(table, within),
         defence=_joined(table, others),
@@ -127,8 +127,8 @@ def defences(measured: Measurement) -> Iterator[Chart]:
         return
     within, others = _met(measured)
     first = {axis: str(measured.frame[axis].iloc[0]) for axis in others}
-    rise = measured.against(metric, first | {"purifier": "none"}, within)
-    table = rise.rename(columns={"mean": "rise", "low": "rise_low", "high": "rise_high"})
+    rise = measured.rise_over(metric, first | {"purifier": "none"}, within)
+    table = rise.rename(columns=ends_of("rise"))
     seconds = [column for column in ("purify_seconds",) if column in measured.frame]
     kept = measured.frame.groupby(measured.varying)[[faithful, *seconds]].mean().reset_index()
     table = table.merge(kept, on=measured.varying)
@@ -178,7 +178,7 @@ def recovered_metric(measured: Measurement) -> str | None:
 
 def people_of(measured: Measurement) -> str:
     """Of how many people a figure is, as it says so: "n = 6 people"."""
-    return say_n(len(measured.whom["subjects"]))
+    return say_n(len(measured.coverage["subjects"]))
 
 
 def _places(measured: Measurement) -> tuple[str, str]:

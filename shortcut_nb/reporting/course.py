@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share, steps_of
-from ..experiments.measured import Measurement, means_of, widened
+from ..experiments.measured import Measurement, means_over_people, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
@@ -34,7 +34,9 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
         measured: None is the shipped measurement of the miniature.
     """
     frame = by_share((measured or Measurement.read(NAME)).frame)
-    table = means_of(frame, ["ims_missing", "quality", "intact"], ["condition", "sheet", "share"])
+    table = means_over_people(
+        frame, ["ims_missing", "quality", "intact"], ["condition", "sheet", "share"]
+    )
     total = table["condition"].map({name: REGIMES[name]["steps"] for name in WATCHED})
     places = zip(table["sheet"], table["metric"], strict=True)
     table = table.assign(

@@ -8,11 +8,11 @@ from ..analysis.shift_and_harm import correlation
 from ..experiments.measured import Measurement
 from ..experiments.questions.intervention import (
     AS_FAR,
-    FURTHER,
     MAIN,
     MEANING,
     NOISE,
     SEEN,
+    SEES_MORE,
     SHIFTER,
     TURNED,
     beyond_noise,
@@ -47,14 +47,14 @@ def measurement() -> Measurement:
 def table() -> pd.DataFrame:
     """One row per attack and panel: ``name, group, panel, mean, low, high``."""
     measured = measurement()
-    rises = {column: measured.against(column, BASE, []) for column in ("clip_towards", TOWARDS)}
-    rises["fall"] = _turned(measured.against("quality", BASE, []))
+    rises = {column: measured.rise_over(column, BASE, []) for column in ("clip_towards", TOWARDS)}
+    rises["fall"] = _turned(measured.rise_over("quality", BASE, []))
     return pd.concat([_named(rise, PANELS[column]) for column, rise in rises.items()])
 
 
 def plain_shift() -> pd.DataFrame:
     """The shift of the photos to the CLIP that never heard of noise, in the form of a panel."""
-    return _named(measurement().against("plain_towards", BASE, []), PLAIN)
+    return _named(measurement().rise_over("plain_towards", BASE, []), PLAIN)
 
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
     meaning = harmful and spared and as_wanted
     measured = measurement()
     far = measured.frame.groupby("condition")["latent"].mean()
-    coarse = measured.against("coarse_texture", BASE, []).set_index("condition")["mean"]
+    coarse = measured.rise_over("coarse_texture", BASE, []).set_index("condition")["mean"]
     return {
         "meaning": meaning,
         "turned_far": far[TURNED] / far[NOISE],
@@ -137,14 +137,14 @@ def mismatch_finding() -> tuple[Answer, Values]:
     far, seen, fall = (rows[title] for title in PANELS.values())
     judged = measurement().verdicts().set_index("contrast")
     harm, main = judged.loc[beyond_noise(SEEN, "quality")], fall[MAIN]
-    moved = judged.loc[FURTHER, "verdict"] == "confirmed"
+    moved = judged.loc[SEES_MORE, "verdict"] == "confirmed"
     answer: Answer = "open"
     if harm["high"] < 0 and -harm["mean"] >= LEAST * main:
         most = min(-harm["mean"], fall[SHIFTER]) >= MOST * main
         answer = "yes" if most else "partly"
     elif moved and -harm["low"] < LEAST * main:
         answer = "no"
-    broken = -measurement().against("intact", BASE, []).set_index("condition")["mean"]
+    broken = -measurement().rise_over("intact", BASE, []).set_index("condition")["mean"]
     harmful = answer in ("yes", "partly")
     return answer, {
         "noise_times": far[NOISE] / far[MAIN],

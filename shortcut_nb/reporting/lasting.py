@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share, steps_of
-from ..experiments.measured import Measurement, means_of, widened
+from ..experiments.measured import Measurement, means_over_people, widened
 from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, growing, left
 from ..experiments.questions.methods import usual_steps
 from ..plots import curve_plot
@@ -49,7 +49,7 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
     """
     frame = by_share((measured or Measurement.read(NAME)).frame)
     frame = frame[frame["sheet"] == SHEET]
-    table = means_of(frame, list(SCORES), ["treatment", "length", "share"])
+    table = means_over_people(frame, list(SCORES), ["treatment", "length", "share"])
     total = table["length"].map(steps())
     return table.assign(
         step=steps_of(table["share"], SHARES, total),

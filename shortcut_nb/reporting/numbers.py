@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement
+from ..experiments.measured import Measurement, ends_of
 from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
 from . import display, mismatch, purification
@@ -245,13 +245,13 @@ def rungs() -> pd.DataFrame:
 
 def _with_ends(own: pd.Series, column: str, name: str) -> dict[str, Any]:
     """A mean and the ends of its interval, renamed from ``column`` to ``name``."""
-    return {f"{name}{end}": own[f"{column}{end}"] for end in ("", "_low", "_high")}
+    new, old = ends_of(name), ends_of(column)
+    return {new[end]: own[old[end]] for end in ENDS}
 
 
 def mean_low_high(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The table with its columns "x", "x_low", "x_high" renamed to ``mean, low, high``."""
-    ends = [column, f"{column}_low", f"{column}_high"]
-    return table.rename(columns=dict(zip(ends, ENDS, strict=True)))
+    return table.rename(columns={name: end for end, name in ends_of(column).items()})
 
 
 def in_order(

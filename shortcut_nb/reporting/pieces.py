@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 
+from ..experiments.measured import ends_of
 from ..experiments.questions.words import contrast_name
 from .summary import Summary
 
@@ -44,8 +45,8 @@ def pieces(larger: Summary) -> pd.DataFrame:
     table = pd.DataFrame({"piece": list(ROWS)})
     for score in SCORES:
         rows = [larger.verdict(contrast_name(piece, score)) for piece in ROWS.values()]
-        ends = {score: "mean", f"{score}_low": "low", f"{score}_high": "high"}
-        for column, end in (ends | {f"{score}_verdict": "verdict"}).items():
+        columns = ends_of(score) | {"verdict": f"{score}_verdict"}
+        for end, column in columns.items():
             table[column] = [row[end] for row in rows]
     return table
 

@@ -198,7 +198,7 @@ def charts(one: Measurement) -> list[Chart]:
         table = table[table["sheet"].isin(SHEET_LABELS)]
         table = table.assign(name=table["condition"], group=table["sheet"].map(SHEET_LABELS))
         figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
-        say_people(figure, len(one.whom["subjects"]))
+        say_people(figure, len(one.coverage["subjects"]))
         alt = (
             f"Mean of {describe(metric).label}: samples of V* and of the class after clean "
             "training in each candidate regime, with intervals over validation people."

@@ -80,7 +80,7 @@ def facts(measured: Measurement) -> tuple[str, ...]:
     counts = [
         _count(frame["condition"].nunique(), "cell", "cells"),
         _count(frame["subject"].nunique(), "person", "people"),
-        _count(len(measured.whom["seeds"]), "seed", "seeds"),
+        _count(len(measured.coverage["seeds"]), "seed", "seeds"),
     ]
     return (
         f"profile {measured.profile}",

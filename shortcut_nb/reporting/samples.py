@@ -22,7 +22,7 @@ def kept_samples(
     choice = Choice(subjects=(person,), seeds=(seed,), n=measured.samples)
     samples = {}
     for row in graph_of(experiment, pipeline, choice).rows:
-        if row.columns["sheet"] != measured.own:
+        if row.columns["sheet"] != measured.default_sheet:
             continue
         (drawn,) = row.nodes[0].needs
         if entry := pipeline.store.get(drawn.recipe):

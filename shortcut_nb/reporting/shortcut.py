@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..analysis.lead import by_share, lead
-from ..experiments.contrasts import judge
-from ..experiments.measured import Measurement, means_of
+from ..experiments.contrasts import judge, verdict_of
+from ..experiments.measured import Measurement, means_over_people
 from ..experiments.questions.shortcut import BASE, contrasts
 from ..experiments.questions.story import BUDGETS
 from ..metrics import t_mean
@@ -69,7 +69,7 @@ def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
         "why": FIRST_WHY,
         "score": "share of the rise",
         "predicted": "+",
-        "verdict": "confirmed" if low > 0 else "refuted" if high < 0 else "undecided",
+        "verdict": verdict_of(low, high),
         "difference": mean,
         "low": low,
         "high": high,
@@ -82,7 +82,8 @@ def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def mean_rows(frame: pd.DataFrame, scores: list[str], by: list[str]) -> list[dict[str, Any]]:
     """Means over people as records: ``by``, ``score, mean, low, high, n``."""
-    return means_of(frame, scores, by).rename(columns={"metric": "score"}).to_dict("records")
+    means = means_over_people(frame, scores, by).rename(columns={"metric": "score"})
+    return means.to_dict("records")
 
 
 def curves(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..experiments.experiment import read
+from ..experiments.experiment import read_experiment
 from ..experiments.measured import Measurement, read_table
 from .report_page import Page, page_of
 from .samples import samples_of
@@ -30,6 +30,6 @@ def report_of(
     if path.suffix in (".csv", ".parquet"):
         measured = Measurement.of(path.stem, read_table(path), profile=profile)
         return page_of(measured), measured.frame
-    own = read(path) if path.suffix in (".yaml", ".yml") else None
+    own = read_experiment(path) if path.suffix in (".yaml", ".yml") else None
     measured = Measurement.read(own.name if own else name, profile)
     return page_of(measured, samples_of(measured, own, spec)), measured.frame

@@ -30,7 +30,7 @@ def by_attack(measured: Measurement) -> pd.DataFrame:
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
-    own = measured.frame[measured.frame["sheet"] == measured.own]
+    own = measured.frame[measured.frame["sheet"] == measured.default_sheet]
     for name, part in own.groupby("condition", sort=False):
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
         for metric in SCORES if name != "clean" else ():

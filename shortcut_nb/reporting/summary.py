@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..experiments.contrasts import Contrast, judge
-from ..experiments.measured import Measurement, widened
+from ..experiments.measured import Measurement, ends_of, widened
 from ..profile import Profile
 from ..results import path_of
 from .shipped import shipped
@@ -69,8 +69,8 @@ class Summary:
     def beside(self, table: pd.DataFrame, column: str, contrasts: Sequence[str]) -> pd.DataFrame:
         """A table with a contrast beside each row: "x", "x_low", "x_high"; NaN without one."""
         judged = self.verdicts.set_index("contrast").reindex(contrasts)
-        names = {column: "mean", f"{column}_low": "low", f"{column}_high": "high"}
-        return table.assign(**{name: judged[end].to_numpy() for name, end in names.items()})
+        ends = ends_of(column)
+        return table.assign(**{name: judged[end].to_numpy() for end, name in ends.items()})
 
     def wide(self, metrics: Sequence[str], sheet: str | None = None) -> pd.DataFrame:
         """Means with a row per condition and sheet, columns "x", "x_low", "x_high" for each metric.
@@ -114,7 +114,7 @@ def _judged(name: str, profile: str, folder: Path, changed: int) -> Summary:
 
 def summary_of(measured: Measurement) -> Summary:
     """The verdicts and means of a measurement."""
-    whom = measured.whom
+    whom = measured.coverage
     return Summary(
         measured.name,
         measured.verdicts(),
@@ -152,8 +152,7 @@ def checked(
     own = judge(frame, [each for each in contrasts if each.metric in frame], strict=False)
     own = own.loc[own["n"] > 0, ["contrast", "metric", "sheet", "expect", "mean"]]
     own = own.rename(columns={"mean": "here"})
-    ends = {"mean": "there", "low": "there_low", "high": "there_high"}
-    theirs = larger.verdicts.rename(columns=ends).drop(columns=["sheet", "expect"])
+    theirs = larger.verdicts.rename(columns=ends_of("there")).drop(columns=["sheet", "expect"])
     how: Literal["inner", "left"] = "inner" if larger.same else "left"
     both = own.merge(theirs, on=["contrast", "metric"], how=how)
     if both.empty:

@@ -13,8 +13,8 @@ import pandas as pd
 from ..experiments.contrasts import selector
 from ..experiments.measured import Measurement, widened
 from ..metrics import METRICS, describe
-from ..metrics.frame import OF_PICTURES
-from ..probes import PROBES
+from ..metrics.frame import IMAGE_COLUMNS
+from ..probes import IMAGE_PROBES
 
 MARK = "**"
 VERDICTS = (
@@ -247,8 +247,8 @@ def primary_cells(measured: Measurement) -> set[tuple[str, ...]]:
 def metric_columns(measured: Measurement) -> tuple[list[str], list[str]]:
     """The measured columns in two lists: scores of samples; measures of pictures, and costs."""
     asked = {contrast.metric for contrast in measured.contrasts}
-    others = {*OF_PICTURES, *METRICS["faithfulness"].columns} - asked
-    others |= {column for probe in PROBES.values() for column in probe.columns} - asked
+    others = {*IMAGE_COLUMNS, *METRICS["faithfulness"].columns} - asked
+    others |= {column for probe in IMAGE_PROBES.values() for column in probe.columns} - asked
     scores = [column for column in measured.metrics if column not in others]
     return scores, [column for column in measured.metrics if column in others]
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import CannotRead, MissingFile
 from ..files import expand, plain_name, write_text
 from ..store import Store
-from ..store.beside import RESULTS
+from ..store.side_files import RESULTS
 
 PACKAGE = Path(__file__).parent
 QUESTIONS = PACKAGE.parent / "experiments" / "questions"

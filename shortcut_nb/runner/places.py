@@ -12,7 +12,7 @@ from ..errors import AlreadyThere, MissingFile, UserError
 from ..files import expand
 from ..files.outputs import Output, check_output
 from ..store import Store
-from ..store.beside import RUNS
+from ..store.side_files import RUNS
 from ..weights import PACKAGE
 
 RECORD = "run.json"

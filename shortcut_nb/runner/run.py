@@ -26,7 +26,7 @@ from ..files.outputs import Output, check_file
 from ..progress import HEADLESS
 from ..results import FOLDER as RESULTS
 from ..store import Store
-from ..store.beside import STOPPED
+from ..store.side_files import STOPPED
 from ..store.store import CACHE
 from . import engine
 from .contents import figure_names, publish, read_notebook, source_digest, write_notebook

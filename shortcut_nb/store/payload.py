@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Payload:
-    """A folder with typed doors. Names are plain: letters, digits, "-" and "_"."""
+    """A folder whose parts are read and written by type: pictures, tensors, JSON.
+
+    Names are plain: letters, digits, "-" and "_".
+    """
 
     folder: Path
 

@@ -76,7 +76,7 @@ class Recipe:
     @cached_property
     def key(self) -> str:
         """The SHA-256, in hex, that names the output."""
-        return key_of(self.fields)
+        return recipe_key(self.fields)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.key == other.key
@@ -85,7 +85,7 @@ class Recipe:
         return hash(self.key)
 
 
-def key_of(fields: Mapping[str, Any]) -> str:
+def recipe_key(fields: Mapping[str, Any]) -> str:
     """The key of a recipe that is written down (``stage``, ``version``, ``params``, ``inputs``).
 
     Raises:

@@ -27,15 +27,16 @@ from platformdirs import user_cache_path
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, write_text
 from ..weights.digests import CACHE
-from .beside import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, Beside, beside
 from .payload import Payload
-from .recipe import Recipe, check_name, file_digests, is_key, key_of
+from .recipe import Recipe, check_name, file_digests, is_key, recipe_key
+from .side_files import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, SideFile, side_files
 
 log = logging.getLogger("shortcut_nb")
 MANIFEST = "manifest.json"
 FORMAT = 1
-OWN = (CHECKPOINTS, FAILURES, LOCKS, "tmp")  # folders beside the stages
-BESIDE = (*OWN, RUNS, PHOTOS, RESULTS, "digests.json")  # the same, and what others put there
+TEMPORARY = "tmp"
+OWN = (CHECKPOINTS, FAILURES, LOCKS, TEMPORARY)  # folders beside the stages
+KNOWN = (*OWN, RUNS, PHOTOS, RESULTS, "digests.json")  # the same, and what others put there
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -163,7 +164,7 @@ class Store:
             lock.release()
 
     def _make(self, recipe: Recipe, write: Callable[[Payload], None]) -> Entry:
-        folder, scratch = self.folder(recipe), self.root / "tmp"
+        folder, scratch = self.folder(recipe), self.root / TEMPORARY
         self._sweep(recipe.key)  # we hold the lock: their writer was killed
         with self._writing():
             temporary = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{recipe.key}-"))
@@ -195,12 +196,12 @@ class Store:
             StoreError: the store cannot be written.
         """
         with self._writing():
-            (self.root / "checkpoints").mkdir(parents=True, exist_ok=True)
-        return self.root / "checkpoints" / f"{recipe.key}.state"
+            (self.root / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        return self.root / CHECKPOINTS / f"{recipe.key}.state"
 
     def note_failure(self, recipe: Recipe, failure: Mapping[str, Any] | None) -> None:
         """Write down why an output could not be made; None: it could."""
-        path = self.root / "failures" / f"{recipe.key}.json"
+        path = self.root / FAILURES / f"{recipe.key}.json"
         if failure is None:
             path.unlink(missing_ok=True)
             return
@@ -210,7 +211,7 @@ class Store:
     def failure(self, recipe: Recipe) -> dict[str, Any] | None:
         """Why an output could not be made the last time; None when nothing went wrong."""
         try:
-            text = (self.root / "failures" / f"{recipe.key}.json").read_text("utf-8")
+            text = (self.root / FAILURES / f"{recipe.key}.json").read_text("utf-8")
             return json.loads(text)
         except (OSError, ValueError):
             return None
@@ -271,19 +272,19 @@ class Store:
         self._forget_killed()
         return gone
 
-    def beside(self) -> list[Beside]:
-        """What is kept beside the outputs: half-done work, runs of notebooks, photos; see there."""
-        return list(beside(self.root))
+    def side_files(self) -> list[SideFile]:
+        """What is kept beside the outputs: half-done work, notes of failures, runs, photos."""
+        return list(side_files(self.root))
 
-    def prune_beside(self, days: float) -> list[Beside]:
-        """Delete of that what was not written for so many days; what is being worked on stays.
+    def prune_side_files(self, days: float) -> list[SideFile]:
+        """Delete those side files that were not written for so many days, unless they are in use.
 
         Raises:
             StoreError: the store cannot be written.
         """
         limit = time.time() - days * 86400
         with self._writing():
-            return [each for each in self.beside() if each.used <= limit and each.delete()]
+            return [each for each in self.side_files() if each.used <= limit and each.delete()]
 
     def export(
         self, target: str | Path, stage: str | None = None, force: bool = False
@@ -326,7 +327,7 @@ class Store:
 
     def _copy(self, entry: Entry) -> None:
         place = self.root / entry.stage / entry.key
-        scratch = self.root / "tmp" / f"{entry.key}-copy-{os.getpid()}"
+        scratch = self.root / TEMPORARY / f"{entry.key}-copy-{os.getpid()}"
         try:
             with self._writing():
                 shutil.copytree(entry.folder, scratch)
@@ -346,7 +347,7 @@ class Store:
                 yield folder
 
     def _lock(self, key: str) -> FileLock:
-        return FileLock(self.root / "locks" / f"{key}.lock")
+        return FileLock(self.root / LOCKS / f"{key}.lock")
 
     def _delete(self, entry: Entry) -> bool:
         """Move an entry away and delete it, unless another process holds it."""
@@ -355,7 +356,9 @@ class Store:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             try:
                 with self._lock(entry.key).acquire(timeout=0):
-                    entry.folder.rename(self.root / "tmp" / f"{entry.key}-deleted-{os.getpid()}")
+                    entry.folder.rename(
+                        self.root / TEMPORARY / f"{entry.key}-deleted-{os.getpid()}"
+                    )
                     self._sweep(entry.key)
                     return True
             except (Timeout, FileNotFoundError):
@@ -363,12 +366,12 @@ class Store:
 
     def _sweep(self, key: str) -> None:
         """Delete what writers of a key left; the caller holds its lock."""
-        for left in (self.root / "tmp").glob(f"{key}-*"):
+        for left in (self.root / TEMPORARY).glob(f"{key}-*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def _forget_killed(self) -> None:
         """Delete what killed writers left behind."""
-        for left in (self.root / "tmp").glob("*-*"):
+        for left in (self.root / TEMPORARY).glob("*-*"):
             key = left.name.partition("-")[0]
             if not is_key(key):
                 continue
@@ -417,7 +420,7 @@ def read_entry(folder: Path) -> Entry:
         files = all(isinstance(each, str) for each in dict(manifest["files"]).values())
         place = manifest["key"] == folder.name and manifest["stage"] == folder.parent.name
         whole = numbers and files and manifest["format"] == FORMAT
-        key = key_of(manifest)
+        key = recipe_key(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedEntry(f"its manifest cannot be read: {error!r}") from error
     if not place or not whole or key != folder.name:
@@ -459,7 +462,7 @@ def _check_target(root: Path, other: Store, force: bool) -> None:
 
 def _belongs(path: Path) -> bool:
     """Whether something in a store's folder is the store's: a stage, or what lies beside stages."""
-    if path.name in BESIDE or path.name.startswith("."):
+    if path.name in KNOWN or path.name.startswith("."):
         return True
     return path.is_dir() and all(is_key(inner.name) for inner in path.iterdir())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...errors import UserError
 from ...profile import Profile
 from ...registry import nearest
-from ..experiment import Experiment, read
+from ..experiment import Experiment, read_experiment
 
 HOME = Path(__file__).parent
 
@@ -40,11 +40,11 @@ def open_experiment(name: str, profile: Profile) -> Experiment:
         UserError: there is none of that name; the nearest are listed.
     """
     if (HOME / f"{name}.yaml").is_file():
-        return read(HOME / f"{name}.yaml")
+        return read_experiment(HOME / f"{name}.yaml")
     if name in names():
         return import_module(f"{__name__}.{name}").experiment(profile)
     if name.endswith((".yaml", ".yml")):
-        return _own(read(name))
+        return _own(read_experiment(name))
     raise UserError(
         f"no experiment {name!r}; the nearest are {nearest(name, names())}. "
         f"There are {', '.join(names())}, or a file that ends in .yaml"

@@ -13,7 +13,7 @@ from ...profile import Profile
 from ...purify import build
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..scores import against, worse
+from ..scores import contrasts_between, worse
 from .decoupling import PLAIN
 from .words import HELD_WORDS
 
@@ -24,9 +24,9 @@ DRAWS = 4  # of a random purifier, averaged in each step (EOT)
 # Who is tried at every budget and on mixed sets beside one who knows nothing, and against whom.
 NOTHING, EVERYTHING = "nothing", "everything"
 BPDA, EOT, FULL = "purifier (BPDA)", "purifier (BPDA, EOT)", "purifier (full gradient)"
-NAMED = "purifier + prompts"
+PURIFIER_AND_PROMPTS = "purifier + prompts"
 # Who knows a defence as it is, the first of these that there is; of other defences, everything.
-INFORMED = {"purifier": (FULL, BPDA), "both": (NAMED,)}
+INFORMED = {"purifier": (FULL, BPDA), "both": (PURIFIER_AND_PROMPTS,)}
 ASSUMES_MORE = {"purifier": EVERYTHING}  # tried at every budget, too: was first taken for the above
 SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
@@ -70,14 +70,14 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
         BPDA: through,
         FULL: full,
         "prompts": {"prompts": "cdl"},
-        NAMED: named,
+        PURIFIER_AND_PROMPTS: named,
         EVERYTHING: everything,
         "everything, targeted": everything | {"targeted": True},
     }
     return {name: own for name, own in known.items() if name != FULL or full != through}
 
 
-def informed(defence: str, known: Collection[str] = (FULL, NAMED)) -> str:
+def informed(defence: str, known: Collection[str] = (FULL, PURIFIER_AND_PROMPTS)) -> str:
     """The attacker who knows a defence as it is, of those there are.
 
     Args:
@@ -86,7 +86,7 @@ def informed(defence: str, known: Collection[str] = (FULL, NAMED)) -> str:
     return next((who for who in INFORMED.get(defence, ()) if who in known), EVERYTHING)
 
 
-def swept(defence: str, known: Collection[str] = (FULL, NAMED)) -> tuple[str, ...]:
+def swept(defence: str, known: Collection[str] = (FULL, PURIFIER_AND_PROMPTS)) -> tuple[str, ...]:
     """Who is tried against a defence at every budget."""
     if defence not in SWEPT_AGAINST:
         return ()
@@ -125,7 +125,7 @@ def others(profile: Profile) -> dict[str, tuple[Fields, dict[str, Fields]]]:
             named[name] = {"purifier": name}, known
     if PAPERS in named:
         whole = {"purifier": PAPERS, "prompts": "cdl"}
-        named[PAPERS_WHOLE] = whole, {NOTHING: {}, NAMED: whole}
+        named[PAPERS_WHOLE] = whole, {NOTHING: {}, PURIFIER_AND_PROMPTS: whole}
     return named
 
 
@@ -134,8 +134,8 @@ def cells(profile: Profile, eps: str = EPS, budgets: tuple[str, ...] = BUDGETS) 
     named = {}
     known = knowledge(profile.purifier)
     for defence, own in defences().items():
-        looks = ("shifts",) if defence in CLIMBED_AGAINST else ()
-        more: Fields = {"looks": looks, "sheets": ASKED_BY_NAME.get(defence, {})}
+        image_probes = ("shifts",) if defence in CLIMBED_AGAINST else ()
+        more: Fields = {"image_probes": image_probes, "sheets": ASKED_BY_NAME.get(defence, {})}
         named[name(("clean", defence, "0/255"))] = Cell(**own, **more)
         for who, settings in known.items():
             wanted = who in swept(defence, known)
@@ -172,13 +172,13 @@ def contrasts(profile: Profile, eps: str = EPS) -> list[Contrast]:
         decides = (who, defence, budget, *mixed) == (EVERYTHING, "both, held", eps)
         for metric, score in (scores | climbed).items():
             one = {metric: score}
-            predictions += against(harm_to(*knows), cell, clean, one)
+            predictions += contrasts_between(harm_to(*knows), cell, clean, one)
             if defence in ASKED_BY_NAME:
                 asked = harm_to(*knows, BY_NAME)
-                predictions += against(asked, cell, clean, one, sheet="plain")
+                predictions += contrasts_between(asked, cell, clean, one, sheet="plain")
             if who != NOTHING:
                 primary = "quality" if decides else None
-                predictions += against(gain(*knows), cell, blind, one, primary)
+                predictions += contrasts_between(gain(*knows), cell, blind, one, primary)
     return predictions
 
 
@@ -201,5 +201,5 @@ def experiment(profile: Profile) -> Experiment:
         contrasts=tuple(contrasts(profile)),
         subjects=8,
         n=4,
-        probes=("apart",),
+        sample_probes=("apart",),
     )

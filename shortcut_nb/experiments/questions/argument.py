@@ -9,8 +9,8 @@ from typing import Any
 
 from ...profile import Profile
 from ..contrasts import Contrast
-from ..experiment import JOIN, Experiment, OfSamples
-from ..scores import Scores, against, beyond_class, turned, worse
+from ..experiment import JOIN, Experiment
+from ..scores import Scores, beyond_class, contrasts_between, turned, worse
 
 BUDGETS = ("16/255", "8/255")
 PROTECTIONS = ("aspl", "photoguard", "metacloak")
@@ -42,7 +42,7 @@ def measures(profile: Profile) -> Scores:
     return {name: harm for name, harm in MEASURES.items() if name not in absent}
 
 
-def probes(scores: Scores) -> tuple[OfSamples, ...]:
+def sample_probes(scores: Scores) -> tuple[str, ...]:
     """The further measures of samples; traits where the profile can read them."""
     return ("apart", "traits") if "attributes" in scores else ("apart",)
 
@@ -56,10 +56,10 @@ def contrasts(eps: str, scores: Scores) -> list[Contrast]:
         for name in PROTECTIONS:
             words = f"{name} changes {metric} more than noise does, {eps}"
             primary = "apart" if (name, eps) == (TREATED, BUDGETS[0]) else None
-            predictions += against(words, cell[name], cell["random noise"], one, primary)
+            predictions += contrasts_between(words, cell[name], cell["random noise"], one, primary)
         for name in REMEDIES:
             words = f"{name} undoes what {TREATED} did to {metric}, {eps}"
-            predictions += against(words, cell[name], cell[TREATED], turned(one))
+            predictions += contrasts_between(words, cell[name], cell[TREATED], turned(one))
         words = f"{TREATED} changes {metric} of V* more than of the class, {eps}"
         gap = beyond_class(cell[TREATED], cell["clean"])
         predictions.append(Contrast(words, metric, gap, expect=score[1]))
@@ -75,5 +75,5 @@ def experiment(profile: Profile) -> Experiment:
         axes={"treatment": treatments(), "eps": list(BUDGETS)},
         contrasts=tuple(contrast for eps in BUDGETS for contrast in contrasts(eps, scores)),
         subjects=12,
-        probes=probes(scores),
+        sample_probes=sample_probes(scores),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
-from ..scores import against, better, turned
+from ..scores import better, contrasts_between, turned
 
 BUDGETS = ("8/255", "16/255")
 HARD = f"protected {BUDGETS[-1]}"
@@ -57,7 +57,7 @@ RUNGS = (
     ("+ negative prompt (CDL)", "cdl", "suffix-negative"),
 )
 PLAIN = Sheet(prompt="{instance}", negative="")
-NAMED = {"named": Sheet(prompt="{instance}, with {noise_token}", negative="")}
+NAMED_SHEET = {"named": Sheet(prompt="{instance}, with {noise_token}", negative="")}
 SUFFIX = {
     "suffix": Sheet(prompt="{instance}, without {noise_token}", negative=""),
     "suffix-negative": Sheet(prompt="{instance}, without {noise_token}", negative="{negative}"),
@@ -87,7 +87,7 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
     if training in VARIANTS:  # sampled as each was trained to be
         return {"suffix-negative": Sheet()}
     if training == NAMING:
-        return NAMED
+        return NAMED_SHEET
     if training in CAPTIONS:  # the words of its own training
         return {"named": Sheet(negative="")}
     own = PLAIN if training == "plain" else SUFFIX["suffix-negative"]
@@ -98,7 +98,7 @@ def sheets(training: str, usual: float) -> dict[str, Sheet]:
         )
         for scale in GUIDANCE
     }
-    return SUFFIX | NAMED | scales | (NEGATIVE if training == "plain" else {})
+    return SUFFIX | NAMED_SHEET | scales | (NEGATIVE if training == "plain" else {})
 
 
 def cells(profile: Profile) -> dict[str, Cell]:
@@ -126,33 +126,37 @@ def cells(profile: Profile) -> dict[str, Cell]:
     }
 
 
-def at(kind: str, training: str, sheet: str) -> str:
+def cell_of(kind: str, training: str, sheet: str) -> str:
     """A cell's sheet, as a contrast names it."""
     return f"condition={kind}{JOIN}{training} & sheet={sheet}"
 
 
 def pairs(kind: str) -> list[tuple[str, str, str]]:
     """What is compared on one kind of pictures: its name, and two cells."""
-    plain, cdl = at(kind, *RUNGS[0][1:]), at(kind, *RUNGS[-1][1:])
-    end = [(f"{name} alone", at(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
+    plain, cdl = cell_of(kind, *RUNGS[0][1:]), cell_of(kind, *RUNGS[-1][1:])
+    end = [(f"{name} alone", cell_of(kind, "plain", sheet), plain) for name, sheet in WORDS.items()]
     purified = kind.endswith("purified")
     for name in CAPTIONS if not purified else ():
-        own = at(kind, name, "plain")
+        own = cell_of(kind, name, "plain")
         end += [
             (f"{name}, over DreamBooth", own, plain),
-            (f"the noise token, over {name}", at(kind, NAMING, "plain"), own),
+            (f"the noise token, over {name}", cell_of(kind, NAMING, "plain"), own),
         ]
     for name in VARIANTS if not purified else ():
-        own = at(kind, name, "suffix-negative")
+        own = cell_of(kind, name, "suffix-negative")
         end += [(f"{name} against CDL", own, cdl), (f"{name} against DreamBooth", own, plain)]
     return [
         ("CDL against DreamBooth", cdl, plain),
         *(
-            (f"{new[0]}, over the pieces before", at(kind, *new[1:]), at(kind, *old[1:]))
+            (
+                f"{new[0]}, over the pieces before",
+                cell_of(kind, *new[1:]),
+                cell_of(kind, *old[1:]),
+            )
             for old, new in pairwise(RUNGS)
         ),
         *end,
-        (TOKEN, at(kind, "cdl", "named"), at(kind, "cdl", "plain")),
+        (TOKEN, cell_of(kind, "cdl", "named"), cell_of(kind, "cdl", "plain")),
     ]
 
 
@@ -165,7 +169,7 @@ def contrasts() -> list[Contrast]:
         contrast
         for kind in KINDS
         for name, high, low in pairs(kind)
-        for contrast in against(
+        for contrast in contrasts_between(
             contrast_name(name, "{word}", kind),
             high,
             low,

@@ -62,5 +62,5 @@ def experiment(profile: Profile) -> Experiment:
         cells={name: Cell(**fields) for name, fields in CELLS.items()},
         contrasts=contrasts(),
         subjects=8,
-        probes=("hidden",),
+        sample_probes=("hidden",),
     )

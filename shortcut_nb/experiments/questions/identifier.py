@@ -36,6 +36,6 @@ def experiment(profile: Profile) -> Experiment:
         name="identifier",
         question="Does the harm follow the identifier V*, whatever the attack?",
         cells=every,
-        looks=("shifts",),
+        image_probes=("shifts",),
         contrasts=tuple(contrasts(attacks)),
     )

@@ -15,20 +15,20 @@ from __future__ import annotations
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
-from ..scores import against
-from .argument import measures, probes
+from ..scores import contrasts_between
+from .argument import measures, sample_probes
 
 EPS = "16/255"
 NOISE, MAIN, SHIFTER, SEEN = "noise", "aspl", "clip-shift", "decoded-shift"
 TURNED = "decoded-shift, turned"
 MOVED = "ASPL moves what the model sees more than random noise"
-FURTHER = "decoded-shift moves what the model sees more than ASPL"
-# Which shift is larger where: a column of the look "shifts", and two cells.
+SEES_MORE = "decoded-shift moves what the model sees more than ASPL"
+# Which shift is larger where: a column of the image probe "shifts", and two cells.
 MOVES = {
     "ASPL moves CLIP more than random noise": ("clip_towards", MAIN, NOISE),
     MOVED: ("decoded_towards", MAIN, NOISE),
     "clip-shift moves CLIP more than ASPL": ("clip_towards", SHIFTER, MAIN),
-    FURTHER: ("decoded_towards", SEEN, MAIN),
+    SEES_MORE: ("decoded_towards", SEEN, MAIN),
 }
 AS_FAR = "turned, it moves the latents further than random noise"
 MEANING = "its direction matters"
@@ -45,18 +45,20 @@ def experiment(profile: Profile) -> Experiment:
     predictions = [Contrast(name, c, {high: 1, low: -1}) for name, (c, high, low) in MOVES.items()]
     for attack in (SEEN, SHIFTER, MAIN):
         primary = "quality" if attack == SEEN else None
-        predictions += against(beyond_noise(attack, "{metric}"), attack, NOISE, scores, primary)
+        predictions += contrasts_between(
+            beyond_noise(attack, "{metric}"), attack, NOISE, scores, primary
+        )
     predictions.append(Contrast(AS_FAR, "latent", {TURNED: 1, NOISE: -1}))
-    predictions += against(beyond_noise(TURNED, "{metric}"), TURNED, NOISE, scores)
-    predictions += against(f"{MEANING}: {{metric}}", SEEN, TURNED, scores)
+    predictions += contrasts_between(beyond_noise(TURNED, "{metric}"), TURNED, NOISE, scores)
+    predictions += contrasts_between(f"{MEANING}: {{metric}}", SEEN, TURNED, scores)
     attacks = {name: Cell(attack=name, eps=EPS) for name in (NOISE, MAIN, SHIFTER, SEEN)}
     attacks[TURNED] = Cell(attack=SEEN, eps=EPS, settings={"direction": -1})
     return Experiment(
         name="intervention",
         question="Does an attack on nothing but the shift in meaning do harm?",
         cells={"clean": Cell(eps=EPS)} | attacks,
-        looks=("shifts",),
+        image_probes=("shifts",),
         contrasts=tuple(predictions),
         subjects=12,
-        probes=probes(scores),
+        sample_probes=sample_probes(scores),
     )

@@ -15,7 +15,7 @@ from ...analysis.lead import on_the_way
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, OWN, Experiment, Sheet
-from ..scores import against, better, worse
+from ..scores import better, contrasts_between, worse
 from .methods import usual_steps
 from .story import CONDITIONS
 
@@ -81,7 +81,9 @@ def over_the_way(length: str) -> list[Contrast]:
     predictions = [left(remedy, length, share) for share in (*SHARES, 1.0) for remedy in REMEDIES]
     for share in (share for share in SHARES if share >= SETTLED):
         name = f"protection harms {{word}}, {length} steps, after {share:.2f} of them"
-        predictions += against(name, harmed, clean, SCORES, sheet=on_the_way(SHEET, share))
+        predictions += contrasts_between(
+            name, harmed, clean, SCORES, sheet=on_the_way(SHEET, share)
+        )
     return predictions
 
 
@@ -92,10 +94,10 @@ def contrasts() -> list[Contrast]:
         harmed, clean = cell("protected", length), cell("clean", length)
         for control in ("clean", "random noise"):
             name = f"protection harms {{word}} more than {control}, {length} steps"
-            predictions += against(name, harmed, cell(control, length), SCORES)
+            predictions += contrasts_between(name, harmed, cell(control, length), SCORES)
         for remedy in REMEDIES:
             name = f"{remedy} is better in {{word}} than no defence, {length} steps"
-            predictions += against(name, cell(remedy, length), harmed, BACK)
+            predictions += contrasts_between(name, cell(remedy, length), harmed, BACK)
         name = f"protection leaves the class its quality, {length} steps"
         predictions += [_quality(name, {harmed: 1.0, clean: -1.0}, sheet="class")]
         predictions += over_the_way(length)

@@ -16,12 +16,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...analysis.controls import KINDS
-from ...metrics.frame import SIZES, SPOILT
+from ...probes.controls import SIZES, SPOILT
 from ...probes.shifts import PLAIN
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment
-from ..scores import against
+from ..scores import contrasts_between
 from . import strength
 from .strength import EPS
 
@@ -117,7 +117,9 @@ def cells(profile: Profile) -> dict[str, Cell]:
             if names is None or name in names:
                 named[at(name, eps)] = cell
         purified = named[at("aspl", eps)].model_copy(update={"purifier": "profile"})
-        named[at("aspl", eps)] = named[at("aspl", eps)].model_copy(update={"looks": ("controls",)})
+        named[at("aspl", eps)] = named[at("aspl", eps)].model_copy(
+            update={"image_probes": ("controls",)}
+        )
         named[at(PURIFIED, eps)] = purified
     return named
 
@@ -141,7 +143,7 @@ def contrasts(eps: str, plain: bool = True) -> list[Contrast]:
     for attack, name in INTERVENTIONS.items():
         words = f"{name}: {{word}} more than by random noise, {eps}"
         primary = "quality" if (attack, eps) == ("decoded-shift", EPS) else None
-        predictions += against(words, at(attack, eps), at("noise", eps), SCORES, primary)
+        predictions += contrasts_between(words, at(attack, eps), at("noise", eps), SCORES, primary)
     return predictions
 
 
@@ -152,6 +154,6 @@ def experiment(profile: Profile) -> Experiment:
         name="mismatch",
         question="Does the shift of protected pictures in CLIP space explain the harm?",
         cells=cells(profile),
-        looks=("shifts",),
+        image_probes=("shifts",),
         contrasts=tuple(one for eps in (EPS, WEAK) for one in contrasts(eps, plain)),
     )

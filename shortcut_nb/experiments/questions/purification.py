@@ -6,7 +6,7 @@ from ...profile import Profile
 from ...purify import ALIASES, PURIFIERS, build, expand
 from ..contrasts import Contrast
 from ..experiment import JOIN, Experiment
-from ..scores import against
+from ..scores import contrasts_between
 
 EPS = "16/255"
 PROTECTIONS = ("aspl", "advdm", "photoguard", "metacloak")
@@ -51,7 +51,7 @@ def contrasts(purifiers: list[str], own: str) -> list[Contrast]:
                     one = {metric: (word, sign)}
                     primary = "quality" if (attack, name) == ("aspl", own) else None
                     words = restored(name, word, attack)
-                    predictions += against(words, cell, none, one, primary)
+                    predictions += contrasts_between(words, cell, none, one, primary)
     return predictions
 
 

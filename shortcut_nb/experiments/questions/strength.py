@@ -11,7 +11,7 @@ from ...profile import Profile
 from ...registry import nearest
 from ..contrasts import Contrast
 from ..experiment import Cell, Experiment
-from ..scores import against, worse
+from ..scores import contrasts_between, worse
 
 EPS = "16/255"
 NOISE = ("noise", "noise-uniform")
@@ -61,7 +61,7 @@ def contrasts(names: Sequence[str]) -> list[Contrast]:
         for name in names
         for base in ("clean", *NOISE)
         if base in names and name not in ("clean", base)
-        for contrast in against(
+        for contrast in contrasts_between(
             words(name, "{metric}", base),
             name,
             base,

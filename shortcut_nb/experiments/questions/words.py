@@ -13,7 +13,7 @@ from ...personalize import TRAINERS
 from ...profile import Profile
 from ..contrasts import Contrast
 from ..experiment import JOIN, Cell, Experiment, Sheet
-from ..scores import against, turned
+from ..scores import contrasts_between, turned
 from .decoupling import HARD, SIGNS, contrast_name
 
 EPS = "16/255"
@@ -85,7 +85,7 @@ PIECES = {
 }
 PRIMARY = "held CDL"
 # Does V_N* hold the noise? Naming it is to bring texture and to take quality.
-NAMED = ("cdl", "cdl, frozen", "noise prior, frozen")
+NOISE_NAMED = ("cdl", "cdl, frozen", "noise prior, frozen")
 
 
 def trainings(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -110,16 +110,19 @@ def contrasts() -> list[Contrast]:
             for name, (high, low) in PIECES.items():
                 words = contrast_name(name, "{word}", kind)
                 primary = "quality" if name == PRIMARY and kind != "clean" else None
-                predictions += against(words, at(kind, *high), at(kind, *low), one, primary)
-            for name in NAMED:
+                predictions += contrasts_between(
+                    words, piece_on(high, kind), piece_on(low, kind), one, primary
+                )
+            for name in NOISE_NAMED:
                 words = contrast_name(f"V_N* named ({name})", "{word}", kind)
-                high, low = at(kind, name, "named"), at(kind, name, "plain")
-                predictions += against(words, high, low, turned(one))
+                high, low = piece_on((name, "named"), kind), piece_on((name, "plain"), kind)
+                predictions += contrasts_between(words, high, low, turned(one))
     return predictions
 
 
-def at(kind: str, training: str, sheet: str) -> str:
-    """A cell's sheet, as a contrast names it."""
+def piece_on(piece: tuple[str, str], kind: str) -> str:
+    """A training and its sheet on one kind of pictures, as a contrast names them."""
+    training, sheet = piece
     return f"condition={training}{JOIN}{kind} & sheet={sheet}"
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ...lab import Lab
-from ...metrics import IdentityEncoder, hardened
+from ...metrics import IdentityEncoder
+from ...metrics.robust_identity import MEASURE
 from ..avatars import identity
 from .pictures import held_out, noisy, patterns
 
@@ -18,7 +19,7 @@ def identity_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, fl
 
 def hardened_encoder(lab: Lab, seed: int = 0, people: int = 120) -> dict[str, float]:
     """The encoder that looks through noise: see :func:`verification`."""
-    return verification(lab.measure(hardened.MEASURE), seed, people)
+    return verification(lab.measure(MEASURE), seed, people)
 
 
 def verification(encoder: IdentityEncoder, seed: int, people: int) -> dict[str, float]:

@@ -1,6 +1,8 @@
-"""How far samples are from what clean training would have drawn: no word and no noise is asked."""
+"""How far samples are from those of training on clean pictures, by an encoder of identity."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +10,9 @@ from torch import Tensor
 
 from .base import Column
 from .identity import IdentityEncoder
+from .sample_probes import SAMPLE_PROBES, SampleProbe
 
-COLUMNS = {"apart": Column("distance to clean training's samples, 1 = their own", better="lower")}
+COLUMN = "apart"
 
 
 def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) -> np.ndarray:
@@ -41,3 +44,22 @@ def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) ->
     own = torch.cdist(others, others, compute_mode=exact)
     distance = torch.cdist(points, others, compute_mode=exact)
     return (distance.mean(1) / own.mean()).numpy()
+
+
+def clean_distance(models: Any, images: Tensor, references: Tensor) -> dict[str, list[float]]:
+    """:func:`distance_to` by the profile's encoder of identity."""
+    return {COLUMN: distance_to(models.identity, images, references).tolist()}
+
+
+SAMPLE_PROBES.add(
+    "apart",
+    SampleProbe(
+        clean_distance,
+        roles=("identity",),
+        columns={
+            COLUMN: Column("distance to clean training's samples, 1 = their own", better="lower")
+        },
+        references="clean training",
+        settings={"itself": "counted"},
+    ),
+)

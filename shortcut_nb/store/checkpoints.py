@@ -1,4 +1,4 @@
-"""Checkpoints of commands in the store: the same command, given again, goes on."""
+"""Checkpoints of a command's work, in the store: the same command, given again, goes on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .. import __version__
 from ..files import reason, remove, sweep
 from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..progress import OnStep, StepInfo, progress
-from .beside import CHECKPOINTS
 from .payload import Payload
 from .recipe import Recipe, update_digest
+from .side_files import CHECKPOINTS
 from .store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Kept:
+class WorkCheckpoint:
     """The checkpoint of one piece of work.
 
     Attributes:
@@ -66,7 +66,7 @@ class Kept:
 
 
 @dataclass
-class KeptPictures:
+class FinishedPictures:
     """What is done of pictures that are worked on a few at a time.
 
     Attributes:
@@ -93,7 +93,9 @@ class KeptPictures:
 
 
 @contextmanager
-def kept(kind: str, key: str, label: str, every: int, needs: int = 0) -> Iterator[Kept]:
+def checkpointed_work(
+    kind: str, key: str, label: str, every: int, needs: int = 0
+) -> Iterator[WorkCheckpoint]:
     """The checkpoint of work that a key names; deleted when the body ends without an exception.
 
     Shows progress under ``label``. Says in one line when there is an earlier one to go on from, and
@@ -104,11 +106,13 @@ def kept(kind: str, key: str, label: str, every: int, needs: int = 0) -> Iterato
         if path is not None:
             _say(path)
         with progress(label) as bar:
-            yield Kept(path, every, bar)
+            yield WorkCheckpoint(path, every, bar)
 
 
 @contextmanager
-def kept_pictures(kind: str, key: str, label: str, total: int) -> Iterator[KeptPictures]:
+def checkpointed_pictures(
+    kind: str, key: str, label: str, total: int
+) -> Iterator[FinishedPictures]:
     """The same for pictures that are worked on a few at a time: what is finished is kept."""
     with _place(kind, key, needs=0) as path:
         folder = None if path is None else path.with_name(f"{path.name}.done")
@@ -119,7 +123,7 @@ def kept_pictures(kind: str, key: str, label: str, total: int) -> Iterator[KeptP
                 "resuming at %d of %d: an earlier run of the same was interrupted", count, total
             )
         with progress(label) as bar:
-            yield KeptPictures(folder, bar, total)
+            yield FinishedPictures(folder, bar, total)
 
 
 @contextmanager
@@ -161,10 +165,10 @@ def _take(folder: Path, lock: FileLock, needs: int) -> str:
     return ""
 
 
-def kept_if_possible(
+def make_or_warn(
     store: Store,
     recipe: Recipe,
-    what: str,
+    label: str,
     work: Callable[[], T],
     save: Callable[[Payload, T], None],
     read: Callable[[Payload], T],
@@ -174,7 +178,7 @@ def kept_if_possible(
     A store that cannot be written is said in one line, and nothing is done twice.
 
     Args:
-        what: it is, and its verb: "class pictures are".
+        label: what is made, in a few words: "class pictures".
         save, read: write it into an output, and read it back.
     """
     fresh: list[T] = []
@@ -186,7 +190,7 @@ def kept_if_possible(
     try:
         return read(store.make(recipe, write))
     except StoreError as error:
-        log.warning("%s not kept: %s", what, error)
+        log.warning("%s could not be kept: %s", label, error)
         return fresh[0] if fresh else work()
 
 
@@ -202,18 +206,18 @@ def keep_class_pictures(lab: Lab) -> None:
             return lab.draw_class_pictures(drawn)
 
         recipe = drawn.recipe(lab)
-        return kept_if_possible(store, recipe, "class pictures are", draw, save_latents, latents_in)
+        return make_or_warn(store, recipe, "class pictures", draw, save_latents, latents_in)
 
     lab.keep_prior, lab.show = keep, progress
 
 
-def key_of(made_by: Any, subject: Subject) -> str:
+def work_key(made_by: Any, subject: Subject) -> str:
     """What names a piece of work: all that its result depends on."""
     words = (made_by, subject.instance_prompt, subject.class_prompt)
-    return key_of_pictures(words, (subject.a, subject.b))
+    return work_key_of_pictures(words, (subject.a, subject.b))
 
 
-def key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:
+def work_key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:
     """The same for pictures without words: tensors, or digests of files."""
     digest = hashlib.sha256(repr((__version__, made_by)).encode())
     for content in contents:

@@ -36,7 +36,7 @@ def peak_memory(statement: str, profile: str = "mini") -> float:
     code = (
         "import torch; torch.set_num_threads(1)\n"
         "from shortcut_nb import Lab\n"
-        "from shortcut_nb.experiments.memory import own_peak\n"
+        "from shortcut_nb.experiments.process_memory import own_peak\n"
         f"lab = Lab({profile!r}, device='cpu')\n"
         "subject = lab.subject(lab.profile.subjects[0])\n"
         f"{statement}\n"

@@ -1,4 +1,4 @@
-"""What is read off the pictures trained on."""
+"""What is measured of the pictures trained on, before any training."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from ..analysis.clip_shift import clip_shift
 from ..cells import CLEAN, Cell
 from ..lab import Lab
 from ..metrics import psnr, ssim
-from ..probes import PROBES
+from ..probes import IMAGE_PROBES
 from ..store import Payload, canonical
 from ..subjects import Subject
 from .base import photos_of
-from .node import Node, those
-from .probe import Probing
+from .node import Node, as_tuple
+from .sample_probes import SampleProbing
 
 
-class Looking(Probing):
-    """Measures of the pictures before any training."""
+class ImageProbing(SampleProbing):
+    """Measures of the pictures trained on."""
 
     def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
         return self.make(self.compare(subject, cell, seed)).json("values")
 
+    def image_values(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
+        """What an image probe says of the pictures trained on; see :meth:`probe_images`."""
+        return self.make(self.probe_images(subject, cell, seed, name)).json("values")
+
     def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
-        """What a further probe says of the pictures trained on; see :meth:`look`."""
-        return self.make(self.look(subject, cell, seed, name)).json("values")
+        """The earlier name of :meth:`image_values`, which notebook 04 has."""
+        return self.image_values(subject, cell, seed, name)
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, means over set B.
@@ -59,13 +63,13 @@ class Looking(Probing):
             params = {"probe": "changes", "concepts": concepts}
             recipe = self._recipe("probe", params, source | weights)
             about = f"probe changes {subject.name} {photos_of(cell, purified=True)}"
-            return Node(recipe, those(after), write, about)
+            return Node(recipe, as_tuple(after), write, about)
 
         return self.remember(("compare", subject, after and after.recipe.key), node)
 
-    def look(self, subject: Subject, cell: Cell, seed: int, name: str) -> Node:
-        """A further probe of the pictures trained on, by its name in :data:`.probes.PROBES`."""
-        probe, after = PROBES[name], self.purify(subject, cell, seed)
+    def probe_images(self, subject: Subject, cell: Cell, seed: int, name: str) -> Node:
+        """A further measure of the pictures trained on, by its name in :data:`.IMAGE_PROBES`."""
+        probe, after = IMAGE_PROBES[name], self.purify(subject, cell, seed)
         settings = probe.settings(self.lab, subject, cell)
 
         def node() -> Node:
@@ -78,10 +82,10 @@ class Looking(Probing):
             params = {"probe": name} | settings
             recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
             about = f"probe {name} {subject.name} {photos_of(cell, purified=True)}"
-            return Node(recipe, those(after), write, about)
+            return Node(recipe, as_tuple(after), write, about)
 
         place = after and after.recipe.key
-        return self.remember(("look", name, subject, place, canonical(settings)), node)
+        return self.remember(("image probe", name, subject, place, canonical(settings)), node)
 
 
 def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:

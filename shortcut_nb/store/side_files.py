@@ -28,18 +28,18 @@ _HALF = re.compile(r"([0-9a-f]{64})\.state.*|([a-z]+-[0-9a-f]{32})\.pt.*")
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One thing that is no output.
+class SideFile:
+    """Something in the store's folder that is no output: its files, deleted together.
 
     Attributes:
-        what: it is, in plain words.
-        place: what it is called by.
+        description: what it is, in plain words ("half-done work").
+        path: the file or folder by which it is listed.
         files: all that it consists of, files and folders.
         lock: held by whoever is at work on it; None where nobody is.
     """
 
-    what: str
-    place: Path
+    description: str
+    path: Path
     files: tuple[Path, ...]
     lock: Path | None = None
 
@@ -68,9 +68,9 @@ class Beside:
                         path.unlink(missing_ok=True)
         except Timeout:
             return False
-        if _is_own(self.place):
-            inner = [path for path in self.place.rglob("*") if _is_own(path)]
-            for folder in (*sorted(inner, reverse=True), self.place):
+        if _is_own(self.path):
+            inner = [path for path in self.path.rglob("*") if _is_own(path)]
+            for folder in (*sorted(inner, reverse=True), self.path):
                 with suppress(OSError):  # something of others is in it
                     folder.rmdir()
         return True
@@ -84,26 +84,26 @@ class Beside:
                         yield each.lstat()
 
 
-def beside(root: Path) -> Iterator[Beside]:
-    """All that there is, kind by kind; leftovers of killed processes are swept away."""
+def side_files(root: Path) -> Iterator[SideFile]:
+    """All side files of a store, kind by kind; leftovers of killed processes are deleted first."""
     for folder in (root / CHECKPOINTS, root / RUNS, root / PHOTOS):
         for place in (folder, *(inner for inner in folder.glob("*") if _is_own(inner))):
             sweep(place)
     yield from _half_done(root)
     for path in sorted((root / FAILURES).glob("*.json")):
         if is_key(path.stem):
-            yield Beside("note of a failure", path, (path,))
+            yield SideFile("note of a failure", path, (path,))
     for folder in _folders(root / RUNS):
         files = [*belonging(folder, "run.json"), *sorted(folder.glob(f"*{STOPPED}"))]
         if files:
-            yield Beside("run of a notebook", folder, tuple(dict.fromkeys(files)))
+            yield SideFile("run of a notebook", folder, tuple(dict.fromkeys(files)))
     for folder in _folders(root / PHOTOS):
         files = [path for record in _RECORDS for path in belonging(folder, record)]
         if files:
-            yield Beside("photos of notebook 10", folder, tuple(dict.fromkeys(files)))
+            yield SideFile("photos of notebook 10", folder, tuple(dict.fromkeys(files)))
 
 
-def _half_done(root: Path) -> Iterator[Beside]:
+def _half_done(root: Path) -> Iterator[SideFile]:
     """Checkpoints, each with the files that belong to it."""
     parts: dict[str, list[Path]] = {}
     for path in sorted((root / CHECKPOINTS).glob("*")):
@@ -111,7 +111,7 @@ def _half_done(root: Path) -> Iterator[Beside]:
             parts.setdefault(match.group(1) or match.group(2), []).append(path)
     for stem, files in parts.items():
         locks = LOCKS if is_key(stem) else CHECKPOINTS
-        yield Beside("half-done work", files[0], tuple(files), root / locks / f"{stem}.lock")
+        yield SideFile("half-done work", files[0], tuple(files), root / locks / f"{stem}.lock")
 
 
 def _folders(place: Path) -> list[Path]:
