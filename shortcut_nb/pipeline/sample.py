@@ -38,11 +38,11 @@ class Sampling(Training):
             asked: each model's name, what it was trained on, and what it is asked for.
 
         Returns:
-            "s = 4" and so on to the samples of each model, by name.
+            "w = 4" and so on to the samples of each model, by name.
         """
         pages: dict[str, dict[str, Tensor]] = {}
         for scale in scales:
-            rows = pages[f"s = {scale:g}"] = {}
+            rows = pages[f"w = {scale:g}"] = {}
             for name, (cell, sheet) in asked.items():
                 guided = sheet.model_copy(update={"guidance_scale": scale})
                 rows[name] = self.samples(subject, cell, seed, guided, n)

@@ -43,7 +43,8 @@ def planes_plot(
                 raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
             for condition, look in style.items():
                 own = points[names == condition]
-                _points(ax, own, look, 40, f"{condition} (n={len(own)})")
+                above = 1 if condition in landmarks else 2
+                _points(ax, own, look, 40, f"{condition} (n={len(own)})", zorder=above)
             ax.set(xticks=[], yticks=[])
             ax.set_title(panel)
         handles = legend_of(axes)

@@ -19,7 +19,7 @@ HARMS = {
     "quality": "harm to quality",
     "apart": "harm in distance",
 }
-CALLED = {BLIND: "blind", adaptive.EVERYTHING: "knowing"}
+CALLED = {BLIND: "blind", adaptive.EVERYTHING: "knowing, text frozen"}
 
 
 def harms(measured: Summary) -> Table:
@@ -40,7 +40,12 @@ def harms(measured: Summary) -> Table:
         )
     ]
     columns = {name: name for name in ("defence", "attacker", "budget")} | HARMS
-    return table_of(pd.DataFrame(rows), columns, "Bold: confirmed, and not zero at two digits")
+    return table_of(
+        pd.DataFrame(rows),
+        columns,
+        "Harm under each defence",
+        note="Bold: confirmed, and not zero at two digits.",
+    )
 
 
 def _text(row: dict[str, float]) -> str:
@@ -66,7 +71,7 @@ def visibility(measured: Summary, usual: str) -> Table:
         {"attacker": "attacker", "budget": "budget", "psnr": "PSNR (dB)", "ssim": "SSIM"},
         "How visible the attacks are",
         marked=sizes["budget"] == usual,
-        note="Knowing: one who also expects the text encoder to be frozen; those of the table "
-        "above were measured behind the purifier alone.",
+        note="Text frozen: an attacker who expects that, too. How visible the knowing ones of the "
+        "table above are was measured behind the purifier alone.",
         digits={"psnr": 1},
     )

@@ -23,7 +23,11 @@ SCORES = {
     ("class", "intact"): "class: intactness",
 }
 """What is told of each look, by sheet and metric."""
-REGIME_NAMES = {CHOSEN: "as chosen", LONGER: "twice as many steps", FIRST: FIRST}
+REGIME_NAMES = {
+    CHOSEN: "as chosen",
+    LONGER: "twice as many steps",
+    FIRST: "the first miniature's rates",
+}
 """What a figure calls each regime."""
 
 

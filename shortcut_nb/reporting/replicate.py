@@ -16,8 +16,8 @@ from .summary import Summary
 from .tables import Table, digits_for, number, short_label, spoken
 
 NOTE = (
-    "These are asserted here, since the larger run confirmed them and each of its people showed at "
-    "least a quarter of the mean. The verdict is the larger run's."
+    "The rows above the fold are asserted for this person: the larger run confirmed them, and each "
+    "of its people showed at least a quarter of the mean. The verdict is the larger run's."
 )
 EXPECTED = {"+": "+", "-": "−", "0": "≈ 0"}
 

@@ -84,6 +84,7 @@ def table_of(
     note: str = "",
     digits: int | str | Mapping[str, int | str] = 2,
     name: str = "table",
+    folded: bool = False,
 ) -> Table:
     """Some columns of a frame for reading: numbers rounded, with their intervals where it has any.
 
@@ -92,6 +93,7 @@ def table_of(
         columns: the columns shown, in order, with their headings.
         marked: for each row whether it is the one that matters.
         digits: decimals or a format ("+.2f"), of all columns or of each by name (else 2).
+        folded: whether the rows that do not matter are folded away below those that do.
 
     Raises:
         KeyError: a column that is not there.
@@ -102,7 +104,7 @@ def table_of(
         texts.append(texts_of(frame, column, own))
     rows = tuple(zip(*texts, strict=True))
     chosen = frozenset(i for i, mark in enumerate(marked) if mark)
-    return Table(name, title, tuple(columns.values()), rows, frame, note, chosen)
+    return Table(name, title, tuple(columns.values()), rows, frame, note, chosen, folded)
 
 
 def texts_of(frame: pd.DataFrame, column: str, digits: int | str) -> list[str]:
