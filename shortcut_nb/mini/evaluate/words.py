@@ -27,7 +27,7 @@ WORDS = {
     "copies.closest": "samples nearer to training pictures than new ones: nearest (factor)",
     "ensemble.found": "second text to image: a face in the picture (share)",
     "personalisation.reached": "personalisation: likeness, of what real pictures reach (share)",
-    "clip_plain.recall_to_other": "CLIP without words for noise: finds pictures (times the other CLIP)",
+    "clip_plain.recall_to_other": "CLIP without words for noise: finds pictures (times the other)",
     "identity_hardened.auc_clean": "encoder that looks through noise: same person or not (AUC)",
     "identity_hardened.auc_noisy": "encoder that looks through noise: the same, noisy (AUC)",
 }
