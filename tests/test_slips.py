@@ -22,7 +22,7 @@ from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.reporting.report_page import page_of
-from shortcut_nb.reporting.tables import measures
+from shortcut_nb.reporting.tables import metric_columns
 from shortcut_nb.results import path_of, write_result
 from shortcut_nb.store import Store
 
@@ -176,7 +176,7 @@ def test_scores_of_samples_are_told_sheet_by_sheet_whatever_is_predicted():
          "beyond_blur_psnr": 0.2, "trait_hair": 1.0, "learned": 0.3, "train_seconds": 2.0}
         for cell in "ab" for who in "xy" for sheet in ("instance", "class")
     ]  # fmt: skip
-    scores, others = measures(Measurement.of("mine", pd.DataFrame(rows)))
+    scores, others = metric_columns(Measurement.of("mine", pd.DataFrame(rows)))
     assert set(scores) == {"copies", "apart", "trait_hair", "learned"}
     assert set(others) == {"linf", "beyond_blur_psnr", "train_seconds"}
 
