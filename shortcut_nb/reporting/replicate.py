@@ -17,7 +17,8 @@ from .tables import Table, digits_for, number, short_label, spoken
 
 NOTE = (
     "The rows above the fold are asserted for this person: the larger run confirmed them, and each "
-    "of its people showed at least a quarter of the mean. The verdict is the larger run's."
+    "of its people showed at least a quarter of the mean. The verdict is the larger run's. Where "
+    "it draws more samples, harm looks smaller there: the first starting noises come out worst."
 )
 EXPECTED = {"+": "+", "-": "−", "0": "≈ 0"}
 
