@@ -24,14 +24,14 @@ class Record(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _by_earlier_names(cls, content: Any) -> Any:
-        return cls._renamed(content) if isinstance(content, Mapping) else content
+        return cls.by_present_names(content) if isinstance(content, Mapping) else content
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed."""
-        return super().model_copy(update=self._renamed(update or {}), deep=deep)
+        return super().model_copy(update=self.by_present_names(update or {}), deep=deep)
 
     @classmethod
-    def _renamed(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def by_present_names(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Fields by the names that they have now."""
         if twice := [old for old, new in cls.earlier_names.items() if {old, new} <= set(fields)]:
             raise ValueError(f"{twice[0]} is called {cls.earlier_names[twice[0]]} now: give one")

@@ -105,6 +105,8 @@ def test_the_matched_attacks_own_class_pictures_are_in_the_name(lab, pair, tmp_p
 def test_what_is_matched_is_in_the_name_of_the_work(lab):
     one, other = (lab.attack("decoded-shift", match=name).inputs() for name in ("noise", "aspl"))
     assert one["matched"]["attack"] == "noise" and other["matched"]["attack"] == "aspl"
+    revised = lab.attack("decoded-shift", match="simac").inputs()["matched"]
+    assert revised["revision"] == 2 and "revision" not in other["matched"]
     with pytest.raises(ValueError, match="another attack"):
         lab.attack("decoded-shift", match="decoded-shift")
     with pytest.raises(ValueError, match="nearest"):

@@ -11,7 +11,7 @@ from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.questions import hidden, open_experiment
 from shortcut_nb.metrics import IdentityMatch
-from shortcut_nb.metrics.robust_identity import MEASURE
+from shortcut_nb.metrics.hardened_identity import MEASURE
 from shortcut_nb.mini.evaluate import noisy
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import load_profile

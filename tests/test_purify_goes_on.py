@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from shortcut_nb.cli import app
 from shortcut_nb.images import save_folder
 from shortcut_nb.photos import Photos, purified
-from shortcut_nb.photos.batches import GROUP, groups_of, purified_rows
+from shortcut_nb.photos.groups import GROUP, groups_of, purified_rows
 from shortcut_nb.purify import BoundPurifier, Purifier
 from shortcut_nb.purify.rows import row_generators
 

@@ -40,7 +40,7 @@ def test_every_table_has_rows_of_one_width():
         for page, parts in pages.PAGES.items()
         if page == pages.PAGE or page.parent == pages.FOLDER
         for name, table in parts.items()
-        if not name.endswith("_command")
+        if not name.endswith("_command") and name != "seeds"  # a sentence
     }
     assert {"changes", "argument"} <= set(tables)
     for name, table in tables.items():

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -13,12 +14,14 @@ from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import be_reachable
-from shortcut_nb.experiments.experiment import parse_experiment, read_experiment
+from shortcut_nb.experiments.experiment import Experiment, parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.run import check_executor
 from shortcut_nb.machine.doctor import wrong_settings
+from shortcut_nb.metrics import METRICS, Texture
+from shortcut_nb.metrics.base import Column
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import PROFILES, load_profile
 from shortcut_nb.reporting.report_page import page_of
@@ -89,6 +92,28 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
         parse_experiment(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+def test_a_cell_has_its_own_word_also_where_the_base_has_the_earlier_one():
+    cells = {"one": {"image_probes": ["shifts"]}, "two": {}}
+    laid = Experiment(name="x", question="?", base={"looks": ["controls"]}, cells=cells)
+    assert laid.cells["one"].image_probes == ("shifts",)
+    assert laid.cells["two"].image_probes == ("controls",)
+    with pytest.raises(UserError, match="nearest are shifts"):
+        Experiment(name="x", question="?", cells={"one": {"image_probes": ["shift"]}})
+
+
+def test_a_contrast_may_be_of_a_metric_that_was_registered_just_now(monkeypatch):
+    class Mine(Texture):
+        name = "mine"
+        columns: ClassVar = {"my_score": Column("my score", "", "higher")}
+
+    harm = Contrast("harm", "my_score", {"one": 1.0})
+    asked = {"name": "x", "question": "?", "cells": {"one": {}}, "contrasts": [harm]}
+    with pytest.raises(UserError, match="not measured"):
+        Experiment(**asked)
+    monkeypatch.setitem(METRICS, "mine", Mine)
+    assert Experiment(**asked).contrasts == (harm,)
 
 
 def test_fields_may_go_by_their_earlier_names():

@@ -83,10 +83,10 @@ def test_no_other_row_of_the_table_has_a_gradient(lab):
     assert sizes[row] > 0 and not sizes[torch.arange(len(sizes)) != row].any()
 
 
-def test_textual_inversion_has_the_rate_of_the_text_encoder(lab, subject):
+def test_textual_inversion_learns_its_word_at_lr(lab, subject):
     usual = make(lab, "textual-inversion", lr=1e-2).fit(subject)
-    by_text = make(lab, "textual-inversion", lr=1e-5, text_lr=1e-2).fit(subject)
-    assert torch.equal(table_of(usual.model), table_of(by_text.model))
+    also_text = make(lab, "textual-inversion", lr=1e-2, text_lr=1e-5).fit(subject)
+    assert torch.equal(table_of(usual.model), table_of(also_text.model))
     with pytest.raises(UserError, match="text_lr above 0 or none, got 0"):
         make(lab, "textual-inversion", text_lr=0.0)
 

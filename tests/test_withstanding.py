@@ -184,6 +184,6 @@ def test_a_notebooks_tables_are_the_verdicts(tmp_path):
     seen = attackers.visibility(larger, "16/255")
     assert [row[:2] for row in seen.rows if row[1] == "16/255"] == [
         ("blind", "16/255"),
-        ("knowing", "16/255"),
+        ("knowing, text frozen", "16/255"),
     ]
     assert len(seen.marked) == 2 and len({row[:2] for row in seen.rows}) == len(seen.rows)

@@ -42,7 +42,7 @@ class Attack(Settings):
 
     A subclass says how many rounds there are (:attr:`total`) and what one does (:meth:`round`).
     ``paper`` holds the settings of its publication where they differ from the defaults;
-    ``opens_models`` False says that it works without any model.
+    ``opens_models = False``, literally in the class, says that it works without any model.
 
     Args:
         eps: l∞ budget, written "k/255".

@@ -107,6 +107,7 @@ class DecodedShiftAttack(ClipShiftAttack):
 def _named(other: Attack, models: Models) -> dict[str, Any]:
     """What another attack's result depends on, less what this one's own inputs name already."""
     common = Attack.inputs(other, models)
+    common.pop("revision", None)  # it is the other attack's own
     further = {name: each for name, each in other.inputs(models).items() if name not in common}
     return other.config() | code_of([type(other)]) | further
 

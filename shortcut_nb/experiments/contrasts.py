@@ -331,7 +331,7 @@ def _judged(contrast: Contrast, each: np.ndarray) -> dict[str, Any]:
         "agreeing": float((towards > 0).mean()),
         "weakest": float(towards.min()),
         "p": _p(each, contrast),
-        "verdict": verdict_of(low, high, contrast.expect, contrast.margin),
+        "verdict": verdict_from(low, high, contrast.expect, contrast.margin),
     }
 
 
@@ -359,7 +359,7 @@ def _one_sided(each: np.ndarray, against: float, side: str) -> float:
     return float(ttest_1samp(each, against, alternative=side).pvalue)
 
 
-def verdict_of(low: float, high: float, expect: str = "+", margin: float | None = None) -> str:
+def verdict_from(low: float, high: float, expect: str = "+", margin: float | None = None) -> str:
     """What an interval says of a prediction; see :func:`judge`. One that is NaN decides nothing.
 
     Args:

@@ -23,11 +23,8 @@ from .seeds import first_seeds
 
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
-MEASURED = {*EXTRA_COLUMNS, *probe_columns()}
-MEASURED |= {column for metric in METRICS.values() for column in metric.columns}
-"""Columns of what can be measured."""
-COLUMNS = {CONDITION, "subject", "seed", SHEET} | MEASURED
-"""What rows of every frame have: no axis may be called so."""
+UNITS = {CONDITION, "subject", "seed", SHEET}
+"""Columns that say what a row is of."""
 
 
 class Experiment(Record):
@@ -100,6 +97,13 @@ class Experiment(Record):
     def _known_of_images(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if IMAGE_PROBES[name])
 
+    @field_validator("cells")
+    @classmethod
+    def _known_of_cells(cls, cells: dict[str, Cell]) -> dict[str, Cell]:
+        for cell in cells.values():
+            cls._known_of_images(cell.image_probes)
+        return cells
+
     @field_validator("sample_probes")
     @classmethod
     def _known_of_samples(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,7 +156,7 @@ class Experiment(Record):
             raise ValueError("give either cells or axes to be crossed")
         if empty := [axis for axis, values in self.axes.items() if not values]:
             raise ValueError(f"the axis {empty[0]!r} has no values")
-        if taken := [axis for axis in self.axes if axis in COLUMNS]:
+        if taken := [axis for axis in self.axes if axis in UNITS | measured_columns()]:
             raise ValueError(
                 f"an axis is called {taken[0]!r}, as a column of every frame is: name it otherwise"
             )
@@ -263,10 +267,16 @@ class Experiment(Record):
         return list(profile.subjects[:wanted])
 
 
+def measured_columns() -> set[str]:
+    """Columns of what can be measured, by metrics and probes that are registered by now."""
+    columns = {*EXTRA_COLUMNS, *probe_columns()}
+    return columns | {column for metric in METRICS.values() for column in metric.columns}
+
+
 def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A cell's own fields on those of the base; what the base says of an attack or a purifier
     falls away where the cell has none."""
-    fields = dict(base) | dict(own)
+    fields = Cell.by_present_names(base) | Cell.by_present_names(own)
     for what, settings in (("attack", "settings"), ("purifier", "purifying")):
         if fields.get(what, NONE) == NONE and settings not in own:
             fields.pop(settings, None)
@@ -294,10 +304,10 @@ def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]]) -> None:
     for name, field in givers.items():
         if name not in asked[field]:
             raise ValueError(f"{where} {metric!r}: it needs {field}: [{name}]")
-    if metric not in MEASURED and not givers:
+    columns = measured_columns()
+    if metric not in columns and not givers:
         raise ValueError(
-            f"{where} {metric!r}, which is not measured; the nearest are "
-            f"{nearest(metric, MEASURED)}"
+            f"{where} {metric!r}, which is not measured; the nearest are {nearest(metric, columns)}"
         )
 
 

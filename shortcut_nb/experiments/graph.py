@@ -76,7 +76,7 @@ class Job:
 
     Attributes:
         stage: how it is made: a stage of the store ("probe" are the scores of samples), "compare",
-            or a probe of a name.
+            "image probe" or "sample probe".
         subject: whose, by name.
         cell, seed, sheet, n: what is made, as a pipeline's methods take them.
         key: names the output.

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..profile import Profile
 from ..registry import Registry
-from . import clean_distance, robust_identity  # noqa: F401  (each registers a sample probe)
+from . import clean_distance, hardened_identity  # noqa: F401  (each registers a sample probe)
 from .attributes import AttributeMatch, AttributeReader
 from .base import Column, Metric
 from .damage import DamageRegressor, Intactness

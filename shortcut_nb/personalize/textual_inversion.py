@@ -60,7 +60,7 @@ class NewWord:
         return replace_word(prompt, identifier, self.token)
 
     def groups(self, model: Diffusion, lr: float, text_lr: float) -> list[dict[str, Any]]:
-        return [{"params": [table_of(model)], "lr": text_lr}]
+        return [{"params": [table_of(model)], "lr": lr}]
 
     def constrain(self, model: Diffusion) -> None:
         keep_other_rows(model, row_of(model, self.token), self._others)
@@ -86,7 +86,7 @@ class TextualInversion(Trainer):
     It takes four batches a step there, at four times the rate (``--scale_lr``).
 
     Args:
-        text_lr: the word belongs to the text encoder, so this is its rate; None is ``lr``.
+        text_lr: has no part in it, since the word learns at ``lr``; 0 would freeze all there is.
     """
 
     steps: Whole = 3000
@@ -98,8 +98,8 @@ class TextualInversion(Trainer):
         super().__post_init__()
         if self.text_lr == 0:
             raise UserError(
-                "textual inversion trains nothing but a word of the text encoder: expected a "
-                "text_lr above 0 or none, got 0"
+                "textual inversion trains nothing but a word of the text encoder, at lr: expected "
+                "a text_lr above 0 or none, got 0"
             )
 
     def method(self, subject: Subject) -> NewWord:

@@ -1,9 +1,9 @@
 """Photos at their own size: the model sees squares, the whole photo comes back."""
 
+from .carrying import carry
 from .full_size import FullSize, carried, protect_photos, purified, purify_photos, subject_of
 from .photo import Photo, Photos
 from .tiles import in_tiles
-from .upscaling import carry
 
 __all__ = [
     "FullSize",

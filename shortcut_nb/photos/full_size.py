@@ -19,10 +19,10 @@ from ..lab import Lab
 from ..progress import OnStep, StepInfo
 from ..purify import BoundPurifier
 from ..subjects import SETS, Subject
-from .batches import InGroups, ResultOf, keeping
+from .carrying import carry
+from .groups import InGroups, ResultOf, keeping
 from .photo import Photo, Photos
 from .tiles import in_tiles
-from .upscaling import carry
 
 
 @dataclass(frozen=True, eq=False)

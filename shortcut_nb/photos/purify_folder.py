@@ -12,8 +12,8 @@ from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
 from ..store.checkpoints import FinishedPictures, work_key_of_pictures
-from .batches import GROUP, purified_rows
 from .full_size import purified
+from .groups import GROUP, purified_rows
 from .photo import Photos
 
 RECORD = "purify.json"

@@ -33,7 +33,7 @@ SHIFT_COLUMNS = {
     "misled": Column("diffusion model: what the prompt no longer explains"),
     "loss": Column("diffusion model: rise of the loss"),
 }
-EXTRA_COLUMNS = {
+FURTHER_SHIFTS = {
     "pattern_margin": Column("CLIP: P(a pattern) − P(the class)"),
     "decoded_towards": Column("CLIP: shift towards noise after the autoencoder"),
     "plain_shift": Column("CLIP without noise: length of the shift"),
@@ -128,4 +128,4 @@ def settings(models: Models, subject: Subject, cell: Cell) -> dict[str, Any]:
 
 
 ROLES = ("diffusion", "clip", "identity", PLAIN)
-IMAGE_PROBES.add("shifts", ImageProbe(shifts, ROLES, settings, SHIFT_COLUMNS | EXTRA_COLUMNS))
+IMAGE_PROBES.add("shifts", ImageProbe(shifts, ROLES, settings, SHIFT_COLUMNS | FURTHER_SHIFTS))

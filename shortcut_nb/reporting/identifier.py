@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..analysis.correlation import rank_correlation
-from ..experiments.contrasts import Contrast, judge, per_subject, verdict_of
+from ..experiments.contrasts import Contrast, judge, per_subject, verdict_from
 from ..experiments.measured import Measurement
 from ..experiments.questions.identifier import SIGNS
 from ..experiments.questions.shortcut import BASE
@@ -86,7 +86,7 @@ def goes_with(
             for given in (None, "psnr"):
                 fixed = None if given is None else both[given]
                 one = rank_correlation(both[shift], both["gap"], people, fixed, resamples)
-                verdict = verdict_of(one.low, one.high)
+                verdict = verdict_from(one.low, one.high)
                 about = {"shift": shift, "score": score, "given": given}
                 rows.append(about | one._asdict() | {"verdict": verdict})
     return rows

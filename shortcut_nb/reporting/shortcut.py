@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..analysis.lead import by_share, lead
-from ..experiments.contrasts import judge, verdict_of
+from ..experiments.contrasts import judge, verdict_from
 from ..experiments.measured import Measurement, means_over_people
 from ..experiments.questions.shortcut import BASE, contrasts
 from ..experiments.questions.story import BUDGETS
@@ -69,7 +69,7 @@ def _first(frame: pd.DataFrame) -> list[dict[str, Any]]:
         "why": FIRST_WHY,
         "score": "share of the rise",
         "predicted": "+",
-        "verdict": verdict_of(low, high),
+        "verdict": verdict_from(low, high),
         "difference": mean,
         "low": low,
         "high": high,

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ...lab import Lab
 from ...metrics import IdentityEncoder
-from ...metrics.robust_identity import MEASURE
+from ...metrics.hardened_identity import MEASURE
 from ..avatars import identity
 from .pictures import held_out, noisy, patterns
 

@@ -19,8 +19,8 @@ from ..files import writing
 from ..progress import OnStep, StepInfo, share_of
 from ..purify import BoundPurifier
 from ..purify.rows import counted_from
+from .carrying import carry
 from .photo import Photo, Photos
-from .upscaling import carry
 
 log = logging.getLogger("shortcut_nb")
 GROUP = 8

@@ -19,7 +19,7 @@ MEASURE = "identity-hardened"
 """What a profile calls the encoder, among its measures."""
 
 
-def robust_match(models: Any, images: Tensor, references: Tensor) -> dict[str, list[float]]:
+def hardened_match(models: Any, images: Tensor, references: Tensor) -> dict[str, list[float]]:
     """The cosine in [-1, 1] of each sample to the mean of the person's clean pictures."""
     match = IdentityMatch(models.measure(MEASURE))
     return {COLUMN: match(images, references)["ims"].tolist()}
@@ -28,7 +28,7 @@ def robust_match(models: Any, images: Tensor, references: Tensor) -> dict[str, l
 SAMPLE_PROBES.add(
     "hidden",
     SampleProbe(
-        robust_match,
+        hardened_match,
         roles=(f"measure:{MEASURE}",),
         columns={COLUMN: Column("identity match, looking through noise", better="higher")},
     ),
