@@ -331,14 +331,21 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
 
 
 def screen(text):
-    """The lines that a terminal shows after a text with carriage returns."""
-    lines = []
-    for line in text.split("\n"):
-        shown = ""
-        for part in line.split("\r"):
-            shown = part + shown[len(part) :]
-        lines.append(shown.rstrip())
-    return lines
+    """The lines that a terminal shows after a text with carriage returns and cursors moved up."""
+    lines, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[A|\r|\n|[^\r\n\x1b]+", text):
+        if piece == "\x1b[A":  # of a bar below another one
+            row = max(row - 1, 0)
+        elif piece == "\r":
+            column = 0
+        elif piece == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row == len(lines))
+        else:
+            before = lines[row].ljust(column)
+            lines[row] = before[:column] + piece + before[column + len(piece) :]
+            column += len(piece)
+    return [line.rstrip() for line in lines]
 
 
 def with_bars(place, monkeypatch, *words):
