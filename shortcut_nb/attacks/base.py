@@ -125,20 +125,20 @@ class Attack(Settings):
     def inputs(self, models: Models) -> dict[str, Any]:
         """All that the result depends on beside the pictures: for cache keys and checkpoints."""
         profile = models.profile
+        return {
+            "attack": self.config(),
+            "weights": models.digest(*self.roles(models)),
+            "arithmetic": f"{models.device.type} {models.autocast}",
+            "sampling": profile.sampling,
+            "prior": profile.prior_guidance_scale,
+            "prompts": profile.prompts,
+            "concepts": profile.concepts,
+        } | self.code()
+
+    def code(self) -> dict[str, Any]:
+        """What of :meth:`inputs` says by which code: its revision, and the source of one's own."""
         revised = {"revision": self.revision} if self.revision > 1 else {}
-        return (
-            revised
-            | {
-                "attack": self.config(),
-                "weights": models.digest(*self.roles(models)),
-                "arithmetic": f"{models.device.type} {models.autocast}",
-                "sampling": profile.sampling,
-                "prior": profile.prior_guidance_scale,
-                "prompts": profile.prompts,
-                "concepts": profile.concepts,
-            }
-            | code_of([type(self)])
-        )
+        return revised | code_of([type(self)])
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any; opens no model."""

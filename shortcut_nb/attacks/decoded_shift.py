@@ -21,7 +21,6 @@ from ..errors import UserError
 from ..models import Models
 from ..models.class_pictures import ClassPictures
 from ..models.clip import Clip
-from ..store.code import code_of
 from ..subjects import Subject
 from .base import ATTACKS, Attack, build, register
 from .clip_shift import ClipShiftAttack
@@ -107,9 +106,8 @@ class DecodedShiftAttack(ClipShiftAttack):
 def _named(other: Attack, models: Models) -> dict[str, Any]:
     """What another attack's result depends on, less what this one's own inputs name already."""
     common = Attack.inputs(other, models)
-    common.pop("revision", None)  # it is the other attack's own
     further = {name: each for name, each in other.inputs(models).items() if name not in common}
-    return other.config() | code_of([type(other)]) | further
+    return other.config() | other.code() | further
 
 
 def rms(change: Tensor) -> Tensor:

@@ -148,7 +148,13 @@ def per_subject(frame: pd.DataFrame, contrast: Contrast) -> pd.Series:
     Raises:
         UserError: the frame has no such column.
     """
-    return _Cells(frame, [contrast]).combined(contrast)
+    return all_per_subject(frame, [contrast])[0]
+
+
+def all_per_subject(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[pd.Series]:
+    """:func:`per_subject` of several contrasts; what they have in common is averaged once."""
+    cells = _Cells(frame, contrasts)
+    return [cells.combined(contrast) for contrast in contrasts]
 
 
 class _Cells:

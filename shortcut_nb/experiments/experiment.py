@@ -19,12 +19,11 @@ from ..probes import IMAGE_PROBES, ImageProbe
 from ..profile import Profile
 from ..registry import nearest
 from .contrasts import CONDITION, Contrast, load_contrasts
+from .measured import UNITS
 from .seeds import first_seeds
 
 SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
-UNITS = {CONDITION, "subject", "seed", SHEET}
-"""Columns that say what a row is of."""
 
 
 class Experiment(Record):
@@ -156,7 +155,8 @@ class Experiment(Record):
             raise ValueError("give either cells or axes to be crossed")
         if empty := [axis for axis, values in self.axes.items() if not values]:
             raise ValueError(f"the axis {empty[0]!r} has no values")
-        if taken := [axis for axis in self.axes if axis in UNITS | measured_columns()]:
+        columns = {CONDITION, *UNITS} | measured_columns()
+        if taken := [axis for axis in self.axes if axis in columns]:
             raise ValueError(
                 f"an axis is called {taken[0]!r}, as a column of every frame is: name it otherwise"
             )
@@ -178,8 +178,9 @@ class Experiment(Record):
             },
             "sample_probes": set(self.sample_probes),
         }
+        columns = measured_columns()
         for contrast in () if looked_into else self.contrasts:
-            _be_measured(contrast, asked)
+            _be_measured(contrast, asked, columns)
         for _, labels in every.values():
             for column, value in labels.items():
                 there.setdefault(column, set()).add(str(value))
@@ -283,12 +284,13 @@ def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]]) -> None:
+def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]], columns: set[str]) -> None:
     """Raise a ValueError when a contrast is of a metric that no frame has, or that is not asked
     for.
 
     Args:
         asked: names of probes, by the field that asks for them.
+        columns: those of what can be measured.
     """
     metric, where = contrast.metric, f"contrast {contrast.name!r} is of the metric"
     probes: dict[str, Mapping[str, ImageProbe | SampleProbe]] = {
@@ -304,7 +306,6 @@ def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]]) -> None:
     for name, field in givers.items():
         if name not in asked[field]:
             raise ValueError(f"{where} {metric!r}: it needs {field}: [{name}]")
-    columns = measured_columns()
     if metric not in columns and not givers:
         raise ValueError(
             f"{where} {metric!r}, which is not measured; the nearest are {nearest(metric, columns)}"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from ..experiments.contrasts import per_subject
+from ..experiments.contrasts import all_per_subject
 from ..experiments.measured import Measurement
 from ..results import available
 
@@ -38,15 +38,11 @@ def between_seeds() -> pd.DataFrame:
 
 def _of_question(measured: Measurement, seeds: list[int]) -> list[dict[str, Any]]:
     frame = measured.frame
-    first, second = (frame[frame["seed"] == seed] for seed in seeds)
+    contrasts = measured.contrasts
+    first, second = (all_per_subject(frame[frame["seed"] == seed], contrasts) for seed in seeds)
     rows = []
-    for contrast in measured.contrasts:
-        both = pd.concat(
-            [per_subject(part, contrast) for part in (first, second)],
-            axis=1,
-            keys=["first", "second"],
-            join="inner",
-        )
+    for contrast, *values in zip(contrasts, first, second, strict=True):
+        both = pd.concat(values, axis=1, keys=["first", "second"], join="inner")
         if len(both) >= LEAST and np.ptp(both["second"] - both["first"]) > 0:
             row = {"question": measured.name, "contrast": contrast.name, "metric": contrast.metric}
             row |= {"primary": bool(contrast.primary)} | both.mean().to_dict()
