@@ -36,12 +36,12 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, words: Tensor) -> Tensor:
         h = self.in_layers[2](self.resample(self.in_layers[:2](x)))
-        said = self.emb_layers(words)[:, :, None, None]
+        embedding = self.emb_layers(words)[:, :, None, None]
         if self.scale_shift:
-            scale, shift = said.chunk(2, 1)
+            scale, shift = embedding.chunk(2, 1)
             h = self.out_layers[1:](self.out_layers[0](h) * (1 + scale) + shift)
         else:
-            h = self.out_layers(h + said)
+            h = self.out_layers(h + embedding)
         return self.skip_connection(self.resample(x)) + h
 
 

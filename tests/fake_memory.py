@@ -255,6 +255,6 @@ def count(kind: str, work: str, low_memory: bool = False) -> tuple[int, int]:
             lab.diffusion.sample("a photo", 16, seed=0, steps=1, guidance_scale=7.5)
             return counter.peak, before
         subject = Subject.from_images(pictures, "person", "sks", words=lab.profile.prompts)
-        made = WORK[work](lab, low_memory)
-        (made.fit if hasattr(made, "fit") else made)(subject)
+        result = WORK[work](lab, low_memory)
+        (result.fit if hasattr(result, "fit") else result)(subject)
         return counter.peak, before

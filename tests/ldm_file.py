@@ -47,20 +47,20 @@ def unet_places(unet) -> Iterator[tuple[str, str]]:
 
 def original_unet(unet) -> dict[str, Tensor]:
     places = [*UNET_ENDS.items(), *unet_places(unet)]
-    found = {}
+    tensors = {}
     for name, tensor in unet.state_dict().items():
         ((start, new),) = [pair for pair in places if name.startswith(f"{pair[0]}.")]
         rest = name.removeprefix(f"{start}.")
         part, _, end = rest.rpartition(".")
         if ".resnets." in start:
             rest = f"{RESNET[part]}.{end}"
-        found[f"model.diffusion_model.{new}.{rest}"] = tensor.contiguous()
-    return found
+        tensors[f"model.diffusion_model.{new}.{rest}"] = tensor.contiguous()
+    return tensors
 
 
 def original_vae(vae) -> dict[str, Tensor]:
     count = len(vae.decoder.up_blocks)
-    found = {}
+    tensors = {}
     for name, tensor in vae.state_dict().items():
         new = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
         for i in range(count):
@@ -79,8 +79,8 @@ def original_vae(vae) -> dict[str, Tensor]:
             new = f"{head}mid.attn_1.{VAE_ATTENTION[part]}.{end}"
             if end == "weight" and part != "group_norm":
                 tensor = tensor[..., None, None]
-        found[f"first_stage_model.{new}"] = tensor.contiguous()
-    return found
+        tensors[f"first_stage_model.{new}"] = tensor.contiguous()
+    return tensors
 
 
 def save_single_file(pipe: StableDiffusionPipeline, path: Path) -> Path:

@@ -69,20 +69,20 @@ def without_rights(work: Callable[[], str]) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
-        said = "it raised"
+        message = "it raised"
         try:
             if os.getuid() == 0:
                 os.setgroups([])
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
-            said = work()
+            message = work()
         except BaseException as error:  # told to the parent
-            said = repr(error)
+            message = repr(error)
         finally:
-            os.write(writing, said.encode())
+            os.write(writing, message.encode())
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as stream:
-        said = stream.read().decode()
+        message = stream.read().decode()
     os.waitpid(child, 0)
-    return said
+    return message

@@ -51,12 +51,12 @@ class Hub(ThreadingHTTPServer):
 
 def entry(path: Path, name: str) -> dict:
     content = path.read_bytes()
-    found = {"type": "file", "path": name, "size": len(content)}
-    found["oid"] = hashlib.sha1(content).hexdigest()
+    entry = {"type": "file", "path": name, "size": len(content)}
+    entry["oid"] = hashlib.sha1(content).hexdigest()
     if len(content) > LARGE:
         sha256 = hashlib.sha256(content).hexdigest()
-        found["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 100}
-    return found
+        entry["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 100}
+    return entry
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -57,16 +57,16 @@ def test_straight_through_is_the_purifier_forward_and_the_identity_backward():
 
 def test_full_gradient_by_finite_differences(lab, subject):
     x, restorer = subject.b[:1], lab.purifier("restorer")
-    found, promised = slopes_of(lambda x: restorer.differentiable(x).square(), x, 1e-2)
-    assert found == pytest.approx(promised, rel=0.03)
+    measured, expected = slopes_of(lambda x: restorer.differentiable(x).square(), x, 1e-2)
+    assert measured == pytest.approx(expected, rel=0.03)
     torch.testing.assert_close(restorer.differentiable(x).clamp(0, 1), restorer(x))
 
 
 def test_the_straight_through_gradient_is_right_where_there_is_nothing_to_pass(lab, subject):
-    found = gradient_agreement(lab.diffusion, build("none"), subject.b[:1])
-    assert found == pytest.approx({"straight through": 1.0, "no purifier": 1.0}, abs=1e-5)
-    found = gradient_agreement(lab.diffusion, lab.purifier("restorer"), subject.b[:1])
-    assert all(-1 <= value < 0.999 for value in found.values())
+    agreement = gradient_agreement(lab.diffusion, build("none"), subject.b[:1])
+    assert agreement == pytest.approx({"straight through": 1.0, "no purifier": 1.0}, abs=1e-5)
+    agreement = gradient_agreement(lab.diffusion, lab.purifier("restorer"), subject.b[:1])
+    assert all(-1 <= value < 0.999 for value in agreement.values())
     with pytest.raises(ValueError, match="no gradient of its own"):
         gradient_agreement(lab.diffusion, build("jpeg"), subject.b[:1])
 

@@ -33,26 +33,26 @@ def question():
 
 
 def test_cells_say_what_is_known(question):
-    made = {name: cell for name, (cell, _) in question.all_cells().items()}
+    cells = {name: cell for name, (cell, _) in question.all_cells().items()}
     by_name = {"plain": decoupling.PLAIN}
     whole = Cell(purifier="profile", prompts="cdl", sheets=by_name)
-    assert made["clean | both | 0/255"] == whole
+    assert cells["clean | both | 0/255"] == whole
     blind = Cell(attack="aspl", eps="2/255", image_probes=("shifts",))
-    assert made["nothing | none | 2/255"] == blind
-    everything = made["everything | both, held | 2/255"].settings
+    assert cells["nothing | none | 2/255"] == blind
+    everything = cells["everything | both, held | 2/255"].settings
     assert everything == {"purifier": "restorer", "gradient": "full", "prompts": "cdl",
                           "surrogate_text_lr": 0.0}  # fmt: skip
-    aims = made["everything, targeted | both, held | 16/255"].settings
+    aims = cells["everything, targeted | both, held | 16/255"].settings
     assert aims == everything | {"targeted": True}
-    held = made["nothing | cdl, held | 16/255"]
-    assert held.trainer == "cdl-dreambooth" and held.training["text_lr"] == 0
-    assert "everything | cdl | 2/255" not in made and "prompts | none | 2/255" not in made
-    random = made["purifier (BPDA, EOT) | ddspure | 16/255"]
+    held_cell = cells["nothing | cdl, held | 16/255"]
+    assert held_cell.trainer == "cdl-dreambooth" and held_cell.training["text_lr"] == 0
+    assert "everything | cdl | 2/255" not in cells and "prompts | none | 2/255" not in cells
+    random = cells["purifier (BPDA, EOT) | ddspure | 16/255"]
     assert random.purifier == "ddspure"
     assert random.settings == {"purifier": "ddspure", "repeats": adaptive.DRAWS}
-    assert made["purifier (BPDA) | jpeg | 16/255"].settings == {"purifier": "jpeg"}
-    assert "purifier (BPDA, EOT) | jpeg | 16/255" not in made, "JPEG draws nothing"
-    assert made["everything | both, held | 16/255 | 25% clean"].clean_share == 0.25
+    assert cells["purifier (BPDA) | jpeg | 16/255"].settings == {"purifier": "jpeg"}
+    assert "purifier (BPDA, EOT) | jpeg | 16/255" not in cells, "JPEG draws nothing"
+    assert cells["everything | both, held | 16/255 | 25% clean"].clean_share == 0.25
 
 
 def test_a_profile_without_models_has_fewer_attackers():
@@ -69,8 +69,8 @@ def test_every_attacker_can_be_made(question, lab):
     settings = {str(cell.settings): cell for cell, _ in question.all_cells().values()
                 if cell.attack != "none"}  # fmt: skip
     for cell in settings.values():
-        made = lab.attack(cell.attack, eps="4/255", **cell.settings)
-        assert str(made.eps) == "4/255"
+        attack = lab.attack(cell.attack, eps="4/255", **cell.settings)
+        assert str(attack.eps) == "4/255"
 
 
 def test_harm_and_gain_are_against_the_same_defence(question):
@@ -94,8 +94,8 @@ def test_what_is_climbed_is_looked_at_before_any_training(question):
     assert {name for each in climbed for name in each.weights} == {
         name for name, (cell, _) in question.all_cells().items() if cell.image_probes
     }
-    found = summary("adaptive").verdict(gain("everything", "purifier", CLIMBED, "16/255"))
-    assert found["verdict"] == "confirmed" and 0.05 < found["mean"] < 0.15
+    verdict = summary("adaptive").verdict(gain("everything", "purifier", CLIMBED, "16/255"))
+    assert verdict["verdict"] == "confirmed" and 0.05 < verdict["mean"] < 0.15
 
 
 def test_the_question_has_the_cells_of_its_contrasts(question):
@@ -114,18 +114,19 @@ def test_intactness_is_asked_for_where_the_profile_measures_it():
 
 
 def test_the_shipped_measurement_is_read():
-    found = summary("adaptive")
-    blind = found.verdict(harm_to("nothing", "none", "quality", "16/255"))
+    result = summary("adaptive")
+    blind = result.verdict(harm_to("nothing", "none", "quality", "16/255"))
     assert blind["verdict"] == "confirmed" and blind["mean"] < -0.2
-    assert found.primary()["contrast"] == gain("everything", "both, held", "quality", "16/255")
+    assert result.primary()["contrast"] == gain("everything", "both, held", "quality", "16/255")
 
 
 def test_who_knows_a_defence_knows_it_as_it_is(question):
-    made = {name: cell for name, (cell, _) in question.all_cells().items()}
+    cells = {name: cell for name, (cell, _) in question.all_cells().items()}
     assert adaptive.swept("both") == ("nothing", "purifier + prompts")
     assert adaptive.swept("both, held") == ("nothing", "everything") and not adaptive.swept("cdl")
-    own = made["purifier + prompts | both | 32/255"].settings
+    own = cells["purifier + prompts | both | 32/255"].settings
     assert own == {"purifier": "restorer", "gradient": "full", "prompts": "cdl"}
     assert (
-        "everything | both | 32/255" not in made and "purifier + prompts | none | 2/255" not in made
+        "everything | both | 32/255" not in cells
+        and "purifier + prompts | none | 2/255" not in cells
     )

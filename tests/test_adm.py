@@ -28,14 +28,14 @@ KINDS = {
 def network(**kind):
     """Random weights, also of the norms, so that no name can take another's place unnoticed."""
     torch.manual_seed(0)
-    made = AdmUNet(**kind).eval()
+    unet = AdmUNet(**kind).eval()
     with torch.no_grad():
-        for name, weight in made.named_parameters():
+        for name, weight in unet.named_parameters():
             if weight.dim() == 1:
                 weight.add_(0.2 * torch.randn(weight.shape))
             if name.endswith("qkv.weight"):
                 weight.mul_(2)  # attention that is far from uniform
-    return made
+    return unet
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -82,18 +82,18 @@ def test_equal_prompts_are_refused(clip):
 
 def test_pca_is_the_plane_of_largest_variance():
     flat = np.random.default_rng(0).normal(size=(20, 2)) @ np.eye(2, 8)
-    found = project(flat, "pca")
+    points = project(flat, "pca")
     gaps = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
-    assert np.linalg.norm(found[:, None] - found[None], axis=-1) == pytest.approx(gaps, abs=1e-6)
+    assert np.linalg.norm(points[:, None] - points[None], axis=-1) == pytest.approx(gaps, abs=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [4, 12])
 def test_umap_takes_few_points_and_repeats_itself(n):
     points, labels = clusters(n)
-    found = project(points, "umap", seed=1, neighbors=5)
-    assert found.shape == (n, 2) and np.isfinite(found).all()
-    assert np.array_equal(found, project(points, "umap", seed=1, neighbors=5))
+    projected = project(points, "umap", seed=1, neighbors=5)
+    assert projected.shape == (n, 2) and np.isfinite(projected).all()
+    assert np.array_equal(projected, project(points, "umap", seed=1, neighbors=5))
 
 
 def test_torchs_threads_are_put_back():

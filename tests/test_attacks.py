@@ -118,10 +118,10 @@ def test_other_seed_other_bits(lab, subject, once, name):
 
 
 def test_inputs_and_models_are_left_alone(lab, subject, again, name):
-    found, modules = again(name), lab.diffusion.modules
-    assert torch.equal(found.given, subject.b) and not subject.b.requires_grad
+    images, modules = again(name), lab.diffusion.modules
+    assert torch.equal(images.given, subject.b) and not subject.b.requires_grad
     after = [p for module in modules for p in module.parameters()]
-    assert all(torch.equal(p, q) for p, q in zip(found.weights, after, strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(images.weights, after, strict=True))
     assert not any(m.training for m in modules) and not any(p.requires_grad for p in after)
 
 

@@ -28,29 +28,29 @@ def call(*words):
 
 
 def test_help_names_every_command():
-    said = call("--help").output
+    help_text = call("--help").output
     commands = ["run", "protect", "purify", "personalize", "score", "cache", "list", "doctor"]
     for name in [*commands, "mini"]:
-        assert name in said
+        assert name in help_text
 
 
 def test_module_and_script_are_the_same():
-    said = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "shortcut_nb", "list", "profiles", "--json"],
         capture_output=True,
         text=True,
         check=True,
     )
     expected = sorted((*available_profiles(), *available_presets()))
-    assert sorted(json.loads(said.stdout)) == expected and "sd21:smoke" in expected
+    assert sorted(json.loads(completed.stdout)) == expected and "sd21:smoke" in expected
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_lists_have_a_line_for_each_name(kind):
-    found = json.loads(call("list", kind, "--json").output)
-    assert found and all(len(line) > 5 for line in found.values())
-    said = call("list", kind).output
-    assert all(name in said and plain_text(line) in said for name, line in found.items())
+    records = json.loads(call("list", kind, "--json").output)
+    assert records and all(len(line) > 5 for line in records.values())
+    table = call("list", kind).output
+    assert all(name in table and plain_text(line) in table for name, line in records.items())
 
 
 @pytest.mark.parametrize("kind", list(catalogue.FOLDERS))
@@ -105,10 +105,10 @@ assert not heavy, heavy
 
 
 def test_doctor_says_what_each_profile_lacks():
-    said = json.loads(call("doctor", "--json").output)
-    assert said["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert set(said["profiles"]) == set(available_profiles())
-    for role, what in said["profiles"]["sd21"].items():
+    report = json.loads(call("doctor", "--json").output)
+    assert report["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert set(report["profiles"]) == set(available_profiles())
+    for role, what in report["profiles"]["sd21"].items():
         ways = ("hf download", "curl -L", "pip install")
         assert any(way in what for way in ways), role
     assert "profile sd21" in call("doctor").output
@@ -143,8 +143,8 @@ def test_cache_commands_show_and_empty_the_store(tmp_path, monkeypatch):
     ],
 )
 def test_parameters_are_read_as_meant(text, value):
-    found = parse_params([text])["x"]
-    assert found == value and type(found) is type(value)
+    parsed = parse_params([text])["x"]
+    assert parsed == value and type(parsed) is type(value)
 
 
 @pytest.mark.parametrize("text", ["x", "=3", "not a name=3"])

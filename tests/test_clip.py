@@ -37,9 +37,9 @@ def test_text_is_the_raw_model(saved, clip):
     assert ids.shape == (2, 40) and ids.unique().numel() > 6
     with torch.no_grad():
         raw = saved[1].encode_text(ids, normalize=True)
-    found = clip.text(texts)
-    assert torch.allclose(found, raw, atol=1e-5)
-    assert (found[0] @ found[1]) < 0.9999
+    features = clip.text(texts)
+    assert torch.allclose(features, raw, atol=1e-5)
+    assert (features[0] @ features[1]) < 0.9999
 
 
 def test_texts_are_embedded_once_and_few_are_remembered(saved, clip, monkeypatch):
@@ -66,9 +66,9 @@ def test_probabilities_use_the_models_scale(saved, clip):
     with torch.no_grad():
         raw = saved[1].encode_image(normalize(x, MEAN, STD), normalize=True) @ clip.text(prompts).T
         raw = (raw * saved[1].logit_scale.exp()).softmax(dim=-1)
-    found = clip.probabilities(x, prompts)
-    assert found.shape == (3, 3)
-    assert torch.allclose(found, raw, atol=1e-5)
+    probabilities = clip.probabilities(x, prompts)
+    assert probabilities.shape == (3, 3)
+    assert torch.allclose(probabilities, raw, atol=1e-5)
 
 
 def test_batch_size_does_not_matter(saved, clip):
@@ -115,5 +115,5 @@ def test_a_tokenizer_whose_end_is_not_the_largest_id_is_refused(tmp_path):
     with pytest.raises(ValueError, match="eos"):
         Clip.open(tmp_path / "bad")
     save_tiny_clip(tmp_path / "good", eos_last=False, pool_type="eos", eos_id=0)
-    found = Clip.open(tmp_path / "good").text(["a photo", "a noisy pattern"])
-    assert (found[0] @ found[1]) < 0.9999
+    features = Clip.open(tmp_path / "good").text(["a photo", "a noisy pattern"])
+    assert (features[0] @ features[1]) < 0.9999

@@ -104,9 +104,11 @@ def test_class_pictures_are_shown_and_drawn_once(place, profile, caplog):
         with caplog.at_level("INFO", "shortcut_nb"):
             drawn.append(lab.prior_latents("a photo of a person", 3).mean)
     assert torch.equal(*drawn)
-    said = [message for message in caplog.messages if message.startswith("class pictures")]
-    assert said[0] == "class pictures: begins" and said[-1].startswith("class pictures: 3/3")
-    assert len(said) == 2  # the second lab found them in the store
+    messages = [message for message in caplog.messages if message.startswith("class pictures")]
+    assert messages[0] == "class pictures: begins" and messages[-1].startswith(
+        "class pictures: 3/3"
+    )
+    assert len(messages) == 2  # the second lab found them in the store
 
 
 def test_a_plain_folder_is_the_same_for_the_command_and_the_library(place, profile):

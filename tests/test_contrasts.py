@@ -37,14 +37,14 @@ def frame_of(effects, people=8, seeds=2, images=3, noise=0.05, seed=0, sheets=("
 @settings(max_examples=60, deadline=None)
 @given(st.lists(numbers, min_size=2, max_size=12))
 def test_interval_is_students_by_hand(values):
-    found = t_mean(values)
+    interval = t_mean(values)
     mean = sum(values) / len(values)
     variance = sum((x - mean) ** 2 for x in values) / (len(values) - 1)
     half = t.ppf(0.975, len(values) - 1) * (variance / len(values)) ** 0.5
-    assert found.mean == pytest.approx(mean, abs=1e-9)
-    assert found.low == pytest.approx(mean - half, abs=1e-7)
-    assert found.high == pytest.approx(mean + half, abs=1e-7)
-    assert found.n == len(values)
+    assert interval.mean == pytest.approx(mean, abs=1e-9)
+    assert interval.low == pytest.approx(mean - half, abs=1e-7)
+    assert interval.high == pytest.approx(mean + half, abs=1e-7)
+    assert interval.n == len(values)
 
 
 @settings(max_examples=80, deadline=None)
@@ -80,10 +80,10 @@ def test_a_difference_of_two_cells_is_the_paired_t_test():
 )
 def test_a_contrast_is_linear_in_its_weights(weights):
     frame = frame_of(dict(zip("abcd", (0.1, 0.4, -0.2, 0.0), strict=True)), people=4, images=2)
-    found = per_subject(frame, Contrast("x", "quality", weights))
+    differences = per_subject(frame, Contrast("x", "quality", weights))
     each = frame.groupby(["condition", "subject"])["quality"].mean().unstack("condition")
     expected = sum(weight * each[cell] for cell, weight in weights.items())
-    np.testing.assert_allclose(found, expected.loc[found.index], atol=1e-9)
+    np.testing.assert_allclose(differences, expected.loc[differences.index], atol=1e-9)
 
 
 @pytest.mark.parametrize("effect, verdict", [(-0.3, "confirmed"), (0.3, "refuted")])
@@ -173,11 +173,11 @@ def test_people_and_seeds_without_every_cell_are_left_out():
     frame = frame_of({"clean": 0, "aspl": -0.3}, people=4)
     gone = (frame["condition"] == "aspl") & (frame["subject"] == "p3")
     gone |= (frame["condition"] == "aspl") & (frame["subject"] == "p2") & (frame["seed"] == 1)
-    found = per_subject(frame[~gone], DROP)
-    assert list(found.index) == ["p0", "p1", "p2"]
+    differences = per_subject(frame[~gone], DROP)
+    assert list(differences.index) == ["p0", "p1", "p2"]
     one = frame[(frame["subject"] == "p2") & (frame["seed"] == 0)]
     by_hand = one.groupby("condition")["quality"].mean()
-    assert found["p2"] == pytest.approx(by_hand["aspl"] - by_hand["clean"])
+    assert differences["p2"] == pytest.approx(by_hand["aspl"] - by_hand["clean"])
 
 
 def test_one_person_decides_nothing_and_equal_people_have_no_spread():

@@ -33,11 +33,11 @@ def test_the_objective_is_the_shift_of_the_decoded_picture(lab, subject):
     shift = DecodedShift(lab.clip, lab.diffusion, noise - person)
     vae = lab.diffusion.pipe.vae
     with torch.no_grad():
-        found = shift(subject.b, [])
+        value = shift(subject.b, [])
         mean = vae.encode(subject.b * 2 - 1).latent_dist.mean
         decoded = (vae.decode(mean).sample / 2 + 0.5).clamp(0, 1)
         seen = F.normalize(lab.clip.model.encode_image(lab.clip.prepare(decoded)), dim=-1)
-    torch.testing.assert_close(found, seen @ noise - seen @ person, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(value, seen @ noise - seen @ person, atol=1e-5, rtol=1e-4)
 
 
 def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
@@ -46,11 +46,11 @@ def test_a_perturbation_is_brought_to_the_wanted_energy_and_stays_in_the_ball():
     budget = Budget.parse("16/255")
     x = budget.project(clean + 0.02 * torch.randn(clean.shape, generator=draw), clean)
     wanted = torch.tensor([4.0, 9.0, 14.0]) / 255
-    found = at_energy(x, clean, budget, wanted)
-    torch.testing.assert_close(rms(found - clean), wanted, atol=1e-5, rtol=1e-3)
-    assert (found - clean).abs().max() <= budget.unit + 1e-6
-    assert found.min() >= 0 and found.max() <= 1
-    agree = ((found - clean) * (x - clean) >= 0).float().mean()
+    images = at_energy(x, clean, budget, wanted)
+    torch.testing.assert_close(rms(images - clean), wanted, atol=1e-5, rtol=1e-3)
+    assert (images - clean).abs().max() <= budget.unit + 1e-6
+    assert images.min() >= 0 and images.max() <= 1
+    agree = ((images - clean) * (x - clean) >= 0).float().mean()
     assert agree == 1  # scaled, not another perturbation
     still = at_energy(clean, clean, budget, wanted)
     torch.testing.assert_close(still, clean)

@@ -37,14 +37,14 @@ def same(one, other):
 
 def test_each_piece_of_cdl_adds_its_words(subject):
     own, cls = subject.instance_prompt, subject.class_prompt
-    said = {form: PROMPTS[form](subject, N, "noisy") for form in PROMPTS}
-    assert said["noise-token"].instance == said["cdl"].instance == f"{own}, with {N}"
-    assert said["noise-token"].class_ == cls
-    assert said["noise-token+class"].class_ == said["cdl"].class_ == f"{cls}, without {N}"
+    prompts = {form: PROMPTS[form](subject, N, "noisy") for form in PROMPTS}
+    assert prompts["noise-token"].instance == prompts["cdl"].instance == f"{own}, with {N}"
+    assert prompts["noise-token"].class_ == cls
+    assert prompts["noise-token+class"].class_ == prompts["cdl"].class_ == f"{cls}, without {N}"
     for form in ("noise-token", "noise-token+class"):
-        assert (said[form].sample, said[form].sample_class) == (own, cls)
-        assert said[form].negative == ""
-        assert PROMPTS[form](subject, "", "noisy") == said["plain"]
+        assert (prompts[form].sample, prompts[form].sample_class) == (own, cls)
+        assert prompts[form].negative == ""
+        assert PROMPTS[form](subject, "", "noisy") == prompts["plain"]
 
 
 def test_several_noise_tokens_are_one_phrase():
@@ -163,24 +163,24 @@ def test_the_noise_prior_is_trained_under_the_words_that_name_noise(lab, subject
 
 
 def test_the_noise_prior_is_what_the_model_draws_of_named_noise(lab, subject):
-    made = make(lab, noise_prior_weight=1.0)
-    method = made.method(subject)
-    words = made.words(subject)
-    held = made.trainee(lab, lab.diffusion.clone(), method, words, None, subject).noise_prior
-    assert held.prompt == f"{subject.class_prompt}, with {N}"
-    drawn = lab.prior_latents(held.prompt, SMALL["class_images"])
-    assert torch.equal(held.latents.mean, drawn.mean)
+    trainer = make(lab, noise_prior_weight=1.0)
+    method = trainer.method(subject)
+    words = trainer.words(subject)
+    prior = trainer.trainee(lab, lab.diffusion.clone(), method, words, None, subject).noise_prior
+    assert prior.prompt == f"{subject.class_prompt}, with {N}"
+    drawn = lab.prior_latents(prior.prompt, SMALL["class_images"])
+    assert torch.equal(prior.latents.mean, drawn.mean)
 
 
 def test_degraded_pictures_stay_in_the_ball_and_depend_on_the_seed(subject):
     budget = Budget.parse("8/255")
-    made = degraded(subject.b, budget, 0)
-    assert made.min() >= 0 and made.max() <= 1
-    assert all(4 <= change <= 8 for change in linf_pixels(made, subject.b))
-    assert torch.equal(made, degraded(subject.b, budget, 0))
-    assert not torch.equal(made, degraded(subject.b, budget, 1))
+    images = degraded(subject.b, budget, 0)
+    assert images.min() >= 0 and images.max() <= 1
+    assert all(4 <= change <= 8 for change in linf_pixels(images, subject.b))
+    assert torch.equal(images, degraded(subject.b, budget, 0))
+    assert not torch.equal(images, degraded(subject.b, budget, 1))
     # Blurred noise has less energy between neighbours.
-    field = made - subject.b
+    field = images - subject.b
     rough = (field[..., 1:] - field[..., :-1]).square().mean((1, 2, 3)) / field.square().mean(
         (1, 2, 3)
     )

@@ -110,8 +110,8 @@ def test_captions_and_pieces_are_read_from_the_shipped_result():
 
 
 def test_guidance_is_read_as_a_curve(frame):
-    found = summary_of(Measurement.of("decoupling", frame))
-    table = numbers.guidance(found.means)
+    result = summary_of(Measurement.of("decoupling", frame))
+    table = numbers.guidance(result.means)
     assert set(table["guidance"]) == set(decoupling.GUIDANCE)
     cdl = table[(table["training"] == "CDL") & (table["metric"] == "quality")]
     expected = [0.5 + 0.125 + scale / 100 for scale in decoupling.GUIDANCE]
@@ -156,8 +156,8 @@ def test_a_variant_is_trained_and_scored(question, lab, subject, tmp_path):
     small = {"steps": 1, "class_images": 4, "batch_size": 2}
     cell = cell.model_copy(update={"training": cell.training | small})
     pipeline, sheet = Pipeline(lab, Store(tmp_path)), cell.sheets["suffix-negative"]
-    found = pipeline.scores(subject, cell, sheet=sheet, n=1)
-    assert isinstance(found, pd.DataFrame) and found["texture"].notna().all()
+    scores = pipeline.scores(subject, cell, sheet=sheet, n=1)
+    assert isinstance(scores, pd.DataFrame) and scores["texture"].notna().all()
 
 
 def test_additions_stand_beside_cdl_of_the_same_people():

@@ -72,8 +72,8 @@ PARTS = {
 
 @pytest.mark.parametrize(("kind", "part"), [(k, p) for k, parts in PARTS.items() for p in parts])
 def test_an_incomplete_snapshot_is_found_part_by_part(kind, part, profile):
-    found = lacks(profile(kind, lambda folder: shutil.rmtree(folder / part)))
-    assert list(found) == ["diffusion"] and f"{part} is missing" in found["diffusion"]
+    missing = lacks(profile(kind, lambda folder: shutil.rmtree(folder / part)))
+    assert list(missing) == ["diffusion"] and f"{part} is missing" in missing["diffusion"]
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,17 @@ def test_an_incomplete_snapshot_is_found_part_by_part(kind, part, profile):
     ],
 )  # fmt: skip
 def test_a_missing_file_is_found(name, profile):
-    found = lacks(profile("sdxl", lambda folder: (folder / name).unlink()))
-    text = found["diffusion"]
+    missing = lacks(profile("sdxl", lambda folder: (folder / name).unlink()))
+    text = missing["diffusion"]
     assert str(Path(name).parent if "/" in name else name) in text and "\n" not in text
 
 
 def test_doctor_names_it_and_loads_no_model_library(profile):
     path = profile("sd", lambda folder: (folder / "unet" / "config.json").unlink())
-    said = json.loads(call("doctor", "--profile", str(path), "--json").output)
-    assert list(said["profiles"]) == ["mine"] and "unet" in said["profiles"]["mine"]["diffusion"]
+    report = json.loads(call("doctor", "--profile", str(path), "--json").output)
+    assert (
+        list(report["profiles"]) == ["mine"] and "unet" in report["profiles"]["mine"]["diffusion"]
+    )
     shown = call("doctor", "--profile", str(path), "--profile", "mini").output
     assert "profile mine: lacks" in shown and "profile mini: ready" in shown
     assert call("doctor", "--profile", "none").exit_code == 2
@@ -210,8 +212,8 @@ def test_commands_say_at_once_that_the_model_is_not_here(words, tmp_path):
 
 def test_attacks_that_open_no_model_are_known():
     lab = Lab("mini")
-    found = {name for name, cls in ATTACKS.items() if cls().roles(lab) == ()}
-    assert found == attacks_without_models() == {"noise", "noise-uniform"}
+    without = {name for name, cls in ATTACKS.items() if cls().roles(lab) == ()}
+    assert without == attacks_without_models() == {"noise", "noise-uniform"}
 
 
 def test_a_lab_around_an_open_pipeline_says_nothing_of_missing_weights(pipelines, caplog):
@@ -264,8 +266,8 @@ def test_an_untested_version_is_said_once_by_lab_and_by_doctor(monkeypatch, capl
         Lab("mini")
         Lab("mini")
     assert caplog.text.count("not tested with diffusers") == 1 and "98.0 to 99.0" in caplog.text
-    found = diagnose(["mini"])
-    assert found["untested"] == {"diffusers": ["98.0", "99.0"]}
+    report = diagnose(["mini"])
+    assert report["untested"] == {"diffusers": ["98.0", "99.0"]}
     assert "not tested: 98.0 to 99.0" in call("doctor", "--profile", "mini").output
 
 

@@ -78,13 +78,13 @@ def imports(path):
 
 @pytest.mark.parametrize("folder", ["shortcut_nb"])
 def test_every_import_is_declared(folder):
-    found = {}
+    versions = {}
     for path in (ROOT / folder).rglob("*.py"):
         for module in imports(path):
-            found.setdefault(module, path.relative_to(ROOT))
+            versions.setdefault(module, path.relative_to(ROOT))
     ours = {"shortcut_nb"} | set(sys.stdlib_module_names) | BROUGHT_ALONG
     known = ours | {IMPORTED_AS.get(n, n).replace("-", "_") for n in everything()}
-    unknown = {module: str(path) for module, path in found.items() if module not in known}
+    unknown = {module: str(path) for module, path in versions.items() if module not in known}
     assert not unknown
 
 

@@ -31,10 +31,10 @@ def test_a_picture_of_the_networks_size_is_shown_as_it_is():
     with torch.no_grad():
         shown = x * 2 - 1
         expected = (shown - 0.75 * LAB.restorer(shown, 0).sample) / 2 + 0.5
-    found = bound("face-restorer", LAB, fidelity=0.25)(x)
-    assert torch.allclose(found, expected.clamp(0, 1), atol=1e-6)
+    restored = bound("face-restorer", LAB, fidelity=0.25)(x)
+    assert torch.allclose(restored, expected.clamp(0, 1), atol=1e-6)
     half = bound("face-restorer", LAB, fidelity=0.25, strength=0.5)(x)
-    assert torch.allclose(half, (x + found) / 2, atol=1e-6)
+    assert torch.allclose(half, (x + restored) / 2, atol=1e-6)
 
 
 def test_other_sizes_are_padded_resized_and_cut_back():
@@ -42,8 +42,8 @@ def test_other_sizes_are_padded_resized_and_cut_back():
     square = pad(x, (0, 0, 0, 3), mode="reflect")
     large = interpolate(square, (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
     small = interpolate(LAB.face(large), (20, 20), mode="bicubic", antialias=True)
-    found = bound("face-restorer", LAB)(x)
-    assert torch.allclose(found, small.clamp(0, 1)[..., :17, :], atol=1e-6)
+    restored = bound("face-restorer", LAB)(x)
+    assert torch.allclose(restored, small.clamp(0, 1)[..., :17, :], atol=1e-6)
     # A fidelity of 1 is this network's identity: only the resizing is left, and it is gentle.
     smooth = interpolate(pictures(1, 4, 4), (24, 24), mode="bicubic").clamp(0, 1)
     assert (bound("face-restorer", LAB, fidelity=1)(smooth) - smooth).abs().mean() < 0.01
@@ -109,12 +109,12 @@ def test_codeformer_from_disk(codeformer):
     square = pad(x, (0, 16, 0, 0), mode="reflect")
     large = interpolate(square, (512, 512), mode="bicubic", antialias=True).clamp(0, 1)
     lab = lab_with(path.parent)
-    found = lab.purifier("face-restorer", fidelity=0.7)(x)
+    restored = lab.purifier("face-restorer", fidelity=0.7)(x)
     with torch.no_grad():
         drawn = (net(large * 2 - 1, weight=0.7)[0] / 2 + 0.5).clamp(0, 1)
     small = interpolate(drawn, (64, 64), mode="bicubic", antialias=True).clamp(0, 1)
-    assert torch.allclose(found, small[..., :48], atol=1e-4)
-    assert (found - lab.purifier("face-restorer", fidelity=0.0)(x)).abs().max() > 1e-4
+    assert torch.allclose(restored, small[..., :48], atol=1e-4)
+    assert (restored - lab.purifier("face-restorer", fidelity=0.0)(x)).abs().max() > 1e-4
     assert not any(p.requires_grad for p in lab.purifier_model("face-restorer").module.parameters())
 
 

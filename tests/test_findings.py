@@ -49,11 +49,11 @@ def put(kept, treatment, metric, value, sheet="instance"):
 
 
 def test_six_findings_each_with_one_number_and_one_picture():
-    found = list(findings.findings().values())
-    assert len(found) == 6
-    assert len({each.figure for each in found}) == 6
-    assert {each.figure for each in found} <= set(figures.FIGURES)
-    for each in found:
+    all_findings = list(findings.findings().values())
+    assert len(all_findings) == 6
+    assert len({each.figure for each in all_findings}) == 6
+    assert {each.figure for each in all_findings} <= set(figures.FIGURES)
+    for each in all_findings:
         assert re.search(r"\d", each.number) and each.answer in findings.ANSWER_LABELS
         assert "nan" not in each.text + each.number and "None" not in each.text
         words = r"interval|bootstrap|significan|p-value|correlat|95 %"
@@ -178,12 +178,12 @@ def test_a_measured_regime_comes_onto_its_page_by_itself(tmp_path, monkeypatch):
 
 def texts(figure):
     figure.draw_without_rendering()
-    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for ax in figure.axes:
-        found += [*ax.texts, ax.title, ax.xaxis.label, ax.yaxis.label]
-        found += [*ax.get_xticklabels(), *ax.get_yticklabels()]
-        found += ax.get_legend().get_texts() if ax.get_legend() else []
-    return [text for text in found if text.get_visible() and text.get_text()]
+        texts += [*ax.texts, ax.title, ax.xaxis.label, ax.yaxis.label]
+        texts += [*ax.get_xticklabels(), *ax.get_yticklabels()]
+        texts += ax.get_legend().get_texts() if ax.get_legend() else []
+    return [text for text in texts if text.get_visible() and text.get_text()]
 
 
 def test_a_page_is_replaced_whole(tmp_path, monkeypatch):

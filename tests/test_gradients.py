@@ -66,8 +66,8 @@ def apart(lab):
 def test_the_denoising_loss(model, apart):
     clean, _, towards = apart
     loss = DenoisingLoss(model, model.embed(["a photo of a person"]))
-    found, promised = slopes_of(lambda x: loss(x, generators([5, 6])), clean, 1e-4, towards)
-    assert found == pytest.approx(promised, rel=1e-4)
+    measured, expected = slopes_of(lambda x: loss(x, generators([5, 6])), clean, 1e-4, towards)
+    assert measured == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -80,8 +80,8 @@ def test_pid_is_its_formula_and_has_its_gradient(model, apart, weight):
     moments = [((away[i] - mean[i]) ** 2, (wide[i] / std[i]).log() ** 2) for i in range(2)]
     want = torch.stack([first.mean() + weight * second.mean() for first, second in moments])
     torch.testing.assert_close(shift(moved, []).detach(), want)
-    found, promised = slopes_of(lambda x: shift(x, []), moved, 1e-4, towards)
-    assert found == pytest.approx(promised, rel=1e-4)
+    measured, expected = slopes_of(lambda x: shift(x, []), moved, 1e-4, towards)
+    assert measured == pytest.approx(expected, rel=1e-4)
 
 
 def test_simacs_features_add_to_the_loss_and_to_its_gradient(model, apart):
@@ -95,8 +95,8 @@ def test_simacs_features_add_to_the_loss_and_to_its_gradient(model, apart):
     def features(x):
         return both(x, generators([1, 2])) - alone(x, generators([1, 2]))
 
-    found, promised = slopes_of(features, moved, 1e-3, towards)
-    assert found == pytest.approx(promised, rel=1e-2)  # distances are added up in float32
+    measured, expected = slopes_of(features, moved, 1e-3, towards)
+    assert measured == pytest.approx(expected, rel=1e-2)  # distances are added up in float32
     # On latents, as a sum of terms asks for it, it is the same.
     z = model.encode(moved, sources := generators([1, 2]))
     torch.testing.assert_close(both.on(z, sources), both(moved, generators([1, 2])))
@@ -145,8 +145,8 @@ def test_glaze_is_its_formula_and_has_its_gradient(lab, model, apart, weight):
         latent = ((z - goal) / scale).square().flatten(1).mean(1)
         want = latent + weight * lab.perceptual(moved, run.clean)
         torch.testing.assert_close(loss(moved), want)
-    found, promised = slopes_of(loss, moved, 1e-4, towards)
-    assert found == pytest.approx(promised, rel=5e-3)
+    measured, expected = slopes_of(loss, moved, 1e-4, towards)
+    assert measured == pytest.approx(expected, rel=5e-3)
 
 
 def test_the_clip_shift(lab, apart):
@@ -158,16 +158,16 @@ def test_the_clip_shift(lab, apart):
         person, noise = lab.clip.text(lab.profile.concepts[:2])
         want = lab.clip.image(moved) @ noise - lab.clip.image(moved) @ person
         torch.testing.assert_close(objective(moved, []), want)
-    found, promised = slopes_of(lambda x: objective(x, []), moved, 1e-4, towards)
-    assert found == pytest.approx(promised, rel=1e-4)
+    measured, expected = slopes_of(lambda x: objective(x, []), moved, 1e-4, towards)
+    assert measured == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_edit_that_photoguards_diffusion_attack_descends(model, apart):
     _, moved, towards = apart
     goal = torch.full((1, 3, *moved.shape[2:]), 0.5).double()
     edit = EditDistance(model, model.embed([""]), goal, 0.5, 2, 7.5, 0.0)
-    found, promised = slopes_of(lambda x: edit(x, generators([3, 4])), moved, 1e-2, towards)
-    assert found == pytest.approx(promised, rel=1e-2)  # the UNet's output is made float32
+    measured, expected = slopes_of(lambda x: edit(x, generators([3, 4])), moved, 1e-2, towards)
+    assert measured == pytest.approx(expected, rel=1e-2)  # the UNet's output is made float32
 
 
 def test_targeted_sds_needs_no_more_of_the_unet_than_its_error(lab, model, apart):

@@ -89,27 +89,27 @@ NOTEBOOKS = {
 
 def snapshot(folder):
     """Every file below a folder by content, the store's bookkeeping left out."""
-    found = {}
+    files = {}
     for path in sorted(folder.rglob("*")):
         if "store" in path.relative_to(folder).parts:
             continue
         content = path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
-    return found
+        files[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return files
 
 
 def refused(place, *words):
     """Run a command that must be refused at the door; returns what it said."""
     before = snapshot(place)
     done = CliRunner().invoke(app, list(words))
-    said = done.stderr.strip()
+    message = done.stderr.strip()
     assert done.exit_code == 2, (done.output, done.exception)
     assert isinstance(done.exception, SystemExit) and "Traceback" not in done.output
     assert snapshot(place) == before
-    if "Usage:" not in said:
-        assert said and len(said.splitlines()[-1]) > 20, said
-        assert len([line for line in said.splitlines() if line.strip()]) == 1, said
-    return said
+    if "Usage:" not in message:
+        assert message and len(message.splitlines()[-1]) > 20, message
+        assert len([line for line in message.splitlines() if line.strip()]) == 1, message
+    return message
 
 
 OUTS = [
@@ -169,8 +169,8 @@ def test_sources(place, command, source, words):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_two_photos_with_one_name(place, command):
-    said = refused(place, command, "twins", "out", *COMMANDS[command])
-    assert "a.jpg, a.png collide" in said
+    message = refused(place, command, "twins", "out", *COMMANDS[command])
+    assert "a.jpg, a.png collide" in message
 
 
 @pytest.mark.parametrize("command", ["protect", "personalize"])
@@ -259,10 +259,10 @@ def test_profile_names(place, name):
 
 
 def test_weights_that_are_not_there(place):
-    said = refused(
+    message = refused(
         place, "protect", "in", "out", "--attack", "advdm", "--profile", "no-weights.yaml"
     )
-    assert "/nowhere/model" in said
+    assert "/nowhere/model" in message
 
 
 SCORES = [

@@ -25,9 +25,9 @@ def test_it_is_the_cosine_to_the_mean_of_the_clean_pictures(miniature, subject):
         pooled = encoder.model((torch.cat([images, references]) - 0.5) / 0.5).pooler_output
     z = F.normalize(pooled.flatten(1), dim=1)
     mean = F.normalize(z[len(images) :].mean(0), dim=0)
-    found = IdentityMatch(encoder)(images, references)["ims"]
-    assert found == pytest.approx((z[: len(images)] @ mean).numpy(), abs=1e-5)
-    assert found.dtype == np.float64 and found.min() > 0.9
+    match = IdentityMatch(encoder)(images, references)["ims"]
+    assert match == pytest.approx((z[: len(images)] @ mean).numpy(), abs=1e-5)
+    assert match.dtype == np.float64 and match.min() > 0.9
 
 
 def test_noise_hides_less_of_a_person_from_it(miniature, subject):

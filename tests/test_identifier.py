@@ -66,9 +66,9 @@ def test_harm_is_a_change_against_clean_pictures_turned_to_be_positive():
 
 
 def test_verdicts_over_attacks():
-    found = identifier.table(frames()[0], ATTACKS)
-    assert len(found) == 5 * 3 * 3
-    gaps = found[(found["whose"] == identifier.GAP) & (found["score"] == "texture")]
+    table = identifier.table(frames()[0], ATTACKS)
+    assert len(table) == 5 * 3 * 3
+    gaps = table[(table["whose"] == identifier.GAP) & (table["score"] == "texture")]
     says = gaps.set_index("attack")["verdict"]
     assert (says["aspl"], says["pid"]) == ("confirmed", "refuted")
     assert gaps.set_index("attack").loc["aspl", "mean"] == pytest.approx(1.5, abs=0.1)
@@ -77,9 +77,9 @@ def test_verdicts_over_attacks():
 def test_correlation_is_over_attacks_with_the_gap():
     scored, moved = frames()
     both = scored.merge(moved, on=[*KEYS, "seed"])
-    found = pd.DataFrame(identifier.goes_with(both, ATTACKS, 400))
-    assert len(found) == 2 * 3 * 2  # shifts, scores, given
-    own = found[(found["shift"] == "clip_towards") & (found["score"] == "texture")]
+    table = pd.DataFrame(identifier.goes_with(both, ATTACKS, 400))
+    assert len(table) == 2 * 3 * 2  # shifts, scores, given
+    own = table[(table["shift"] == "clip_towards") & (table["score"] == "texture")]
     plain, partial = own[own["given"].isna()].iloc[0], own[own["given"] == "psnr"].iloc[0]
     each = moved.groupby(["condition", "subject"])[["clip_towards", "psnr"]].mean()
     gaps = {

@@ -83,11 +83,11 @@ def test_the_finding_follows_the_harm(asked, monkeypatch, quality, answer):
     frame = frame_of(asked, QUALITY | quality)
     measured = Measurement.of("intervention", frame, contrasts=contrasts_of(asked, frame))
     monkeypatch.setattr(reported, "measurement", lambda: measured)
-    said = findings.finding("mismatch")
-    assert said.answer == answer
+    text = findings.finding("mismatch")
+    assert text.answer == answer
     meaning = "decoded-shift" in quality
-    assert ("not only how far" in said.text) == meaning
-    assert ("does not ask CLIP" in said.text) == (answer != "no")
+    assert ("not only how far" in text.text) == meaning
+    assert ("does not ask CLIP" in text.text) == (answer != "no")
 
 
 def test_turned_it_must_be_as_good_as_harmless(asked, monkeypatch):

@@ -173,16 +173,16 @@ def test_ctrl_c_of_a_command_is_one_line_and_goes_on(kind, tiny, tmp_path):
     wait_for_checkpoint(process, tmp_path / "store")
     os.kill(process.pid, signal.SIGINT)
     process.join(60)
-    said = killer.log.read_text()
-    assert process.exitcode == 130 and "Traceback" not in said, said
-    assert "Loading weights" not in said  # the libraries own bars are quiet
-    last = said.splitlines()[-1]
-    found = re.fullmatch(r"interrupted: at (\d+) of (30|70); the same .* goes on from (\d+)", last)
-    assert found and 0 < int(found[3]) <= int(found[1]), last
+    log = killer.log.read_text()
+    assert process.exitcode == 130 and "Traceback" not in log, log
+    assert "Loading weights" not in log  # the libraries own bars are quiet
+    last = log.splitlines()[-1]
+    match = re.fullmatch(r"interrupted: at (\d+) of (30|70); the same .* goes on from (\d+)", last)
+    assert match and 0 < int(match[3]) <= int(match[1]), last
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".shortcut-nb-*"))
     killer.log.write_text("")
     killer.whole(tmp_path / "out", tmp_path / "store")
-    assert f"resuming at {found[3]}:" in killer.log.read_text()
+    assert f"resuming at {match[3]}:" in killer.log.read_text()
     assert "\nfinished: wrote " in killer.log.read_text()
 
 
@@ -260,9 +260,9 @@ def test_a_full_disk_is_one_line_and_the_work_is_kept(tiny, tmp_path):
     )  # fmt: skip
     process.start()
     process.join(120)
-    said = killer.log.read_text()
-    assert process.exitcode == 2 and "Traceback" not in said, said
-    assert "cannot be written" in said.splitlines()[-1]
+    log = killer.log.read_text()
+    assert process.exitcode == 2 and "Traceback" not in log, log
+    assert "cannot be written" in log.splitlines()[-1]
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".shortcut-nb-*"))
     killer.whole(tmp_path / "out", tmp_path / "store")
     assert len(load_folder(tmp_path / "out" / "samples", 64)[1]) == 3

@@ -116,5 +116,5 @@ def test_a_folder_without_vae_and_text_encoder_borrows_them(lab, tmp_path):
     whole = open_pipeline(tmp_path, lab.device, autocast=lab.autocast, lender=lab.diffusion)
     assert whole.pipe.vae is not lab.diffusion.pipe.vae
     how = {"n": 2, "seed": 3, "steps": 3, "guidance_scale": 4.0}
-    found = [model.sample("a photo of a person", **how) for model in (second, whole)]
-    assert torch.equal(*found)
+    images = [model.sample("a photo of a person", **how) for model in (second, whole)]
+    assert torch.equal(*images)

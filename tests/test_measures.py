@@ -93,10 +93,10 @@ class HalfLab(TinyLab):
             norm_num_groups=4, sample_size=32, scaling_factor=0.08333,
         )  # fmt: skip
         parts = {name: part for name, part in pipe.components.items() if name != "vae"}
-        made = type(pipe)(vae=vae.eval(), **parts)
-        made.set_progress_bar_config(disable=True)
-        made.unet.register_to_config(sample_size=16)
-        return made
+        pipeline = type(pipe)(vae=vae.eval(), **parts)
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.unet.register_to_config(sample_size=16)
+        return pipeline
 
 
 def test_super_resolution_takes_the_factor_of_its_upscaler():

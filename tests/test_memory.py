@@ -43,11 +43,11 @@ def test_low_memory_never_needs_more_of_the_device():
 
 def test_full_fine_tuning_by_hand():
     """ASPL with low_memory: one model of float32 weights and gradients, and the VAE."""
-    found = need("sd15", "aspl", True)
+    estimate = need("sd15", "aspl", True)
     trained = 4 * (859_520_964 + 123_060_480)
-    assert (found.copies, found.gradients, found.states) == (trained, trained, 0)
-    assert found.weights == 4 * 83_653_863
-    assert found.host == 4 * trained  # base, surrogate, two moments
+    assert (estimate.copies, estimate.gradients, estimate.states) == (trained, trained, 0)
+    assert estimate.weights == 4 * 83_653_863
+    assert estimate.host == 4 * trained  # base, surrogate, two moments
 
 
 def test_a_shape_is_told_by_its_prompts_and_its_size():

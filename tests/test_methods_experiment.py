@@ -49,16 +49,16 @@ def measured():
 
 
 def test_verdicts_of_known_curves(measured):
-    found = measured.verdicts().set_index("contrast")
-    learned = found.loc["dreambooth learns the person"]
+    verdicts = measured.verdicts().set_index("contrast")
+    learned = verdicts.loc["dreambooth learns the person"]
     assert learned["mean"] == pytest.approx(0.7, abs=0.01) and learned["role"] == "primary"
     assert learned["verdict"] == "confirmed"
-    assert found.loc["dreambooth goes on learning", "verdict"] == "refuted"
-    assert found.loc["dreambooth keeps the class good", "verdict"] == "confirmed"
-    kept = found.loc["prior preservation keeps the class another"]
+    assert verdicts.loc["dreambooth goes on learning", "verdict"] == "refuted"
+    assert verdicts.loc["dreambooth keeps the class good", "verdict"] == "confirmed"
+    kept = verdicts.loc["prior preservation keeps the class another"]
     assert kept["mean"] == pytest.approx(-0.28, abs=0.01) and kept["verdict"] == "confirmed"
-    assert found.loc["prior preservation costs the person", "verdict"] == "refuted"
-    assert found.loc["custom-diffusion learns the person", "verdict"] == "not measured"
+    assert verdicts.loc["prior preservation costs the person", "verdict"] == "refuted"
+    assert verdicts.loc["custom-diffusion learns the person", "verdict"] == "not measured"
 
 
 def test_what_bench_kept_gives_curves_and_costs(measured, tmp_path):
@@ -79,9 +79,9 @@ def test_the_shipped_result_is_read():
     assert set(doses["method"]) == set(methods.METHODS)
     assert set(doses["pictures"].dropna()) == {1, 2, 4, 8}
     assert (reading.costs()["time"].drop(methods.OWN) < 1.1).all(), "nothing takes longer"
-    found = summary("methods").verdicts.set_index("contrast")
-    assert found.loc["dreambooth learns the person", "verdict"] == "confirmed"
-    assert set(found.index) == {contrast.name for contrast in methods.contrasts()}
+    verdicts = summary("methods").verdicts.set_index("contrast")
+    assert verdicts.loc["dreambooth learns the person", "verdict"] == "confirmed"
+    assert set(verdicts.index) == {contrast.name for contrast in methods.contrasts()}
 
 
 def test_copies_and_diversity(subject):
@@ -106,9 +106,9 @@ def test_the_question_runs_on_few_steps_and_pictures(lab, tmp_path):
         for name, steps in short.items()
     }
     tried = whole.model_copy(update={"cells": cells})
-    found = measure(tried, pipeline, "mini:held-out/0", 0, 2)
-    assert set(found["condition"]) == set(short)
-    own = found[found["sheet"] == "instance"]
+    rows = measure(tried, pipeline, "mini:held-out/0", 0, 2)
+    assert set(rows["condition"]) == set(short)
+    own = rows[rows["sheet"] == "instance"]
     assert own[["copies", "diversity", "ims_missing", "quality"]].notna().all(axis=None)
     subject = lab.subject("mini:held-out/0")
     cell = cells["dreambooth | 1 | 1"]

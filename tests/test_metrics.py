@@ -210,11 +210,11 @@ def test_texture_sees_noise_and_not_edges():
     draw = torch.Generator().manual_seed(0)
     for std in (0.02, 0.05):
         grey = std * torch.randn(1, 1, 64, 64, generator=draw).expand(1, 3, 64, 64)
-        found = Texture()(edge.clone().clamp(0.2, 0.8) + grey)["texture"]
-        assert found == pytest.approx([0.63 * std * 255], rel=0.05)
+        levels = Texture()(edge.clone().clamp(0.2, 0.8) + grey)["texture"]
+        assert levels == pytest.approx([0.63 * std * 255], rel=0.05)
         colours = std * torch.randn(1, 3, 64, 64, generator=draw)
-        found = Texture()(edge.clone().clamp(0.2, 0.8) + colours)["texture"]
-        assert found == pytest.approx([0.74 * std * 255], rel=0.05)
+        levels = Texture()(edge.clone().clamp(0.2, 0.8) + colours)["texture"]
+        assert levels == pytest.approx([0.74 * std * 255], rel=0.05)
     with pytest.raises(ValueError, match="odd"):
         Texture(4)
 
@@ -242,13 +242,13 @@ def test_an_object_detector_says_how_sure_its_surest_person_is(tmp_path):
         label2id={v: k for k, v in labels.items()},
     )  # fmt: skip
     YolosForObjectDetection(config).save_pretrained(tmp_path)
-    found = ObjectDetector.from_folder(tmp_path, size=32)
+    detector = ObjectDetector.from_folder(tmp_path, size=32)
     x = pictures(3, size=40)
     small = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True)
     with torch.no_grad():
-        logits = found.model(small * 2 - 1).logits
+        logits = detector.model(small * 2 - 1).logits
     assert logits.shape == (3, 5, 3)  # boxes × (classes and "nothing")
-    assert torch.allclose(found(x), logits.softmax(-1)[:, :, 1].max(1).values, atol=1e-5)
+    assert torch.allclose(detector(x), logits.softmax(-1)[:, :, 1].max(1).values, atol=1e-5)
 
 
 def test_embedding_does_not_depend_on_the_batch(encoder):

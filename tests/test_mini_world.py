@@ -72,8 +72,8 @@ def test_degradations_change_pictures_and_are_named(kind):
     assert degrade(clean, kind, rng).shape == clean.shape
     assert not np.array_equal(degrade(clean, kind, rng), clean)
     words = {"noise": "nois", "lowres": "low", "blur": "blur", "jpeg": "artifact"}
-    said = describe(identity("train", 5), nuisance(9), rng)
-    assert all(words[kind] in describe_degraded(said, kind, rng) for _ in range(10))
+    caption = describe(identity("train", 5), nuisance(9), rng)
+    assert all(words[kind] in describe_degraded(caption, kind, rng) for _ in range(10))
 
 
 @pytest.mark.parametrize("kind", PATTERNS)

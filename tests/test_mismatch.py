@@ -99,12 +99,12 @@ def test_harms_are_differences_from_clean_within_a_person():
 
 def test_a_correlation_says_how_much_hangs_on_one_attack():
     rows = points(frame())
-    found = correlation(rows, "clip_towards", "quality", None, 400)
-    assert found["value"] == pytest.approx(spearmanr(rows["clip_towards"], rows["quality"])[0])
+    result = correlation(rows, "clip_towards", "quality", None, 400)
+    assert result["value"] == pytest.approx(spearmanr(rows["clip_towards"], rows["quality"])[0])
     without = [rows[rows["condition"] != name] for name in rows["condition"].unique()]
     each = [spearmanr(part["clip_towards"], part["quality"])[0] for part in without]
-    assert [found["lowest"], found["highest"]] == pytest.approx([min(each), max(each)])
-    assert (found["n"], found["clusters"], found["conditions"]) == (30, 6, 5)
+    assert [result["lowest"], result["highest"]] == pytest.approx([min(each), max(each)])
+    assert (result["n"], result["clusters"], result["conditions"]) == (30, 6, 5)
     assert correlation(rows, "clip_towards", "ims_missing", None, 400)["high"] < 0
     partial = correlation(rows, "clip_towards", "texture", "psnr", 400)
     assert partial["low"] < 0 < partial["high"]
@@ -126,15 +126,15 @@ def paths(people=400, direct=0.3, seed=0):
 
 
 def test_mediation_finds_the_paths_that_made_the_data():
-    found = mediation(*paths(), resamples=200)
+    result = mediation(*paths(), resamples=200)
     want = {"total": 0.3 + 1.0 - 0.25, "direct": 0.3, "one": 1.0, "two": -0.25}
     for path, effect in want.items():
-        assert found[path] == pytest.approx(effect, abs=0.06), path
-    table = found.table.set_index("path")
-    assert found["total"] == pytest.approx(sum(found[path] for path in ("direct", "one", "two")))
+        assert result[path] == pytest.approx(effect, abs=0.06), path
+    table = result.table.set_index("path")
+    assert result["total"] == pytest.approx(sum(result[path] for path in ("direct", "one", "two")))
     assert (table["low"] < table["effect"]).all() and (table["effect"] < table["high"]).all()
-    assert table["share"]["one"] == pytest.approx(found["one"] / found["total"])
-    assert (found.rows, found.clusters) == (2400, 400)
+    assert table["share"]["one"] == pytest.approx(result["one"] / result["total"])
+    assert (result.rows, result.clusters) == (2400, 400)
 
 
 def test_mediation_is_scikit_learns_regressions_with_an_intercept_for_each_person():
@@ -148,12 +148,12 @@ def test_mediation_is_scikit_learns_regressions_with_an_intercept_for_each_perso
 
     direct, *through = slopes([x, *mediators.values()], y)[:3]
     moved = [slopes([x], each)[0] for each in mediators.values()]
-    found = mediation(x, mediators, y, who, resamples=0)
-    assert found["direct"] == pytest.approx(direct)
-    assert found["total"] == pytest.approx(slopes([x], y)[0])
+    result = mediation(x, mediators, y, who, resamples=0)
+    assert result["direct"] == pytest.approx(direct)
+    assert result["total"] == pytest.approx(slopes([x], y)[0])
     for name, a, b in zip(mediators, moved, through, strict=True):
-        assert found[name] == pytest.approx(a * b)
-    assert found.table["low"].isna().all()
+        assert result[name] == pytest.approx(a * b)
+    assert result.table["low"].isna().all()
 
 
 def test_intervals_of_a_mediation_cover_what_they_say():
@@ -193,12 +193,13 @@ def test_what_attacks_do_beyond_noise_goes_through_what_makes_it():
 def test_what_the_causal_graph_reads():
     there = frame()
     measured = Measurement.of("mismatch", there, contrasts=tuple(asked(there)))
-    found = {(row["claim"], row["eps"]): row for row in causes.claims_of(measured.verdicts())}
-    row = found["the CLIP-shift attack moves CLIP more than ASPL", EPS]
+    claims = {(row["claim"], row["eps"]): row for row in causes.claims_of(measured.verdicts())}
+    row = claims["the CLIP-shift attack moves CLIP more than ASPL", EPS]
     assert row["score"] == "clip_towards" and row["verdict"] == "confirmed"
     assert row["difference"] == pytest.approx(0.5, abs=0.02) and row["low"] < row["difference"]
     assert (
-        found["intervention: identity falls more than by random noise", EPS]["verdict"] == "refuted"
+        claims["intervention: identity falls more than by random noise", EPS]["verdict"]
+        == "refuted"
     )
 
 
@@ -211,19 +212,19 @@ def test_the_shipped_measurement_is_read_and_is_what_is_asked():
     assert set(table.index) <= known
     rows = points(measured.frame)
     assert set(rows["eps"]) == {EPS}
-    found = correlation(rows, "clip_towards", "quality", "psnr", 0)
-    assert found["conditions"] == 22 and 0.2 < found["value"] < 0.6
+    result = correlation(rows, "clip_towards", "quality", "psnr", 0)
+    assert result["conditions"] == 22 and 0.2 < result["value"] < 0.6
     assert mediate(rows, "quality", mismatch.PATHS, resamples=0).clusters == 8
 
 
 def test_cells_are_those_of_the_strength_question_at_two_budgets():
-    found = mismatch.cells(load_profile("mini"))
-    assert found[at("aspl", EPS)].image_probes == ("controls",)
-    assert found[at("aspl, purified", EPS)].purifier == "profile"
-    assert not found[at("aspl, purified", EPS)].image_probes
-    weak = {name for name in found if name.endswith("8/255")}
+    cells = mismatch.cells(load_profile("mini"))
+    assert cells[at("aspl", EPS)].image_probes == ("controls",)
+    assert cells[at("aspl, purified", EPS)].purifier == "profile"
+    assert not cells[at("aspl, purified", EPS)].image_probes
+    weak = {name for name in cells if name.endswith("8/255")}
     assert weak == {at(name, "8/255") for name in (*mismatch.AT_WEAK, "aspl, purified")}
-    assert at("glaze", EPS) in found and found["clean"].attack == "none"
+    assert at("glaze", EPS) in cells and cells["clean"].attack == "none"
 
 
 def test_a_profile_with_a_clip_without_noise_is_asked_about_it():
@@ -261,9 +262,9 @@ def test_the_question_runs(tiny):
     result = run(small, tiny, executor_of("serial", tiny), choice)
     assert not result.failures
     columns = [*SHIFTS, "plain_shift", "plain_towards", "decoded_towards"]
-    found = result.frame.groupby("condition")[columns].mean()
-    assert found.notna().all().all() and (found.loc["clean"].abs() < 1e-4).all()
-    assert (found.loc[at("noise", EPS), ["clip_shift", "latent", "plain_shift"]] > 0).all()
+    means = result.frame.groupby("condition")[columns].mean()
+    assert means.notna().all().all() and (means.loc["clean"].abs() < 1e-4).all()
+    assert (means.loc[at("noise", EPS), ["clip_shift", "latent", "plain_shift"]] > 0).all()
     beyond = [f"beyond_{kind}" for kind in mismatch.CONTROLS]
     aspl = result.frame["condition"] == at("aspl", EPS)
     assert result.frame.loc[aspl, beyond].notna().all().all()
@@ -277,14 +278,14 @@ def test_the_question_runs(tiny):
 def test_a_look_is_made_once_and_only_of_what_is_asked(tiny, monkeypatch):
     subject = tiny.lab.subject("mini:held-out/1")
     cell = Cell(attack="noise", eps="8/255")
-    found = tiny.image_values(subject, cell, 0, "shifts")
+    values = tiny.image_values(subject, cell, 0, "shifts")
 
     def twice(*args, **kwargs):
         raise RuntimeError("measured again")
 
     monkeypatch.setattr("shortcut_nb.probes.shifts.denoising_shift", twice)
     again = Pipeline(tiny.lab, tiny.store)
-    assert again.image_values(subject, cell, 0, "shifts") == found
+    assert again.image_values(subject, cell, 0, "shifts") == values
     with pytest.raises(RuntimeError, match="measured again"):
         again.image_values(subject, cell, 1, "shifts")
     with pytest.raises(ValueError, match="unknown image probe 'shift'.*shifts"):
@@ -297,18 +298,18 @@ def test_a_profile_without_clip_and_identity_has_the_diffusion_models_shifts(tin
     bare = tiny.lab.profile.model_copy(update={"clip": None, "identity": None, "measures": {}})
     pipeline = Pipeline(Lab(bare, "cpu", torch.float32), tiny.store)
     subject = pipeline.lab.subject("mini:held-out/0")
-    found = pipeline.looks(subject, Cell(attack="noise"), 0, "shifts")
-    assert set(found) == {"latent", "misled", "loss"}
+    values = pipeline.looks(subject, Cell(attack="noise"), 0, "shifts")
+    assert set(values) == {"latent", "misled", "loss"}
 
 
 def test_controls_have_the_size_of_what_they_control(tiny):
     subject = tiny.lab.subject("mini:held-out/0")
     noisy = tiny.images(subject, Cell(attack="noise"))
-    found = controls(subject.b, noisy)
-    assert list(found) == [f"{kind}_psnr" for kind in KINDS]
-    for images in found.values():
+    values = controls(subject.b, noisy)
+    assert list(values) == [f"{kind}_psnr" for kind in KINDS]
+    for images in values.values():
         assert psnr(images, subject.b) == pytest.approx(psnr(noisy, subject.b), abs=0.1)
-    bounded = set(both := controls(subject.b, noisy, eps="8/255")) - set(found)
+    bounded = set(both := controls(subject.b, noisy, eps="8/255")) - set(values)
     assert bounded == {f"{kind}_linf" for kind in KINDS[1:]}
     for name in bounded:
         assert max(linf_pixels(both[name], subject.b)) <= 8

@@ -30,11 +30,13 @@ def held(*vectors):
 def test_a_shift_is_split_along_the_axis_and_across_it():
     clean, noise = held([0.0, 0.0, 0.0], [0.2, 0.0, 0.0]), held([0.6, 0.0, 0.0], [0.6, 0.0, 0.0])
     moved = held([0.3, 0.4, 0.0], [0.1, 0.0, 0.0])
-    found = encoder_shift(corner, moved, clean, noise)
-    assert found["shift"].to_numpy() == pytest.approx([0.5, 0.1], abs=1e-6)
-    assert found["towards"].to_numpy() == pytest.approx([0.3, -0.1], abs=1e-6)
-    assert found["across"].to_numpy() == pytest.approx([0.4, 0.0], abs=1e-6)
-    assert found["share"].to_numpy() == pytest.approx([0.6, -0.2], abs=1e-6)  # the axis is 0.5 long
+    shifts = encoder_shift(corner, moved, clean, noise)
+    assert shifts["shift"].to_numpy() == pytest.approx([0.5, 0.1], abs=1e-6)
+    assert shifts["towards"].to_numpy() == pytest.approx([0.3, -0.1], abs=1e-6)
+    assert shifts["across"].to_numpy() == pytest.approx([0.4, 0.0], abs=1e-6)
+    assert shifts["share"].to_numpy() == pytest.approx(
+        [0.6, -0.2], abs=1e-6
+    )  # the axis is 0.5 long
     other = encoder_shift(corner, moved, clean, noise, anchor=held([0.6, 0.3, 0.0]))
     assert other["towards"].to_numpy() == pytest.approx([-0.4, 0.0], abs=1e-6)
     with pytest.raises(ValueError, match="unlike"):
@@ -61,18 +63,22 @@ def test_latents_and_losses_of_the_same_pictures_have_not_moved(lab, subject):
 def test_pictures_of_noise_are_not_what_the_prompt_says(lab, subject):
     few = {"timesteps": (300, 600), "draws": 2}
     wrong = noise_pictures(4, 64, seed=1)
-    found = denoising_shift(lab.diffusion, wrong, subject.b, "a photo of a person", **few)
-    assert found["misled"].mean() > 0
+    shifts = denoising_shift(lab.diffusion, wrong, subject.b, "a photo of a person", **few)
+    assert shifts["misled"].mean() > 0
 
 
 def test_concepts_tell_people_from_patterns(lab, subject):
     mixed = torch.cat([subject.b, noise_pictures(4, 64)])
-    found = concept_probabilities(lab.clip, mixed)
-    assert list(found.columns) == ["image", "concept", "shows", "similarity", "probability"]
-    assert found.groupby("image")["probability"].sum().to_numpy() == pytest.approx(1, abs=1e-5)
-    shows = found.pivot_table(index="image", columns="shows", values="probability", aggfunc="sum")
+    probabilities = concept_probabilities(lab.clip, mixed)
+    assert list(probabilities.columns) == ["image", "concept", "shows", "similarity", "probability"]
+    assert probabilities.groupby("image")["probability"].sum().to_numpy() == pytest.approx(
+        1, abs=1e-5
+    )
+    shows = probabilities.pivot_table(
+        index="image", columns="shows", values="probability", aggfunc="sum"
+    )
     assert (shows["class"][:4] > 0.9).all() and (shows["pattern"][4:] > 0.9).all()
-    again = found[found["image"] == 5]
+    again = probabilities[probabilities["image"] == 5]
     expected = (lab.clip.image(mixed[5:6]) @ ensemble(lab.clip, prompts()).T)[0]
     assert again["similarity"].to_numpy() == pytest.approx(expected.detach().numpy(), abs=1e-4)
     assert again["concept"].to_list() == list(CONCEPTS)
@@ -80,11 +86,11 @@ def test_concepts_tell_people_from_patterns(lab, subject):
 
 def test_an_ensemble_is_the_mean_direction(lab):
     two = ["a photo of a person", "a noisy pattern"]
-    found = ensemble(lab.clip, {"both": two, "one": two[:1]})
+    texts = ensemble(lab.clip, {"both": two, "one": two[:1]})
     each = lab.clip.text(two)
-    assert found.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
-    assert float(found[0] @ each[0]) == pytest.approx(float(found[0] @ each[1]), abs=1e-5)
-    torch.testing.assert_close(found[1], each[0])
+    assert texts.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
+    assert float(texts[0] @ each[0]) == pytest.approx(float(texts[0] @ each[1]), abs=1e-5)
+    torch.testing.assert_close(texts[1], each[0])
     assert "a photo of a cat" in prompts("cat")["clean"]
     with pytest.raises(ValueError, match="at least one"):
         ensemble(lab.clip, {})
@@ -93,20 +99,20 @@ def test_an_ensemble_is_the_mean_direction(lab):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wanted_psnr_is_met_by_every_picture(kind, subject):
     goals = [25.0, 28.0, 31.0, 34.0]
-    found = at_psnr(kind, subject.b, goals, seed=3)
-    assert psnr(found, subject.b) == pytest.approx(goals, abs=0.1)
-    torch.testing.assert_close(found, (found * 255).round() / 255)
-    assert torch.equal(found, at_psnr(kind, subject.b, goals, seed=3))
+    images = at_psnr(kind, subject.b, goals, seed=3)
+    assert psnr(images, subject.b) == pytest.approx(goals, abs=0.1)
+    torch.testing.assert_close(images, (images * 255).round() / 255)
+    assert torch.equal(images, at_psnr(kind, subject.b, goals, seed=3))
     level = [255 * 10 ** (-goal / 20) for goal in goals]
-    rms = (found - subject.b).square().flatten(1).mean(1).sqrt() * 255
+    rms = (images - subject.b).square().flatten(1).mean(1).sqrt() * 255
     assert rms.numpy() == pytest.approx(level, rel=0.012)  # 0.1 dB
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wanted_l_infinity_is_kept_and_used(kind, subject):
-    found = linf_pixels(at_linf(kind, subject.b, 16), subject.b)
-    assert max(found) <= 16
-    assert min(found) >= (8 if kind == "jpeg" else 14)
+    distance = linf_pixels(at_linf(kind, subject.b, 16), subject.b)
+    assert max(distance) <= 16
+    assert min(distance) >= (8 if kind == "jpeg" else 14)
 
 
 def test_what_cannot_be_met_is_said(subject):
@@ -123,12 +129,12 @@ def test_the_plain_correlation_is_scipys():
     rng = np.random.default_rng(0)
     x = np.round(rng.normal(size=40), 1)  # with ties
     y = x + rng.normal(size=40)
-    found = rank_correlation(x, y, np.arange(40) % 8, resamples=200)
-    assert found.value == pytest.approx(spearmanr(x, y)[0])
-    assert found.low < found.value < found.high and (found.n, found.clusters) == (40, 8)
-    assert found == rank_correlation(x, y, np.arange(40) % 8, resamples=200)
+    result = rank_correlation(x, y, np.arange(40) % 8, resamples=200)
+    assert result.value == pytest.approx(spearmanr(x, y)[0])
+    assert result.low < result.value < result.high and (result.n, result.clusters) == (40, 8)
+    assert result == rank_correlation(x, y, np.arange(40) % 8, resamples=200)
     gap = rank_correlation([*x, np.nan], [*y, 0.0], [*np.arange(40) % 8, 0], resamples=0)
-    assert gap.value == found.value and gap.n == 40 and np.isnan(gap.low)
+    assert gap.value == result.value and gap.n == 40 and np.isnan(gap.low)
 
 
 @pytest.mark.parametrize("own", [0.0, 0.6])
@@ -180,6 +186,6 @@ def test_intervals_over_subjects_cover_what_they_say(count, partial):
     hits, runs = 0, 150
     for i in range(runs):
         x, y, who, size = people(np.random.default_rng(i), count)
-        found = rank_correlation(x, y, who, size if partial else None, 400, seed=i)
-        hits += found.low <= truth <= found.high
+        result = rank_correlation(x, y, who, size if partial else None, 400, seed=i)
+        hits += result.low <= truth <= result.high
     assert 0.90 <= hits / runs <= 0.99

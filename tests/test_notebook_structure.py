@@ -30,36 +30,36 @@ MEGABYTE = 1_000_000
 def problems(path):
     """Every way in which a notebook breaks the rules, as text."""
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    found = []
+    complaints = []
     if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
         return [f"format {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5"]
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
-        found.append(f"not valid: {error.message}")
+        complaints.append(f"not valid: {error.message}")
     if notebook.metadata.get("kernelspec") != KERNEL:
-        found.append("kernel is not python3")
+        complaints.append("kernel is not python3")
     if extra := set(notebook.metadata) - {"kernelspec", "language_info", "shortcut_nb"}:
-        found.append(f"other metadata: {sorted(extra)}")
+        complaints.append(f"other metadata: {sorted(extra)}")
     first = notebook.cells[0]
     if first.cell_type != "markdown" or not first.source.startswith("# "):
-        found.append("does not start with an H1")
+        complaints.append("does not start with an H1")
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(tagged) != 1:
-        found.append(f"{len(tagged)} parameters cells")
-    found += [p for c in tagged for p in parameter_problems(c)]
-    found += [p for i, c in enumerate(notebook.cells) for p in cell_problems(i, c)]
+        complaints.append(f"{len(tagged)} parameters cells")
+    complaints += [p for c in tagged for p in parameter_problems(c)]
+    complaints += [p for i, c in enumerate(notebook.cells) for p in cell_problems(i, c)]
     text = re.sub(r'"image/png": "[^"]*"', "", path.read_text(encoding="utf-8"))  # not words
     if private := PRIVATE.search(text):
-        found.append(f"private: {private.group()[:8]}...")
+        complaints.append(f"private: {private.group()[:8]}...")
     if path.stat().st_size > 1.5 * MEGABYTE:
-        found.append("larger than 1.5 MB")
+        complaints.append("larger than 1.5 MB")
     own = notebook.metadata.get("shortcut_nb", {})
     if any(c.get("outputs") for c in notebook.cells) and (
         own.get("source_sha256") != source_digest(notebook)
     ):
-        found.append("outputs come from another source: run it with `shortcut-nb run`")
-    return found
+        complaints.append("outputs come from another source: run it with `shortcut-nb run`")
+    return complaints
 
 
 def parameter_problems(cell):

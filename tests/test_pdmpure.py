@@ -55,9 +55,9 @@ def test_released_starts_with_too_little_noise():
             seen["t"] = t
             return noisy
 
-    held = LAB.pixel_diffusion
+    model = LAB.pixel_diffusion
     other = TinyLab()
-    other.pixel_diffusion = Shown(held.unet, held.schedule, held.window)
+    other.pixel_diffusion = Shown(model.unet, model.schedule, model.window)
     x, moved = torch.full((4, 3, 16, 16), 0.5), {}  # one window: no noise is averaged
     for variant in ("corrected", "released"):
         moved[variant] = (PDMPure(variant=variant, upscale=False)(x, other) - x).std().item() * 2
@@ -71,10 +71,10 @@ def test_the_last_stage_runs_where_there_is_an_upscaler():
     without.profile = LAB.profile.model_copy(
         update={"purifiers": {"pixel": LAB.profile.purifiers["pixel"]}}
     )
-    made = bound("pdmpure", without)
-    assert made.upscale is False and made.roles == ("purifier:pixel",)
-    made = bound("pdmpure", LAB, upscale=True)
-    assert set(made.roles) == {"diffusion", "purifier:pixel", "purifier:upscaler"}
+    purifier = bound("pdmpure", without)
+    assert purifier.upscale is False and purifier.roles == ("purifier:pixel",)
+    purifier = bound("pdmpure", LAB, upscale=True)
+    assert set(purifier.roles) == {"diffusion", "purifier:pixel", "purifier:upscaler"}
     with pytest.raises(ValueError, match="upscaler"):
         bound("pdmpure", without, upscale=True)
     with pytest.raises(ValueError, match="noise_level"):
@@ -89,11 +89,11 @@ def test_without_an_upscaler_the_error_says_so(tmp_path):
 
 def test_codesr_is_a_chain():
     x = pictures()
-    made = bound("codesr", LAB, steps=2)
-    assert isinstance(made.settings, Chain) and made.name == "restorer+sr"
-    assert made.settings == bound("restorer+sr", LAB, steps=2).settings
-    assert torch.equal(made(x), bound("sr", LAB, steps=2)(bound("restorer", LAB)(x)))
-    assert set(made.roles) == {"diffusion", "purifier:restorer", "purifier:upscaler"}
+    purifier = bound("codesr", LAB, steps=2)
+    assert isinstance(purifier.settings, Chain) and purifier.name == "restorer+sr"
+    assert purifier.settings == bound("restorer+sr", LAB, steps=2).settings
+    assert torch.equal(purifier(x), bound("sr", LAB, steps=2)(bound("restorer", LAB)(x)))
+    assert set(purifier.roles) == {"diffusion", "purifier:restorer", "purifier:upscaler"}
     assert bound("jpeg+codesr", LAB, quality=30).name == "jpeg+restorer+sr"
     assert build("codesr", defaults={"sr": {"steps": 3}}).links[1].steps == 3
 

@@ -113,8 +113,8 @@ def test_gradients_by_finite_differences_in_double_precision(tiny, kind):
     start = z.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(term.on(start, generators([7])).sum(), start)
     towards = torch.randn(1, 4, 8, 8, generator=draw).double()
-    found = slope_of(term, z, 7, towards)
-    assert found == pytest.approx((gradient * towards).sum().item(), rel=1e-4)
+    slope = slope_of(term, z, 7, towards)
+    assert slope == pytest.approx((gradient * towards).sum().item(), rel=1e-4)
 
 
 def test_score_distillation_leaves_the_unets_jacobian_out(tiny):
@@ -130,8 +130,8 @@ def test_score_distillation_leaves_the_unets_jacobian_out(tiny):
     kept = schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
     noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
     with torch.no_grad():
-        said = loss.context.double().expand(2, -1, -1)
-        guess = tiny.pipe.unet(noisy, t, said).sample
+        context = loss.context.double().expand(2, -1, -1)
+        guess = tiny.pipe.unet(noisy, t, context).sample
     if schedule.config.prediction_type == "v_prediction":
         guess = kept.sqrt() * guess + (1 - kept).sqrt() * noisy
     torch.testing.assert_close(gradient, guess - noise, rtol=1e-4, atol=1e-4)
@@ -203,7 +203,7 @@ def test_edit_distance_follows_the_sampler(lab, subject):
     goal = torch.full((1, 3, 64, 64), 0.5)
     with frozen(*model.modules), torch.no_grad():
         edit = EditDistance(model, model.embed([""]), goal, 0.5, 2, 7.5, 0.0)
-        found = edit(x, generators([9]))
+        edited = edit(x, generators([9]))
         scheduler = copy.deepcopy(model.pipe.scheduler)
         scheduler.set_timesteps(4)
         z = model.posterior(x)[0]
@@ -213,7 +213,7 @@ def test_edit_distance_follows_the_sampler(lab, subject):
             guess = model.pipe.unet(z, t, model.embed([""])).sample
             z = scheduler.step(guess, t, z).prev_sample
         want = (2 * (model.draw(z) - goal)).square().sum().sqrt()
-    assert found.item() == pytest.approx(want.item(), rel=1e-4)
+    assert edited.item() == pytest.approx(want.item(), rel=1e-4)
 
 
 def test_target_picture_is_black_on_white_and_tiled():

@@ -64,8 +64,10 @@ def said_by(words):
 def test_a_read_only_disk_is_named(place, command):
     words = words_of(command, place, place / "locked")
     with read_only(place / "locked"):
-        said = said_by(words)
-    assert said.startswith("2 1 ") and ("read-only" in said.lower() or "denied" in said), said
+        message = said_by(words)
+    assert message.startswith("2 1 ") and ("read-only" in message.lower() or "denied" in message), (
+        message
+    )
     assert [p.name for p in (place / "locked").iterdir()] == ["own.txt"]
 
 
@@ -75,8 +77,8 @@ def test_a_folder_without_the_right_to_write_is_named(place, command):
     words = words_of(command, place, place / "locked")
     said_by(words[:1] + ["--help"])  # whatever is imported late is here before rights are given up
     said_by(words_of(command, place, "/proc/no"))
-    said = without_rights(lambda: said_by(words))
-    assert said.startswith("2 1 ") and "denied" in said.lower(), said
+    message = without_rights(lambda: said_by(words))
+    assert message.startswith("2 1 ") and "denied" in message.lower(), message
     assert [p.name for p in (place / "locked").iterdir()] == ["own.txt"]
 
 
@@ -99,15 +101,15 @@ def test_a_disk_that_will_be_too_small_is_foreseen(place, command, square):
     noisy(place / "many", 40, 100)
     words = words_of(command, place, place / "disk", "many")
     with small_disk(place / "disk", 64) as disk:
-        said = said_by([*words, *square])
-        assert said.startswith("2 1 ") and "the results take at least 0." in said, said
+        message = said_by([*words, *square])
+        assert message.startswith("2 1 ") and "the results take at least 0." in message, message
         assert list(disk.iterdir()) == []
 
 
 def test_a_model_that_will_not_fit_is_foreseen(place):
     with small_disk(place / "disk", 1024) as disk:
-        said = said_by(words_of("personalize", place, disk))
-        assert said.startswith("2 ") and "the results take at least" in said, said
+        message = said_by(words_of("personalize", place, disk))
+        assert message.startswith("2 ") and "the results take at least" in message, message
         assert list(disk.iterdir()) == []
 
 
@@ -118,8 +120,8 @@ def test_a_disk_that_fills_up_all_the_same_is_survived(place, command):
     words = words_of(command, place, place / "disk", "one")
     with small_disk(place / "disk", 64) as disk:
         (disk / "own.txt").write_text("own")
-        said = said_by(words)
-        assert said.startswith("2 ") and "the disk is full" in said.splitlines()[-1], said
+        message = said_by(words)
+        assert message.startswith("2 ") and "the disk is full" in message.splitlines()[-1], message
         assert [p.name for p in disk.iterdir()] == ["own.txt"]
         assert (disk / "own.txt").read_text() == "own"
 

@@ -49,9 +49,11 @@ def test_new_names_become_old_ones_and_every_bit_stays(tmp_path):
     config = tmp_path / "text_encoder" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float16"}))
     assert make_portable(tmp_path) == [config, weights]
-    found = load_file(weights)
-    assert found.pop("text_projection.weight").sum() == 2
-    assert found.keys() == old.keys() and all(torch.equal(found[name], old[name]) for name in old)
+    tensors = load_file(weights)
+    assert tensors.pop("text_projection.weight").sum() == 2
+    assert tensors.keys() == old.keys() and all(
+        torch.equal(tensors[name], old[name]) for name in old
+    )
     assert json.loads(config.read_text())["dtype"] == "float32"
 
 

@@ -51,8 +51,8 @@ def world(tmp_path_factory):
     torch.manual_seed(0)
     model = vae.build().eval()
     model.register_to_config(scaling_factor=0.5)
-    held = latents.encode(pool, model, folder / "latents.npz", degraded=16, abstract=8)
-    return folder, pool, model, held, tokenizer.build()
+    store = latents.encode(pool, model, folder / "latents.npz", degraded=16, abstract=8)
+    return folder, pool, model, store, tokenizer.build()
 
 
 def test_unknown_models_are_refused():
@@ -107,18 +107,18 @@ def test_upscaler_opens_as_the_real_pipeline(world, encoder, tmp_path):
     torch.manual_seed(1)
     model = vae.build_fine().eval()
     model.register_to_config(scaling_factor=0.5)
-    made = upscaler.fit(pool, model, encoder, words, TrainingPlan(folder, STEPS), batch_size=4)
+    trained = upscaler.fit(pool, model, encoder, words, TrainingPlan(folder, STEPS), batch_size=4)
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():  # other numbers inside, the same scaled latents and the same picture
         z = model.encode(x).latent_dist
-        w = made.vae.encode(x).latent_dist
+        w = trained.vae.encode(x).latent_dist
         assert z.mean.shape == (1, 4, 32, 32)
-        scale, other = model.config.scaling_factor, made.vae.config.scaling_factor
+        scale, other = model.config.scaling_factor, trained.vae.config.scaling_factor
         torch.testing.assert_close(w.mean * other, z.mean * scale, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(w.std * other, z.std * scale, rtol=1e-3, atol=1e-4)
-        drawn = made.vae.decode(w.mean).sample
+        drawn = trained.vae.decode(w.mean).sample
         torch.testing.assert_close(drawn, model.decode(z.mean).sample, rtol=1e-3, atol=1e-4)
-    made.save_pretrained(tmp_path / "up")
+    trained.save_pretrained(tmp_path / "up")
     again = StableDiffusionUpscalePipeline.from_pretrained(tmp_path / "up")
     out = again("a photo", image=torch.rand(1, 3, 32, 32), num_inference_steps=2, output_type="pt")
     assert out.images.shape == (1, 3, 64, 64)
@@ -174,9 +174,9 @@ def test_two_models_of_identity_and_attributes_train(world, tmp_path):
 
 def test_pixel_model_opens_as_a_ddpm_folder(world, tmp_path):
     folder, pool, *_ = world
-    made = pixel.fit(pool, TrainingPlan(folder, STEPS), batch_size=2)
-    assert isinstance(made, DDPMPipeline)
-    halved(made).save_pretrained(tmp_path / "pixel")
+    trained = pixel.fit(pool, TrainingPlan(folder, STEPS), batch_size=2)
+    assert isinstance(trained, DDPMPipeline)
+    halved(trained).save_pretrained(tmp_path / "pixel")
     model = PixelDiffusion.open(tmp_path / "pixel")
     assert model.window == 64 and next(model.unet.parameters()).dtype == torch.float32
     assert model.guess(torch.zeros(1, 3, 64, 64), 100).abs().max() <= 1
@@ -209,9 +209,9 @@ def test_losses_are_logged_and_plotted(tmp_path):
     twice = [json.dumps({"step": step, **row}) + "\n" for step in (20, 40, 20, 40, 60)]
     (tmp_path / "a.jsonl").write_text("".join(twice))
     (tmp_path / "b.jsonl").write_text('{"step": 20, "loss": 1.0, "seconds": 1.0}\n')
-    found = losses.read(tmp_path)
-    assert set(found["model"]) == {"a", "b"} and len(found) == 4
-    assert [axes.get_title() for axes in losses.plot(found).axes] == ["a", "b"]
+    table = losses.read(tmp_path)
+    assert set(table["model"]) == {"a", "b"} and len(table) == 4
+    assert [axes.get_title() for axes in losses.plot(table).axes] == ["a", "b"]
     with pytest.raises(FileNotFoundError, match="pretrain"):
         losses.read(tmp_path / "none")
 

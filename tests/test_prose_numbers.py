@@ -120,12 +120,12 @@ def measured():
     rows = rows[rows["eps"] == mismatch.EPS]
     for shift in SHIFTS:
         for harm in ("quality", "texture", "ims_missing"):
-            found = correlation(rows, shift, harm)
-            yield found["value"], found["low"], found["high"]
+            value = correlation(rows, shift, harm)
+            yield value["value"], value["low"], value["high"]
     split = mediate(rows[rows["kind"] != "purified"], "quality", mismatch.PATHS).table
     yield from split[["effect", "low", "high"]].itertuples(index=False, name=None)
-    for found in shipped("identifier")["goes_with"]:
-        yield found["value"], found["low"], found["high"]
+    for value in shipped("identifier")["goes_with"]:
+        yield value["value"], value["low"], value["high"]
 
 
 @pytest.fixture(scope="module")

@@ -154,12 +154,12 @@ def test_a_chain_is_the_composition():
 
 def test_jpeg_is_pillows():
     x = pictures(1, 20, 30)
-    held = io.BytesIO()
+    file = io.BytesIO()
     pixels = (x[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    Image.fromarray(pixels).save(held, "JPEG", quality=40)
-    expected = np.asarray(Image.open(held)).astype(np.float32) / 255
-    found = Jpeg(40)(x)[0].permute(1, 2, 0).numpy()
-    assert np.array_equal(found, expected)
+    Image.fromarray(pixels).save(file, "JPEG", quality=40)
+    expected = np.asarray(Image.open(file)).astype(np.float32) / 255
+    actual = Jpeg(40)(x)[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(actual, expected)
     assert not torch.equal(Jpeg(90)(x), Jpeg(40)(x))
 
 

@@ -55,8 +55,8 @@ def test_a_question_runs(name, lab, pipeline):
     sheets = {cell: set(question.sheets | of.sheets) for cell, of in chosen.items()}
     seen = result.frame.groupby("condition")["sheet"].agg(set).to_dict()
     assert seen == sheets
-    found = summary_of(Measurement.of(name, result.frame, contrasts=question.contrasts))
-    judged = found.verdicts[found.verdicts["verdict"] != "not measured"]
+    answer = summary_of(Measurement.of(name, result.frame, contrasts=question.contrasts))
+    judged = answer.verdicts[answer.verdicts["verdict"] != "not measured"]
     assert len(judged) >= 2 and (judged["n"] == 2).all()
 
 

@@ -64,9 +64,9 @@ def rates(name, warmup, planned, at=0):
 
 
 def test_a_cosine_with_a_warm_up_is_its_formula():
-    found = rates("cosine", 2, 10)
+    factors = rates("cosine", 2, 10)
     want = [0.0, 0.5] + [0.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8)]
-    assert found == pytest.approx(want)
+    assert factors == pytest.approx(want)
     assert rates("cosine", 0.2, 10) == pytest.approx(want)  # as a share of the steps
     assert rates("constant", 0, 3) == [1.0, 1.0, 1.0]
     assert rates("constant", 2, 4) == pytest.approx([0.0, 0.5, 1.0, 1.0])
@@ -219,8 +219,8 @@ def test_own_class_pictures_are_encoded_and_count_in_the_name(lab, subject, tmp_
 
 def test_fields_that_were_added_do_not_rename_earlier_work():
     """A recipe of settings is what it was as a bare dataclass, as long as new fields are unset."""
-    made = TRAINERS["dreambooth"](lr=1e-4)
-    known = made.plain()
+    trainer = TRAINERS["dreambooth"](lr=1e-4)
+    known = trainer.plain()
     assert not {"lr_scheduler", "warmup", "snr_gamma", "fused", "prior_steps"} & set(known)
     assert known["class"] == "DreamBooth" and known["lr"] == 1e-4
     assert TRAINERS["dreambooth"](lr=1e-4, warmup=3).plain()["warmup"] == 3

@@ -65,8 +65,8 @@ def test_what_is_written_is_read_and_judged_the_same(measured, tmp_path):
 
 
 def test_means_are_over_people_with_students_interval(pictures, measured):
-    found = measured.means(["quality"], sheet="instance")
-    row = found[(found["attack"] == "aspl") & (found["purifier"] == "jpeg")].iloc[1]
+    means = measured.means(["quality"], sheet="instance")
+    row = means[(means["attack"] == "aspl") & (means["purifier"] == "jpeg")].iloc[1]
     own = pictures[(pictures["condition"] == "aspl | jpeg | cdl")]
     own = own[own["sheet"] == "instance"]
     each = own.groupby("subject")["quality"].mean()

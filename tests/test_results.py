@@ -98,8 +98,8 @@ def test_a_profile_with_a_result_of_its_own_is_shown_that(tmp_path, monkeypatch)
     monkeypatch.setenv("SHORTCUT_NB_RESULTS", str(tmp_path))
     content = {"eps": "11/255", "subjects": ["photos/anna"], "rows": []}
     write_result("adaptive", content, "sd21")
-    found = shipped("adaptive", load_profile("sd21"), eps="11/255", subject="photos/bob")
-    assert found.same and found.heading == "measured on sd21: 1 subject, 11/255"
+    result = shipped("adaptive", load_profile("sd21"), eps="11/255", subject="photos/bob")
+    assert result.same and result.heading == "measured on sd21: 1 subject, 11/255"
     assert not shipped("adaptive", load_profile("sd21"), subject="mini:held-out/0").same
 
 

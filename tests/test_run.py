@@ -297,15 +297,15 @@ def test_another_machine_with_other_models_is_refused(measured, pipeline):
 def test_a_report_finds_the_samples_that_the_store_has(measured, tmp_path):
     pipeline, frame = measured
     result = Measurement.of("small", frame, profile="tiny")
-    found = kept_samples(SMALL, pipeline, result)
-    assert list(found) == list(dict.fromkeys(frame["condition"]))
+    samples = kept_samples(SMALL, pipeline, result)
+    assert list(samples) == list(dict.fromkeys(frame["condition"]))
     cell = SMALL.all_cells()["advdm | jpeg"][0]
     subject = pipeline.lab.subject(frame["subject"].iloc[0])
     again = pipeline.make(pipeline.sample(subject, cell, 0, Sheet(), 2)).images("images")
-    assert torch.equal(found["advdm | jpeg"], again)
+    assert torch.equal(samples["advdm | jpeg"], again)
     empty = Pipeline(pipeline.lab, Store(tmp_path))
     assert kept_samples(SMALL, empty, result) == {} and not list(tmp_path.rglob("*.png"))
-    assert page_of(result, found).pictures[0].name == "samples"
+    assert page_of(result, samples).pictures[0].name == "samples"
 
 
 def test_distance_to_clean_training_is_measured_where_it_is_asked_for(measured, tiny_lab, tmp_path):

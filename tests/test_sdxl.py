@@ -59,11 +59,11 @@ def plain(folder):
 def test_prompts_are_read_as_diffusers_reads_them(lab, plain):
     assert isinstance(lab.diffusion, StableDiffusionXL)
     state = lab.diffusion.embed(["a photo of a person", ""])
-    said, empty, pooled, empty_pooled = plain.encode_prompt(
+    context, empty, pooled, empty_pooled = plain.encode_prompt(
         "a photo of a person", device="cpu", num_images_per_prompt=1
     )
     states, found = lab.diffusion.parted(state)
-    torch.testing.assert_close(states, torch.cat([said, empty]))
+    torch.testing.assert_close(states, torch.cat([context, empty]))
     torch.testing.assert_close(found, torch.cat([pooled, empty_pooled]))
     assert empty.abs().max() == 0  # diffusers' unconditional state of SDXL
 
@@ -84,17 +84,17 @@ def test_the_denoising_loss_is_the_unets_error_under_all_conditions(lab, plain):
     model = lab.diffusion
     latents, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     t, context = torch.tensor([10, 700]), model.embed(["a photo", "a person"])
-    said, _, pooled, _ = plain.encode_prompt(["a photo", "a person"], device="cpu")
+    states, _, pooled, _ = plain.encode_prompt(["a photo", "a person"], device="cpu")
     alpha = model.noise_schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     sizes = torch.tensor([[64.0, 64, 0, 0, 64, 64]]).expand(2, -1)
     with torch.no_grad():
         guess = plain.unet(
-            noisy, t, said, added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes}
+            noisy, t, states, added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes}
         ).sample
         expected = (guess - noise).square().flatten(1).mean(1)
-        found = model.denoising_loss(latents, t, noise, context)
-    torch.testing.assert_close(found, expected)
+        loss = model.denoising_loss(latents, t, noise, context)
+    torch.testing.assert_close(loss, expected)
 
 
 def test_a_strong_edit_forgets_the_picture_and_a_faint_one_does_not(lab, subject):

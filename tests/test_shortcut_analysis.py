@@ -25,16 +25,16 @@ from shortcut_nb.plots import spectrum_plot
 
 def test_white_noise_is_flat_and_keeps_its_variance():
     x = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2
-    found = spectrum(x)
-    assert found["power"].iloc[1:].to_numpy() == pytest.approx(0.04, rel=0.12)
+    power = spectrum(x)
+    assert power["power"].iloc[1:].to_numpy() == pytest.approx(0.04, rel=0.12)
 
 
 def test_a_wave_lies_in_its_bin():
     place = torch.arange(64) * 2 * np.pi
     x = torch.sin(0.25 * place)[None, None, None].expand(1, 3, 64, 64)
-    found = spectrum(x, bins=16)
-    assert found.loc[found["share"].idxmax(), "frequency"] == pytest.approx(0.25, abs=0.02)
-    assert found["share"].max() > 0.99
+    power = spectrum(x, bins=16)
+    assert power.loc[power["share"].idxmax(), "frequency"] == pytest.approx(0.25, abs=0.02)
+    assert power["share"].max() > 0.99
     with pytest.raises(ValueError, match="n, 3, H, W"):
         spectrum(x[0])
 
@@ -70,11 +70,11 @@ def test_recording_changes_nothing_and_maps_sum_to_one(lab):
 
 def test_words_have_their_own_maps(lab, subject):
     prompt = "a photo of sks person"
-    found = token_maps(lab.diffusion, subject.b[:2], prompt, ["sks", "person"])
-    assert set(found) == {"sks", "person"}
-    for maps in found.values():
+    token_frame = token_maps(lab.diffusion, subject.b[:2], prompt, ["sks", "person"])
+    assert set(token_frame) == {"sks", "person"}
+    for maps in token_frame.values():
         assert maps.shape == (2, 16, 16) and maps.min() >= 0 and maps.max() <= 1
-    assert not torch.equal(found["sks"], found["person"])
+    assert not torch.equal(token_frame["sks"], token_frame["person"])
     span = token_span(lab.diffusion, prompt, "sks")
     words = lab.diffusion.pipe.tokenizer
     assert words.decode(words(prompt).input_ids[span[0] : span[-1] + 1]).replace(" ", "") == "sks"
@@ -148,9 +148,9 @@ def test_overlap_finds_where_the_noise_is():
     assert where.shape == (2, 8, 8) and where[:, 4:].max() == 0
     assert where[:, :4].square().mean() == pytest.approx(0.01, rel=0.1)
     maps = {"there": where * 3 + 1, "elsewhere": -where, "nowhere": torch.ones(2, 8, 8)}
-    found = overlap(maps, where).groupby("word")["correlation"].mean()
-    assert found["there"] == pytest.approx(1) and found["elsewhere"] == pytest.approx(-1)
-    assert np.isnan(found["nowhere"])
+    means = overlap(maps, where).groupby("word")["correlation"].mean()
+    assert means["there"] == pytest.approx(1) and means["elsewhere"] == pytest.approx(-1)
+    assert np.isnan(means["nowhere"])
     seen = texture_map((change + 0.5).clamp(0, 1), 8)
     assert seen[:, :3].min() > 1 and seen[:, 5:].max() == 0
     with pytest.raises(ValueError, match="same|shape"):
@@ -175,12 +175,12 @@ def test_nothing_drifts_without_training_and_what_moves_is_measured(lab):
     ids = other.pipe.tokenizer("sks", add_special_tokens=False).input_ids
     with torch.no_grad():
         other.pipe.text_encoder.get_input_embeddings().weight[ids] *= 1.5
-    found = word_drift(lab.diffusion, other, prompt, words).set_index(["word", "level"])
-    assert found.loc[("sks", "embedding"), "growth"] == pytest.approx(0.5)
-    assert found.loc[("sks", "embedding"), "cosine"] == pytest.approx(1)
-    assert found.loc[("sks", "embedding"), "distance"] == pytest.approx(0.5)
-    assert found.loc[("person", "embedding"), "distance"] == 0
-    assert found.loc[("sks", "state"), "distance"] > 1e-3
+    drift = word_drift(lab.diffusion, other, prompt, words).set_index(["word", "level"])
+    assert drift.loc[("sks", "embedding"), "growth"] == pytest.approx(0.5)
+    assert drift.loc[("sks", "embedding"), "cosine"] == pytest.approx(1)
+    assert drift.loc[("sks", "embedding"), "distance"] == pytest.approx(0.5)
+    assert drift.loc[("person", "embedding"), "distance"] == 0
+    assert drift.loc[("sks", "state"), "distance"] > 1e-3
     with pytest.raises(ValueError, match="not a word"):
         word_drift(lab.diffusion, other, prompt, ["zebra"])
 
@@ -229,9 +229,9 @@ def test_a_gain_shows_what_was_added_and_a_raw_spectrum_does_not():
 
 def test_clip_says_what_the_subject_looks_like(lab):
     dark, light = lab.subject("mini:held-out/4"), lab.subject("mini:held-out/0")
-    said = [traits(lab.clip, who.b, who.class_prompt) for who in (dark, light)]
-    assert "dark skin" in said[0] and "red hair" in said[0]
-    assert "light skin" in said[1] and "no glasses" in said[1]
-    assert len(said[0].split(" and ")) == len(TRAITS)
+    sentences = [traits(lab.clip, who.b, who.class_prompt) for who in (dark, light)]
+    assert "dark skin" in sentences[0] and "red hair" in sentences[0]
+    assert "light skin" in sentences[1] and "no glasses" in sentences[1]
+    assert len(sentences[0].split(" and ")) == len(TRAITS)
     with pytest.raises(ValueError, match="kinds"):
         traits(lab.clip, dark.b, dark.class_prompt, ())

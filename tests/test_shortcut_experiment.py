@@ -52,13 +52,13 @@ def frame(subjects=6, amount=None):
                         "quality": 0.8 - 0.3 * harm, "ims_missing": person - 0.1 * harm,
                         "noise": harm, "l2": 10 * strength,
                     })  # fmt: skip
-    found = pd.DataFrame(rows)
-    last = found[(found["condition"] == "clean") & ~found["sheet"].str.contains(" at ")]
+    table = pd.DataFrame(rows)
+    last = table[(table["condition"] == "clean") & ~table["sheet"].str.contains(" at ")]
     controls = [
         last.assign(condition=f"{name}, clean")
         for name in ("caption", "traits", "noise named", "no prior")
     ]
-    return pd.concat([found, *controls], ignore_index=True)
+    return pd.concat([table, *controls], ignore_index=True)
 
 
 def texture(rows):
@@ -86,11 +86,11 @@ def test_every_condition_of_a_prediction_exists():
 
 def test_a_world_of_shortcuts_confirms_the_predictions():
     rows = judged(frame())
-    found = texture(rows)
-    assert set(found) == set(CLAIMS)
-    assert found[BASE]["difference"] == pytest.approx(2, abs=0.05)
-    assert found["more perturbed pictures, more of it"]["difference"] == pytest.approx(2, abs=0.1)
-    assert found["a telling caption binds less than V*"]["difference"] == pytest.approx(
+    table = texture(rows)
+    assert set(table) == set(CLAIMS)
+    assert table[BASE]["difference"] == pytest.approx(2, abs=0.05)
+    assert table["more perturbed pictures, more of it"]["difference"] == pytest.approx(2, abs=0.1)
+    assert table["a telling caption binds less than V*"]["difference"] == pytest.approx(
         2 * (0.3 * 1.2 - 1), abs=0.1
     )
     assert {row["verdict"] for row in rows} == {"confirmed"}
@@ -117,8 +117,8 @@ def test_the_lead_of_the_texture_can_be_refuted_and_can_overshoot():
     given = frame()
     early = given["sheet"] == "own at 0.33"
     late_texture = given.assign(texture=given["texture"].where(~early, 3.0))
-    found = next(row for row in judged(late_texture) if row["claim"] == FIRST)
-    assert found["verdict"] == "refuted"
+    claim = next(row for row in judged(late_texture) if row["claim"] == FIRST)
+    assert claim["verdict"] == "refuted"
     burst = early & (given["condition"] == "protected")
     overshoot = given.assign(texture=given["texture"].where(~burst, given["texture"] + 4))
     lead = next(row for row in judged(overshoot) if row["claim"] == FIRST)["difference"]

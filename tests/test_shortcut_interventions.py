@@ -30,10 +30,10 @@ def batches(n=4):
 @pytest.mark.parametrize(("share", "count"), [(0, 0), (0.25, 1), (0.5, 2), (0.75, 3), (1, 4)])
 def test_a_share_of_the_pictures_is_replaced(share, count):
     clean, perturbed = batches()
-    found = mixed(clean, perturbed, share)
-    changed = [i for i in range(4) if not torch.equal(found[i], clean[i])]
+    images = mixed(clean, perturbed, share)
+    changed = [i for i in range(4) if not torch.equal(images[i], clean[i])]
     assert len(changed) == count
-    assert all(torch.equal(found[i], perturbed[i]) for i in changed)
+    assert all(torch.equal(images[i], perturbed[i]) for i in changed)
     assert torch.equal(clean, batches()[0])  # the input is left as it was
 
 
@@ -51,15 +51,15 @@ def test_smaller_shares_lie_within_larger_ones():
 
 def test_shuffled_perturbations_leave_home_and_stay_in_the_ball():
     clean, perturbed = batches()
-    found = shuffled(clean, perturbed, BUDGET)
-    BUDGET.check(found, clean)
-    assert found.min() >= 0 and found.max() <= 1
-    assert torch.equal((found * 255).round() / 255, found)  # a PNG keeps it
+    images = shuffled(clean, perturbed, BUDGET)
+    BUDGET.check(images, clean)
+    assert images.min() >= 0 and images.max() <= 1
+    assert torch.equal((images * 255).round() / 255, images)  # a PNG keeps it
     middle = (clean > 0.1) & (clean < 0.9)  # nothing is cut off there
-    here, before = found - clean, (perturbed - clean).roll(1, dims=0)
+    here, before = images - clean, (perturbed - clean).roll(1, dims=0)
     torch.testing.assert_close(here[middle], before[middle], atol=1e-5, rtol=0)
     for i in range(4):
-        assert not torch.equal(found[i], perturbed[i])
+        assert not torch.equal(images[i], perturbed[i])
     with pytest.raises(ValueError, match="at least two"):
         shuffled(clean[:1], perturbed[:1], BUDGET)
 
@@ -68,8 +68,8 @@ def test_borrowed_perturbations_go_round_when_there_are_fewer():
     clean, perturbed = batches()
     change = torch.full((2, 3, 8, 8), 5 / 255)
     change[1] = -7 / 255
-    found = moved(torch.full((3, 3, 8, 8), 100 / 255), change, BUDGET)
-    assert [round(float(x.mean() * 255)) for x in found] == [105, 93, 105]
+    images = moved(torch.full((3, 3, 8, 8), 100 / 255), change, BUDGET)
+    assert [round(float(x.mean() * 255)) for x in images] == [105, 93, 105]
     far = moved(clean, 10 * change, BUDGET)
     assert max(linf_pixels(far, clean)) == 16 and far.min() >= 0 and far.max() <= 1
 

@@ -38,9 +38,9 @@ def wide():
     ],
 )
 def test_targets_have_the_shape_of_the_pictures(tiny_lab, wide, name, how):
-    found = tiny_lab.attack(name, **ONE, **how)(wide)
-    assert found.images.shape == wide.images.shape
-    change = 255 * (found.images - wide.images).abs()
+    result = tiny_lab.attack(name, **ONE, **how)(wide)
+    assert result.images.shape == wide.images.shape
+    change = 255 * (result.images - wide.images).abs()
     assert 0 < change.max() <= 8.001
 
 
@@ -70,10 +70,10 @@ def test_maps_of_attention_need_square_pictures(tiny_lab, wide):
 def test_an_edit_of_nearly_nothing_is_the_autoencoder(tiny_lab, wide, strength):
     source = [torch.Generator().manual_seed(i) for i in range(2)]
     how = {"strength": strength, "steps": 4, "guidance_scale": 1.0}
-    found = tiny_lab.diffusion.edit(wide.images, "", source=source, **how)
+    images = tiny_lab.diffusion.edit(wide.images, "", source=source, **how)
     again = [torch.Generator().manual_seed(i) for i in range(2)]
     model = tiny_lab.diffusion
-    torch.testing.assert_close(found, model.decode(model.encode(wide.images, again)))
+    torch.testing.assert_close(images, model.decode(model.encode(wide.images, again)))
     purified = tiny_lab.purifier("ldiffpure", strength=strength)(wide.images)
     assert purified.shape == wide.images.shape
 
@@ -135,6 +135,6 @@ def test_leaving_out_the_only_condition_leaves_nothing():
             "harm": rng.random(6),
         }
     )
-    found = correlation(rows, "shift", "harm", None, 0)
-    assert np.isfinite(found["value"]) and found["conditions"] == 1
-    assert np.isnan(found["lowest"]) and np.isnan(found["highest"])
+    result = correlation(rows, "shift", "harm", None, 0)
+    assert np.isfinite(result["value"]) and result["conditions"] == 1
+    assert np.isnan(result["lowest"]) and np.isnan(result["highest"])

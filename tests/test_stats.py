@@ -12,8 +12,8 @@ from shortcut_nb.metrics import t_mean
 @pytest.mark.parametrize("people", [3, 6, 12])
 def test_an_interval_covers_95_percent(people):
     rng = np.random.default_rng(people)
-    found = [t_mean(rng.normal(size=people)) for _ in range(2000)]
-    assert 0.93 <= np.mean([low <= 0 <= high for _, low, high, _ in found]) <= 0.97
+    intervals = [t_mean(rng.normal(size=people)) for _ in range(2000)]
+    assert 0.93 <= np.mean([low <= 0 <= high for _, low, high, _ in intervals]) <= 0.97
 
 
 def test_an_interval_is_students():
@@ -27,8 +27,8 @@ def test_missing_values_are_left_out():
 
 
 def test_a_single_value_has_no_interval():
-    found = t_mean([2.0])
-    assert found.mean == 2 and np.isnan(found.low) and np.isnan(found.high)
+    interval = t_mean([2.0])
+    assert interval.mean == 2 and np.isnan(interval.low) and np.isnan(interval.high)
 
 
 @pytest.mark.parametrize(

@@ -53,18 +53,18 @@ def experiment():
 
 
 def by_name(data):
-    found = judge(data, story.contrasts(EPS), strict=False)
-    return found.assign(name=found["contrast"].str.removesuffix(f", {EPS}")).set_index("name")
+    verdicts = judge(data, story.contrasts(EPS), strict=False)
+    return verdicts.assign(name=verdicts["contrast"].str.removesuffix(f", {EPS}")).set_index("name")
 
 
 def test_differences_and_verdicts():
-    found = by_name(frame(LEVELS))
-    assert found.loc["protection lowers identity", "mean"] == pytest.approx(-0.6)
-    assert found.loc["protection lowers identity", "verdict"] == "confirmed"
-    assert found.loc["purification restores quality", "verdict"] == "confirmed"
-    assert found.loc["CDL restores quality", "verdict"] == "refuted"
-    assert found.loc["CDL restores quality", "agreeing"] == 0.0
-    assert found.loc["both restore quality", "verdict"] == "not measured"
+    verdicts = by_name(frame(LEVELS))
+    assert verdicts.loc["protection lowers identity", "mean"] == pytest.approx(-0.6)
+    assert verdicts.loc["protection lowers identity", "verdict"] == "confirmed"
+    assert verdicts.loc["purification restores quality", "verdict"] == "confirmed"
+    assert verdicts.loc["CDL restores quality", "verdict"] == "refuted"
+    assert verdicts.loc["CDL restores quality", "agreeing"] == 0.0
+    assert verdicts.loc["both restore quality", "verdict"] == "not measured"
 
 
 def test_an_interval_around_zero_decides_nothing():
@@ -76,16 +76,16 @@ def test_an_interval_around_zero_decides_nothing():
 
 def test_the_negative_prompt_alone_is_a_control():
     control = frame({"protected": 0.5}, sheet="negative")
-    found = by_name(pd.concat([frame(LEVELS), control], ignore_index=True))
-    assert found.loc["CDL beats its negative prompt alone", "mean"] == pytest.approx(-0.4)
+    verdicts = by_name(pd.concat([frame(LEVELS), control], ignore_index=True))
+    assert verdicts.loc["CDL beats its negative prompt alone", "mean"] == pytest.approx(-0.4)
 
 
 def test_noise_follows_the_identifier():
     own = frame({"clean": 0.9, "protected": 0.3})
     cls = frame({"clean": 0.9, "protected": 0.8}, sheet="class")
-    found = by_name(pd.concat([own, cls], ignore_index=True))
+    verdicts = by_name(pd.concat([own, cls], ignore_index=True))
     for score in ("noise", "texture"):
-        assert found.loc[f"{score} follows V*, not the class", "mean"] == pytest.approx(0.5)
+        assert verdicts.loc[f"{score} follows V*, not the class", "mean"] == pytest.approx(0.5)
 
 
 def kept(data, folder, experiment):
@@ -95,8 +95,8 @@ def kept(data, folder, experiment):
 
 def test_the_check_fails_on_a_wrong_sign(tmp_path, experiment):
     larger = kept(frame(LEVELS), tmp_path, experiment)
-    found = checked(frame(LEVELS, subjects=1), experiment.contrasts, larger)
-    rows = found.set_index("contrast")
+    checks = checked(frame(LEVELS, subjects=1), experiment.contrasts, larger)
+    rows = checks.set_index("contrast")
     refuted = rows.loc[f"CDL restores quality, {EPS}"]
     assert refuted["verdict"] == "refuted" and not refuted["asserted"]
     assert rows.loc[f"protection lowers quality, {EPS}", "asserted"]
@@ -127,15 +127,15 @@ def test_a_run_of_another_profile_or_budget_is_shown_and_not_held_to_the_verdict
         assert (shown["verdict"], shown["asserted"], shown["agrees"]) == ("confirmed", False, False)
     other = story.experiment(mini, ["4/255"])
     larger = summary("story", mini, eps="4/255", subject="mini:held-out/7")
-    found = checked(turned.assign(eps="4/255"), other.contrasts, larger)
-    assert not larger.same and not found["asserted"].any() and len(table(found, larger).rows) > 3
+    checks = checked(turned.assign(eps="4/255"), other.contrasts, larger)
+    assert not larger.same and not checks["asserted"].any() and len(table(checks, larger).rows) > 3
 
 
 def test_the_table_marks_what_is_asserted(tmp_path, experiment):
     larger = kept(frame(LEVELS), tmp_path, experiment)
-    found = checked(frame(LEVELS), experiment.contrasts, larger)
-    shown = table(found, larger)
-    assert len(shown.marked) == found["asserted"].sum() > 0
+    checks = checked(frame(LEVELS), experiment.contrasts, larger)
+    shown = table(checks, larger)
+    assert len(shown.marked) == checks["asserted"].sum() > 0
     opened, _, folded = shown.markdown().partition("<details>")
     assert f"| protection lowers quality, {EPS} |" in opened
     assert "| CDL restores quality, 16/255 |" in folded
@@ -143,9 +143,9 @@ def test_the_table_marks_what_is_asserted(tmp_path, experiment):
 
 
 def test_the_shipped_result_is_read(experiment):
-    found = summary("story").verdicts.set_index("contrast")
-    assert set(found.index) >= {contrast.name for contrast in experiment.contrasts}
-    primary = found.loc[f"{story.PRIMARY}, {EPS}"]
+    verdicts = summary("story").verdicts.set_index("contrast")
+    assert set(verdicts.index) >= {contrast.name for contrast in experiment.contrasts}
+    primary = verdicts.loc[f"{story.PRIMARY}, {EPS}"]
     assert primary["verdict"] == "confirmed" and primary["n"] == 12 and primary["mean"] < 0
 
 
@@ -155,11 +155,11 @@ def test_the_question_runs(lab, tmp_path):
     whole = story.experiment(lab.profile, [EPS])
     axes = whole.axes | {"treatment": {k: story.TREATMENTS[k] for k in ("clean", "random noise")}}
     tried = whole.model_copy(update={"axes": axes, "base": {"training": small}})
-    found = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
-    assert set(found["treatment"]) == {"clean", "random noise"} and set(found["eps"]) == {EPS}
-    assert found.groupby("treatment")["sheet"].nunique().to_dict() == {
+    rows = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
+    assert set(rows["treatment"]) == {"clean", "random noise"} and set(rows["eps"]) == {EPS}
+    assert rows.groupby("treatment")["sheet"].nunique().to_dict() == {
         "clean": 2,
         "random noise": 1,
     }
-    judged = judge(found, tried.contrasts, strict=False)
+    judged = judge(rows, tried.contrasts, strict=False)
     assert set(judged["verdict"]) == {"not measured"}  # nothing was protected

@@ -44,13 +44,13 @@ def measured(levels=LEVELS, **how):
 
 def test_every_attack_has_a_cell():
     mini = load_profile("mini")
-    made = strength.cells(mini)
+    cells = strength.cells(mini)
     # Attackers who know the defence are another experiment.
     known = {name for name in ATTACKS if name.startswith("adaptive-")}
-    assert set(made) == {"clean", *ATTACKS, *strength.VARIANTS} - known
+    assert set(cells) == {"clean", *ATTACKS, *strength.VARIANTS} - known
     alone = mini.model_copy(update={"ensemble": []})
     assert not any(name.startswith("e-") for name in strength.cells(alone))
-    assert made["advdm−"].settings == {"direction": -1}
+    assert cells["advdm−"].settings == {"direction": -1}
     assert set(strength.cells(mini, "8/255", ["aspl"])) == {"clean", "aspl"}
     with pytest.raises(
         UserError, match="no attack .asp.; the nearest are aspl.* There are aspl, t-a"
@@ -59,22 +59,22 @@ def test_every_attack_has_a_cell():
 
 
 def test_harm_and_the_verdict_against_noise():
-    found = by_attack(measured()).set_index("attack")
-    assert list(found.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
-    aspl = found.loc["aspl"]
+    table = by_attack(measured()).set_index("attack")
+    assert list(table.index) == ["aspl", "noise", "sds", "noise-uniform", "clean"]
+    aspl = table.loc["aspl"]
     assert aspl["ims_missing_change"] == pytest.approx(-0.5, abs=0.02)
     # Subjects differ by more than attacks do: pairing takes that out.
     assert -0.55 < aspl["quality_change_low"] < aspl["quality_change_high"] < -0.45
-    assert found.loc["aspl", "beats_noise"] is True
-    assert found.loc["sds", "beats_noise"] is False  # weaker than one of the two
-    assert pd.isna(found.loc["noise", "beats_noise"]) and pd.isna(
-        found.loc["clean", "quality_change"]
+    assert table.loc["aspl", "beats_noise"] is True
+    assert table.loc["sds", "beats_noise"] is False  # weaker than one of the two
+    assert pd.isna(table.loc["noise", "beats_noise"]) and pd.isna(
+        table.loc["clean", "quality_change"]
     )
 
 
 def test_without_noise_nothing_beats_it():
-    found = by_attack(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
-    assert found.loc["aspl", "beats_noise"] is False
+    table = by_attack(measured({"clean": 0.8, "aspl": 0.3})).set_index("attack")
+    assert table.loc["aspl", "beats_noise"] is False
 
 
 def test_what_bench_kept_is_read(tmp_path):
@@ -85,20 +85,20 @@ def test_what_bench_kept_is_read(tmp_path):
 
 
 def test_the_shipped_result_is_read():
-    found = by_attack(read()).set_index("attack")
-    assert len(found) == 23
-    assert found.loc["aspl", "beats_noise"] is True
-    assert found.loc["clip-shift", "beats_noise"] is False
-    assert found.loc["aspl", "quality_change"] == pytest.approx(-0.57, abs=0.01)
-    assert found.loc["aspl", ["psnr", "attack_seconds"]].notna().all()
+    table = by_attack(read()).set_index("attack")
+    assert len(table) == 23
+    assert table.loc["aspl", "beats_noise"] is True
+    assert table.loc["clip-shift", "beats_noise"] is False
+    assert table.loc["aspl", "quality_change"] == pytest.approx(-0.57, abs=0.01)
+    assert table.loc["aspl", ["psnr", "attack_seconds"]].notna().all()
 
 
 def test_means_are_of_the_identifiers_samples_and_the_order_that_of_the_change():
     kept = read()
-    found = by_attack(kept).set_index("attack")
+    table = by_attack(kept).set_index("attack")
     own = kept.frame[(kept.frame["sheet"] == "instance") & (kept.frame["condition"] == "aspl")]
-    assert found.loc["aspl", "quality"] == pytest.approx(own["quality"].mean())
-    assert found["quality_change"].dropna().is_monotonic_increasing
+    assert table.loc["aspl", "quality"] == pytest.approx(own["quality"].mean())
+    assert table["quality_change"].dropna().is_monotonic_increasing
 
 
 def test_the_question_runs(lab, tmp_path):
@@ -106,10 +106,10 @@ def test_the_question_runs(lab, tmp_path):
     whole = strength.experiment(lab.profile, "8/255", ["noise"])
     cells = {name: cell.model_copy(update=small) for name, cell in whole.cells.items()}
     tried = whole.model_copy(update={"cells": cells})
-    found = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
-    noise = found[found["condition"] == "noise"]
-    assert set(noise["linf"].round()) == {8} and set(found["sheet"]) == {"instance", "class"}
-    about = Measurement.of("strength", found, contrasts=tried.contrasts)
+    rows = measure(tried, Pipeline(lab, Store(tmp_path)), "mini:held-out/0", 0, 1)
+    noise = rows[rows["condition"] == "noise"]
+    assert set(noise["linf"].round()) == {8} and set(rows["sheet"]) == {"instance", "class"}
+    about = Measurement.of("strength", rows, contrasts=tried.contrasts)
     assert by_attack(about).set_index("attack").loc["noise", "quality_change"] is not None
 
 

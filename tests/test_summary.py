@@ -36,15 +36,15 @@ def measured(gaps=(-0.3, -0.2, -0.25, -0.3, -0.2, -0.25)):
 
 def test_what_was_kept_is_summed_up(tmp_path):
     measured().write(tmp_path)
-    found = summary("harm", folder=tmp_path)
-    assert found.primary()["verdict"] == "confirmed"
-    assert found.verdict(HARM.name)["mean"] == pytest.approx(-0.25)
-    wide = found.wide(["quality"], "instance").set_index("condition")
+    result = summary("harm", folder=tmp_path)
+    assert result.primary()["verdict"] == "confirmed"
+    assert result.verdict(HARM.name)["mean"] == pytest.approx(-0.25)
+    wide = result.wide(["quality"], "instance").set_index("condition")
     assert wide.loc["aspl", "quality"] == pytest.approx(0.65)
     assert wide.loc["aspl", "quality_low"] < 0.65 < wide.loc["aspl", "quality_high"]
-    assert str(found).endswith("on mini: 6 people, 1 seed, 1 samples of each")
+    assert str(result).endswith("on mini: 6 people, 1 seed, 1 samples of each")
     with pytest.raises(KeyError, match="no contrast 'x'"):
-        found.verdict("x")
+        result.verdict("x")
 
 
 def test_a_file_of_another_kind_is_told(tmp_path):

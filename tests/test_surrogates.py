@@ -81,11 +81,11 @@ def _alternated(attack, subject, lab):
 
 def test_targets_and_timesteps_change_the_attack(lab, subject):
     short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
-    made = [
+    attacks = [
         lab.attack("aspl", **short), lab.attack("t-aspl", **short),
         lab.attack("simac", keep=960, feature_weight=0.0, **short),
     ]  # fmt: skip
-    images = [attack(subject).images for attack in made]
+    images = [attack(subject).images for attack in attacks]
     for i, one in enumerate(images):
         for other in images[:i]:
             assert (one != other).float().mean() > 0.02

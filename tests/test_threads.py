@@ -37,7 +37,7 @@ def test_bits_hold_for_a_number_of_threads(tmp_path, attack):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     save_folder(images, tmp_path / "in")
     params = [word for pair in SHORT[attack] for word in ("-p", pair)]
-    found = {}
+    counts = {}
     for number, threads in enumerate([1, 1, 2, 2]):
         out = tmp_path / f"out{number}"
         words = [tmp_path / "in", out, "--attack", attack, "--profile", profile, *params]
@@ -48,9 +48,9 @@ def test_bits_hold_for_a_number_of_threads(tmp_path, attack):
         assert process.exitcode == 0
         made_with = json.loads((out / "attack.json").read_text())["made_with"]
         assert made_with == {"torch": torch.__version__, "threads": threads}
-        found.setdefault(threads, []).append(load_folder(out, 64)[0])
-    for threads, (first, second) in found.items():
+        counts.setdefault(threads, []).append(load_folder(out, 64)[0])
+    for threads, (first, second) in counts.items():
         assert torch.equal(first, second), threads
-    change = (found[1][0] - found[2][0]).abs()
+    change = (counts[1][0] - counts[2][0]).abs()
     assert change.max() <= 2 * 16 / 255 + 1e-6  # whatever the threads, both are in the ball
-    assert (found[1][0] - images).abs().max() <= 16.5 / 255
+    assert (counts[1][0] - images).abs().max() <= 16.5 / 255

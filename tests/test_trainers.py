@@ -45,14 +45,14 @@ def test_every_trainer_is_in_the_table():
 
 def changed(base, model):
     """The names of parameters that differ from the base model's, new ones aside."""
-    found = set()
+    names = set()
     for part in ("unet", "text_encoder"):
         before = dict(getattr(base.pipe, part).named_parameters())
         for key, p in getattr(model.pipe, part).named_parameters():
             key = key.replace(".base_layer", "")
             if key in before and p.shape == before[key].shape and not torch.equal(p, before[key]):
-                found.add(f"{part}.{key}")
-    return found
+                names.add(f"{part}.{key}")
+    return names
 
 
 def test_only_what_the_method_trains_moves(lab, fitted):
@@ -328,10 +328,10 @@ def test_parameters_out_of_range_are_refused(lab, wrong):
 def test_prompts_are_said_in_the_words_that_were_trained(fitted):
     one = fitted["textual-inversion"]
     assert one.prompts.instance == "a photo of <sks> person"
-    said = one.sample(1, seed=1, prompt="a photo of sks person", steps=2)
-    assert torch.equal(said, one.sample(1, seed=1, steps=2))
-    assert torch.equal(said, one.sample(1, seed=1, prompt=one.prompts.sample, steps=2))
-    assert not torch.equal(said, one.sample(1, seed=1, prompt="", steps=2))
+    images = one.sample(1, seed=1, prompt="a photo of sks person", steps=2)
+    assert torch.equal(images, one.sample(1, seed=1, steps=2))
+    assert torch.equal(images, one.sample(1, seed=1, prompt=one.prompts.sample, steps=2))
+    assert not torch.equal(images, one.sample(1, seed=1, prompt="", steps=2))
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def test_a_missing_file_a_folder_and_a_broken_link_are_named(tmp_path):
 
 def test_a_good_file_says_what_it_holds(tmp_path):
     save_file({"a.weight": torch.zeros(2, 3, dtype=torch.float16)}, tmp_path / "x.safetensors")
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert found["a.weight"].shape == (2, 3) and found["a.weight"].dtype == "F16"
+    contents = inspect_file(tmp_path / "x.safetensors")
+    assert contents["a.weight"].shape == (2, 3) and contents["a.weight"].dtype == "F16"
 
 
 @pytest.fixture(scope="module")
@@ -362,8 +362,8 @@ def test_missing_weights_are_said_before_any_library_is_loaded(tmp_path):
     )
     env = os.environ | {"HF_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
-    said, loaded = done.stdout.strip().splitlines()
-    assert "stable-diffusion-v1-5" in said and "not on this machine" in said
+    message, loaded = done.stdout.strip().splitlines()
+    assert "stable-diffusion-v1-5" in message and "not on this machine" in message
     assert loaded == "[]"
     with pytest.raises(MissingWeights):
         checked(ModelRef(id="./nowhere", loader="open_clip"))

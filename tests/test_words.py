@@ -38,9 +38,9 @@ def test_each_piece_is_judged_against_what_it_is_added_to(question):
     levels = {(f"{how} | {HARD}", sheet): level for (how, sheet), level in LEVELS.items()}
     table = judge(question_frame(question, levels), question.contrasts, strict=False)
     table = table.set_index("contrast")
-    held = table.loc[contrast_name("held CDL", "quality")]
-    assert held["mean"] == pytest.approx(0.25, abs=0.01)
-    assert (held["verdict"], held["role"], held["n"]) == ("confirmed", "primary", 6)
+    row = table.loc[contrast_name("held CDL", "quality")]
+    assert row["mean"] == pytest.approx(0.25, abs=0.01)
+    assert (row["verdict"], row["role"], row["n"]) == ("confirmed", "primary", 6)
     assert table.loc[contrast_name("CDL", "quality"), "verdict"] == "refuted"
     trained = table.loc[contrast_name("CDL's words when training", "quality")]
     assert trained["mean"] == pytest.approx(0.1, abs=0.01)
@@ -77,10 +77,10 @@ def test_a_slower_text_encoder_is_a_share_of_the_profiles_own_rate(settings, usu
     profile = load_profile("mini")
     own = profile.defaults["dreambooth"]
     defaults = {} if settings is None else {"dreambooth": own | settings}
-    found = words.trainings(profile.model_copy(update={"defaults": defaults}))
-    assert found["cdl, 1/10 rate"]["training"]["text_lr"] == pytest.approx(usual / 10)
-    assert found["plain, 1/100 rate"]["training"]["text_lr"] == pytest.approx(usual / 100)
-    assert found["cdl, 1/10 rate"]["prompts"] == "cdl"
+    counts = words.trainings(profile.model_copy(update={"defaults": defaults}))
+    assert counts["cdl, 1/10 rate"]["training"]["text_lr"] == pytest.approx(usual / 10)
+    assert counts["plain, 1/100 rate"]["training"]["text_lr"] == pytest.approx(usual / 100)
+    assert counts["cdl, 1/10 rate"]["prompts"] == "cdl"
 
 
 def test_sheets_are_sampled_in_the_words_of_cdl(question, lab, subject, tmp_path):

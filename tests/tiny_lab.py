@@ -49,6 +49,6 @@ class TinyLab(Models):
     @cached_property
     def upscaler(self) -> StableDiffusionUpscalePipeline:
         pipe = self.diffusion.pipe
-        made = tiny_upscaler(pipe.text_encoder, pipe.tokenizer, 8)
-        made.set_progress_bar_config(disable=True)
-        return made
+        upscaler = tiny_upscaler(pipe.text_encoder, pipe.tokenizer, 8)
+        upscaler.set_progress_bar_config(disable=True)
+        return upscaler
