@@ -8,7 +8,7 @@ import pytest
 from shortcut_nb import Lab
 from shortcut_nb.cells import CLEAN, Cell
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.joining import joined, made_with
+from shortcut_nb.experiments.joining import check_joins, joined, made_with
 from shortcut_nb.experiments.measured import Measurement
 
 
@@ -91,3 +91,17 @@ def test_only_defaults_that_a_cell_uses_decide_whether_it_may_stand_beside_anoth
     assert made_with(changed, {"a": CLEAN}) == made_with(unopened, {"a": CLEAN})
     moved = made_with(changed, codesr).items() ^ made_with(unopened, codesr).items()
     assert {name for name, _ in moved} == {"defaults of aspl"}
+
+
+def test_rows_of_an_attack_since_revised_are_not_joined_with_new_ones(tiny_lab):
+    cells = {"a": Cell(attack="simac"), "b": Cell(attack="aspl")}
+    digests = made_with(tiny_lab, cells)
+    role = "code of the attack of a"
+    assert role in digests and not any(name.startswith("code") and name != role for name in digests)
+    without = {name: digest for name, digest in digests.items() if name != role}
+    check_joins(measured([0], ("b",), made_with=without), 2, digests)
+    with pytest.raises(UserError, match="earlier code of the attack of a; --save --force"):
+        check_joins(measured([0], ("a",), made_with=without), 2, digests)
+    with pytest.raises(UserError, match="other code of the attack of a; --save --force"):
+        check_joins(measured([0], ("a",), made_with=digests | {role: "0"}), 2, digests)
+    check_joins(measured([0], ("a",), made_with=digests), 2, digests)

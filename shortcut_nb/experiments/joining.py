@@ -19,7 +19,8 @@ from .measured import UNITS, Measurement
 
 SETTINGS = {"sampling", "prompts", "prior_guidance_scale", "resolution", "purifier"}
 """Fields of a profile that decide the numbers of any cell, beside the models."""
-SEVERAL = ("settings", "defaults")
+CODE = "code of the attack of "
+SEVERAL = ("settings", "defaults", CODE)
 """Beginnings of the names of digests that are of several things, not of one model."""
 WORD = re.compile(r"[\w-]+")
 
@@ -35,7 +36,8 @@ def made_with(
     Returns:
         By role, of each model that was asked for so far; "settings", of the profile's; "defaults of
         NAME", of those of each attack, purifier and trainer that the cells name; "cell NAME",
-        "sheet NAME", and "sheet NAME of CELL" of its own.
+        "sheet NAME", and "sheet NAME of CELL" of its own; "code of the attack of CELL", where that
+        is no longer its first or is not the package's (see :meth:`.Attack.code`).
     """
     profile = lab.profile
     settings = profile.model_dump(mode="json", include=SETTINGS)
@@ -52,7 +54,19 @@ def made_with(
         for name, cell in cells.items()
         for sheet, how in cell.sheets.items()
     }
+    own |= {
+        f"{CODE}{name}": _short_digest(code)
+        for name, cell in cells.items()
+        if (code := _code(lab, cell))
+    }
     return lab.digests() | {"settings": _short_digest(settings)} | defaults | own
+
+
+def _code(lab: Lab, cell: Cell) -> dict[str, Any]:
+    """By which code a cell's pictures are attacked; empty: the package's, never revised."""
+    if cell.attack == NONE:
+        return {}
+    return lab.attack(cell.attack, eps=cell.eps, **cell.settings).settings.code()
 
 
 def _of_record(record: Cell | Sheet) -> str:
@@ -100,11 +114,26 @@ def check_joins(earlier: Measurement, samples: int, digests: Mapping[str, str]) 
         if earlier.made_with[role] != digests[role]:
             which = "other" if role.startswith(SEVERAL) else "another"
             raise UserError(f"{name} was measured with {which} {role}; --save --force replaces it")
+    _check_code(earlier, digests)
     if earlier.samples != samples:
         raise UserError(
             f"{name} has {earlier.samples} samples a row, these are {samples}: give "
             f"--n {earlier.samples}, or --save --force to replace it"
         )
+
+
+def _check_code(earlier: Measurement, digests: Mapping[str, str]) -> None:
+    """An attack's first code is not noted: a cell without a digest was measured by that.
+
+    Raises:
+        UserError: a cell is of the earlier measurement, by other code of its attack.
+    """
+    conditions = set(earlier.frame.get("condition", ()))
+    for role in sorted(digests.keys() - earlier.made_with.keys()):
+        if role.startswith(CODE) and role.removeprefix(CODE) in conditions:
+            raise UserError(
+                f"{earlier.name} was measured with earlier {role}; --save --force replaces it"
+            )
 
 
 def joined(earlier: Measurement, new: Measurement) -> Measurement:

@@ -51,7 +51,7 @@ def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFra
     """One row per method: ``time`` of a training, as a share of DreamBooth's.
 
     It is that of the longest trainings: usual ones may have been kept from another run, beside
-    other work.
+    other work. Seeds may be of different runs, on different machines: shares are taken in each.
 
     Raises:
         MissingFile, CannotRead: see :func:`shortcut_nb.results.read_result`.
@@ -59,5 +59,6 @@ def costs(profile: str = "mini", folder: str | Path | None = None) -> pd.DataFra
     frame = Measurement.read("methods", profile, folder).frame
     longest = {at(method, f"{max(SHARES):g}"): method for method in METHODS}
     own = frame[frame["condition"].isin(longest)]
-    seconds = own.groupby(own["condition"].map(longest), sort=False)["train_seconds"].median()
-    return (seconds / seconds[OWN]).rename("time").rename_axis("method").to_frame()
+    method = own["condition"].map(longest).rename("method")
+    seconds = own.groupby(["seed", method], sort=False)["train_seconds"].median().unstack("method")
+    return seconds.div(seconds[OWN], axis=0).mean().rename("time").to_frame()
