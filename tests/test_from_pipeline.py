@@ -1,8 +1,10 @@
 """A lab around an open pipeline, pictures in memory as a subject: no profile, no folder."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import PNDMScheduler, StableDiffusionPipeline
 
 from shortcut_nb import Lab, Subject
 from shortcut_nb.cells import Cell
@@ -106,6 +108,19 @@ def test_a_digest_follows_the_weights(folder):
     with torch.no_grad():
         pipe.unet.conv_in.weight[0, 0, 0, 0] += 1
     assert one == same != Lab.from_pipeline(pipe).digest("diffusion")
+
+
+def test_a_digest_follows_the_schedule_the_vocabulary_and_the_size(folder, lab):
+    pipe = open_pipe(folder, torch.float32)
+    one = Lab.from_pipeline(pipe).digest("diffusion")
+    pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, beta_end=0.02)
+    two = Lab.from_pipeline(pipe).digest("diffusion")
+    pipe.tokenizer.add_tokens("zeppelin")
+    assert len({one, two, Lab.from_pipeline(pipe).digest("diffusion")}) == 3
+    halved = replace(lab.identity, size=32)
+    digests = {Lab.from_pipeline(pipe, identity=each).digest("identity")
+               for each in (lab.identity, halved, lab.identity)}  # fmt: skip
+    assert len(digests) == 2
 
 
 def test_how_to_load_names_the_pipeline_that_was_given(folder, tmp_path):

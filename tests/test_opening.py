@@ -7,7 +7,10 @@ import pytest
 import torch
 from diffusers import (
     DDPMPipeline,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    PNDMScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     UNet2DModel,
@@ -42,6 +45,17 @@ def test_fp16_names_are_found_and_read_as_float32(folder, drawn, tmp_path):
     model = open_pipeline(tmp_path)
     assert {m.dtype for m in model.modules} == {torch.float32} and model.autocast == torch.float32
     torch.testing.assert_close(model.sample("a photo", 1, **HOW), drawn, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "kind", [PNDMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler]
+)
+def test_latents_are_never_clipped_as_pixels_are(folder, kind):
+    """These schedulers' files may say nothing of it, and DDPM's default is to clip."""
+    pipe = plain(folder)
+    pipe.scheduler = kind(num_train_timesteps=1000)
+    config = open_pipeline(pipe).noise_schedule.config
+    assert config.clip_sample is False and config.thresholding is False
 
 
 def test_a_single_file_is_the_folder(folder, drawn, tmp_path):

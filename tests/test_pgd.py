@@ -55,6 +55,20 @@ def test_pgd_stops_on_a_loss_that_is_not_finite():
             alpha=1 / 255, steps=1, source=generators([0]))  # fmt: skip
 
 
+class Vertical(Linear):
+    """The root of nothing: a finite value whose slope is not."""
+
+    def __call__(self, x, source, rows=slice(None)):
+        return ((x - x) * self.weight).flatten(1).sum(1).sqrt()
+
+
+def test_pgd_stops_on_a_slope_that_is_not_finite():
+    clean = torch.full((1, 3, 8, 8), 0.5)
+    with pytest.raises(FloatingPointError, match="gradient is not finite at step 0"):
+        pgd(Vertical(torch.ones_like(clean)), clean, clean, Budget.linf(8),
+            alpha=1 / 255, steps=1, source=generators([0]))  # fmt: skip
+
+
 def test_momentum_and_repeats_against_a_loop_written_out():
     draw = torch.Generator().manual_seed(1)
     clean, budget = torch.rand(2, 3, 8, 8, generator=draw), Budget.linf(8)

@@ -1,8 +1,10 @@
 """Recipes: keys that are known before anything runs, and follow what makes a thing."""
 
+import copy
 import importlib
+import linecache
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -10,10 +12,13 @@ from pydantic import BaseModel
 
 from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
-from shortcut_nb.cells import OWN, Cell
-from shortcut_nb.metrics import METRICS
+from shortcut_nb.cells import OWN, Cell, Sheet
+from shortcut_nb.experiments.run import place_of
+from shortcut_nb.lab import Lab
+from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.probes import IMAGE_PROBES
 from shortcut_nb.purify import PURIFIERS
 from shortcut_nb.store import Recipe, Store, canonical, digest
 from shortcut_nb.store.code import code_of
@@ -196,12 +201,55 @@ def test_code_from_outside_is_part_of_what_it_makes(outside, before, after, stag
 def test_the_packages_own_code_is_no_part_of_a_key():
     own = [*ATTACKS.values(), *PURIFIERS.values(), *TRAINERS.values(), *METRICS.values()]
     assert len(own) > 30 and code_of(own) == {}
+    measures = [probe.measure for probe in [*SAMPLE_PROBES.values(), *IMAGE_PROBES.values()]]
+    assert measures and code_of(measures) == {}
+
+
+@pytest.mark.parametrize("kind", ["sample", "image"])
+def test_a_probe_of_ones_own_is_measured_anew_when_its_code_changes(
+    kind, tiny_lab, tmp_path, monkeypatch
+):
+    registry = SAMPLE_PROBES if kind == "sample" else IMAGE_PROBES
+    template = replace(next(iter(registry.values())), roles=(), settings={})
+    if kind == "image":
+        template = replace(template, settings=lambda *about: {})
+    subject, pipeline = tiny_lab.subject("mini:held-out/0"), Pipeline(tiny_lab, Store(tmp_path))
+    keys = set()
+    for number in (1, 2):
+        name = f"<probe {number}>"
+        source = f"def measure(*args):\n    return {number}\n"
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        space = {"__name__": "__no_module__"}
+        exec(compile(source, name, "exec"), space)
+        monkeypatch.setitem(registry, "own", replace(template, measure=space["measure"]))
+        if kind == "sample":
+            node = pipeline.probe_samples(subject, Cell(), 0, Sheet(), 1, "own")
+        else:
+            node = Pipeline(tiny_lab, pipeline.store).probe_images(
+                subject, Cell(attack="noise"), 0, "own"
+            )
+        keys.add(node.recipe.key)
+    assert len(keys) == 2
+
+
+def test_the_options_that_a_model_is_opened_with_count(tiny_lab):
+    profile = tiny_lab.profile
+    other = profile.detector.model_copy(update={"options": {"size": 32}})
+    labs = [Lab(each, "cpu") for each in (profile, profile.model_copy(update={"detector": other}))]
+    assert labs[0].digest("identity") == labs[1].digest("identity")
+    assert labs[0].digest("detector") != labs[1].digest("detector")
+
+
+def test_a_worker_is_told_which_card(tiny_lab, tmp_path):
+    pipeline = Pipeline(tiny_lab, Store(tmp_path))
+    assert place_of(pipeline)[1] == "cpu"
+    pipeline.lab = copy.copy(tiny_lab)
+    pipeline.lab.device = torch.device("cuda:1")
+    assert place_of(pipeline)[1] == "cuda:1"
 
 
 def test_code_without_a_file_counts_where_its_functions_can_be_read():
     """As a notebook's cells."""
-    import linecache
-
     digests = []
     for number in (1, 2, 2):
         source = f"class Own:\n    def run(self):\n        return {number}\n"

@@ -1,10 +1,12 @@
 """Stable Diffusion XL behind the same interface: nothing that calls it knows which kind it is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from shortcut_nb.diffusion import StableDiffusionXL, open_pipeline
+from shortcut_nb.diffusion import StableDiffusionXL, generators, open_pipeline
 from shortcut_nb.lab import Lab
 from shortcut_nb.profile import load_profile
 from shortcut_nb.subjects import Subject
@@ -95,6 +97,17 @@ def test_the_denoising_loss_is_the_unets_error_under_all_conditions(lab, plain):
         expected = (guess - noise).square().flatten(1).mean(1)
         loss = model.denoising_loss(latents, t, noise, context)
     torch.testing.assert_close(loss, expected)
+
+
+def test_in_float16_pictures_are_encoded_as_the_vae_can(lab, subject):
+    """SDXL's VAE says of itself that it overflows in float16 (``force_upcast``)."""
+    model, seen = replace(lab.diffusion, autocast=torch.float16), []
+    encoder = model.pipe.vae.encoder
+    hook = encoder.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    model.edit(subject.b, "a photo", strength=0.5, guidance_scale=1.0, steps=1,
+               source=generators([0, 1]))  # fmt: skip
+    hook.remove()
+    assert model.pipe.vae.config.force_upcast and set(seen) == {torch.float32}
 
 
 def test_a_strong_edit_forgets_the_picture_and_a_faint_one_does_not(lab, subject):

@@ -112,7 +112,9 @@ def test_resume_is_bit_for_bit(lab, subject, fitted, name, tmp_path):
     path = tmp_path / "run.ckpt"
     with pytest.raises(Killed):
         make(lab, name).fit(subject, on_step=kill, checkpoint=path, every=1)
+    before = torch.load(path, weights_only=True)["state"]["seconds"]
     again = make(lab, name).fit(subject, checkpoint=path, every=1)
+    assert 0 < before < again.seconds
     whole = fitted[name]
     assert again.losses == whole.losses
     ours, theirs = (m.method.state(m.model) for m in (again, whole))

@@ -117,7 +117,8 @@ class MetaCloak(SurrogateAttack):
         for step in range(self.stages[-1] + 1):
             if step in self.stages:
                 pool.append(self._keep(run, model, len(pool)))
-            trainee.step(data, draw)
+            if step < self.stages[-1]:
+                trainee.step(data, draw)
         run.constants["pool"], run.surrogates = pool, {"diffusion": model}
         trainee.release()
 

@@ -41,7 +41,7 @@ def pgd(
         The pictures after the last step (not rounded), and the trace (steps, n).
 
     Raises:
-        Diverged: when a loss is not finite; says at which step.
+        Diverged: when a loss or a gradient is not finite; says at which step.
     """
     x, trace = x.detach().clone(), []
     memory = {} if memory is None else memory
@@ -51,6 +51,11 @@ def pgd(
             raise Diverged(
                 f"the attack's loss is {values.tolist()} at step {step}: the model's weights or "
                 "its arithmetic overflow. Try float32."
+            )
+        if not torch.isfinite(gradient).all():
+            raise Diverged(
+                f"the attack's gradient is not finite at step {step}, though its loss is: the "
+                "model's arithmetic overflows on the way back. Try float32."
             )
         if momentum > 0:
             size = gradient.abs().flatten(1).sum(1).clamp_min(1e-12).view(-1, 1, 1, 1)

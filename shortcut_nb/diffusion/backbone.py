@@ -366,10 +366,13 @@ class Diffusion:
             return self.decode(self.encode(images.clamp(0, 1), source))
         # With an empty prompt guidance compares a thing with itself.
         scale = guidance_scale if prompt else 1.0
+        given = images.clamp(0, 1)
+        if self.vae_apart:  # diffusers takes pictures or latents, and would encode them in float16
+            given = self.encode(given, source)
         with self.arithmetic():
             out = pipe(
                 **self.prompt_arguments(*context.chunk(2)),
-                image=images.clamp(0, 1),
+                image=given,
                 eta=eta,
                 strength=strength,
                 num_inference_steps=count,
@@ -379,15 +382,20 @@ class Diffusion:
             )
         return self.decode(out.images.float())
 
+    @property
+    def vae_apart(self) -> bool:
+        """Whether the VAE runs in another arithmetic than the UNet, since it would overflow."""
+        apart: bool = self.pipe.vae.config.get("force_upcast", False)
+        return apart and self.autocast == torch.float16
+
     def arithmetic(self, module: Module | None = None) -> torch.autocast:
         """The context in which UNet and VAE run.
 
         A VAE that overflows in float16, as SDXL's says of itself, runs as its weights are.
         """
         on = self.autocast != torch.float32
-        for_vae = module is self.pipe.vae
-        if for_vae and self.autocast == torch.float16:
-            on = not self.pipe.vae.config.get("force_upcast", False)
+        if module is self.pipe.vae and self.vae_apart:
+            on = False
         at = self.device if module is None else next(module.parameters()).device
         return torch.autocast(at.type, self.autocast if on else None, enabled=on)
 

@@ -74,7 +74,9 @@ def open_pipeline(
     pipe = pipe.to(device or "cpu")
     if autocast is None:
         autocast = pipe.unet.dtype
-    schedule = DDPMScheduler.from_config(pipe.scheduler.config)
+    # A schedule of latents: DDPM's own default would clip them to [-1, 1] as if they were pixels.
+    unclipped = {"clip_sample": False, "thresholding": False}
+    schedule = DDPMScheduler.from_config(pipe.scheduler.config, **unclipped)
     model = BACKBONES[type(pipe).__name__](pipe, schedule, autocast)
     for module in model.modules:
         module.eval().requires_grad_(False)

@@ -42,8 +42,9 @@ class Experiment(Record):
         n: samples a sheet.
         image_probes: further measures of the pictures trained on; see :mod:`shortcut_nb.probes`.
         sample_probes: further measures of each sheet; "apart" is the distance to what plain
-            training on clean pictures draws of the same, "traits" which of the person's attributes
-            each shows, "hidden" the identity match by an encoder that looks through noise.
+            training on clean pictures draws of the subject's (or the class's) own prompt, "traits"
+            which of the person's attributes each shows, "hidden" the identity match by an encoder
+            that looks through noise.
 
     Raises:
         UserError: in one line, what does not fit, and where.

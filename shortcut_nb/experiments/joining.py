@@ -66,7 +66,10 @@ def _code(lab: Lab, cell: Cell) -> dict[str, Any]:
     """By which code a cell's pictures are attacked; empty: the package's, never revised."""
     if cell.attack == NONE:
         return {}
-    return lab.attack(cell.attack, eps=cell.eps, **cell.settings).settings.code()
+    attack = lab.attack(cell.attack, eps=cell.eps, **cell.settings)
+    other = attack.builds_on()
+    under = {"builds on": other.code()} if other and other.code() else {}
+    return attack.settings.code() | under
 
 
 def _of_record(record: Cell | Sheet) -> str:

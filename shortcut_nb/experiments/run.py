@@ -133,14 +133,23 @@ def output_kind(fields: Any) -> tuple[str, str]:
     where = f"{inputs.get('arithmetic', '')} {inputs.get('weights', '')}"
     if fields["stage"] == "protect":
         attack = params["attack"]["attack"]  # its settings; "moved" where no attack is made
-        named = attack if isinstance(attack, str) else f"{attack['attack']} {attack.get('steps')}"
+        named = attack if isinstance(attack, str) else f"{attack['attack']} {_counts(attack)}"
         named = f"a part of {named}" if "clean" in params else named
         return "protect", f"{named} {where} {params['attack'].get('weights', '')}"
     if fields["stage"] == "purify":
-        return "purify", f"{params['purifier']} {where}"
+        return "purify", f"{params['purifier']} {_counts(params)} {where}"
     if fields["stage"] == "train":
         return "train", f"{params['trainer']} {params['settings'].get('steps')} {where}"
     return fields["stage"], f"{params.get('probe', params.get('n', ''))} {where}"
+
+
+def _counts(settings: Mapping[str, Any]) -> dict[str, int]:
+    """The whole numbers among settings, such as steps and rounds; those of a seed are no work."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if isinstance(value, int) and not isinstance(value, bool) and name != "seed"
+    }
 
 
 def costs(store: Store) -> dict[tuple[str, str], float]:
@@ -348,7 +357,7 @@ def place_of(pipeline: Pipeline) -> tuple[str, ...]:
     profile = lab.profile.model_dump_json()
     return (
         profile,
-        lab.device.type,
+        str(lab.device),
         str(lab.autocast).removeprefix("torch."),
         *(str(each) for each in (pipeline.store.root, pipeline.keep_trained)),
     )

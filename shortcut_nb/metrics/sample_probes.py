@@ -24,7 +24,8 @@ class SampleProbe:
         roles: the models that it reads; the profile must name them.
         columns: what its columns are called.
         references: "set C", clean pictures of the person, or "clean training", samples of plain
-            training on clean pictures, in the words of the same sheet.
+            training on clean pictures, asked for by the subject's own prompt (or the class's, if
+            the sheet is of the class), whatever else the sheet says.
         prefix: what further columns begin with, where a model decides how many there are; "" where
             there are none.
         settings: what else its numbers depend on, as plain values.

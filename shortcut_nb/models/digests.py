@@ -1,33 +1,57 @@
-"""What stands for models in cache keys: SHA-256 of files, or of weights in memory."""
+"""What stands for models in cache keys: SHA-256 of files, or of what is in memory."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..store.recipe import update_digest
+from ..store.recipe import canonical, update_digest
 from ..weights import cached_file_digests
 
 
-def folder_digest(folder: Path) -> str:
-    """The SHA-256 of a folder of weights: the names and digests of all its files."""
+def folder_digest(folder: Path, options: Mapping[str, Any] | None = None) -> str:
+    """The SHA-256 of a folder of weights: the names and digests of all its files.
+
+    Args:
+        options: with which it is opened, plain values; they count where there are any.
+    """
     files = cached_file_digests(folder)
-    text = "\n".join(f"{name} {digest}" for name, digest in files.items())
-    return hashlib.sha256(text.encode()).hexdigest()
+    lines = [f"{name} {digest}" for name, digest in files.items()]
+    if options:
+        lines.append(canonical(options))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def memory_digest(thing: Any) -> str:
-    """The SHA-256 of the weights of an open model: all modules that it or its pipeline holds."""
+    """The SHA-256 of an open model: of all that it or its pipeline holds.
+
+    Weights count, settings (numbers, texts, sizes), a scheduler's configuration, and a tokenizer's
+    vocabulary.
+    """
     from torch.nn import Module
 
     pipe = getattr(thing, "pipe", None)
     parts = pipe.components if pipe is not None else vars(thing)
     digest = hashlib.sha256(type(thing).__name__.encode())
-    for name, module in sorted(parts.items()):
-        if not isinstance(module, Module):
-            continue
-        for key, tensor in module.state_dict().items():
-            digest.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            update_digest(digest, tensor.detach().float())
+    for name, part in sorted(parts.items()):
+        if isinstance(part, Module):
+            for key, tensor in part.state_dict().items():
+                digest.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                update_digest(digest, tensor.detach().float())
+        else:
+            digest.update(f"{name} {_settings_of(part)}".encode())
     return digest.hexdigest()
+
+
+def _settings_of(part: Any) -> str:
+    """What decides the work of a part without weights, as text."""
+    if hasattr(part, "get_vocab"):
+        return f"{type(part).__name__} {canonical(part.get_vocab())}"
+    if isinstance(getattr(part, "config", None), Mapping):
+        own = {key: value for key, value in part.config.items() if not key.startswith("_")}
+        return f"{type(part).__name__} {own}"
+    if isinstance(part, (str, int, float, bool, tuple, list, dict, type(None))):
+        return repr(part)
+    return type(part).__name__

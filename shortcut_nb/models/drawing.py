@@ -55,12 +55,12 @@ class Drawing(Opened):
             UserError: a folder without pictures, or another model.
         """
         from ..images import load_folder
-        from ..latents import latents_of
+        from ..latents import class_digest, latents_of
 
         model = model or self.diffusion
         role = self._role_of(model)
         if isinstance(class_images, str):
-            key: Any = (class_images, role)
+            key: Any = (class_digest(class_images), role)
             if key not in self._priors:
                 own, _ = load_folder(class_images, model.resolution)
                 self._priors[key] = latents_of(model, own)

@@ -83,8 +83,9 @@ class Named:
     def digest(self, *roles: str) -> str:
         """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
 
-        Every file of the folders counts: weights, scheduler, tokenizer. A role that ends in ":"
-        means all that begin with it. Models of other roles need not be on this machine.
+        Every file of the folders counts: weights, scheduler, tokenizer; and so do the profile's
+        options for opening one. A role that ends in ":" means all that begin with it. Models of
+        other roles need not be on this machine.
         """
         wanted = [
             name
@@ -102,7 +103,7 @@ class Named:
             self._digests[role] = (
                 memory_digest(self._given[role])
                 if role in self._given
-                else folder_digest(resolve(self._ref(role)))
+                else folder_digest(resolve(self._ref(role)), self._ref(role).options)
             )
         return self._digests[role]
 

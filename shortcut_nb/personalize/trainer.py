@@ -312,8 +312,8 @@ class Trainer(Regime):
         path = Path(checkpoint) if checkpoint else None
         mark = self._mark(models, words, images) if path else ""
         with self._offloaded(models.diffusion, model, method):
-            losses = self._train(trainee, data, on_step, path, mark, every, last)
-        seconds = time.monotonic() - started
+            losses, earlier = self._train(trainee, data, on_step, path, mark, every, last, started)
+        seconds = earlier + time.monotonic() - started
         return self._personalized(subject, models, model, method, words, seconds, losses)
 
     def pack(self, subject: Subject, models: Models, fitted: Personalized) -> dict[str, Tensor]:
@@ -399,9 +399,17 @@ class Trainer(Regime):
         mark: str,
         every: int,
         last: int,
-    ) -> list[float]:
-        """Take the steps that are left; returns the loss of every step, earlier ones included."""
-        losses = _load(path, trainee, mark) if path and path.exists() else []
+        started: float,
+    ) -> tuple[list[float], float]:
+        """Take the steps that are left.
+
+        Args:
+            started: when this run began, on the monotonic clock.
+
+        Returns:
+            The loss of every step, earlier ones included; and the seconds of earlier runs.
+        """
+        losses, seconds = _load(path, trainee, mark) if path and path.exists() else ([], 0.0)
         if trainee.taken > last:
             raise UserError(
                 f"{path} is at step {trainee.taken}, more than the {last} asked for: "
@@ -412,9 +420,9 @@ class Trainer(Regime):
             if on_step:
                 on_step(StepInfo(step + 1, last, {"loss": losses[-1]}))
             if path and ((step + 1) % every == 0 or step + 1 == last):
-                _save(path, trainee, mark, losses)
+                _save(path, trainee, mark, losses, seconds + time.monotonic() - started)
         trainee.release()
-        return losses
+        return losses, seconds
 
     def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
         settings = {"trainer": self.name} | compared_fields(self)
@@ -485,10 +493,11 @@ def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
     )
 
 
-def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
+def _save(path: Path, trainee: Trainee, mark: str, losses: list[float], seconds: float) -> None:
     state = {
         "step": trainee.taken,
         "losses": losses,
+        "seconds": seconds,
         "weights": trainee.method.state(trainee.model),
         "optimiser": trainee.optimiser.state_dict(),
         "ema": trainee.ema.state_dict() if trainee.ema else None,
@@ -496,7 +505,8 @@ def _save(path: Path, trainee: Trainee, mark: str, losses: list[float]) -> None:
     save_checkpoint(path, mark, state)
 
 
-def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
+def _load(path: Path, trainee: Trainee, mark: str) -> tuple[list[float], float]:
+    """Bring a trainee to where a checkpoint is; its losses, and the seconds that they took."""
     state = load_checkpoint(path, mark, "other pictures, prompts or hyperparameters")
     with torch.no_grad():
         for name, weight in trainee.method.state(trainee.model).items():
@@ -506,4 +516,4 @@ def _load(path: Path, trainee: Trainee, mark: str) -> list[float]:
         trainee.ema.load_state_dict(state["ema"])
         trainee.ema.to(device=trainee.parameters[0].device)
     trainee.go_on(state["step"])
-    return state["losses"]
+    return state["losses"], state.get("seconds", 0.0)

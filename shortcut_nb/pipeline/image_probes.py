@@ -12,6 +12,7 @@ from ..lab import Lab
 from ..metrics import psnr, ssim
 from ..probes import IMAGE_PROBES
 from ..store import Payload, canonical
+from ..store.code import code_of
 from ..subjects import Subject
 from .base import photos_of
 from .node import Node, as_tuple
@@ -34,11 +35,12 @@ class ImageProbing(SampleProbing):
         return self.image_values(subject, cell, seed, name)
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
-        """How far the pictures trained on are from the clean ones, means over set B.
+        """How far the pictures trained on are from the clean ones, of set B.
 
         Faithfulness is measured against the *clean* pictures: a purifier is to give those back.
 
-        ``linf`` and ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``ssim`` the
+        ``linf`` in grey levels is the largest of all; the others are means over the pictures:
+        ``l2`` (root mean square) in grey levels; ``psnr`` in dB; ``ssim`` the
         structural similarity, at most 1; ``perceptual`` a distance of LPIPS's form on the lab's
         CLIP; ``likeness`` the cosine of the identity embedding to the clean pictures' mean;
         ``shift`` and ``shift_projection`` the move in CLIP space and its part towards noise
@@ -63,7 +65,8 @@ class ImageProbing(SampleProbing):
             params = {"probe": "changes", "concepts": concepts}
             recipe = self._recipe("probe", params, source | weights)
             about = f"probe changes {subject.name} {photos_of(cell, purified=True)}"
-            return Node(recipe, as_tuple(after), write, about)
+            needs = dict.fromkeys((*as_tuple(before), *as_tuple(after)))
+            return Node(recipe, tuple(needs), write, about)
 
         return self.remember(("compare", subject, after and after.recipe.key), node)
 
@@ -79,7 +82,7 @@ class ImageProbing(SampleProbing):
 
             source: dict[str, Any] = {"images": self._source(subject, after)}
             source |= {sheet: self._digest(subject, sheet) for sheet in ("a", "b", "c")}
-            params = {"probe": name} | settings
+            params = {"probe": name} | settings | code_of([probe.measure])
             recipe = self._recipe("probe", params, source | self._weights(*probe.roles))
             about = f"probe {name} {subject.name} {photos_of(cell, purified=True)}"
             return Node(recipe, as_tuple(after), write, about)
@@ -89,7 +92,7 @@ class ImageProbing(SampleProbing):
 
 
 def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
-    """How far pictures are from the clean ones, means over pictures; see ``Pipeline.compare``."""
+    """How far pictures are from the clean ones; see :meth:`ImageProbing.compare`."""
     have = lab.profile.models()
     measured = {
         "linf": float((images - clean).abs().amax() * 255),

@@ -24,7 +24,7 @@ class Partway:
 
     def __init__(self, key: str, trainer: Any, subject: Subject, images: Tensor) -> None:
         self.key, self.trainer, self.subject, self.images = key, trainer, subject, images
-        self.step, self.seconds = 0, 0.0
+        self.step = 0
         self._folder = tempfile.TemporaryDirectory(prefix="shortcut_nb-")
 
     @property
@@ -42,7 +42,6 @@ class Partway:
             raise ValueError(f"step must lie within 0…{self.trainer.steps}; got {step}")
         if step < self.step:
             self.path.unlink(missing_ok=True)
-            self.seconds = 0.0
         fitted = self.trainer.fit(
             self.subject,
             self.images,
@@ -52,5 +51,4 @@ class Partway:
             until=step,
         )
         self.step = step
-        self.seconds += fitted.seconds
         return fitted

@@ -19,7 +19,7 @@ from ..store import Entry, Payload, plain
 from ..store.code import code_of
 from ..subjects import Subject
 from .base import photos_of
-from .node import Node
+from .node import Node, as_tuple
 from .sample import Sampling
 
 
@@ -41,12 +41,13 @@ class SampleProbing(Sampling):
         if sheet.inside:
             return self._probe_model(subject, cell, seed, sheet.inside, n)
         drawn = self.sample(subject, cell, seed, sheet, n)
+        purified = self.purify(subject, cell, seed)
         concept, noise = self.lab.profile.concepts[:2]
 
         def write(out: Payload) -> None:
             entry = self.make(drawn)
             images = entry.images("images")
-            trained_on = self._trained_on(subject, self.purify(subject, cell, seed), cell)
+            trained_on = self._trained_on(subject, purified, cell)
             frame = self.lab.score(images, subject).assign(copies=nearest(images, trained_on))
             if self._has("clip"):
                 shift = clip_shift(self.lab.clip, images, concept, noise)
@@ -61,7 +62,7 @@ class SampleProbing(Sampling):
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
         inputs |= self._weights("clip", "detector", "faces", "identity", *self._measures)
         recipe = self._recipe("probe", params, inputs)
-        return Node(recipe, (drawn,), write, f"probe{drawn.about[6:]}")
+        return Node(recipe, (drawn, *as_tuple(purified)), write, f"probe{drawn.about[6:]}")
 
     def probe_samples(
         self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int, name: str
@@ -81,12 +82,12 @@ class SampleProbing(Sampling):
             references = others[0] if others else subject.c
             out.save_json("columns", probe.measure(self.lab, images, references))
 
-        params = {"probe": name, **probe.settings}
+        params = {"probe": name, **probe.settings} | code_of([probe.measure])
         recipe = self._recipe("probe", params, inputs | self._weights(*probe.roles))
         return Node(recipe, needs, write, f"probe {name}{drawn.about[6:]}")
 
     def _of_clean_training(self, subject: Subject, seed: int, sheet: Sheet, n: int) -> Node:
-        """Samples of plain training on clean pictures, in the words of a sheet."""
+        """Samples of plain training on clean pictures, plainly asked for what a sheet is of."""
         words = Sheet(of=sheet.of)
         node = self.sample(subject, CLEAN, seed, words, n)
         return replace(node, of={"cell": CLEAN, "sheet": words})

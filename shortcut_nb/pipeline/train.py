@@ -169,16 +169,15 @@ class Training(Purifying):
 
         Its checkpoint is left for the caller to delete, once what it wants is kept.
         """
-        checkpoint, seconds = self.store.checkpoint(recipe), 0.0
+        checkpoint = self.store.checkpoint(recipe)
         if self._partway is not None and self._is_partway(recipe):
             if self._partway.path.exists():
                 with writing(checkpoint) as fresh:
                     shutil.move(self._partway.path, fresh)
-            seconds, self._partway = self._partway.seconds, None
-        fitted = trainer.fit(
+            self._partway = None
+        return trainer.fit(
             subject, images, on_step=self.on_step(about), checkpoint=checkpoint, every=EVERY
         )
-        return replace(fitted, seconds=fitted.seconds + seconds)
 
     def _is_partway(self, recipe: Recipe) -> bool:
         return self._partway is not None and self._partway.key == recipe.key

@@ -1,4 +1,4 @@
-"""What stands in a recipe for code of one's own: a digest of its source.
+"""What stands in a recipe for code of one's own, classes and functions: a digest of its source.
 
 The package's own code stands there by the versions of its stages.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,40 +15,41 @@ from typing import Any
 PACKAGE = __name__.partition(".")[0]
 
 
-def code_of(classes: Iterable[type], name: str = "code") -> dict[str, Any]:
-    """The digests of classes that are defined outside of the package, by class, under a name.
+def code_of(things: Iterable[type | Callable[..., Any]], name: str = "code") -> dict[str, Any]:
+    """The digests of classes and functions from outside of the package, by name, under a name.
 
     {} when all are the package's own, or when there is no source: keys stay what they were.
     """
-    digests = {each.__qualname__: _digest(each) for each in classes}
+    kinds = [each if hasattr(each, "__qualname__") else type(each) for each in things]
+    digests = {each.__qualname__: _digest(each) for each in kinds}
     known = {each: digest for each, digest in digests.items() if digest}
     return {name: known} if known else {}
 
 
 @cache
-def _digest(cls: type) -> str:
-    """Of a class and those that it derives from in the same package; "" for the package's own."""
-    own = _top(cls)
+def _digest(thing: Any) -> str:
+    """Of a function, or a class and those it derives from in the same package; "" of ours."""
+    own = _top(thing)
     if own == PACKAGE:
         return ""
-    sources = [_source(each) for each in cls.__mro__ if _top(each) == own]
+    sources = [_source(each) for each in getattr(thing, "__mro__", [thing]) if _top(each) == own]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest() if any(sources) else ""
 
 
-def _top(cls: type) -> str:
-    return cls.__module__.partition(".")[0]
+def _top(thing: Any) -> str:
+    return str(thing.__module__).partition(".")[0]
 
 
-def _source(cls: type) -> str:
-    """The source of a class; else its module's, else (in a notebook) that of its functions."""
+def _source(thing: Any) -> str:
+    """The source; else its module's, else (in a notebook) that of a class's functions."""
     try:
-        return inspect.getsource(cls)
+        return inspect.getsource(thing)
     except (OSError, TypeError):
         pass
     try:
-        return Path(inspect.getfile(cls)).read_text("utf-8")
+        return Path(inspect.getfile(thing)).read_text("utf-8")
     except (OSError, TypeError, UnicodeDecodeError):
-        return "\0".join(filter(None, map(_text, vars(cls).values())))
+        return "\0".join(filter(None, map(_text, vars(thing).values())))
 
 
 def _text(value: Any) -> str:
