@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -55,7 +56,7 @@ class FaceMatch:
             return False
         if find_spec("dlib") and find_spec("face_recognition_models"):
             return True
-        log.warning("faces are not measured, since dlib is not here: %s", INSTALL)
+        _say_that_dlib_is_missing()
         return False
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
@@ -74,3 +75,9 @@ class FaceMatch:
             log.warning("%s", error)
             distance = same = np.full(len(rows), np.nan)
         return {"face_distance": distance, "same_person": same, "no_face": missing.astype(float)}
+
+
+@cache
+def _say_that_dlib_is_missing() -> None:
+    """Once in a process; several ask."""
+    log.warning("faces are not measured, since dlib is not here: %s", INSTALL)
