@@ -157,7 +157,9 @@ def regime_tables() -> str:
         for table in tables:
             title = table.title.replace("V*", "V\\*")  # else the bold ends there
             parts.append(f"**{title}**\n\n{table.markdown().replace(CHOSEN, SHIPPED)}")
-        parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
+        for chart in charts(one):
+            parts.append(f"![{chart.alt}](../figures/{chart.name}.png)")
+            parts.append(f"*{people}, {seeds}, clean photos: {chart.title}.*")
     return "\n\n".join(parts) or NOT_YET
 
 
@@ -207,5 +209,6 @@ def charts(one: Measurement) -> list[Chart]:
             f"Mean of {describe(metric).label}: samples of V* and of the class after clean "
             "training in each candidate regime, with intervals over validation people."
         )
-        drawn.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
+        name = f"results_{one.name}_{metric}"
+        drawn.append(Chart(name, describe(metric).label, figure, table, alt))
     return drawn
