@@ -63,7 +63,19 @@ def test_every_look_has_a_row_and_the_lowest_is_bold(question):
 def test_the_figure_has_a_panel_for_each_score_and_a_line_for_each_regime(question):
     figure = course.picture(course.curves(measured(question)))
     assert [ax.get_title() for ax in figure.axes] == list(course.SCORES.values())
-    assert len(figure.axes[0].get_lines()) >= 3
+    lines = {line.get_label(): line.get_color() for line in figure.axes[0].get_lines()}
+    assert list(lines) == list(course.REGIME_LOOKS) and len(set(lines.values())) == 3
+
+
+def test_a_match_below_the_axis_is_told_by_its_number(question):
+    own = measured(question)
+    own.frame.loc[:, "ims_missing"] = -0.39
+    (ax, *_) = course.picture(course.curves(own)).axes
+    assert ax.get_ylim()[0] == course.FLOOR
+    assert "−0.39 at step 0" in {text.get_text().strip() for text in ax.texts}
+
+
+def test_looks_begin_as_early_as_the_regime_is_long(question):
     table = course.curves(measured(question))
     early = {name: sorted(set(own["step"]))[:3] for name, own in table.groupby("condition")}
     assert sorted(early.values()) == [[0, 5, 10], [0, 10, 20], [0, 20, 40]]

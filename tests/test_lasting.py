@@ -80,9 +80,11 @@ def test_the_curves_have_every_look_of_both_lengths(question):
     steps = {name: sorted(set(part["step"])) for name, part in table.groupby("length")}
     assert steps == {USUAL: [10, 20, 40, 60, 90, 120], TWICE: [20, 40, 80, 120, 180, 240]}
     figure = lasting.picture(table)
-    assert [ax.get_title() for ax in figure.axes] == list(lasting.SCORES.values())
-    dots = [len(ax.collections[-1].get_offsets()) for ax in figure.axes[1:]]
-    assert dots == [len(CONDITIONS)] * 2
+    titles = [
+        f"{score}\n{n}-step training" for n in (120, 240) for score in lasting.SCORES.values()
+    ]
+    assert [ax.get_title() for ax in figure.axes] == titles
+    assert all(len(ax.get_lines()) == len(CONDITIONS) for ax in figure.axes)
 
 
 def test_the_table_of_ends_has_a_row_for_each_treatment_and_marks_no_defence(question):

@@ -16,8 +16,10 @@ from shortcut_nb.analysis.shift_and_harm import correlation, mediate
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch
+from shortcut_nb.reporting import numbers
 from shortcut_nb.reporting.mismatch import points
 from shortcut_nb.reporting.shipped import shipped
+from shortcut_nb.reporting.strength import by_attack, read
 from shortcut_nb.results import available
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +28,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = r"[−+-]?\d+(?:\.\d+)?"
 TRIPLE = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
 DIGITS = range(4)
+COVERED = 2.0  # grey levels: between the attacks that cover V* with texture and all others
 # Differences that no question predicts: question, measure, and the two cells.
 TENTH = "condition=cdl{} | clean & sheet=without"
 BY_HAND = [
@@ -146,6 +149,27 @@ def known():
 def test_what_is_said_was_measured(path, known):
     stale = [text for text, digits, said in triples(prose(path)) if said not in known[digits]]
     assert not stale, f"no shipped result has: {', '.join(stale)}"
+
+
+def test_ranges_over_attacks_are_those_of_the_results():
+    """What is said of the thirteen that cover V* with texture, and has no interval."""
+    attacks = by_attack(read()).set_index("attack")
+    covering = attacks[attacks["texture_change"] > COVERED]
+    harms = numbers.harms_by_word("texture").pivot(index="name", columns="group", values="mean")
+    harms = harms[harms["V*"] > COVERED]
+    assert len(covering) == len(harms) == 13
+    fall, rise, gap = -covering["quality_change"], harms["V*"], harms["V* − class"]
+    said = {
+        "results/attacks.md": f"{rise.min():.1f} grey levels and more, and take "
+        f"{fall.min():.2f} to {fall.max():.2f} of quality",
+        "shortcut.md": f"V* with {rise.min():.1f} to {rise.max():.1f} grey levels of texture",
+        "results/shortcut.md": f"leave a gap\nof {gap.min():.1f} to {gap.max():.1f} grey levels",
+    }
+    for page, text in said.items():
+        assert text in (ROOT / "docs" / page).read_text("utf-8"), f"{page}: {text}"
+    likeness = covering[covering["ims_missing_change_high"] < 0]["ims_missing_change"]
+    text = f"take some as well, by {-likeness.max():.2f} to {-likeness.min():.2f}"
+    assert len(likeness) == 6 and text in (ROOT / "docs/results/attacks.md").read_text("utf-8")
 
 
 def test_a_stale_number_is_seen(known):

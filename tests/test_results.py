@@ -9,6 +9,7 @@ from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.mini.evaluate import BARS, FURTHER, WORDS
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import pages
+from shortcut_nb.reporting.figures import FIGURES
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.reporting.summary import summary
 from shortcut_nb.results import PACKAGE, available, read_result, write_result
@@ -66,6 +67,23 @@ def test_a_changed_number_is_written_anew():
     page = path.read_text("utf-8")
     spoilt = page.replace("| `advdm` |", "| `advdm` | 7 |", 1)
     assert spoilt != page and pages.filled(spoilt, pages.PAGES[path]) == page
+
+
+def test_a_figure_has_its_own_words_on_every_page():
+    path = pages.FOLDER / "attacks.md"
+    page = path.read_text("utf-8")
+    words = FIGURES["results_protection"].alt
+    assert f"![{words}](../../figures/results_protection.png)" in page
+    spoilt = page.replace(words, "something else")
+    assert spoilt != page and pages.filled(spoilt, pages.PAGES[path]) == page
+    linked = [
+        page
+        for page in (pages.README, *(pages.ROOT / "docs").rglob("*.md"))
+        if any(
+            found["name"] in FIGURES for found in pages.PICTURE.finditer(page.read_text("utf-8"))
+        )
+    ]
+    assert set(linked) <= set(pages.PAGES)
 
 
 def test_marks_and_tables_must_match():

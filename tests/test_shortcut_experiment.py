@@ -265,7 +265,7 @@ def shipped_graph():
     larger = shipped("shortcut")
     claims = [*larger["predictions"], *causes.claims_beside(larger["eps"])]
     arrows = causes.edges(claims)
-    return arrows, causal_graph(arrows, causes.COLORS)
+    return arrows, causal_graph(arrows, causes.COLORS, causes.ATTACKS)
 
 
 def test_each_cause_in_training_has_verdicts_of_its_own():

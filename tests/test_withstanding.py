@@ -111,11 +111,14 @@ def test_curves_begin_at_clean_pictures_and_name_what_they_show(told):
     assert knowing["mean"].tolist() == pytest.approx([0.6, 0.6, 0.6], abs=0.02)
 
 
-def test_who_knows_a_defence_is_not_drawn_where_there_is_none(told):
-    told()
+def test_without_a_defence_both_attackers_are_the_one_who_knows_nothing(told):
+    told({("nothing", "none", USUAL): (0.4, 0.7)})
     table = withstanding.budgets()
     bare = table[table["defence"] == withstanding.DEFENCES[withstanding.BARE]]
-    assert set(bare["panel"]) == {withstanding.PANELS["quality", False]}
+    for (score, _), panel in withstanding.PANELS.items():
+        own = bare[bare["panel"] == panel].set_index("pixels")["mean"]
+        expected = {"quality": 0.4, "ims_missing": 0.7}[score]
+        assert own[16] == pytest.approx(expected, abs=0.02), "not that of who expects a defence"
 
 
 def test_the_axis_of_the_curves_begins_at_zero_or_where_an_interval_ends(told):

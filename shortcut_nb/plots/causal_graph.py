@@ -29,7 +29,7 @@ VERDICT_LABELS = {
 """What the colour and the dash of an arrow say of its predictions."""
 COUNTS = "On an arrow of several predictions: how many are confirmed"
 WIDTH, HEIGHT = 1.95, 1.45  # inches between the places of nodes
-BESIDE, ABOVE, BELOW = 1.05, 0.5, 1.4  # inches around them; the legend stands below
+BESIDE, ABOVE, BELOW = 1.05, 0.5, 1.6  # inches around them; the legend stands below
 TEXT, LABEL = 13, 11  # points
 BENDS = (0.0, 0.2, -0.2, 0.35, -0.35)  # of an arrow, the first that meets no other node
 CLEAR = 0.1  # inches between an arrow and a node that it passes
@@ -68,7 +68,9 @@ class Edge:
         return f"{self.claim}\n{self.score} {self.difference:+.2f}{interval} {self.verdict}"
 
 
-def causal_graph(edges: Sequence[Edge], colors: dict[str, str] | None = None) -> Figure:
+def causal_graph(
+    edges: Sequence[Edge], colors: dict[str, str] | None = None, note: str = ""
+) -> Figure:
     """Draw causes above, effects below; edges of one pair share an arrow.
 
     An arrow is drawn as confirmed when all its experiments are, as refuted when one is, else as
@@ -77,6 +79,7 @@ def causal_graph(edges: Sequence[Edge], colors: dict[str, str] | None = None) ->
 
     Args:
         colors: node → the condition whose colour its frame has.
+        note: what else has to be known, above the legend.
 
     Raises:
         ValueError: no edges, or a cycle.
@@ -103,7 +106,7 @@ def causal_graph(edges: Sequence[Edge], colors: dict[str, str] | None = None) ->
             others = [_extent(ax, boxes[name]) for name in place if name not in (cause, effect)]
             ends = boxes[cause], boxes[effect]
             _arrow(ax, place[cause], place[effect], bundle, ends, others)
-        _legend(ax)
+        _legend(ax, note)
     return fig
 
 
@@ -149,13 +152,14 @@ def _extent(ax: Axes, box: FancyBboxPatch) -> Bbox:
     return box.get_window_extent().transformed(ax.transData.inverted())
 
 
-def _legend(ax: Axes) -> None:
-    """What counts, colours and dashes say, below the graph."""
+def _legend(ax: Axes, note: str) -> None:
+    """What counts, colours and dashes say, below the graph and a note."""
     for verdict, words in VERDICT_LABELS.items():
         look = VERDICTS[verdict]
         ax.plot([], [], color=look.color, linestyle=look.dash, linewidth=2.5, label=words)
-    legend = ax.legend(title=COUNTS, loc="lower center", fontsize=SMALLEST, handlelength=3)
-    legend.get_title().set_fontsize(LABEL)
+    title = "\n".join(filter(None, (note, COUNTS)))
+    legend = ax.legend(title=title, loc="lower center", fontsize=SMALLEST, handlelength=3)
+    legend.get_title().set(fontsize=LABEL, ha="center")
 
 
 def _arrow(

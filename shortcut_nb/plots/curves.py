@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from .layout import PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look, looks
 from .style import theme
 
+LONG = 30  # letters of a name of which three do not fit side by side
 APART = 0.012  # of the axis: two lines whose intervals are bars, at places that still read true
 
 
@@ -24,11 +26,12 @@ def curve_plot(
     titles: Mapping[str, str] | None = None,
     ylabel: str = "mean and 95 % interval",
     xlabel: str | None = None,
-    sharey: bool = False,
+    sharey: bool | Literal["row", "col"] = False,
     shaded: bool = True,
     columns: int | None = None,
     points: pd.DataFrame | None = None,
     points_name: str = "",
+    style: Mapping[str, Look] | None = None,
 ) -> Figure:
     """Lines with 95 % intervals, one panel per value of ``panel``.
 
@@ -37,7 +40,8 @@ def curve_plot(
             (a single subject) are not drawn.
         titles: what stands above a panel instead of its value.
         xlabel: None is ``x``.
-        sharey: one scale for all panels, where they show the same score.
+        sharey: one scale for all panels, where they show the same score; "row" or "col": for those
+            of a row or a column.
         shaded: whether intervals are bands; else bars, a little apart, at the few places where
             something was measured.
         columns: that many panels in a row, the figure as wide as a page and its legend above.
@@ -45,6 +49,7 @@ def curve_plot(
         points: further means as dots over the lines, in the colours of their ``by``; columns ``x``,
             ``by``, ``mean`` and ``panel``.
         points_name: what the legend calls the dots.
+        style: the look of each line; None is that of its name, see :func:`.palette.looks`.
 
     Raises:
         KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
@@ -55,7 +60,7 @@ def curve_plot(
     if points is not None:
         check_columns(points, [x, by, "mean", *([panel] if panel else [])])
     panels = list(dict.fromkeys(table[panel])) if panel else [None]
-    style = looks(table[by].tolist())
+    style = style or looks(table[by].tolist())
     colors = {name: look.color for name, look in style.items()}
     aside = dict.fromkeys(style, 0.0) if shaded else _aside(table, x, by)
     with theme():
@@ -86,7 +91,9 @@ def _aside(table: pd.DataFrame, x: str, by: str) -> dict[str, float]:
     return {name: step * (place - (len(names) - 1) / 2) for place, name in enumerate(names)}
 
 
-def _panels(count: int, columns: int | None, sharey: bool) -> tuple[Figure, list[Axes]]:
+def _panels(
+    count: int, columns: int | None, sharey: bool | Literal["row", "col"]
+) -> tuple[Figure, list[Axes]]:
     """An empty figure with that many panels."""
     across = columns or count
     down = -(-count // across)
@@ -107,7 +114,8 @@ def _labels(fig: Figure, axes: list[Axes], xlabel: str, ylabel: str, columns: in
     if columns:
         fig.supxlabel(xlabel, fontsize=SMALLEST)
         fig.supylabel(ylabel, fontsize=SMALLEST)
-        fig.legend(lines, names, loc="outside upper center", ncols=3, fontsize=SMALLEST)
+        beside = 3 if max(map(len, names)) <= LONG else 2
+        fig.legend(lines, names, loc="outside upper center", ncols=beside, fontsize=SMALLEST)
         return
     for ax in axes:
         ax.set(xlabel=xlabel)

@@ -239,6 +239,7 @@ def decoupling_finding() -> tuple[Answer, Values]:
         "plain_apart": apart[TREATED],
         "cdl_alike": alike[CDL],
         "clean_alike": alike[CLEAN],
+        "plain_alike": alike[TREATED],
         "blotched": blotches["verdict"] == "confirmed",
         "blotches": blotches["mean"],
         "plain_blotches": compared("coarse_texture", TREATED, CLEAN, "+")["mean"],

@@ -14,7 +14,9 @@ from ..experiments.questions.intervention import MOVED, SEEN, beyond_noise
 from ..experiments.questions.shortcut import BASE
 from ..plots import Edge, SavedFigure, causal_graph, save_figure
 from ..plots.causal_graph import SCORED
+from .shipped import shipped
 from .summary import summary
+from .tables import short_label, spoken, table_of
 
 NOISE = "perturbation"
 NAMING = "naming\nthe noise"
@@ -23,6 +25,7 @@ PERSON = "telling about\nthe person"
 BOUND = "V* carries\nthe noise"
 SHIFTED = "the model\nsees noise"
 COLORS = {NOISE: "protected"}
+ATTACKS = f"Arrows from “{SHIFTED}” were tested by {SEEN}, all others by ASPL".replace("\n", " ")
 # (cause, effect, the claim that supports the arrow, its score)
 ARROWS = (
     (NOISE, SHIFTED, MOVED, "decoded_towards"),
@@ -54,6 +57,22 @@ def edges(claims: Sequence[dict[str, Any]]) -> list[Edge]:
         for cause, effect, claim, score in ARROWS
         if (row := rows.get((claim, score)))
     ]
+
+
+def arrows_table() -> str:
+    """What stands behind each arrow, in Markdown, from the shipped results."""
+    predicted = shipped("shortcut")
+    rows = [
+        {
+            "arrow": f"{each.cause} → {each.effect}".replace("\n", " ").replace("V*", "V\\*"),
+            "claim": spoken(each.claim, each.score).replace("V*", "V\\*"),
+            "score": short_label(each.score),
+            "verdict": each.verdict,
+        }
+        for each in edges([*predicted["predictions"], *claims_beside(predicted["eps"])])
+    ]
+    columns = {"arrow": "arrow", "claim": "prediction", "score": "by", "verdict": "outcome"}
+    return table_of(pd.DataFrame(rows), columns).markdown()
 
 
 def claims_beside(eps: str, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -91,4 +110,4 @@ def draw_graph(arrows: Sequence[Edge], eps: str, out: Path | None = None) -> Sav
         f"below it quality and identity; {counts}."
     )
     data = pd.DataFrame(arrows)
-    return save_figure(causal_graph(arrows, COLORS), "shortcut_graph", alt, data, out)
+    return save_figure(causal_graph(arrows, COLORS, ATTACKS), "shortcut_graph", alt, data, out)

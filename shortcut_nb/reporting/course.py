@@ -12,23 +12,24 @@ from ..experiments.measured import Measurement, means_over_people, widened
 from ..experiments.questions.course import FIRST, FLOOD, SHARES, WATCHED, quality_holds
 from ..experiments.questions.regime import CHOSEN, LONGER, REGIMES
 from ..plots import curve_plot
+from ..plots.layout import SMALLEST
+from ..plots.palette import SPARE
+from .rates import SHIPPED
 from .summary import summary_of
 from .tables import table_of
 
 NAME = "course"
+LIKENESS = "V*: identity match"
+FLOOR = -0.2  # of the identity match: what lies below is said, not drawn
 SCORES = {
-    ("instance", "ims_missing"): "V*: identity match",
+    ("instance", "ims_missing"): LIKENESS,
     ("instance", "quality"): "V*: quality",
     ("class", "quality"): "class: quality",
     ("class", "intact"): "class: intactness",
 }
 """What is told of each look, by sheet and metric."""
-REGIME_NAMES = {
-    CHOSEN: "as chosen",
-    LONGER: "twice as many steps",
-    FIRST: "the first miniature's rates",
-}
-"""What a figure calls each regime."""
+REGIME_LOOKS = {SHIPPED: SPARE[0], LONGER: SPARE[3], FIRST: SPARE[2]}
+"""How a figure draws each regime: looks that are far apart."""
 
 
 def curves(measured: Measurement | None = None) -> pd.DataFrame:
@@ -65,9 +66,28 @@ def chosen(measured: Measurement | None = None) -> str:
 
 
 def picture(table: pd.DataFrame) -> Figure:
-    """:func:`curves`, drawn: a panel for each score, a line for each regime."""
-    named = table.assign(regime=table["condition"].map(REGIME_NAMES))
-    return curve_plot(named, "step", "regime", "score", ylabel="mean over people", columns=2)
+    """:func:`curves`, drawn: a panel for each score, a line for each regime.
+
+    A match below :data:`FLOOR` is told by its number: where no face is found the match is −1, and
+    a few such samples would take half of the panel.
+    """
+    named = table.assign(regime=table["condition"].replace(CHOSEN, SHIPPED))
+    figure = curve_plot(
+        named,
+        "step",
+        "regime",
+        "score",
+        ylabel="mean over people",
+        columns=2,
+        style=REGIME_LOOKS,
+    )
+    (ax,) = [ax for ax in figure.axes if ax.get_title() == LIKENESS]
+    ax.set_ylim(bottom=FLOOR)
+    own = named[named["score"] == LIKENESS]
+    for row in own[own["mean"] < FLOOR].itertuples():
+        note = f"  {row.mean:.2f} at step {row.step:.0f}".replace("-", "−")
+        ax.text(row.step, FLOOR, note, va="bottom", fontsize=SMALLEST)
+    return figure
 
 
 def facts(measured: Measurement | None = None) -> dict[str, Any]:

@@ -10,6 +10,16 @@ from ..profile import load_profile
 from ..results import available
 
 CELL = ["condition", "sheet"]
+# Where DreamBooth learned from photos protected by ASPL at 16/255, and was asked for V*: the page
+# of each question, its cell, and its sheet.
+SAME_CELL = {
+    "argument": ("argument", "aspl | 16/255", "instance"),
+    "decoupling": ("decoupling", "protected 16/255 | plain", "plain"),
+    "benchmark": ("defences", "aspl | none | dreambooth", "instance"),
+    "words": ("decoupling", "plain | protected 16/255", "plain"),
+    "adaptive": ("attackers", "nothing | none | 16/255", "instance"),
+    "lasting": ("argument", "protected | usual", "instance"),
+}
 
 
 def table() -> pd.DataFrame:
@@ -27,6 +37,33 @@ def table() -> pd.DataFrame:
                 "question": open_experiment(name, profile).question,
                 "people": _span(frame.groupby(CELL)["subject"].nunique()),
                 "trainings": _span(frame.groupby(CELL)["seed"].nunique()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def same_cell() -> pd.DataFrame:
+    """The quality of one and the same treatment in several questions (:data:`SAME_CELL`).
+
+    Returns:
+        ``question`` (linked, for a page in ``docs``), ``people, trainings, samples``, and
+        ``quality`` with its interval.
+    """
+    rows = []
+    for name, (page, condition, sheet) in SAME_CELL.items():
+        measured = Measurement.read(name)
+        own = measured.frame
+        own = own[(own["condition"] == condition) & (own["sheet"] == sheet)]
+        means = measured.means(["quality"], CELL, sheet).set_index("condition").loc[condition]
+        rows.append(
+            {
+                "question": f"[`{name}`](results/{page}.md)",
+                "people": str(own["subject"].nunique()),
+                "trainings": str(own["seed"].nunique()),
+                "samples": str(measured.samples),
+                "quality": means["mean"],
+                "quality_low": means["low"],
+                "quality_high": means["high"],
             }
         )
     return pd.DataFrame(rows)

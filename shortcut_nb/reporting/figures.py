@@ -16,6 +16,7 @@ import pandas as pd
 import typer
 from matplotlib.figure import Figure
 
+from ..metrics import describe
 from ..plots import curve_plot, save_figure
 from ..plots.layout import PAGE_WIDTH, say_people
 from ..plots.named import named_scatter
@@ -67,7 +68,7 @@ argued = partial(
     style=style({kind: kind for kind in argument.TREATMENT_KINDS.values()}),
     panel="panel",
     legend=False,
-    xlabel="samples of the person's name, V*: mean over people (0 to 1)",
+    xlabel="samples of the person's name, V*: mean over people (1 is best)",
     reference=None,
 )
 
@@ -123,9 +124,9 @@ def by_budget() -> pd.DataFrame:
 
 
 def budget_curves(table: pd.DataFrame) -> Figure:
-    """Scores at each budget, a panel for each score and attacker, under one legend.
+    """Scores at each budget, a panel for each score and attacker, two a row, under one legend.
 
-    The axis begins at 0, or where the lowest interval ends if that is below.
+    The axes of a row begin at 0, or where its lowest interval ends if that is below.
     """
     figure = curve_plot(
         table,
@@ -134,12 +135,14 @@ def budget_curves(table: pd.DataFrame) -> Figure:
         "panel",
         xlabel="budget (grey levels of 255)",
         ylabel="score of V* samples (1 is best)",
-        sharey=True,
+        sharey="row",
         shaded=False,
-        columns=table["panel"].nunique(),
+        columns=2,
     )
-    figure.set_size_inches(PAGE_WIDTH, 3.9)
-    figure.axes[0].set_ylim(bottom=min(0.0, table["low"].min()))
+    figure.set_size_inches(PAGE_WIDTH, 5.6)
+    lows = table.groupby("panel", sort=False)["low"].min().to_list()
+    for place in range(0, len(lows), 2):
+        figure.axes[place].set_ylim(bottom=min(0.0, *lows[place : place + 2]))
     return figure
 
 
@@ -163,7 +166,7 @@ FIGURES: dict[str, PageFigure] = {
         intervention.table,
         partial(
             ranked_plot,
-            style=GROUPS | style({"protected": "protected"}),
+            style=GROUPS,
             panel="panel",
             legend=False,
             xlabel="mean over people",
@@ -229,9 +232,7 @@ FIGURES: dict[str, PageFigure] = {
         "Fall of quality against PSNR for every attack and both noises: each point is named, and "
         "those on the left changed the pictures most.",
         numbers.attacks,
-        partial(
-            against_harm, x="psnr", xlabel="PSNR to the clean photo (dB): left is plainer to see"
-        ),
+        partial(against_harm, x="psnr", xlabel="PSNR to the clean photo (dB); left: more visible"),
     ),
     "results_mismatch": PageFigure(
         "strength",
@@ -242,7 +243,7 @@ FIGURES: dict[str, PageFigure] = {
         partial(
             against_harm,
             x="shift",
-            xlabel="how far CLIP's reading moves from the person towards noise",
+            xlabel=describe("clip_towards").label,
         ),
     ),
     "results_mismatch_seen": PageFigure(
@@ -254,7 +255,7 @@ FIGURES: dict[str, PageFigure] = {
         partial(
             against_harm,
             x="seen",
-            xlabel="how far CLIP's reading of what the model sees moves towards noise",
+            xlabel=describe("decoded_towards").label,
         ),
     ),
     "results_shortcut": PageFigure(
@@ -309,15 +310,14 @@ FIGURES: dict[str, PageFigure] = {
     "results_variants": PageFigure(
         "decoupling",
         "Additions to CDL",
-        "Quality and identity match of V* samples after training on protected pictures with CDL, "
-        "and with each addition to it, with intervals over people.",
+        "Identity match of V* samples after training on protected pictures with CDL, and with "
+        "each addition to it, with intervals over people.",
         numbers.variants,
         partial(
             levels,
             style=style({"cdl": "cdl"}),
-            panel="panel",
             legend=False,
-            xlabel="samples of V*: mean over people (0 to 1)",
+            xlabel="identity match of V* samples: mean over people",
         ),
     ),
     "results_course": PageFigure(
@@ -331,18 +331,18 @@ FIGURES: dict[str, PageFigure] = {
     "results_lasting": PageFigure(
         "lasting",
         "On the way, and after twice the steps",
-        "Quality, texture and identity match of V* samples against the training step, over twice "
-        "the usual steps, for no attack, random noise, no defence, purifier, CDL and both, with "
-        "intervals over people; dots where a usual training ends.",
+        "Quality, texture and identity match of V* samples against the training step, in a usual "
+        "training and in one of twice the steps, for no attack, random noise, no defence, "
+        "purifier, CDL and both, with intervals over people.",
         lasting.curves,
         lasting.picture,
     ),
     "results_budgets": PageFigure(
         "adaptive",
         "Budgets at which defences break",
-        "Quality of V* samples against the budget under an attacker who knows nothing, for no "
-        "defence, the purifier, and the purifier with CDL; quality and identity match under one "
-        "who knows the defence, for the latter two.",
+        "Quality and identity match of V* samples against the budget, for no defence, the "
+        "purifier, and the purifier with CDL, under an attacker who knows nothing and under one "
+        "who knows the defence, with intervals over people.",
         withstanding.budgets,
         budget_curves,
     ),

@@ -59,7 +59,7 @@ def plain_shift() -> pd.DataFrame:
 
 def _named(rise: pd.DataFrame, panel: str) -> pd.DataFrame:
     own = rise.set_index("condition").loc[list(ATTACK_NAMES), ["mean", "low", "high"]]
-    groups = FAMILY_OF | {MAIN: "protected", TURNED: FAMILY_OF[SEEN]}
+    groups = FAMILY_OF | {TURNED: FAMILY_OF[SEEN]}
     names = {"name": list(ATTACK_NAMES.values()), "group": [groups[name] for name in ATTACK_NAMES]}
     return own.assign(panel=panel, **names)
 
@@ -81,7 +81,8 @@ def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
         ``meaning``: whether its direction matters, and turned it takes less quality beyond noise
         than ``most``, by the whole interval, though it moves the latents further; ``turned_far``:
         how many times as far as noise; ``turned_blotches``, ``seen_blotches``: the coarse texture
-        that it adds, and that the attack itself adds; ``what``: what does the harm, in a title.
+        that it adds beyond noise, and that the attack itself adds; ``what``: what does the harm, in
+        a title.
     """
     wanted = {f"{MEANING}: quality": "confirmed", AS_FAR: "confirmed"}
     spared = -judged.loc[beyond_noise(TURNED, "quality"), "low"] < most
@@ -93,8 +94,8 @@ def turned_values(judged: pd.DataFrame, harmful: bool, most: float) -> Values:
     return {
         "meaning": meaning,
         "turned_far": far[TURNED] / far[NOISE],
-        "turned_blotches": coarse[TURNED],
-        "seen_blotches": coarse[SEEN],
+        "turned_blotches": coarse[TURNED] - coarse[NOISE],
+        "seen_blotches": coarse[SEEN] - coarse[NOISE],
         "what": "A shift in meaning" if meaning else "A shift",
     }
 

@@ -59,19 +59,25 @@ def curves(measured: Measurement | None = None) -> pd.DataFrame:
 
 
 def picture(table: pd.DataFrame) -> Figure:
-    """:func:`curves`, drawn: twice the usual steps as lines, the end of the usual ones as dots."""
-    longer = table[table["length"] == TWICE]
-    usual = table[(table["length"] == USUAL) & (table["share"] == 1)]
+    """:func:`curves`, drawn: a row of panels for each length of training, one for each score.
+
+    Where all treatments are alike, in the identity match, only two have their intervals: six bands
+    would hide each other.
+    """
+    titles = {length: f"{number}-step training" for length, number in steps().items()}
+    shaded = table["treatment"].isin([TREATMENT_NAMES["clean"], TREATMENT_NAMES["protected"]])
+    drawn = table.assign(panel=table["score"] + "\n" + table["length"].map(titles))
+    drawn.loc[~shaded & (drawn["metric"] == "ims_missing"), ["low", "high"]] = float("nan")
+    order = [f"{score}\n{title}" for title in titles.values() for score in SCORES.values()]
     return curve_plot(
-        longer,
+        drawn.sort_values("panel", key=lambda panels: panels.map(order.index), kind="stable"),
         "step",
         "treatment",
-        "score",
+        "panel",
         xlabel="training step",
         ylabel="V* samples, mean over people",
+        sharey="col",
         columns=len(SCORES),
-        points=usual,
-        points_name="end of a usual training",
     )
 
 
@@ -83,7 +89,9 @@ def ends(measured: Measurement | None = None) -> str:
     places = [f"{metric}, {length}" for metric in SCORES for length in (USUAL, TWICE)]
     wide = widened(table, ["treatment"], places, "place")
     columns = {"treatment": "treatment"} | {
-        f"{metric}, {length}": f"{word.partition(' (')[0]}, {steps()[length]} steps"
+        f"{metric}, {length}": (
+            f"{word.partition(' (')[0]}, end of a {steps()[length]}-step training"
+        )
         for metric, word in SCORES.items()
         for length in (USUAL, TWICE)
     }

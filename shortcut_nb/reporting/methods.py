@@ -13,7 +13,7 @@ from ..experiments.questions.methods import METHODS, OWN, SHARES, at
 TITLES = {
     "ims_missing": "identity match",
     "quality": "quality",
-    "copies": "likeness to the nearest training picture (SSIM)",
+    "copies": "similarity to the nearest training picture (SSIM)",
     "diversity": "diversity (CLIP distance)",
     "ims_missing, class": "class prompt: identity match",
     "quality, class": "class prompt: quality",

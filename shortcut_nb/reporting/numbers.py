@@ -183,25 +183,19 @@ def captions(score: str = "quality", kept: Summary | None = None) -> pd.DataFram
 
 
 def variants() -> pd.DataFrame:
-    """Quality and identity on protected photos after CDL, and after each addition to it, of the
-    people in whom all were measured.
+    """Identity match on protected photos after CDL, and after each addition to it, of the people in
+    whom all were measured. Quality is not here: it is as good as 1 after each.
 
     Returns:
-        ``name, group, panel, mean, low, high, n``; the one that keeps the person best comes first.
+        ``name, group, mean, low, high, n``; the one that keeps the person best comes first.
     """
     titles = {"cdl": display.CDL, **{name: name for name in decoupling.VARIANTS}}
     cells = {f"{decoupling.HARD}{JOIN}{name}": title for name, title in titles.items()}
-    panels = {"quality": "quality", "ims_missing": "identity match"}
     measured = Measurement.read("decoupling").shared(list(cells))
-    table = measured.means(list(panels), ["condition"], "suffix-negative")
-    table = table.assign(
-        name=table["condition"].map(cells),
-        panel=table["metric"].map(panels),
-        group="cdl",
-    )
-    alike = table[table["metric"] == "ims_missing"].set_index("name")["mean"]
-    table = table.sort_values("metric", key=lambda metrics: metrics.map(list(panels).index))
-    return in_order(table, alike, falling=True)[["name", "group", "panel", *ENDS, "n"]]
+    table = measured.means(["ims_missing"], ["condition"], "suffix-negative")
+    table = table.assign(name=table["condition"].map(cells), group="cdl")
+    alike = table.set_index("name")["mean"]
+    return in_order(table, alike, falling=True)[["name", "group", *ENDS, "n"]]
 
 
 def _of_sheet(score: str, sheet: str, kept: Summary | None = None) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from ..weights import PACKAGE
 from . import (
     argument,
     benchmark,
+    causes,
     changes,
     course,
     coverage,
@@ -37,6 +38,7 @@ from . import (
     seeds,
     withstanding,
 )
+from .figures import FIGURES
 from .findings import readme
 from .methods import costs, shipped_doses
 from .shipped import shipped
@@ -49,6 +51,9 @@ PAGE = ROOT / "docs" / "results.md"
 FOLDER = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 REGIME = ROOT / "docs" / "regime.md"
+SHORTCUT = ROOT / "docs" / "shortcut.md"
+ARGUMENT = ROOT / "docs" / "argument.md"
+PICTURE = re.compile(r"!\[[^\]]*\]\((?P<file>[^)\s]*figures/(?P<name>\w+)\.png)\)")
 FILLED_ELSEWHERE = {"badges"}  # marks that another command fills
 VERDICT_LABELS = {"confirmed": "holds", "refuted": "**refuted**", "undecided": "undecided"}
 YES_OR_NO = {True: "yes", False: "**no**"}
@@ -345,6 +350,17 @@ def coverage_table() -> str:
     return markdown(coverage.table(), columns)
 
 
+def same_cell_table() -> str:
+    columns = {
+        "question": "question",
+        "people": "people",
+        "trainings": "trainings of each",
+        "samples": "samples a prompt",
+        "quality": "quality",
+    }
+    return markdown(coverage.same_cell(), columns)
+
+
 def changes_table() -> str:
     rows = pd.DataFrame(changes.rows(), columns=["claim", "then", "now", "why"])
     return changes.SAME if rows.empty else markdown(rows, {name: name for name in rows})
@@ -354,7 +370,15 @@ Parts = Mapping[str, Callable[[], str]]
 """What writes each part of a page, by the name in its marks."""
 
 PAGES: dict[Path, Parts] = {
-    PAGE: {"seeds": seeds.sentence, "coverage": coverage_table, "changes": changes_table},
+    PAGE: {
+        "seeds": seeds.sentence,
+        "coverage": coverage_table,
+        "same_cell": same_cell_table,
+        "changes": changes_table,
+    },
+    ARGUMENT: {},
+    SHORTCUT: {"arrows": causes.arrows_table},
+    FOLDER / "shortcut.md": {"shortcut": shortcut_table},
     FOLDER / "miniature.md": {"miniature": miniature_table},
     FOLDER / "personalisation.md": {"methods": methods_table},
     FOLDER / "argument.md": {
@@ -368,7 +392,6 @@ PAGES: dict[Path, Parts] = {
     },
     FOLDER / "attacks.md": {"strength": strength_table},
     FOLDER / "shift.md": {"intervention": intervention_table},
-    FOLDER / "shortcut.md": {"shortcut": shortcut_table},
     FOLDER / "purifiers.md": {"purification": purification_table},
     FOLDER / "defences.md": {
         "benchmark": benchmark_table,
@@ -393,11 +416,11 @@ PAGES: dict[Path, Parts] = {
         "course": course.chosen,
     },
 }
-"""What is filled in, by page."""
+"""What is filled in, by page; one without parts has pictures whose words are."""
 
 
 def filled(page: str, parts: Parts) -> str:
-    """The page with every part between its marks written anew.
+    """The page with every part between its marks, and every figure's words, written anew.
 
     Raises:
         ValueError: a part has no marks, or marks have no part.
@@ -414,7 +437,13 @@ def filled(page: str, parts: Parts) -> str:
         if not end:
             raise ValueError(f"expected <!-- {name} --> before its <!-- /{name} -->")
         page = f"{before}{start}\n{part()}\n{end}{after}"
-    return page
+    return PICTURE.sub(_in_words, page)
+
+
+def _in_words(picture: re.Match[str]) -> str:
+    """A figure of :data:`.figures.FIGURES` with its own words; another as it is."""
+    own = FIGURES.get(picture["name"])
+    return f"![{own.alt}]({picture['file']})" if own else picture[0]
 
 
 def main() -> None:

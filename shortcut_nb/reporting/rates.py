@@ -14,6 +14,7 @@ from ..experiments.experiment import JOIN
 from ..experiments.measured import UNITS, Measurement, by_whose, widened
 from ..experiments.questions import names
 from ..experiments.questions.regime import (
+    CHOSEN,
     REGIMES,
     TEXT_PRETRAINING_RATE,
     TEXT_RATIO,
@@ -47,6 +48,8 @@ OTHERS_SAY = {
 }
 ASKED = ("ims", "quality", "intact", "texture", "attributes")  # what the page's tables show
 PLAIN_WORDS = {"intact": "intactness", "ims": "the identity match"}
+SHIPPED = f"{CHOSEN} (shipped)"
+"""What the regime of the profile is called among the candidates."""
 COSTS = "pictures_and_costs"  # of pictures that are the same everywhere
 NEAR = 0.05  # a share of the rule's ratios
 NOT_YET = (
@@ -64,7 +67,7 @@ COLUMNS = {
     "unet_rate": "UNet: highest rate",
     "unet": "UNet: ratio",
     "text_rate": "text encoder: highest rate",
-    "text": "ratio",
+    "text": "text encoder: ratio",
 }
 DIGITS: dict[str, int | str] = {
     "steps": ",",
@@ -119,7 +122,7 @@ def rates() -> pd.DataFrame:
         [
             row("the paper", PAPER, PAPERS_PRETRAINING),
             row("profile `mini` today", load_profile("mini").defaults["dreambooth"]),
-            *(row(name, how) for name, how in candidates.items()),
+            *(row(name.replace(CHOSEN, SHIPPED), how) for name, how in candidates.items()),
         ]
     )
 
@@ -153,8 +156,10 @@ def regime_tables() -> str:
         tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
         for table in tables:
             title = table.title.replace("V*", "V\\*")  # else the bold ends there
-            parts.append(f"**{title}**\n\n{table.markdown()}")
-        parts += [f"![{chart.alt}](../figures/{chart.name}.png)" for chart in charts(one)]
+            parts.append(f"**{title}**\n\n{table.markdown().replace(CHOSEN, SHIPPED)}")
+        for chart in charts(one):
+            parts.append(f"![{chart.alt}](../figures/{chart.name}.png)")
+            parts.append(f"*{people}, {seeds}, clean photos: {chart.title}.*")
     return "\n\n".join(parts) or NOT_YET
 
 
@@ -196,12 +201,14 @@ def charts(one: Measurement) -> list[Chart]:
     for metric in [name for name in ("quality", "ims", "intact") if name in one.metrics]:
         table = one.means([metric], by=["condition", "sheet"])
         table = table[table["sheet"].isin(SHEET_LABELS)]
-        table = table.assign(name=table["condition"], group=table["sheet"].map(SHEET_LABELS))
+        names = table["condition"].replace(CHOSEN, SHIPPED)
+        table = table.assign(name=names, group=table["sheet"].map(SHEET_LABELS))
         figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
         say_people(figure, len(one.coverage["subjects"]))
         alt = (
             f"Mean of {describe(metric).label}: samples of V* and of the class after clean "
             "training in each candidate regime, with intervals over validation people."
         )
-        drawn.append(Chart(f"results_{one.name}_{metric}", metric, figure, table, alt))
+        name = f"results_{one.name}_{metric}"
+        drawn.append(Chart(name, describe(metric).label, figure, table, alt))
     return drawn

@@ -23,6 +23,7 @@ DEFENCES = {defence: display.DEFENCES[defence] for defence in (BARE, PURIFIED, W
 PANELS = {
     ("quality", False): "quality, attacker\nknows nothing",
     ("quality", True): "quality, attacker\nknows the defence",
+    ("ims_missing", False): "identity match, attacker\nknows nothing",
     ("ims_missing", True): "identity match, attacker\nknows the defence",
 }
 CLEAN = "0/255"
@@ -48,8 +49,8 @@ def measurement() -> Summary:
 def budgets(measured: Summary | None = None) -> pd.DataFrame:
     """A score against the budget: ``panel, defence, pixels, mean, low, high``; clean at 0.
 
-    Without a defence only the attacker who knows nothing is there: who knows of a defence that is
-    not used attacks something else.
+    Without a defence there is nothing to know: both attackers are the one who knows nothing. Who
+    expects a defence that is not used attacks something else, and is not here.
 
     Args:
         measured: None is the shipped one of the miniature.
@@ -61,9 +62,8 @@ def budgets(measured: Summary | None = None) -> pd.DataFrame:
         means = means.set_index("condition")[ENDS]
         for budget in (CLEAN, *adaptive.BUDGETS):
             for defence, named in DEFENCES.items():
-                if knows and defence == BARE:
-                    continue
-                attacker = informed_attacker(measured, defence) if knows else BLIND
+                informed = knows and defence != BARE
+                attacker = informed_attacker(measured, defence) if informed else BLIND
                 cell = adaptive.name(("clean" if budget == CLEAN else attacker, defence, budget))
                 if cell in means.index:
                     place = (panel, named, Budget.parse(budget).pixels)

@@ -36,7 +36,8 @@ def report(folder: Path, into: Path) -> None:
     if not any(folder.glob("*.jsonl")):
         return
     table = losses.read(folder)
-    alt = f"Training loss against step, one panel each: {', '.join(table['model'].unique())}."
+    names = [losses.TITLES.get(name, name) for name in table["model"].unique()]
+    alt = f"Training loss against step, one panel each: {', '.join(names)}."
     save_figure(losses.plot(table), "pretraining_losses", folder=folder, data=table, alt=alt)
 
 

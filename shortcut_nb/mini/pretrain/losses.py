@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
+from ...plots.layout import PAGE_WIDTH, SMALLEST
 from ...plots.style import theme
 
 TITLES = {
@@ -16,16 +20,21 @@ TITLES = {
     "diffusion": "text to image",
     "ensemble": "second text to image",
     "fine": "upscaler's autoencoder",
-    "pixel": "pixel model",
+    "pixel": "DDSPure's pixel model",
     "identity": "identity encoder",
-    "identity-hardened": "identity, through noise",
+    "identity-hardened": "encoder that looks through noise",
     "attributes": "trait reader",
     "detector": "face detector",
     "damage": "measure of damage",
     "clip": "CLIP",
-    "clip-plain": "CLIP without noise words",
+    "clip-plain": "CLIP without words for noise",
 }
-"""What a panel is called; other models by their own name."""
+"""What a panel is called, as in the table of the miniature; other models by their own name."""
+COLUMNS = 3
+DOTS, LINE = "#9CC4E4", "#D55E00"
+WIDE = 26  # letters of a title in a line
+FEW = 5  # ticks of an axis
+ENOUGH = 50  # dots, for a running median to say something
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -47,18 +56,41 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def plot(losses: pd.DataFrame) -> Figure:
-    """Loss against step: each logged value as a dot, a running median of 25 as a line."""
+    """Loss against step at page width: each logged value as a dot, a running median of 25 as a line
+    where there are enough of them.
+    """
     names = list(dict.fromkeys(losses["model"]))
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
+    rows = -(-len(names) // COLUMNS)
     with theme():
-        fig = Figure(figsize=(3 * columns, 2.2 * rows), layout="constrained")
+        fig = Figure(figsize=(PAGE_WIDTH, 0.5 + 1.75 * rows), layout="constrained")
         for i, name in enumerate(names):
-            part = losses[losses["model"] == name]
-            axes = fig.add_subplot(rows, columns, i + 1)
-            axes.plot(part["step"], part["loss"], ".", markersize=2, alpha=0.3)
-            smooth = part["loss"].rolling(25, min_periods=1, center=True).median()
-            axes.plot(part["step"], smooth)
-            axes.set(title=TITLES.get(name, name), xlabel="step", yscale="log")
-        fig.supylabel("loss (dots; the line is their running median)")
+            axes = fig.add_subplot(rows, COLUMNS, i + 1)
+            _panel(axes, losses[losses["model"] == name])
+            axes.set_title(fill(TITLES.get(name, name), WIDE), fontsize=SMALLEST)
+        fig.supxlabel("training step", fontsize=SMALLEST)
+        fig.supylabel("loss (dots; the line is their running median)", fontsize=SMALLEST)
     return fig
+
+
+def _panel(axes: Axes, part: pd.DataFrame) -> None:
+    """The losses of one model."""
+    axes.plot(part["step"], part["loss"], ".", color=DOTS, markersize=2.5)
+    if len(part) >= ENOUGH:
+        smooth = part["loss"].rolling(25, min_periods=1, center=True).median()
+        axes.plot(part["step"], smooth, color=LINE)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator(_ticks(part["loss"].min(), part["loss"].max())))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.tick_params(labelsize=SMALLEST)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two, a few."""
+    for digits in ((1, 1.5, 2, 3, 5), (1, 2, 5), (1,)):
+        ticks = [digit * 10**power for power in range(-6, 4) for digit in digits]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) <= FEW:
+            break
+    return inside
