@@ -7,7 +7,8 @@ import torch
 from shortcut_nb.analysis.clip_map import clip_map
 from shortcut_nb.analysis.clip_shift import clip_shift
 from shortcut_nb.analysis.concepts import CONCEPTS, prompts
-from shortcut_nb.analysis.projection import project, torch_threads
+from shortcut_nb.analysis.projection import project
+from shortcut_nb.machine.threads import threads_put_back
 from shortcut_nb.models.clip import Clip
 
 from .tiny import pictures, save_tiny_clip
@@ -99,7 +100,7 @@ def test_umap_takes_few_points_and_repeats_itself(n):
 def test_torchs_threads_are_put_back():
     """UMAP's numba may take them: another number gives other bits, and no training repeats."""
     before = torch.get_num_threads()
-    with torch_threads():
+    with threads_put_back():
         torch.set_num_threads(before + 1)
     assert torch.get_num_threads() == before
 

@@ -8,8 +8,8 @@ from shortcut_nb.attacks.objectives import DenoisingLoss
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.attacks.simac import Features
 from shortcut_nb.diffusion import generators
-from shortcut_nb.experiments.executors import torch_threads
 from shortcut_nb.latents import latents_of
+from shortcut_nb.machine.threads import torch_threads
 from shortcut_nb.tuning.modes import frozen
 
 SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
+
+from ..machine.threads import threads_put_back
 
 METHODS = ("umap", "pca")
 SMALLEST = 4
@@ -38,7 +37,7 @@ def project(
         return PCA(n_components=2, svd_solver="full").fit_transform(points)
     if method != "umap":
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    with warnings.catch_warnings(), torch_threads():
+    with warnings.catch_warnings(), threads_put_back():  # numba's OpenMP takes torch's along
         warnings.simplefilter("ignore")  # n_jobs is forced to 1 by a seed, as documented
         from umap import UMAP  # compiles for seconds: only when asked for
 
@@ -52,16 +51,6 @@ def project(
             n_jobs=1,
         )
         return np.asarray(reducer.fit_transform(points), dtype=np.float64)
-
-
-@contextmanager
-def torch_threads() -> Iterator[None]:
-    """Put torch's number of threads back, which numba's OpenMP takes with it (and so the bits)."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _checked(embeddings: ArrayLike) -> np.ndarray:

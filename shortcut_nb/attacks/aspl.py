@@ -17,6 +17,7 @@ from ..tuning.lean import HOST
 from .base import register
 from .run import Run
 from .surrogates import SurrogateAttack, make_room
+from .turns import averaged
 
 
 @register("aspl")
@@ -67,8 +68,8 @@ class ASPL(SurrogateAttack):
 
     def round(self, run: Run, number: int) -> Tensor:
         turns = [self._turn(run, name, number) for name in run.surrogates]
-        run.x = torch.stack([x for x, _ in turns]).mean(0)
-        return torch.stack([values for _, values in turns]).mean(0)
+        run.x, values = averaged(turns)
+        return values
 
     def _turn(self, run: Run, name: str, number: int) -> tuple[Tensor, Tensor]:
         """One base model's part of a round: its pictures and its losses.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..latents import latents_of
@@ -14,6 +13,7 @@ from ..tuning.modes import frozen
 from .base import register
 from .run import Run
 from .surrogates import SurrogateAttack
+from .turns import averaged
 
 
 @register("fsmg")
@@ -70,8 +70,8 @@ class FSMG(SurrogateAttack):
         for name, objective in run.rebuilt["objectives"].items():
             with frozen(*run.surrogates[name].modules):
                 turns.append(self.climb(run, objective, self.inner_steps))
-        run.x = torch.stack([x for x, _ in turns]).mean(0)
-        return torch.stack([values for _, values in turns]).mean(0)
+        run.x, values = averaged(turns)
+        return values
 
 
 @register("t-fsmg")

@@ -9,6 +9,7 @@ import torch
 from annotated_types import Gt, Le
 from torch import Tensor
 
+from ..diffusion import draw_normal
 from ..errors import Diverged
 from ..models import Models
 from ..settings import Count, Share, Weight
@@ -106,7 +107,7 @@ class Glaze(Attack):
     def _loss(self, run: Run, x: Tensor, rows: slice) -> Tensor:
         model, source = run.models.diffusion, run.generators[rows]
         z = model.encode(x.clamp(0, 1), source)
-        noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in source]).to(z.device)
+        noise = draw_normal(z.shape[1:], source).to(z.device)
         mean, std = (run.state[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))
         goal = mean + std * noise
         scale = model.scaling  # the published latents are not scaled

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..diffusion import Diffusion
 from ..models import Models
 from .base import Attack, register
+from .pgd import start_uniform
 from .run import Run
 
 
@@ -37,10 +38,12 @@ class RandomNoise(Attack):
         return ()
 
     def round(self, run: Run, number: int) -> Tensor:
-        drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.generators]
-        offset = torch.stack(drawn).to(run.clean.device)
-        offset = offset.sign() if self.kind == "sign" else offset
-        run.x = self.budget.project(run.clean + self.budget.unit * offset, run.clean)
+        if self.kind == "uniform":
+            run.x = start_uniform(run.clean, self.budget, run.generators)
+        else:
+            drawn = [torch.rand(run.clean.shape[1:], generator=g) * 2 - 1 for g in run.generators]
+            signs = torch.stack(drawn).sign().to(run.clean.device)
+            run.x = self.budget.project(run.clean + self.budget.unit * signs, run.clean)
         return torch.zeros(0, len(run.x))
 
 

@@ -10,14 +10,14 @@ import multiprocessing
 import os
 import socket
 import traceback
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import UserError
+from ..machine.threads import torch_threads
 from ..progress import HEADLESS
 
 Work = Callable[..., Any]
@@ -58,22 +58,6 @@ def attempt(work: Work, arguments: tuple[Any, ...], threads: int | None = 1) -> 
         line = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome(line, traceback.format_exc())
     return Outcome()
-
-
-@contextmanager
-def torch_threads(threads: int | None) -> Iterator[None]:
-    """Set torch's number of threads for a while; None leaves it."""
-    if threads is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Serial:

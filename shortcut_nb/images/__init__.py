@@ -8,17 +8,20 @@ from .checks import check_images
 from .folders import load_folder, read_folder, save_folder
 from .levels import from_u8, to_picture, to_u8
 from .reading import fitted, load_picture, open_rgb
+from .resizing import enlarged, resized
 from .sheets import contact_sheet
 
 __all__ = [
     "check_images",
     "contact_sheet",
+    "enlarged",
     "fitted",
     "from_u8",
     "load_folder",
     "load_picture",
     "open_rgb",
     "read_folder",
+    "resized",
     "save_folder",
     "to_batch",
     "to_picture",

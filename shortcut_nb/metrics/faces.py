@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..errors import UserError
-from ..images import check_images, to_u8
+from ..images import check_images, enlarged, to_u8
 from ..weights.folders import DLIB_FILES
 
 INSTALL = 'pip install "shortcut-nb[faces]"'
@@ -52,15 +51,6 @@ def need_dlib() -> Any:
         return import_module("dlib")
     except ImportError:
         raise UserError(f"faces are measured with dlib, which is not here: {INSTALL}") from None
-
-
-def enlarged(images: Tensor, least: int) -> Tensor:
-    """Pictures (n, 3, H, W) whose shorter side is below ``least`` pixels, brought up to it."""
-    short = min(images.shape[-2:])
-    if short >= least:
-        return images
-    size = [round(side * least / short) for side in images.shape[-2:]]
-    return interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def arrays(images: Tensor) -> list[np.ndarray]:

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..errors import UserError
-from ..images import check_images
+from ..images import check_images, enlarged
 from ..weights.safe_opening import opening
 from .base import Column, Needs
 
@@ -87,12 +86,8 @@ class PyiqaMetric:
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; one column, (n,)."""
         check_images(images)
-        least = LEAST.get(self.name, 0)
-        if min(images.shape[-2:]) < least:
-            scale = least / min(images.shape[-2:])
-            size = [max(least, round(side * scale)) for side in images.shape[-2:]]
-            images = interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
-        parts = [self.net(part).flatten().cpu() for part in images.split(self.batch)]
+        large = enlarged(images, LEAST.get(self.name, 0))
+        parts = [self.net(part).flatten().cpu() for part in large.split(self.batch)]
         return {self.name: torch.cat(parts).double().numpy()}
 
 

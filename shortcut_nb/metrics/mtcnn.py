@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import UserError
-from ..images import check_images
-from .faces import Face, FaceFinder, arrays, enlarged
+from ..images import check_images, enlarged
+from .faces import Face, FaceFinder, arrays
 
 INSTALL = "pip install --no-deps facenet-pytorch"
 

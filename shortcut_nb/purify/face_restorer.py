@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from ..images import resized
 from ..networks import FaceNetwork
 from ..progress import OnStep
 from ..settings import Count, Share
@@ -52,13 +52,7 @@ class FaceRestorer(Purifier):
 
     def _restore(self, network: FaceNetwork, images: Tensor) -> Tensor:
         def square(x: Tensor) -> Tensor:
-            return resized(network(resized(x, network.side), self.fidelity), x.shape[-1])
+            small = resized(x, (network.side, network.side))
+            return resized(network(small, self.fidelity), x.shape[-2:])
 
         return padded(square, images, 1, least=max(images.shape[-2:]))
-
-
-def resized(x: Tensor, side: int) -> Tensor:
-    """Square pictures at another side, bicubic and anti-aliased, in [0, 1]."""
-    if x.shape[-1] == side:
-        return x
-    return interpolate(x, (side, side), mode="bicubic", antialias=True).clamp(0, 1)

@@ -9,8 +9,8 @@ import torch
 from annotated_types import Ge, Le
 from diffusers import StableDiffusionUpscalePipeline
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from ..images import resized
 from ..profile import Profile
 from ..progress import OnStep
 from ..settings import Count, Guidance, SampleSteps, Seed, Template
@@ -59,7 +59,7 @@ class SuperResolution(Purifier):
 
         def work(x: Tensor) -> Tensor:
             sides = (x.shape[-2] // factor, x.shape[-1] // factor)
-            small = interpolate(x, sides, mode="bicubic", antialias=True).clamp(0, 1)
+            small = resized(x, sides)
 
             def enlarged(rows: slice) -> Tensor:
                 part = small[rows]
