@@ -84,14 +84,13 @@ class Recorder:
 
 
 @contextmanager
-def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
+def recorded(model: Diffusion) -> Iterator[Maps]:
     """Record every cross-attention of the UNet inside; its processors are put back afterwards.
 
-    Args:
-        size: side of the maps, in latents; None is the model's own.
+    Maps have the side of the model's latents.
     """
     unet = model.pipe.unet
-    maps = Maps(size or unet.config.sample_size)
+    maps = Maps(unet.config.sample_size)
     before = unet.attn_processors
     unet.set_attn_processor(
         {
