@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,24 +17,6 @@ class Record(BaseModel):
     """Plain data that cannot change and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    earlier_names: ClassVar[Mapping[str, str]] = {}
-    """What fields were called before: those names may still be given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_earlier_names(cls, content: Any) -> Any:
-        return cls.by_present_names(content) if isinstance(content, Mapping) else content
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields changed."""
-        return super().model_copy(update=self.by_present_names(update or {}), deep=deep)
-
-    @classmethod
-    def by_present_names(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields by the names that they have now."""
-        if twice := [old for old, new in cls.earlier_names.items() if {old, new} <= set(fields)]:
-            raise ValueError(f"{twice[0]} is called {cls.earlier_names[twice[0]]} now: give one")
-        return {cls.earlier_names.get(name, name): each for name, each in fields.items()}
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
@@ -128,8 +109,6 @@ class Cell(Record):
     instance: str | None = None
     sheets: dict[str, Sheet] = Field(default_factory=dict)
     image_probes: tuple[str, ...] = ()
-
-    earlier_names: ClassVar[Mapping[str, str]] = {"looks": "image_probes"}
 
     @field_validator("eps", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler
 
 from shortcut_nb.diffusion import generators
 from shortcut_nb.networks.pixel_diffusion import PixelDiffusion
-from shortcut_nb.purify import bound, build
+from shortcut_nb.purify import bound, build, windows
 from shortcut_nb.purify.tvm import TVM
 from shortcut_nb.purify.windows import boxes, in_windows, shares, starts
 
@@ -110,8 +110,14 @@ def test_shares_of_windows_sum_to_one_and_windows_cover(high, wide):
         starts(15, 16, 8)
 
 
+@pytest.fixture
+def small_windows(monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW", 32)
+    monkeypatch.setattr(windows, "OVERLAP", 8)
+
+
 @pytest.mark.parametrize("size", [(50, 70), (33, 32), (20, 90)])
-def test_work_in_windows_is_the_work_itself_where_it_is_local(size):
+def test_work_in_windows_is_the_work_itself_where_it_is_local(size, small_windows, monkeypatch):
     x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     seen = []
 
@@ -119,15 +125,16 @@ def test_work_in_windows_is_the_work_itself_where_it_is_local(size):
         seen.append(part.shape[-2:])
         return part * 0.5 + 0.1
 
-    torch.testing.assert_close(in_windows(work, x, window=32, overlap=8), x * 0.5 + 0.1)
+    torch.testing.assert_close(in_windows(work, x), x * 0.5 + 0.1)
     assert len(seen) > 1 and all(max(shape) <= 32 for shape in seen)
-    assert torch.equal(in_windows(work, x, window=90, overlap=8), work(x))
+    monkeypatch.setattr(windows, "WINDOW", 90)
+    assert torch.equal(in_windows(work, x), work(x))
 
 
-def test_windows_fade_into_each_other():
+def test_windows_fade_into_each_other(small_windows):
     """A seam between windows that disagree by 1 is spread over the overlap."""
     x, level = torch.zeros(1, 3, 32, 56), iter([0.0, 1.0])
-    out = in_windows(lambda part: part + next(level), x, window=32, overlap=8)
+    out = in_windows(lambda part: part + next(level), x)
     row = out[0, 0, 0]
     assert row[:24].max() == 0 and row[32:].min() == 1
     assert (row[24:32].diff() > 0).all() and row.diff().max() < 0.2
@@ -136,8 +143,8 @@ def test_windows_fade_into_each_other():
 @pytest.mark.parametrize("name", ["restorer", "vae", "sr", "eldiffpure", "impress"])
 def test_network_purifiers_take_large_pictures_in_windows(name, monkeypatch):
     """Windows of 64 pixels stand for those of a photograph."""
-    monkeypatch.setattr("shortcut_nb.purify.windows.WINDOW", 64)
-    monkeypatch.setattr("shortcut_nb.purify.windows.in_windows.__defaults__", (64, 16))
+    monkeypatch.setattr(windows, "WINDOW", 64)
+    monkeypatch.setattr(windows, "OVERLAP", 16)
     few = {} if name in ("restorer", "vae") else {"steps": 2}
     x = torch.rand(2, 3, 100, 70, generator=torch.Generator().manual_seed(1))
     out = bound(name, LAB, **few)(x)

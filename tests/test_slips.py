@@ -64,7 +64,10 @@ RIGHT = contrast({"attack=noise": 1, "attack=none": -1}, sheet="class")
         ({"contrasts": [RIGHT | {"metric": "apart"}]}, "it needs sample_probes: [apart]"),
         ({"contrasts": [RIGHT | {"metric": "trait_hair"}]}, "it needs sample_probes: [traits]"),
         ({"contrasts": [RIGHT | {"metric": "clip_shift"}]}, "it needs image_probes: [shifts]"),
-        ({"looks": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]}, "nearest are shift"),
+        (
+            {"image_probes": ["shifts"], "contrasts": [RIGHT | {"metric": "shft"}]},
+            "nearest are shift",
+        ),
         ({"seeds": 99999999999}, "at most 1000 seeds"),
         ({"seeds": [0, 0]}, "expected each once, and 0 is given twice"),
         ({"subjects": ["x", "y", "x"]}, "expected each once, and 'x' is given twice"),
@@ -94,9 +97,9 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
     assert "Value error" not in str(refused.value)
 
 
-def test_a_cell_has_its_own_word_also_where_the_base_has_the_earlier_one():
+def test_a_cell_has_its_own_probes_in_place_of_the_bases():
     cells = {"one": {"image_probes": ["shifts"]}, "two": {}}
-    laid = Experiment(name="x", question="?", base={"looks": ["controls"]}, cells=cells)
+    laid = Experiment(name="x", question="?", base={"image_probes": ["controls"]}, cells=cells)
     assert laid.cells["one"].image_probes == ("shifts",)
     assert laid.cells["two"].image_probes == ("controls",)
     with pytest.raises(UserError, match="nearest are shifts"):
@@ -114,16 +117,6 @@ def test_a_contrast_may_be_of_a_metric_that_was_registered_just_now(monkeypatch)
         Experiment(**asked)
     monkeypatch.setitem(METRICS, "mine", Mine)
     assert Experiment(**asked).contrasts == (harm,)
-
-
-def test_fields_may_go_by_their_earlier_names():
-    own = {"name": "mine", "cells": {"a": {"looks": ["controls"]}}}
-    asked = parse_experiment(own | {"looks": ["shifts"], "probes": ["apart"]}, "mine.yaml")
-    assert asked.cells["a"] == Cell(image_probes=("controls",))
-    assert (asked.image_probes, asked.sample_probes) == (("shifts",), ("apart",))
-    assert asked.model_copy(update={"probes": ()}).sample_probes == ()
-    with pytest.raises(UserError, match="looks is called image_probes now: give one"):
-        parse_experiment(own | {"looks": [], "image_probes": []}, "mine.yaml")
 
 
 def test_cells_by_name_lie_on_the_base():
@@ -235,9 +228,10 @@ def test_more_pictures_than_there_are_is_said_before_anything_is_made(quick_lab,
     [
         ([], "holds no result but a list"),
         (None, "holds no result but a NoneType"),
-        ({"format": 2}, "is damaged .KeyError: 'frame'"),
-        ({"format": 2, "frame": {"condition": ["a"]}, "axes": ["condition"]}, "'subject'"),
-        ({"format": 2, "frame": {"a": ["a"], "b": []}, "axes": []}, "same length"),
+        ({"format": 2}, "no frame of measurements .format 2, expected 3"),
+        ({"format": 3}, "is damaged .KeyError: 'frame'"),
+        ({"format": 3, "frame": {"condition": ["a"]}, "axes": ["condition"]}, "'subject'"),
+        ({"format": 3, "frame": {"a": ["a"], "b": []}, "axes": []}, "same length"),
         ({"format": 3, "frame": {"a": {"rows": [0]}}, "axes": []}, "is damaged .KeyError: 'words'"),
         ({"format": 3, "frame": {"a": {"words": ["x"], "rows": [1]}}, "axes": []}, "IndexError"),
     ],

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers.models.attention_processor import Attention
+from diffusers.models.attention_processor import (
+    Attention,
+    AttnProcessor,
+    CustomDiffusionAttnProcessor,
+    CustomDiffusionAttnProcessor2_0,
+    CustomDiffusionXFormersAttnProcessor,
+)
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -17,6 +23,12 @@ from ..diffusion import Diffusion
 TIMESTEPS = (100, 300, 500, 700)
 """Those to which :func:`token_maps` noises pictures; the noise has :data:`SEED`."""
 SEED = 0
+OWN_PROJECTIONS = (
+    CustomDiffusionAttnProcessor,
+    CustomDiffusionAttnProcessor2_0,
+    CustomDiffusionXFormersAttnProcessor,
+)
+"""Processors that keep projections of their own."""
 
 
 @dataclass(eq=False)
@@ -49,9 +61,27 @@ class Maps:
         return self.total / self.calls
 
 
+@contextmanager
+def _listening(attn: Attention, listen: Callable[[Tensor], None]) -> Iterator[None]:
+    """Tell of the probabilities (batch · heads, pixels, tokens) that a layer computes inside."""
+    scores = attn.get_attention_scores
+
+    def overheard(*given: Any) -> Tensor:
+        probabilities = scores(*given)
+        listen(probabilities)
+        return probabilities
+
+    vars(attn)["get_attention_scores"] = overheard
+    try:
+        yield
+    finally:
+        del vars(attn)["get_attention_scores"]
+
+
 @dataclass(eq=False)
 class Recorder:
-    """A diffusers attention processor that computes what the plain one does, and keeps the map.
+    """diffusers' plain attention processor, which computes what the fused one does, and keeps the
+    map.
 
     ``original`` is the processor whose place it takes: Custom Diffusion keeps its trained
     projections there, and not in the layer.
@@ -68,30 +98,22 @@ class Recorder:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = (
-            attn.head_to_batch_dim(self._layer(attn, name)(hidden))
-            for name, hidden in (("to_q", hidden_states), ("to_k", words), ("to_v", words))
-        )
-        probabilities = attn.get_attention_scores(query, key, attention_mask)
-        self.maps.add(probabilities.detach(), len(hidden_states))
-        out = attn.batch_to_head_dim(torch.bmm(probabilities, value))
-        last = self._layer(attn, "to_out")
-        return last[1](last[0](out))
-
-    def _layer(self, attn: Attention, name: str) -> Any:
-        return getattr(self.original, f"{name}_custom_diffusion", getattr(attn, name))
+        given = (attn, hidden_states, encoder_hidden_states, attention_mask)
+        batch = len(hidden_states)
+        with _listening(attn, lambda each: self.maps.add(each.detach(), batch)):
+            if isinstance(self.original, OWN_PROJECTIONS):
+                return CustomDiffusionAttnProcessor.__call__(self.original, *given)
+            return AttnProcessor()(*given, temb)
 
 
 @contextmanager
-def recorded(model: Diffusion, size: int | None = None) -> Iterator[Maps]:
+def recorded(model: Diffusion) -> Iterator[Maps]:
     """Record every cross-attention of the UNet inside; its processors are put back afterwards.
 
-    Args:
-        size: side of the maps, in latents; None is the model's own.
+    Maps have the side of the model's latents.
     """
     unet = model.pipe.unet
-    maps = Maps(size or unet.config.sample_size)
+    maps = Maps(unet.config.sample_size)
     before = unet.attn_processors
     unet.set_attn_processor(
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -66,11 +66,6 @@ class Experiment(Record):
     n: int = Field(default=8, ge=1)
     image_probes: tuple[str, ...] = ()
     sample_probes: tuple[str, ...] = ()
-
-    earlier_names: ClassVar[Mapping[str, str]] = {
-        "looks": "image_probes",
-        "probes": "sample_probes",
-    }
 
     def __init__(self, **content: Any) -> None:
         try:
@@ -278,7 +273,7 @@ def measured_columns() -> set[str]:
 def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A cell's own fields on those of the base; what the base says of an attack or a purifier
     falls away where the cell has none."""
-    fields = Cell.by_present_names(base) | Cell.by_present_names(own)
+    fields = dict(base) | dict(own)
     for what, settings in (("attack", "settings"), ("purifier", "purifying")):
         if fields.get(what, NONE) == NONE and settings not in own:
             fields.pop(settings, None)

@@ -22,7 +22,6 @@ from .contrasts import CONDITION, Contrast, judge, load_contrasts
 from .packing import packed, unpacked
 
 FORMAT = 3
-EARLIER = (2,)  # read, too: columns of text row by row
 UNITS = ("subject", "seed", "sheet")
 DIGITS = 6
 
@@ -209,7 +208,7 @@ class Measurement:
             CannotRead: it was written by another program, or in another format.
         """
         content = read_result(name, profile, folder)
-        if content.get("format") not in (FORMAT, *EARLIER):
+        if content.get("format") != FORMAT:
             raise CannotRead(
                 f"the result {name!r} of profile {profile} has no frame of measurements (format "
                 f"{content.get('format')}, expected {FORMAT}): measure it with "

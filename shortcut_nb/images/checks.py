@@ -13,17 +13,16 @@ SMALLEST = 8
 _TOLERANCE = 1e-4
 
 
-def check_images(x: Tensor, name: str = "images", size: int | None = None) -> Tensor:
+def check_images(x: Tensor, name: str = "images") -> Tensor:
     """Make sure that `x` is a batch of pictures, and hand it back unchanged.
 
     Args:
         x: float32, (N, 3, H, W), finite, in [0, 1] within 1e-4.
         name: what the messages call it.
-        size: when given, H and W must both equal it (pixels).
 
     Raises:
         WrongType: when `x` is not a tensor.
-        UserError: when shape, dtype, values or size are wrong; says what to do.
+        UserError: when shape, dtype or values are wrong; says what to do.
     """
     if not isinstance(x, Tensor):
         raise WrongType(
@@ -50,11 +49,6 @@ def check_images(x: Tensor, name: str = "images", size: int | None = None) -> Te
         raise UserError(
             f"{name} must be at least {SMALLEST} x {SMALLEST} pixels; got {shape[2]} x {shape[3]}. "
             "Use larger pictures."
-        )
-    if size is not None and shape[2:] != (size, size):
-        raise UserError(
-            f"{name} must be {size} x {size} pixels; got {shape[2]} x {shape[3]}. "
-            f"Load them with size={size}."
         )
     _check_values(x, name)
     return x

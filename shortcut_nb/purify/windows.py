@@ -13,6 +13,7 @@ from ..errors import UserError
 WINDOW = 768
 """Side of the windows of networks that take any size, in pixels; smaller pictures are whole."""
 OVERLAP = 64
+"""What neighbouring windows share, in pixels."""
 
 
 def padded(work: Callable[[Tensor], Tensor], images: Tensor, unit: int, least: int = 0) -> Tensor:
@@ -61,37 +62,34 @@ def at_once(batch: int, images: Tensor) -> int:
     return batch if max(images.shape[-2:]) <= WINDOW else 1
 
 
-def in_windows(
-    work: Callable[[Tensor], Tensor], images: Tensor, window: int = WINDOW, overlap: int = OVERLAP
-) -> Tensor:
+def in_windows(work: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Apply ``work`` to overlapping windows, one at a time, so that memory does not grow.
 
-    Windows fade into each other over ``overlap`` pixels. Pictures whose sides are at most a
-    window's are given to ``work`` whole.
+    Windows have sides of :data:`WINDOW` and fade into each other over :data:`OVERLAP` pixels.
+    Pictures whose sides are at most a window's are given to ``work`` whole.
 
     Args:
-        work: from pictures (n, 3, h, w) with sides of at most ``window`` to as many of that size.
+        work: from pictures (n, 3, h, w) that fit in a window to as many of that size.
         images: (n, 3, H, W).
-        window, overlap: sides in pixels.
     """
     high, wide = images.shape[-2:]
-    if high <= window and wide <= window:
+    if high <= WINDOW and wide <= WINDOW:
         return work(images)
-    tall, broad = min(window, high), min(window, wide)
+    tall, broad = min(WINDOW, high), min(WINDOW, wide)
     total, weights = torch.zeros_like(images), torch.zeros(high, wide)
-    for top in starts(high, tall, max(1, tall - overlap)):
-        for left in starts(wide, broad, max(1, broad - overlap)):
+    for top in starts(high, tall, max(1, tall - OVERLAP)):
+        for left in starts(wide, broad, max(1, broad - OVERLAP)):
             rows, columns = slice(top, top + tall), slice(left, left + broad)
-            fade = torch.outer(_ramp(top, tall, high, overlap), _ramp(left, broad, wide, overlap))
+            fade = torch.outer(_ramp(top, tall, high), _ramp(left, broad, wide))
             done = work(images[..., rows, columns]).to(images)
             total[..., rows, columns] += done * fade.to(images)
             weights[rows, columns] += fade
     return total / weights.to(images)
 
 
-def _ramp(start: int, window: int, length: int, overlap: int) -> Tensor:
+def _ramp(start: int, window: int, length: int) -> Tensor:
     """Weights along a side: they rise and fall over the overlap, but not at a picture's edge."""
     along = torch.arange(window, dtype=torch.float32) + 1
     rise = along if start > 0 else torch.full_like(along, float("inf"))
     fall = along.flip(0) if start + window < length else torch.full_like(along, float("inf"))
-    return torch.minimum(rise, fall).clamp(max=overlap + 1) / (overlap + 1)
+    return torch.minimum(rise, fall).clamp(max=OVERLAP + 1) / (OVERLAP + 1)
