@@ -24,7 +24,8 @@ def kept_samples(
     for row in graph_of(experiment, pipeline, choice).rows:
         if row.columns["sheet"] != measured.default_sheet:
             continue
-        (drawn,) = row.nodes[0].needs
+        needs = row.nodes[0].needs
+        drawn = next(node for node in needs if node.recipe.stage == "sample")
         if entry := pipeline.store.get(drawn.recipe):
             samples[row.columns["condition"]] = entry.images("images")
     return samples
