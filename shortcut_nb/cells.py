@@ -118,6 +118,8 @@ class Cell(Record):
     @field_validator("settings", "purifying", "training")
     @classmethod
     def _finite(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        if "class_name" in parameters:
+            raise ValueError("class_name is the subject's own, and no parameter here")
         for name, value in parameters.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name}: expected a finite number, got {value}")

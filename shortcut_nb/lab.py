@@ -36,7 +36,7 @@ class Lab(Models):
 
             check_defaults(self.profile)
 
-    def attack(self, name: str, preset: str = "profile", **params: Any) -> BoundAttack:
+    def attack(self, name: str, /, preset: str = "profile", **params: Any) -> BoundAttack:
         """An attack by name, with a preset's settings under the given parameters.
 
         Args:
@@ -54,7 +54,7 @@ class Lab(Models):
         settings = self.profile.defaults.get(name, {}) if preset == "profile" else cls.paper
         return BoundAttack(build(name, **(settings | params)), self)
 
-    def purifier(self, spec: str, class_name: str | None = None, **params: Any) -> BoundPurifier:
+    def purifier(self, spec: str, /, class_name: str | None = None, **params: Any) -> BoundPurifier:
         """A purifier by name, or a chain ("jpeg+restorer"), each link with the profile's defaults.
 
         Args:
@@ -69,7 +69,7 @@ class Lab(Models):
 
         return bound(spec, self, class_name, **params)
 
-    def personalize(self, name: str = "dreambooth", **params: Any) -> BoundTrainer:
+    def personalize(self, name: str = "dreambooth", /, **params: Any) -> BoundTrainer:
         """A trainer by name, with the profile's defaults under the given parameters.
 
         Raises:
@@ -104,6 +104,8 @@ class Lab(Models):
         from .metrics import METRICS, check_metric, score_pictures
 
         chosen = self._metrics_at_hand() if metrics is None else {}
+        if not isinstance(metrics, str | Sequence | None):
+            raise UserError(f"metrics must be a name or a list of names; got {metrics!r}")
         for name in [metrics] if isinstance(metrics, str) else metrics or ():
             check_metric(name)
             if METRICS[name].needs == "originals":

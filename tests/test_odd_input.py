@@ -11,11 +11,12 @@ from PIL import Image, ImageCms
 
 from shortcut_nb.attacks import build as build_attack
 from shortcut_nb.cells import Cell, Sheet
-from shortcut_nb.cli.params import read_value
-from shortcut_nb.errors import UserError
+from shortcut_nb.cli.params import parse_params, read_value
+from shortcut_nb.errors import UserError, WrongType
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import fits
 from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.files import expand
 from shortcut_nb.files.pictures import list_folder
 from shortcut_nb.files.yaml_files import read_mapping
 from shortcut_nb.images import open_rgb, to_batch
@@ -262,3 +263,46 @@ def test_an_experiment_called_like_a_table_keeps_both(tmp_path):
     write_page(page, tmp_path, pd.DataFrame({"condition": ["a"]}))
     assert "verdict" in (tmp_path / "data" / "verdicts.csv").read_text()
     assert "condition" in (tmp_path / "data" / "verdicts_measured.csv").read_text()
+
+
+def test_pictures_that_want_a_gradient_are_taken_without_it():
+    x = torch.rand(2, 3, 16, 16, requires_grad=True)
+    for name in ("median", "gaussian", "jpeg"):
+        assert not build(name)(x).requires_grad
+    assert x.requires_grad
+
+
+@pytest.mark.parametrize("text,words", [("1: 2\n", "keys must be text; got 1"),
+                                        ("[" * 3000, "nested too deeply")])  # fmt: skip
+def test_files_of_keys_that_cannot_be_read_say_so(tmp_path, text, words):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_mapping(tmp_path / "own.yaml")
+
+
+def test_two_axes_cannot_set_one_field():
+    axes = {"attack": ["none", "noise"], "how": {"plain": {}, "other": {"attack": "advdm"}}}
+    with pytest.raises(ValueError, match="the axes attack and how both set attack"):
+        Experiment(name="own", axes=axes, subjects=1, n=1).all_cells()
+
+
+@pytest.mark.parametrize("name", ["name", "self", "spec", "models"])
+def test_a_parameter_may_be_called_as_an_argument_and_is_still_unknown(lab, name):
+    for open_it in (lambda **how: lab.attack("noise", **how),
+                    lambda **how: lab.purifier("jpeg", **how),
+                    lambda **how: lab.personalize("dreambooth", **how)):  # fmt: skip
+        with pytest.raises(UserError, match=f"parameter '{name}'"):
+            open_it(**{name: "x"})
+
+
+def test_a_name_of_the_class_is_an_option_and_no_parameter():
+    with pytest.raises(UserError, match="give --class-name"):
+        parse_params(["class_name=dog"], ("class_name",))
+    with pytest.raises(ValueError, match="the subject's own"):
+        Cell(purifying={"class_name": "dog"})
+
+
+@pytest.mark.parametrize("place", [None, 3])
+def test_a_place_is_text_or_a_path(place):
+    with pytest.raises(WrongType, match="must be text or a path"):
+        expand(place)

@@ -246,7 +246,7 @@ def picture_seeds(seed: int, n: int) -> list[int]:
     return [seed * 1009 + i for i in range(n)]
 
 
-def build(name: str, **params: Any) -> Attack:
+def build(name: str, /, **params: Any) -> Attack:
     """Make an attack by name.
 
     Raises:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UserError
 
 
-def parse_params(pairs: list[str] | None, **more: Any) -> dict[str, Any]:
+def parse_params(pairs: list[str] | None, apart: Sequence[str] = (), **more: Any) -> dict[str, Any]:
     """Read name=value pairs: whole numbers, decimals, true, false, lists, else text ("8/255").
 
     Args:
+        apart: options that are no parameters, and that may be taken for some.
         more: options that set a parameter of the same name; None leaves it alone.
 
     Raises:
@@ -21,6 +23,8 @@ def parse_params(pairs: list[str] | None, **more: Any) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UserError(f"expected -p name=value; got {pair!r}. Write for example -p steps=20.")
+        if name in apart:
+            raise UserError(f"{name} is no parameter: give --{name.replace('_', '-')}.")
         if name in params:
             raise UserError(f"parameter {name} is given twice. Give it once.")
         params[name] = read_value(text)

@@ -102,7 +102,7 @@ def purify(
     Example: shortcut-nb purify protected/ clean/ --with jpeg+restorer -p quality=60
     """
     with user_errors() as on_interrupt:
-        params = parse_params(param)
+        params = parse_params(param, ("class_name",))
         output = check_out(out, "purify.json", source, force, side=_side(profile, square))
         lab = open_lab(profile)
         chosen = lab.purifier(using, class_name, **params)

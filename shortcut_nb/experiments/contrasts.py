@@ -109,7 +109,7 @@ class Contrast:
 def _is_above_zero(margin: Any) -> bool:
     """Whether it is a finite number above 0."""
     plain = isinstance(margin, int | float) and not isinstance(margin, bool)
-    return plain and bool(np.isfinite(margin)) and margin > 0
+    return plain and 0 < margin < float("inf")
 
 
 def selector(cell: str) -> dict[str, str]:
@@ -388,7 +388,7 @@ def _weights(weights: Any, where: str) -> dict[str, float]:
         )
     for cell, weight in weights.items():
         number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not np.isfinite(weight) or weight == 0:
+        if not number or not abs(weight) <= 1e300 or weight == 0:
             raise ValueError(
                 f"{where}: the weight of {cell!r} must be a number other than 0, got {weight!r}"
             )

@@ -205,6 +205,7 @@ class Experiment(Record):
         return every
 
     def _crossed(self) -> Iterator[tuple[str, tuple[Cell, dict[str, str]]]]:
+        self._apart()
         choices = [
             [(axis, str(name), fields) for name, fields in _values(axis, values)]
             for axis, values in self.axes.items()
@@ -219,6 +220,18 @@ class Experiment(Record):
                 raise ValueError(f"the cell {called!r}, of axes and base: {lines}") from None
             labels = cell_columns(cell) | {axis: name for axis, name, _ in chosen}
             yield called, (cell, labels)
+
+    def _apart(self) -> None:
+        """Each field is set by one axis at most; else rows would be called by what they are not.
+
+        Raises:
+            ValueError: two axes set one field.
+        """
+        owner: dict[str, str] = {}
+        for axis, values in self.axes.items():
+            for name in {key for _, fields in _values(axis, values) for key in fields}:
+                if owner.setdefault(name, axis) != axis:
+                    raise ValueError(f"the axes {owner[name]} and {axis} both set {name}")
 
     def only(self, cells: Iterable[str] | Mapping[str, Cell], **fields: Any) -> Experiment:
         """This experiment with these cells alone: for a look at a part of it.

@@ -17,10 +17,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..errors import CannotWrite, UserError
+from ..errors import CannotWrite, UserError, WrongType
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -51,9 +52,12 @@ def expand(path: str | Path, what: str = "path") -> Path:
     """A path with "~" written out.
 
     Raises:
+        WrongType: for what is neither text nor a path.
         UserError: for an empty path, one with a zero byte, the home of a user there is not, or a
             place that the system does not let us look at.
     """
+    if not isinstance(path, str | PathLike):
+        raise WrongType(f"{what} must be text or a path; got {path!r}.")
     text = str(path)
     if not text.strip():
         raise UserError(f"{what} is empty: name a file or folder ('.' is the current folder).")

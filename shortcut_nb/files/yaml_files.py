@@ -48,10 +48,12 @@ def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
         start: what to begin such a file from, for the message.
 
     Raises:
-        UserError: no YAML, no keys and values, or a key that is given twice.
+        UserError: no YAML, no keys and values, or a key that is given twice or is not text.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read. Correct the file.") from None
     except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # a list as a key
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML: {reason}. Correct the file.") from error
@@ -61,6 +63,8 @@ def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
         raise UserError(
             f"{path} must hold keys and values; got {type(content).__name__}. {start}".rstrip()
         )
+    if other := [key for key in content if not isinstance(key, str)]:
+        raise UserError(f"{path}: keys must be text; got {other[0]!r}. Correct the file.")
     return content
 
 

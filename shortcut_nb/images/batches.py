@@ -22,15 +22,16 @@ def to_batch(pictures: Any, name: str = "images") -> Tensor:
     """A batch of pictures, (n, 3, H, W) float32 in [0, 1].
 
     Args:
-        pictures: such a batch, which is handed back as it is; a uint8 array (H, W, 3) or
-            (n, H, W, 3); a PIL picture, which is read as its file would be; or a list of single
-            pictures of one size, each of these or a tensor (3, H, W).
+        pictures: such a batch, which is handed back as it is, without its gradient; a uint8 array
+            (H, W, 3) or (n, H, W, 3); a PIL picture, which is read as its file would be; or a list
+            of single pictures of one size, each of these or a tensor (3, H, W).
         name: what the messages call it.
 
     Raises:
         UserError: something else, several sizes, or values out of range.
     """
     if isinstance(pictures, Tensor):
+        pictures = pictures.detach() if pictures.requires_grad else pictures
         return check_images(pictures, name)
     if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
         pictures = list(pictures)

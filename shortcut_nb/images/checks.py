@@ -62,7 +62,7 @@ def _check_values(x: Tensor, name: str) -> None:
             "(a too large learning rate, or half precision)."
         )
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        if high > 2:
+        if high > 16:
             hint = "(looks like [0, 255]). Divide by 255 first."
         elif low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
             hint = "(looks like [-1, 1]). Call (x + 1) / 2 first."

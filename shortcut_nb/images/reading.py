@@ -82,9 +82,10 @@ def open_rgb(path: Path) -> Image.Image:
         raise UserError(
             f"{path} has more than {most} megapixels, the most that is read: make it smaller."
         ) from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a picture ({error}): it may be cut short or damaged. "
+            f"{path} cannot be read as a picture ({reason}): it may be cut short or damaged. "
             "Copy it again or leave it out."
         ) from error
 

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from ..diffusion import Diffusion
 from ..diffusion.lengths import check_lengths
 from ..errors import AlreadyThere, UserError
-from ..files import writing
+from ..files import expand, writing
 from ..latents import Latents, class_digest, latents_of
 from ..models import Models, check_beside_prior, check_size, need_models
 from ..models.class_pictures import ClassPictures
@@ -134,7 +134,7 @@ class Personalized:
 
     def save(self, folder: str | Path) -> Path:
         """Write diffusers' own format for the method, under a temporary name first."""
-        folder = Path(folder)
+        folder = expand(folder, "folder")
         if folder.exists():
             raise AlreadyThere(f"{folder} exists already: name a new folder")
         with writing(folder) as fresh:

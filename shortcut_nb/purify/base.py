@@ -152,6 +152,7 @@ class BoundPurifier(Bound[Purifier]):
 
 def build(
     spec: str,
+    /,
     named: Collection[str] = (),
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
     **params: Any,
@@ -193,7 +194,9 @@ def _owner(key: str, spec: str, classes: list[type[Purifier]]) -> int:
     raise UserError(f"parameter {key!r} of {spec!r}: {what}. Parameters are {known}")
 
 
-def bound(spec: str, models: Models, class_name: str | None = None, **params: Any) -> BoundPurifier:
+def bound(
+    spec: str, models: Models, /, class_name: str | None = None, **params: Any
+) -> BoundPurifier:
     """A purifier or chain with a profile's defaults under ``params``, and its models.
 
     Args:
