@@ -1,6 +1,7 @@
 """Small measurements with tiny models, for tests of the runner."""
 
 import pandas as pd
+import torch
 
 from shortcut_nb.experiments.graph import WHOLE, graph_of
 from shortcut_nb.experiments.run import executor_of, planned, run
@@ -31,6 +32,13 @@ def without_costs(frame):
 def same(one, other):
     """Both frames have the same numbers; seconds are each run's own."""
     pd.testing.assert_frame_equal(without_costs(one), without_costs(other))
+
+
+def trained_alike(one, other):
+    """Whether two trainings had the same losses and end with the same weights, to the bit."""
+    ours, theirs = (fitted.method.state(fitted.model) for fitted in (one, other))
+    same_weights = all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    return one.losses == other.losses and ours.keys() == theirs.keys() and same_weights
 
 
 def manifests(store):

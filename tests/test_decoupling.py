@@ -10,7 +10,7 @@ from shortcut_nb.latents import latents_of
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.personalize.decoupling import Decoupled, NoisePrior, Pairs, degraded
 from shortcut_nb.personalize.prompts import joined, noise_tokens
-from tests.small_runs import CONSTANT
+from tests.small_runs import CONSTANT, trained_alike
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 N = "t@t noisy pattern"
@@ -24,15 +24,6 @@ def lab(quick_lab):
 
 def make(lab, **more):
     return lab.personalize("cdl-dreambooth", **{**SMALL, **more})
-
-
-def weights(fitted):
-    return fitted.method.state(fitted.model)
-
-
-def same(one, other):
-    ours, theirs = weights(one), weights(other)
-    return one.losses == other.losses and all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
 def test_each_piece_of_cdl_adds_its_words(subject):
@@ -59,11 +50,11 @@ def test_several_noise_tokens_are_one_phrase():
 
 def test_all_switches_off_is_plain_cdl_bit_for_bit(lab, subject):
     cdl = lab.personalize("dreambooth", prompts="cdl", **SMALL).fit(subject)
-    assert same(make(lab).fit(subject), cdl)
+    assert trained_alike(make(lab).fit(subject), cdl)
     # Every switch that has a weight, at weight zero; a token per picture with a single token.
     off = make(lab, pair_weight=0.0, pair_eps="32/255", contrast=0.0, margin=9.0, per_picture=True)
     fitted = off.fit(subject)
-    assert same(fitted, cdl) and fitted.prompts == cdl.prompts
+    assert trained_alike(fitted, cdl) and fitted.prompts == cdl.prompts
 
 
 def test_cdl_with_an_empty_noise_phrase_is_plain_dreambooth_bit_for_bit(lab, subject):
@@ -71,7 +62,7 @@ def test_cdl_with_an_empty_noise_phrase_is_plain_dreambooth_bit_for_bit(lab, sub
     other = Lab(lab.profile.model_copy(update={"prompts": silent}), "cpu", torch.float32)
     plain = lab.personalize("dreambooth", **SMALL).fit(subject)
     for name in ("dreambooth", "cdl-dreambooth"):
-        assert same(other.personalize(name, prompts="cdl", **SMALL).fit(subject), plain)
+        assert trained_alike(other.personalize(name, prompts="cdl", **SMALL).fit(subject), plain)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +80,10 @@ def test_each_switch_changes_the_training_and_can_be_resumed(lab, subject, switc
     switch = switch | CONSTANT  # a rate that moves knows how many steps there will be
     whole = make(lab, **switch).fit(subject)
     plain = lab.personalize("dreambooth", prompts="cdl", **SMALL, **CONSTANT)
-    assert not same(whole, plain.fit(subject))
+    assert not trained_alike(whole, plain.fit(subject))
     path = tmp_path / "run.ckpt"
     make(lab, **switch, **{"steps": 1}).fit(subject, checkpoint=path, every=1)
-    assert same(make(lab, **switch).fit(subject, checkpoint=path), whole)
+    assert trained_alike(make(lab, **switch).fit(subject, checkpoint=path), whole)
 
 
 def test_a_picture_is_trained_under_its_own_token(lab, subject, monkeypatch):

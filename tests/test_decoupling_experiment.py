@@ -1,7 +1,7 @@
 """The shares of CDL's pieces: what is trained and sampled, and verdicts on known numbers."""
 
-import pandas as pd
 import pytest
+import torch
 
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.measured import Measurement
@@ -19,6 +19,7 @@ from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import numbers
 from shortcut_nb.reporting.summary import summary_of
 from shortcut_nb.store import Store
+from tests.small_runs import CONSTANT
 
 from .question_frames import all_levels, question_frame
 
@@ -151,13 +152,17 @@ def test_every_piece_is_sampled_in_its_own_words(question, lab, subject, tmp_pat
     assert words.sample == f"{own}, without t@t q@q z@z k@k noisy pattern"
 
 
-def test_a_variant_is_trained_and_scored(question, lab, subject, tmp_path):
-    cell = question.all_cells()["clean | negative pairs"][0]
-    small = {"steps": 1, "class_images": 4, "batch_size": 2}
-    cell = cell.model_copy(update={"training": cell.training | small})
-    pipeline, sheet = Pipeline(lab, Store(tmp_path)), cell.sheets["suffix-negative"]
-    scores = pipeline.scores(subject, cell, sheet=sheet, n=1)
-    assert isinstance(scores, pd.DataFrame) and scores["texture"].notna().all()
+def test_a_variant_is_trained_as_its_cell_says(question, lab, subject, tmp_path):
+    """One step with CDL's draws, and one whose loss has the pairs in it, too."""
+    pipeline, fitted = Pipeline(lab, Store(tmp_path)), []
+    for training in ("cdl", "negative pairs"):
+        cell = question.all_cells()[f"clean | {training}"][0]
+        small = {"steps": 1, "class_images": 4, "batch_size": 2} | CONSTANT
+        cell = cell.model_copy(update={"training": cell.training | small})
+        fitted.append(pipeline.model(subject, cell, 0))
+    cdl, pairs = (each.method.state(each.model)["unet.conv_in.weight"] for each in fitted)
+    assert not torch.equal(cdl, pairs)
+    assert fitted[1].losses[0] > fitted[0].losses[0]
 
 
 def test_additions_stand_beside_cdl_of_the_same_people():

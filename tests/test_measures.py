@@ -10,7 +10,6 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from shortcut_nb.errors import UserError
 from shortcut_nb.metrics import AttributeMatch, AttributeReader, DamageRegressor, Intactness
-from shortcut_nb.mini.avatars import draw, identity, nuisance
 from shortcut_nb.models.loaders import open_measure
 from shortcut_nb.profile import ModelRef
 from shortcut_nb.purify import build
@@ -29,12 +28,6 @@ def classifier(labels):
         label2id={label: i for i, label in enumerate(labels)},
     )
     return ResNetForImageClassification(config).eval()
-
-
-def avatars(people, seed=0, split="held-out"):
-    rng = np.random.default_rng(seed)
-    rows = [draw(identity(split, int(i)), nuisance(int(rng.integers(1 << 40)))) for i in people]
-    return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float() / 255
 
 
 def test_attributes_are_read_by_group_and_matched_to_the_references(tmp_path):

@@ -1,13 +1,13 @@
-"""Proofs of the engine: kills at random moments, a cluster that loses a machine, ten thousand
+"""Proofs of the engine: kills around what is kept, a cluster that loses a machine, ten thousand
 cells, and what the harness costs."""
 
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,13 +20,13 @@ from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.reporting.report_page import page_of, write_page
 from shortcut_nb.store import Store
+from shortcut_nb.store.recipe import STAGES
 from tests.small_runs import manifests, measured_serially, plan, same
 
 SMALL = Experiment(
     name="small", axes={"attack": ["none", "noise"], "purifier": ["none", "jpeg"]},
     base={"eps": "8/255"}, subjects=1, seeds=(0,), n=2,
 )  # fmt: skip
-KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -35,40 +35,47 @@ def measured(tiny_lab, tmp_path_factory):
     return measured_serially(SMALL, tiny_lab, tmp_path_factory.mktemp("store"))
 
 
-def measure(content, root):
-    """What a process does until it is killed."""
+def measure(content, store, stage, kept):
+    """What a process does until it keeps an output of a stage; it is killed right before or after
+    the rename that keeps it."""
     torch.set_num_threads(1)
-    pipeline = Pipeline(Lab(type(content).model_validate(content), "cpu", torch.float32), root)
+    rename = Path.rename
+
+    def renamed(path, target):
+        last = Path(target).parent == store.root / stage
+        if last and not kept:
+            os.kill(os.getpid(), signal.SIGKILL)
+        moved = rename(path, target)
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return moved
+
+    Path.rename = renamed
+    pipeline = Pipeline(Lab(type(content).model_validate(content), "cpu", torch.float32), store)
     run(SMALL, pipeline, executor_of("serial", pipeline))
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_repeats_nothing(tiny_models, tiny_lab, measured, tmp_path):
-    """Twenty times kill -9; what was there at each kill is the same file at the end."""
-    _, frame = measured
-    store, dice = Store(tmp_path / "store"), random.Random(0)
+def test_a_run_killed_around_every_rename_repeats_nothing(
+    tiny_models, tiny_lab, measured, tmp_path
+):
+    """kill -9 before and after an output of each stage is kept: what was there stays as it is."""
+    whole, frame = measured
+    store, there = Store(tmp_path / "store"), {}
+    stages = {entry.stage for entry in whole.store.ls()}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.test_proof"])
-    there, kills, runs, whole = {}, 0, 0, 8.0
-    while kills < KILLS:
-        process = context.Process(target=measure, args=(tiny_models, store))
-        started = time.monotonic()
-        process.start()
-        process.join(dice.uniform(0.3, whole))
-        finished = process.exitcode is not None
-        assert not process.exitcode, "the run itself failed"
-        if not finished:
-            os.kill(process.pid, signal.SIGKILL)
+    for stage in (each for each in STAGES if each in stages):
+        for kept in (False, True):
+            process = context.Process(target=measure, args=(tiny_models, store, stage, kept))
+            process.start()
             process.join()
-            kills += 1
-        now = manifests(store)
-        assert there.items() <= now.items(), "something was made again, or lost"
-        there = now
-        if finished:  # begin again, so that every kill meets work
-            pipeline = Pipeline(tiny_lab, store)
-            same(frame_of(graph_of(SMALL, pipeline), pipeline), frame)
-            runs, whole = runs + 1, max(0.6, time.monotonic() - started)
-            store, there = Store(tmp_path / f"store{runs}"), {}
+            assert process.exitcode == -signal.SIGKILL, f"{stage}: not killed, or failed"
+            now = manifests(store)
+            assert there.items() <= now.items(), "something was made again, or lost"
+            fresh = [entry for entry in store.ls() if entry.key not in there]
+            assert kept == (stage in {entry.stage for entry in fresh})
+            there = now
     pipeline = Pipeline(tiny_lab, store)
     same(run(SMALL, pipeline, executor_of("serial", pipeline)).frame, frame)
     assert there.items() <= manifests(store).items()

@@ -19,7 +19,7 @@ from shortcut_nb.store.recipe import Recipe
 from shortcut_nb.tuning.regime import schedule_at
 from shortcut_nb.tuning.weighting import min_snr_weight
 from tests.lanes import marked
-from tests.small_runs import CONSTANT
+from tests.small_runs import CONSTANT, trained_alike
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-4}
 ASPL = {"eps": "8/255", "alpha": "4/255", "rounds": 3, "pgd_steps": 1, "clean_steps": 1,
@@ -40,15 +40,6 @@ class Killed(Exception):
 @pytest.fixture(scope="module")
 def subject(pair):
     return pair
-
-
-def weights(fitted):
-    return fitted.method.state(fitted.model)
-
-
-def same(one, other):
-    ours, theirs = weights(one), weights(other)
-    return one.losses == other.losses and all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
 def rates(name, warmup, planned, at=0):
@@ -91,14 +82,14 @@ def test_resume_equals_uninterrupted_with_a_schedule(lab, subject, tmp_path):
     path = tmp_path / "run.ckpt"
     with pytest.raises(Killed):
         trainer.fit(subject, on_step=kill, checkpoint=path, every=1)
-    assert same(trainer.fit(subject, checkpoint=path), whole)
+    assert trained_alike(trainer.fit(subject, checkpoint=path), whole)
     # A look on the way is the same training: the schedule knows how long it will be.
     look = tmp_path / "look.ckpt"
     assert len(trainer.fit(subject, checkpoint=look, every=1, until=2).losses) == 2
-    assert same(trainer.fit(subject, checkpoint=look), whole)
+    assert trained_alike(trainer.fit(subject, checkpoint=look), whole)
     with pytest.raises(ValueError, match="another run"):
         trainer.changed(steps=9).fit(subject, checkpoint=look)
-    assert not same(lab.personalize("dreambooth", **SMALL, **CONSTANT).fit(subject), whole)
+    assert not trained_alike(lab.personalize("dreambooth", **SMALL, **CONSTANT).fit(subject), whole)
 
 
 def test_a_surrogates_rate_moves_over_the_whole_attack(lab, subject, monkeypatch):
@@ -176,7 +167,7 @@ def test_fused_steps_are_adams_up_to_rounding(lab, subject):
     plain = lab.personalize("dreambooth", **how).fit(subject)
     fused = lab.personalize("dreambooth", fused=True, **how).fit(subject)
     assert fused.losses == pytest.approx(plain.losses, rel=1e-3)
-    ours, theirs = weights(fused), weights(plain)
+    ours, theirs = (fitted.method.state(fitted.model) for fitted in (fused, plain))
     moved = torch.cat([(ours[k] - theirs[k]).abs().flatten() for k in theirs])
     assert moved.mean() < 1e-6  # against four steps of 1e-4
     attack = lab.attack("aspl", fused=True, **ASPL)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from shortcut_nb.attacks.metacloak import Transformed
-from shortcut_nb.attacks.objectives import DenoisingLoss
+from shortcut_nb.attacks.objectives import DenoisingLoss, TargetedDenoisingLoss
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.attacks.simac import Features
+from shortcut_nb.attacks.target import target_latents
 from shortcut_nb.diffusion import generators
 from shortcut_nb.latents import latents_of
 from shortcut_nb.machine.threads import torch_threads
@@ -79,16 +80,32 @@ def _alternated(attack, subject, lab):
     return attack.budget.project_grid(run.x, run.clean)
 
 
-def test_targets_and_timesteps_change_the_attack(lab, subject):
-    short = {"rounds": 1, "pgd_steps": 3, "clean_steps": 1, "perturbed_steps": 1} | SURROGATE
-    attacks = [
-        lab.attack("aspl", **short), lab.attack("t-aspl", **short),
-        lab.attack("simac", keep=960, feature_weight=0.0, **short),
-    ]  # fmt: skip
-    images = [attack(subject).images for attack in attacks]
-    for i, one in enumerate(images):
-        for other in images[:i]:
-            assert (one != other).float().mean() > 0.02
+def test_simac_draws_each_pictures_timesteps_from_those_chosen_for_it(lab, subject):
+    chosen = [torch.tensor([5, 6, 7]), torch.tensor([800])]
+    model, run = lab.diffusion, Run.start(subject, lab, [1, 2])
+    run.state["timesteps"] = chosen
+    for weight in (0.0, 1.0):
+        attack = lab.attack("simac", feature_weight=weight, **SURROGATE).settings
+        attack.rebuild(run)
+        loss, z = attack.objective(model, run), model.posterior(subject.b)[0]
+        drawn = torch.stack([loss.draw(z, run.generators, slice(0, 2))[1] for _ in range(30)])
+        assert [set(each.tolist()) for each in drawn.T] == [{5, 6, 7}, {800}]
+        alone = loss.draw(z[1:], run.generators[1:], slice(1, 2))[1]
+        assert alone.tolist() == [800]  # one picture at a time, with low memory
+
+
+def test_targeted_attacks_draw_towards_the_target_from_the_step_before(lab, subject):
+    model, run = lab.diffusion, Run.start(subject, lab, [1, 2])
+    for name in ("aspl", "fsmg"):
+        plain, targeted, released = (
+            lab.attack(kind, variant=variant, **SURROGATE).settings.objective(model, run)
+            for kind, variant in (
+                (name, "released"), (f"t-{name}", "corrected"), (f"t-{name}", "released"),
+            )
+        )  # fmt: skip
+        assert type(plain) is DenoisingLoss and type(targeted) is TargetedDenoisingLoss
+        assert torch.equal(targeted.target, target_latents(model, subject.b))
+        assert released.from_zero and not targeted.from_zero
 
 
 @pytest.mark.slow

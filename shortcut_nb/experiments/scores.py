@@ -18,7 +18,7 @@ WORSE = {
     "intact": ("intactness", "-"),
     "texture": ("texture", "+"),
     "coarse_texture": ("coarse texture", "+"),
-    "apart": ("likeness to clean training", "+"),
+    "apart": ("distance to clean training", "+"),
     "loss": ("the denoising loss", "+"),
 }
 
