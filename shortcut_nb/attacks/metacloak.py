@@ -24,6 +24,9 @@ from .objectives import ALL, Objective
 from .run import Run, load_weights, snapshot
 from .surrogates import SurrogateAttack, make_room
 
+LEAST_BLUR = 0.1
+"""The least standard deviation of a random blur, in pixels: it leaves a picture as it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Transformed:
@@ -36,7 +39,7 @@ class Transformed:
     """
 
     objective: Objective
-    sigma: tuple[float, float] = (0.1, 2.0)
+    sigma: tuple[float, float] = (LEAST_BLUR, 2.0)
     kernel: int = 7
     flip: float = 0.5
 
@@ -80,7 +83,7 @@ class MetaCloak(SurrogateAttack):
     advance: Count = 2
     trials: Count = 4
     pgd_steps: Count = 6
-    blur: Annotated[float, Gt(0.1), Le(1000)] = 2.0
+    blur: Annotated[float, Gt(LEAST_BLUR), Le(1000)] = 2.0
     flip: Share = 0.5
 
     paper = {"eps": "11/255", "alpha": "1.1/255"}
@@ -127,7 +130,9 @@ class MetaCloak(SurrogateAttack):
         if number % self.rounds == 0:
             self._load(run, model, run.constants["pool"][visit % len(self.stages)])
         with frozen(*model.modules):
-            objective = Transformed(self.objective(model, run), (0.1, self.blur), flip=self.flip)
+            objective = Transformed(
+                self.objective(model, run), (LEAST_BLUR, self.blur), flip=self.flip
+            )
             run.x, values = self.climb(run, objective, self.pgd_steps)
         behind = self.stages[visit % len(self.stages)] + number % self.rounds * self.advance
         trainee = self.restarted(run, "diffusion", behind)
