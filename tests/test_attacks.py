@@ -295,7 +295,7 @@ UNET_CALLS = {
     "fsmg": 2 + 2, "t-fsmg": 2 + 2, "e-fsmg": 2 + 2 * 2,
     "aspl": 2 * (1 + 2 + 1), "t-aspl": 2 * (1 + 2 + 1), "e-aspl": 2 * (1 + 2 + 1),
     "adaptive-aspl": 2 * (1 + 2 + 1),
-    "metacloak": 2 + 4 * (2 + 1),
+    "metacloak": 1 + 4 * (2 + 1),  # the last state is kept at the beginning of the second step
 }  # fmt: skip
 
 

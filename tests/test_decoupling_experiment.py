@@ -180,5 +180,5 @@ def test_additions_stand_beside_cdl_of_the_same_people():
     own = frame[frame["condition"] == cells[0]]
     own = own[[unit in units for unit in zip(own["subject"], own["seed"], strict=True)]]
     own = own[own["sheet"] == "suffix-negative"]
-    (cdl,) = table[(table["name"] == "CDL") & (table["panel"] == "quality")]["mean"]
-    assert cdl == pytest.approx(own.groupby("subject")["quality"].mean().mean())
+    (cdl,) = table[table["name"] == "CDL"]["mean"]
+    assert cdl == pytest.approx(own.groupby("subject")["ims_missing"].mean().mean())

@@ -13,9 +13,12 @@ from pydantic import BaseModel
 from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
-from shortcut_nb.experiments.run import place_of
+from shortcut_nb.experiments.executors import Ray, Serial
+from shortcut_nb.experiments.run import output_kind, place_of
 from shortcut_nb.lab import Lab
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
+from shortcut_nb.metrics.faces import FaceEncoder, HogFinder
+from shortcut_nb.models.digests import memory_digest
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.probes import IMAGE_PROBES
@@ -242,10 +245,30 @@ def test_the_options_that_a_model_is_opened_with_count(tiny_lab):
 
 def test_a_worker_is_told_which_card(tiny_lab, tmp_path):
     pipeline = Pipeline(tiny_lab, Store(tmp_path))
-    assert place_of(pipeline)[1] == "cpu"
+    assert place_of(pipeline, Serial(print))[1] == "cpu"
     pipeline.lab = copy.copy(tiny_lab)
     pipeline.lab.device = torch.device("cuda:1")
-    assert place_of(pipeline)[1] == "cuda:1"
+    assert place_of(pipeline, Serial(print))[1] == "cuda:1"
+    assert place_of(pipeline, Ray.__new__(Ray))[1] == "cuda"  # it shows each worker its own
+
+
+def test_what_a_model_is_called_is_no_part_of_its_key_and_a_finder_within_is(tiny_lab):
+    profile = tiny_lab.profile
+    named = profile.detector.model_copy(update={"options": {"finds": "dog", "batch": 3}})
+    labs = [Lab(each, "cpu") for each in (profile, profile.model_copy(update={"detector": named}))]
+    assert labs[0].digest("detector") == labs[1].digest("detector")
+    encoders = [FaceEncoder(None, None, HogFinder(least)) for least in (0.0, 0.9, 0.9)]
+    assert len({memory_digest(each) for each in encoders}) == 2
+
+
+def test_how_often_a_purifier_works_decides_what_it_costs(tiny_lab, tmp_path):
+    subject, pipeline = tiny_lab.subject("mini:held-out/0"), Pipeline(tiny_lab, Store(tmp_path))
+    kinds = set()
+    for purifier in ("jpeg", "jpeg+gaussian"):
+        for quality in (10, 90):
+            cell = Cell(purifier=purifier, purifying={"quality": quality})
+            kinds.add(output_kind(pipeline.purify(subject, cell, 0).recipe.fields))
+    assert len(kinds) == 4
 
 
 def test_code_without_a_file_counts_where_its_functions_can_be_read():

@@ -210,8 +210,8 @@ class Measurement:
         content = read_result(name, profile, folder)
         if content.get("format") != FORMAT:
             raise CannotRead(
-                f"the result {name!r} of profile {profile} has no frame of measurements (format "
-                f"{content.get('format')}, expected {FORMAT}): measure it with "
+                f"the result {name!r} of profile {profile} has no frame of measurements in the "
+                f"present format ({content.get('format')}, expected {FORMAT}): measure it with "
                 f"`shortcut-nb bench {name} --profile {profile} --save`"
             )
         try:

@@ -137,14 +137,19 @@ def output_kind(fields: Any) -> tuple[str, str]:
         named = f"a part of {named}" if "clean" in params else named
         return "protect", f"{named} {where} {params['attack'].get('weights', '')}"
     if fields["stage"] == "purify":
-        return "purify", f"{params['purifier']} {_counts(params)} {where}"
+        return "purify", f"{params['purifier']} {_counts(params['settings'])} {where}"
     if fields["stage"] == "train":
         return "train", f"{params['trainer']} {params['settings'].get('steps')} {where}"
     return fields["stage"], f"{params.get('probe', params.get('n', ''))} {where}"
 
 
-def _counts(settings: Mapping[str, Any]) -> dict[str, int]:
-    """The whole numbers among settings, such as steps and rounds; those of a seed are no work."""
+def _counts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole numbers among settings, such as steps and rounds; those of a seed are no work.
+
+    Of a chain those of its links, in order.
+    """
+    if "links" in settings:
+        return {"links": [_counts(link) for link in settings["links"]]}
     return {
         name: value
         for name, value in settings.items()
@@ -279,7 +284,9 @@ def execute(
             heappush(waiting, (order[unit], unit))
         while waiting and running < executor.slots and time.monotonic() < end:
             _, unit = heappop(waiting)
-            executor.submit(unit, (*place_of(pipeline), [graph.jobs[key] for key in units[unit]]))
+            executor.submit(
+                unit, (*place_of(pipeline, executor), [graph.jobs[key] for key in units[unit]])
+            )
             running += 1
             untried.remove(unit)
         if not running:
@@ -351,13 +358,16 @@ def _noted(store: Store, node: Node, outcome: Outcome) -> Failure:
     return failure
 
 
-def place_of(pipeline: Pipeline) -> tuple[str, ...]:
-    """What :func:`run_jobs` needs to open the same pipeline elsewhere."""
+def place_of(pipeline: Pipeline, executor: Executor) -> tuple[str, ...]:
+    """What :func:`run_jobs` needs to open the same pipeline elsewhere.
+
+    Ray shows a worker its own cards alone, which are numbered from 0 there.
+    """
     lab = pipeline.lab
     profile = lab.profile.model_dump_json()
     return (
         profile,
-        str(lab.device),
+        lab.device.type if isinstance(executor, Ray) else str(lab.device),
         str(lab.autocast).removeprefix("torch."),
         *(str(each) for each in (pipeline.store.root, pipeline.keep_trained)),
     )

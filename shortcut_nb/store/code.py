@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ def code_of(things: Iterable[type | Callable[..., Any]], name: str = "code") -> 
 
     {} when all are the package's own, or when there is no source: keys stay what they were.
     """
-    kinds = [each if hasattr(each, "__qualname__") else type(each) for each in things]
+    whole = [each.func if isinstance(each, partial) else each for each in things]
+    kinds: list[Any] = [each if hasattr(each, "__qualname__") else type(each) for each in whole]
     digests = {each.__qualname__: _digest(each) for each in kinds}
     known = {each: digest for each, digest in digests.items() if digest}
     return {name: known} if known else {}
@@ -49,6 +50,9 @@ def _source(thing: Any) -> str:
     try:
         return Path(inspect.getfile(thing)).read_text("utf-8")
     except (OSError, TypeError, UnicodeDecodeError):
+        code = getattr(thing, "__code__", None)
+        if code is not None:
+            return f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}"
         return "\0".join(filter(None, map(_text, vars(thing).values())))
 
 
