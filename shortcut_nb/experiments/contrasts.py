@@ -9,6 +9,7 @@ between people does not hold it.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -106,10 +107,15 @@ class Contrast:
         return [base | selector(cell) for cell in self.weights]
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number, and no truth value, that a float can hold."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
+
+
 def _is_above_zero(margin: Any) -> bool:
     """Whether it is a finite number above 0."""
-    plain = isinstance(margin, int | float) and not isinstance(margin, bool)
-    return plain and 0 < margin < float("inf")
+    return _is_finite(margin) and margin > 0
 
 
 def selector(cell: str) -> dict[str, str]:
@@ -387,8 +393,7 @@ def _weights(weights: Any, where: str) -> dict[str, float]:
             f"{{aspl: 1, clean: -1}}; got {weights!r}"
         )
     for cell, weight in weights.items():
-        number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not abs(weight) <= 1e300 or weight == 0:
+        if not _is_finite(weight) or weight == 0:
             raise ValueError(
                 f"{where}: the weight of {cell!r} must be a number other than 0, got {weight!r}"
             )
