@@ -13,7 +13,7 @@ from ..experiments.questions.methods import METHODS, OWN, SHARES, at
 TITLES = {
     "ims_missing": "identity match",
     "quality": "quality",
-    "copies": "similarity to the nearest training picture (SSIM)",
+    "copies": "SSIM to the nearest training picture",
     "diversity": "diversity (CLIP distance)",
     "ims_missing, class": "class prompt: identity match",
     "quality, class": "class prompt: quality",
