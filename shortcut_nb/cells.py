@@ -18,6 +18,14 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, given: Any) -> Any:
+        """YAML's "yes" would count as 1."""
+        if isinstance(given, bool):
+            raise ValueError(f"expected a number, text or a list, got {str(given).lower()}")
+        return given
+
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 

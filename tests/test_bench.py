@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -330,6 +331,63 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
     assert "'qualty', which is not measured; the nearest are quality" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--gpus", "0.5"], "--gpus is of --executor ray; got --executor serial"),
+        (["--executor", "processes", "--address", "auto"], "--address is of --executor ray"),
+        (["--workers", "2"], "--executor serial works at one thing at a time; got --workers 2"),
+    ],
+)
+def test_options_of_another_executor_are_refused(place, words, line):
+    refused = bench(place, place / "noise.yaml", *words)
+    assert refused.exit_code == 2 and line in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_scores_that_the_profile_cannot_give_are_named_before_the_work(place):
+    content = yaml.safe_load((place / "tiny.yaml").read_text())
+    content["measures"].pop("damage", None)
+    (place / "without.yaml").write_text(yaml.safe_dump(content))
+    weights = {"noise": 1, "none": -1}
+    asked = [{"name": metric, "metric": metric, "weights": weights} for metric in ("intact", "ims")]
+    (place / "asked.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": asked}))
+    words = [str(place / "asked.yaml"), "--plan", "--profile", str(place / "without.yaml")]
+    environment = {"SHORTCUT_NB_CACHE": str(place / "store")}
+    planned = CliRunner().invoke(app, ["bench", *words], env=environment)
+    assert planned.exit_code == 0, planned.output
+    line = "asked: 1 of 2 predictions will not be measured, since profile"
+    assert line in planned.stderr and "has no models for intact" in planned.stderr
+
+
+def test_without_predictions_the_means_are_shown(place):
+    (place / "plain.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": [], "subjects": 1}))
+    done = bench(place, place / "plain.yaml", "--cells", "none")
+    assert done.exit_code == 0, done.output
+    (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("none "))
+    assert "quality" in done.stdout and row[1] == "instance"
+    assert all(np.isfinite(float(number)) for number in row[2:]) and len(row) > 5
+    assert "plain: not kept for `report`; the same with --save keeps it" in done.stdout
+
+
+def test_a_result_that_another_run_kept_meanwhile_stays(place, monkeypatch):
+    """The other one comes between the look at the door and the end."""
+    (place / "late.yaml").write_text(yaml.safe_dump(QUESTION | {"subjects": 1}))
+    there = place / "results" / "tiny" / "late.json"
+    judged = experiments.run._failures
+
+    def other(*given):
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_text("of another run")
+        return judged(*given)
+
+    monkeypatch.setattr(experiments.run, "_failures", other)
+    words = [place / "late.yaml", "--seeds", "5,", "--cells", "none"]
+    refused = bench(place, *words, "--save")
+    assert refused.exit_code == 2 and "--force" in refused.stderr, refused.output
+    assert there.read_text() == "of another run"
+
+
 def screen(text):
     """The lines that a terminal shows after a text with carriage returns and cursors moved up."""
     lines, row, column = [""], 0, 0
@@ -393,3 +451,16 @@ def test_a_report_of_an_own_question_under_an_own_profile_shows_samples(place):
     assert done.exit_code == 0, done.output
     assert (place / "report" / "figures" / "samples.png").is_file()
     assert "Samples of 2 of 2 cells" in (place / "report" / "mine.md").read_text("utf-8")
+
+
+def test_a_report_of_what_was_not_kept_says_what_to_do(place, tmp_path):
+    shutil.copy(place / "noise.yaml", place / "never.yaml")
+    out, own, tiny = tmp_path / "out", str(place / "never.yaml"), str(place / "tiny.yaml")
+    for name, profile, line in (
+        (own, tiny, f"`shortcut-nb bench {own} --profile {tiny} --save` measures and keeps it"),
+        ("argument", "mni", "expected a profile name (mini, "),
+    ):
+        words = [name, "--profile", profile, "--out", str(out)]
+        refused = CliRunner().invoke(app, ["report", *words])
+        assert refused.exit_code == 2 and line in refused.stderr, refused.output
+        assert len(refused.stderr.strip().splitlines()) == 1 and not out.exists()

@@ -6,6 +6,7 @@ import torch
 from shortcut_nb.diffusion import generators
 from shortcut_nb.personalize.prompts import PROMPTS
 from shortcut_nb.personalize.training import Latents, Trainee, latents_of
+from tests.places import small_disk
 from tests.small_runs import CONSTANT
 
 SMALL = {"steps": 4, "class_images": 4, "batch_size": 2, "lr": 1e-3}
@@ -42,6 +43,16 @@ def test_resume_equals_uninterrupted(lab, subject, tmp_path):
     assert steps == [3, 4] and resumed.losses == whole.losses
     ours, theirs = weights(resumed), weights(whole)
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_a_full_disk_under_the_checkpoint_ends_no_training(lab, subject, tmp_path, caplog):
+    trainer = lab.personalize("dreambooth", **SMALL)
+    with small_disk(tmp_path / "small", 64) as folder:
+        fitted = trainer.fit(subject, checkpoint=folder / "run.ckpt", every=1)
+        assert list(folder.iterdir()) == []
+    assert fitted.losses == trainer.fit(subject).losses
+    warned = [record.message for record in caplog.records if "no room" in record.message]
+    assert len(warned) == 1 and "run.ckpt" in warned[0]
 
 
 def test_checkpoint_of_another_run_is_refused(lab, subject, tmp_path):

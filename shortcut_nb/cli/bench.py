@@ -126,19 +126,68 @@ def bench(
         from ..experiments.run import check_executor, executor_of
 
         check_executor(executor)
+        _check_workers(executor, workers, gpus, address, plan)
         room = parse_size(keep_trained)
         experiments, pipeline, choice = _open(names, profile, *chosen)
+        for each in experiments:
+            _say_unmeasurable(each, pipeline)
         if plan:
             show_plan(experiments, pipeline, choice, workers or 1)
             return
         target = _check(experiments, pipeline, out, save and not add, force)
-        asked = {each.name: _asked(each, pipeline, choice, save, add) for each in experiments}
+        keep = _Keep(save or add, add, force)
+        asked = {each.name: _asked(each, pipeline, choice, keep) for each in experiments}
         on_interrupt.message = "what is done is kept, and the same command goes on"
         results = _Results(asked, pipeline, target, profile, memory)
         runs = executor_of(executor, pipeline, workers, threads, gpus, address)
         _measure(experiments, pipeline, choice, room, runs, minutes, results)
         if code := results.exit_code:
             raise typer.Exit(code)
+
+
+def _check_workers(
+    executor: str, workers: int | None, gpus: float, address: str | None, plan: bool
+) -> None:
+    """Refuse options that the executor would pass over; a plan only counts with its workers."""
+    if executor != "ray" and (gpus or address is not None):
+        option = "--gpus" if gpus else "--address"
+        raise UserError(f"{option} is of --executor ray; got --executor {executor}: give both.")
+    if executor == "serial" and (workers or 1) > 1 and not plan:
+        raise UserError(
+            f"--executor serial works at one thing at a time; got --workers {workers}: give "
+            "--executor processes with it."
+        )
+
+
+def _say_unmeasurable(experiment: Experiment, pipeline: Pipeline) -> None:
+    """Say before the work which predictions are of scores that the profile cannot give."""
+    from ..metrics import METRICS
+    from ..metrics.frame import unavailable_columns
+
+    absent = unavailable_columns(METRICS, pipeline.lab)
+    lost = [each.metric for each in experiment.contrasts if each.metric in absent]
+    if lost:
+        text = (
+            f"{experiment.name}: {len(lost)} of {len(experiment.contrasts)} predictions will not "
+            f"be measured, since profile {pipeline.lab.profile.name} has no models for "
+            f"{', '.join(sorted(set(lost)))}"
+        )
+        _say(text, fg="yellow", err=True)
+
+
+@dataclass(frozen=True)
+class _Keep:
+    """Whether a result is kept, and what then becomes of an earlier one.
+
+    Attributes:
+        save: it is kept.
+        add: beside the earlier result.
+        force: in its place.
+    """
+
+    save: bool
+    add: bool
+    force: bool
 
 
 @dataclass(frozen=True)
@@ -148,14 +197,12 @@ class _Asked:
     Attributes:
         cells: that are measured, by name.
         n: samples a sheet, where they are not the experiment's own.
-        save, add: whether it is kept, and beside the earlier result.
     """
 
     experiment: Experiment
     cells: dict[str, Cell]
     n: int | None
-    save: bool
-    add: bool
+    keep: _Keep
 
 
 def _open(
@@ -210,13 +257,11 @@ def _check_save(name: str, profile: str, force: bool) -> None:
     check_file(folder_of(name, profile) / f"{name}.json", force, "the result")
 
 
-def _asked(
-    experiment: Experiment, pipeline: Pipeline, choice: Choice, save: bool, add: bool
-) -> _Asked:
+def _asked(experiment: Experiment, pipeline: Pipeline, choice: Choice, keep: _Keep) -> _Asked:
     """What is asked of an experiment; refused now if its result could not be kept."""
     cells = {name: cell for name, (cell, _) in choice.of(experiment).items()}
-    asked = _Asked(experiment, cells, choice.n, save, add)
-    if add:
+    asked = _Asked(experiment, cells, choice.n, keep)
+    if keep.add:
         _earlier(asked, pipeline)
     return asked
 
@@ -298,6 +343,8 @@ class _Results:
                 kept = self._keep(asked, result)
         with self._reported(experiment.name):
             _show(asked, result, kept)
+        if self.target is None and not asked.keep.save and len(result.frame):
+            _say(f"{experiment.name}: not kept for `report`; the same with --save keeps it")
 
     @contextmanager
     def _reported(self, name: str) -> Iterator[None]:
@@ -317,7 +364,11 @@ class _Results:
         if self.target is not None:
             write_text(self.target, result.frame.to_csv(index=False))
             _say(f"wrote {len(result.frame)} rows to {self.target}")
-        return _save(asked, self.pipeline, result) if asked.save or asked.add else None
+        if asked.keep.save:
+            return _save(asked, self.pipeline, result)
+        if self.target is None:
+            _say(f"{asked.experiment.name}: not kept for `report`; the same with --save keeps it")
+        return None
 
 
 def _say(text: str, **style: Any) -> None:
@@ -347,6 +398,7 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
     """
     from ..experiments.joining import joined, made_with
     from ..experiments.measured import Measurement
+    from ..results import changing
 
     experiment = asked.experiment
     measured = Measurement.of(
@@ -358,19 +410,25 @@ def _save(asked: _Asked, pipeline: Pipeline, result: Result) -> Measurement:
         failures=tuple(f"{failure.about}: {failure.error}" for failure in result.failures),
         made_with=made_with(pipeline.lab, asked.cells, experiment.sheets),
     )
-    earlier = _earlier(asked, pipeline) if asked.add else None
-    kept = joined(earlier, measured) if earlier else measured
+    with changing(experiment.name, pipeline.lab.profile.name):
+        if not asked.keep.add:  # another run may have kept one meanwhile
+            _check_save(experiment.name, pipeline.lab.profile.name, asked.keep.force)
+        earlier = _earlier(asked, pipeline) if asked.keep.add else None
+        kept = joined(earlier, measured) if earlier else measured
+        path = kept.write()
     more = f": {len(earlier.frame)} rows were there, now {len(kept.frame)}" if earlier else ""
-    _say(f"wrote {kept.write()}{more}")
+    _say(f"wrote {path}{more}")
     return kept
 
 
 def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
-    """Print the verdicts on what is kept, or else on this run, and what is missing."""
+    """Print the verdicts on what is kept, or else on this run, and what is missing; the means
+    where nothing is predicted."""
     frame = result.frame if kept is None else kept.frame
     name = asked.experiment.name
-    if asked.experiment.contrasts and len(frame) and not result.unfinished:
-        _say(verdicts(asked.experiment, frame))
+    if len(frame) and not result.unfinished:
+        predicts = bool(asked.experiment.contrasts)
+        _say(verdicts(asked.experiment, frame) if predicts else means(frame))
     for failure in result.failures:
         _say(f"{failure.about}: {failure.error}", fg="red", err=True)
     if result.unfinished:
@@ -385,7 +443,7 @@ def _show(asked: _Asked, result: Result, kept: Measurement | None) -> None:
             "that need one that failed"
         )
         _say(text, fg="red", err=True)
-    if result.frame.empty and (asked.save or asked.add):
+    if result.frame.empty and asked.keep.save:
         _say(f"{name}: nothing was measured, so nothing is saved", fg="red", err=True)
 
 
@@ -400,3 +458,12 @@ def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
     if len(measured) < len(table):
         lines.append(f"{len(table) - len(measured)} of {len(table)} predictions are not measured")
     return "\n".join(lines)
+
+
+def means(frame: pd.DataFrame) -> str:
+    """The mean score of each cell and sheet, for reading."""
+    from ..metrics import METRICS
+
+    scores = [column for metric in METRICS.values() for column in metric.columns if column in frame]
+    table = frame.groupby(["condition", "sheet"], sort=False)[scores].mean()
+    return table.dropna(axis="columns", how="all").round(3).to_string()

@@ -48,11 +48,18 @@ def report(
 
 
 def _name(profile: str) -> str:
-    """What a profile calls itself, which its results are kept under; or of one that is gone."""
+    """What a profile calls itself, which its results are kept under; or of one that is gone.
+
+    Raises:
+        MissingFile: there is no such profile, and no result of one.
+    """
     from ..errors import MissingFile
     from ..profile import load_profile
+    from ..results import available
 
     try:
         return load_profile(profile).name
     except MissingFile:
+        if not available(profile):
+            raise
         return profile

@@ -63,7 +63,7 @@ class Contrast:
                 raise ValueError(f"{where}: {key} must be text, got {getattr(self, key)!r}")
         if not isinstance(self.sheet, str | None):
             raise ValueError(f"{where}: sheet must be text, got {self.sheet!r}")
-        if not self.name or not self.metric:
+        if not self.name.strip() or not self.metric.strip():
             raise ValueError(f"{where}: expected a name and a metric, got metric {self.metric!r}")
         object.__setattr__(self, "weights", _weights(self.weights, where))
         if self.expect not in ("+", "-", "0"):

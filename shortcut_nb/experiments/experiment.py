@@ -128,6 +128,13 @@ class Experiment(Record):
             raise ValueError(f"expected each once, and {twice[0]!r} is given twice")
         return given
 
+    @field_validator("cells", "sheets")
+    @classmethod
+    def _named(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if any(not name.strip() for name in given):
+            raise ValueError("a name is blank: rows of the frame are called by it")
+        return given
+
     @model_validator(mode="before")
     @classmethod
     def _on_base(cls, content: Any) -> Any:

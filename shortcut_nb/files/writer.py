@@ -37,13 +37,13 @@ _REASONS = {
     errno.ELOOP: "its links lead round in a circle",
     errno.EIO: "the disk reports an error",
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 _TEMPORARY = re.compile(r"\.shortcut-nb-([0-9a-f]{6})-([0-9]+)-[0-9a-f]{8}\.tmp")
 _DAY = 86400.0
-_REFUSALS = re.compile(
-    r"StorageFull|FileTooLarge|Errno|os error|code: \d+"
-    r"|PytorchStreamWriter|enforce fail at inline_container"
-)
+_CUT_SHORT = re.compile("PytorchStreamWriter|enforce fail at inline_container")
+"""What torch says, without the system's number, when it cannot write on."""
+_REFUSALS = re.compile(rf"StorageFull|FileTooLarge|Errno|os error|code: \d+|{_CUT_SHORT.pattern}")
 """What libraries say in their own words when the system refused them."""
 _swept: set[Path] = set()
 
@@ -83,6 +83,8 @@ def reason(error: BaseException) -> str:
     if number is None:  # safetensors and torch pass the system's number on as text
         match = re.search(r"code: (\d+)|\[Errno (\d+)\]|os error (\d+)", str(error))
         number = int(next(filter(None, match.groups()))) if match else None
+    if number is None and _CUT_SHORT.search(str(error)):
+        number = errno.ENOSPC
     return _REASONS.get(number or 0, str(getattr(error, "strerror", None) or error))
 
 
@@ -187,6 +189,18 @@ def refused_by_system(error: BaseException) -> bool:
         return True
     libraries = type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError)
     return libraries and bool(_REFUSALS.search(str(error)))
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk, quota or file-size limit was reached; libraries say so in words only."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return True
+    if any(f"(os error {number})" in str(error) for number in FULL):
+        return True
+    if _CUT_SHORT.search(str(error)):
+        return True
+    deeper = error.__cause__ or error.__context__
+    return deeper is not None and is_full(deeper)
 
 
 def flush(folder: Path) -> None:

@@ -81,6 +81,16 @@ def is_available(metric: type[Metric], models: Any) -> bool:
     return ask is None or ask(models)
 
 
+def unavailable_columns(metrics: Mapping[str, type[Metric]], models: Any) -> set[str]:
+    """Columns of the metrics that are not to be had here."""
+    return {
+        column
+        for metric in metrics.values()
+        if not is_available(metric, models)
+        for column in metric.columns
+    }
+
+
 def networks_of(metric: type[Metric]) -> tuple[str, ...]:
     """The profile's measures that a metric opens; "" stands for all, if it does not say."""
     return getattr(metric, "networks", ("",))

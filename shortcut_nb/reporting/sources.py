@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..errors import MissingFile
 from ..experiments.experiment import read_experiment
 from ..experiments.measured import Measurement, read_table
+from ..results import available
 from .report_page import Page, page_of
 from .samples import samples_of
 
@@ -31,5 +33,10 @@ def report_of(
         measured = Measurement.of(path.stem, read_table(path), profile=profile)
         return page_of(measured), measured.frame
     own = read_experiment(path) if path.suffix in (".yaml", ".yml") else None
+    if own and own.name not in available(profile):
+        raise MissingFile(
+            f"{own.name} was not kept as a result of profile {profile} yet: "
+            f"`shortcut-nb bench {name} --profile {spec or profile} --save` measures and keeps it"
+        )
     measured = Measurement.read(own.name if own else name, profile)
     return page_of(measured, samples_of(measured, own, spec)), measured.frame

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from ..errors import CannotRead, MissingFile
 from ..files import expand, plain_name, write_text
@@ -97,6 +100,15 @@ def read_result(
             "it"
         )
     return content
+
+
+@contextmanager
+def changing(name: str, profile: str = "mini") -> Iterator[None]:
+    """Alone with a result, from reading it to writing it: others wait."""
+    folder = Store().root / RESULTS / profile.replace(":", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{plain_name(name)}.lock"):
+        yield
 
 
 def write_result(

@@ -7,7 +7,6 @@ manifest and checked on every read. Nothing that the store did not write is ever
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -25,7 +24,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
-from ..files import cannot_write, expand, flush, write_text
+from ..files import cannot_write, expand, flush, is_full, write_text
 from ..weights.digests import CACHE
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, recipe_key
@@ -37,7 +36,6 @@ FORMAT = 1
 TEMPORARY = "tmp"
 OWN = (CHECKPOINTS, FAILURES, LOCKS, TEMPORARY)  # folders beside the stages
 KNOWN = (*OWN, RUNS, PHOTOS, RESULTS, "digests.json")  # the same, and what others put there
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StoreError(CannotWrite):
@@ -391,7 +389,7 @@ class Store:
         try:
             yield
         except Exception as error:
-            if _is_full(error):
+            if is_full(error):
                 raise StoreError(
                     f"the disk of the store {self.root} is full; nothing was kept of this output. "
                     "Make room (shortcut-nb cache prune --keep 1GB) and run again: it goes on."
@@ -465,13 +463,3 @@ def _belongs(path: Path) -> bool:
     if path.name in KNOWN or path.name.startswith("."):
         return True
     return path.is_dir() and all(is_key(inner.name) for inner in path.iterdir())
-
-
-def _is_full(error: BaseException) -> bool:
-    """Whether a disk, quota or file-size limit was reached; safetensors says so in words only."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return True
-    if any(f"(os error {number})" in str(error) for number in FULL):
-        return True
-    deeper = error.__cause__ or error.__context__
-    return deeper is not None and _is_full(deeper)

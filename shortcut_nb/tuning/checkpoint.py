@@ -6,23 +6,47 @@ it can run. It carries a mark of all that made it, and goes on with nothing else
 
 from __future__ import annotations
 
+import logging
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import UserError
-from ..files import writing
+from ..errors import CannotWrite, UserError
+from ..files import is_full, writing
 
+log = logging.getLogger("shortcut_nb")
 FORMAT = "shortcut_nb checkpoint 1"
 
 
 def save_checkpoint(path: Path, mark: str, state: dict[str, Any]) -> None:
-    """Write a state, atomically. ``mark`` stands for all that the state depends on."""
+    """Write a state, atomically. ``mark`` stands for all that the state depends on.
+
+    A full disk is said in one line and ends no work: what was written before stays.
+
+    Raises:
+        CannotWrite: the system refuses for another reason.
+    """
     content = {"format": FORMAT, "mark": mark, "state": state}
-    with writing(path) as fresh:
-        torch.save(content, fresh)
+    try:
+        with writing(path) as fresh:
+            torch.save(content, fresh)
+    except CannotWrite as error:
+        if not is_full(error):
+            raise
+        _warn(path)
+
+
+@cache
+def _warn(path: Path) -> None:
+    """Say once of a path that its disk is full."""
+    log.warning(
+        "the disk has no room for the checkpoint %s: the work goes on without, and a killed run "
+        "begins where the last one was written",
+        path,
+    )
 
 
 def load_checkpoint(path: Path, mark: str, depends: str) -> dict[str, Any]:
