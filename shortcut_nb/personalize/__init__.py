@@ -8,8 +8,9 @@ from . import (  # noqa: F401  (each registers)
     textual_inversion,
 )
 from .dreambooth import DreamBooth
+from .personalized import Personalized
 from .prompts import PROMPTS, Prompts
-from .trainer import TRAINERS, BoundTrainer, Personalized, Trainer
+from .trainer import TRAINERS, BoundTrainer, Trainer
 
 __all__ = [
     "PROMPTS",

@@ -30,9 +30,9 @@ def image_grid(
 
     Args:
         tiles: name to (n, 3, H, W) float32 in [0, 1]; the n pictures stand below each other.
-        families: name to family, at most eight; written below the name, and the tile is framed in
-            the family's colour. Tiles keep their order within a family, families that of first
-            mention.
+        families: name to family, at most eight; written below the name where it says more than
+            that, and the tile is framed in the family's colour. Tiles keep their order within a
+            family, families that of first mention.
         columns: tiles to a row.
         title: above all rows.
         cell: width of a picture in inches.
@@ -63,7 +63,8 @@ def image_grid(
         for ax, name in zip(axes, order, strict=False):
             ax.imshow(to_hwc(_stacked(tiles[name])), interpolation="nearest")
             if families:
-                ax.set_title(f"{name}\n({families[name]})", fontsize=8.5, linespacing=1.05)
+                more = "" if families[name] == name else f"\n({families[name]})"
+                ax.set_title(f"{name}{more}", fontsize=8.5, linespacing=1.05)
                 _framed(ax, style[families[name]].color)
             else:
                 ax.set_title(name, fontsize=9)
