@@ -4,7 +4,8 @@ import pandas as pd
 import torch
 
 from shortcut_nb.experiments.graph import WHOLE, graph_of
-from shortcut_nb.experiments.run import executor_of, planned, run
+from shortcut_nb.experiments.planning import planned
+from shortcut_nb.experiments.run import executor_of, run
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 

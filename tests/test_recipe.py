@@ -14,7 +14,8 @@ from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
 from shortcut_nb.experiments.executors import Ray, Serial
-from shortcut_nb.experiments.run import output_kind, place_of
+from shortcut_nb.experiments.planning import output_kind
+from shortcut_nb.experiments.run import place_of
 from shortcut_nb.lab import Lab
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.metrics.faces import FaceEncoder, HogFinder

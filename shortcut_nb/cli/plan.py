@@ -22,7 +22,7 @@ def show_plan(
 ) -> None:
     """Print the outputs of some experiments by stage; what they share is counted once."""
     from ..experiments.graph import graph_of, merged
-    from ..experiments.run import missing_of, planned
+    from ..experiments.planning import missing_of, planned
 
     graph = merged([graph_of(each, pipeline, choice) for each in experiments])
     table = planned(graph, pipeline.store, workers)
@@ -49,7 +49,7 @@ def _estimate(row: Mapping[str, Any] | pd.Series) -> str:
 
 def _list_missing(missing: pd.DataFrame) -> None:
     """The dear outputs that are missing, and what failed before; the rest follows from them."""
-    from ..experiments.run import COSTLY_STAGES
+    from ..experiments.planning import COSTLY_STAGES
 
     failed = missing["error"] != ""
     dear = missing[missing["stage"].isin(COSTLY_STAGES) | failed].sort_values(
