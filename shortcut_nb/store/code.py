@@ -7,57 +7,129 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
+MADE_BY_PYTHON = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__"}
+"""What is in a class without that anybody wrote it there."""
 
 
 def code_of(things: Iterable[type | Callable[..., Any]], name: str = "code") -> dict[str, Any]:
     """The digests of classes and functions from outside of the package, by name, under a name.
 
-    {} when all are the package's own, or when there is no source: keys stay what they were.
+    {} when all are the package's own: keys stay what they were.
     """
-    whole = [each.func if isinstance(each, partial) else each for each in things]
-    kinds: list[Any] = [each if hasattr(each, "__qualname__") else type(each) for each in whole]
-    digests = {each.__qualname__: _digest(each) for each in kinds}
-    known = {each: digest for each, digest in digests.items() if digest}
+    digests: dict[str, list[str]] = {}
+    for thing in things:
+        kind = _kind(thing)
+        if (digest := _digest(thing, kind)) and digest not in digests.get(kind.__qualname__, ()):
+            digests.setdefault(kind.__qualname__, []).append(digest)
+    known = {each: " ".join(several) for each, several in digests.items()}
     return {name: known} if known else {}
 
 
+def _kind(thing: Any) -> Any:
+    """The class or function whose source counts: that of a partial, and of what can be called."""
+    whole = thing.func if isinstance(thing, partial) else thing
+    return whole if hasattr(whole, "__qualname__") else type(whole)
+
+
+def _digest(thing: Any, kind: Any) -> str:
+    """Of a function, or a class and those of one's own that it derives from, and of what is bound
+    to it; "" of what is the package's."""
+    texts = [_source(each) for each in getattr(kind, "__mro__", [kind]) if _is_own(each, kind)]
+    if isinstance(thing, partial):
+        texts.append(_plain((thing.args, thing.keywords)))
+    elif texts and thing is not kind:
+        texts.append(_plain(vars(thing) if hasattr(thing, "__dict__") else {}))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest() if any(texts) else ""
+
+
+def _is_own(thing: Any, kind: Any) -> bool:
+    """Whether it is neither the package's nor Python's, nor of a package that is installed; those
+    of the same package as the kind itself count wherever that lies."""
+    top = thing.__module__.partition(".")[0]
+    if top == PACKAGE or top in sys.stdlib_module_names:
+        return False
+    if top == kind.__module__.partition(".")[0]:
+        return True
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
+    return not {"site-packages", "dist-packages"} & set(Path(file).parts)
+
+
 @cache
-def _digest(thing: Any) -> str:
-    """Of a function, or a class and those it derives from in the same package; "" of ours."""
-    own = _top(thing)
-    if own == PACKAGE:
-        return ""
-    sources = [_source(each) for each in getattr(thing, "__mro__", [thing]) if _top(each) == own]
-    return hashlib.sha256("\0".join(sources).encode()).hexdigest() if any(sources) else ""
-
-
-def _top(thing: Any) -> str:
-    return str(thing.__module__).partition(".")[0]
-
-
 def _source(thing: Any) -> str:
-    """The source; else its module's, else (in a notebook) that of a class's functions."""
+    """The source; else its module's, else (in a notebook) that of a class's functions and its
+    values. Of a function besides what it closes over."""
+    closed = [
+        cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _full(cell)
+    ]
+    bound = _plain(closed) if any(map(_plain, closed)) else ""
     try:
-        return inspect.getsource(thing)
+        return inspect.getsource(thing) + bound
     except (OSError, TypeError):
         pass
     try:
-        return Path(inspect.getfile(thing)).read_text("utf-8")
+        return Path(inspect.getfile(thing)).read_text("utf-8") + bound
     except (OSError, TypeError, UnicodeDecodeError):
-        code = getattr(thing, "__code__", None)
-        if code is not None:
-            return f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}"
-        return "\0".join(filter(None, map(_text, vars(thing).values())))
+        if isinstance(thing, type):
+            return "\0".join(_members(thing))
+        return _compiled(getattr(thing, "__code__", None)) + bound
 
 
-def _text(value: Any) -> str:
+def _full(cell: Any) -> bool:
+    """Whether a closure's cell has its value by now."""
     try:
-        return inspect.getsource(getattr(value, "fget", None) or getattr(value, "__func__", value))
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _members(kind: type) -> Iterator[str]:
+    """The source of a class's functions, and its values, in the order in which they are there."""
+    for name, value in vars(kind).items():
+        inner = getattr(value, "fget", None) or getattr(value, "func", None)
+        inner = inner or getattr(value, "__func__", value)
+        if name in MADE_BY_PYTHON or name.startswith("__dataclass"):
+            continue
+        if code := getattr(inner, "__code__", None):
+            yield _written(inner, code)
+        elif text := _plain(value):
+            yield f"{name} = {text}"
+
+
+def _written(function: Any, code: CodeType) -> str:
+    """A function's source; its code where there is none."""
+    try:
+        return inspect.getsource(function)
     except (OSError, TypeError):
+        return _compiled(code)
+
+
+def _compiled(code: CodeType | None) -> str:
+    """What a function does, where its source cannot be had; the same in each process."""
+    if code is None:
         return ""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    values = [each for each in code.co_consts if not isinstance(each, CodeType)]
+    names = (code.co_names, code.co_varnames, code.co_freevars)
+    return f"{code.co_code!r} {_plain(values)} {names} {[_compiled(each) for each in inner]}"
+
+
+def _plain(value: Any) -> str:
+    """Plain values as text that is the same in each process; "" of others, which are left out of
+    what holds them."""
+    if isinstance(value, str | bytes | int | float | complex | bool | type(None)):
+        return repr(value)
+    if isinstance(value, dict):
+        return repr([(_plain(key), _plain(each)) for key, each in value.items()])
+    if isinstance(value, list | tuple):
+        return repr([_plain(each) for each in value])
+    if isinstance(value, set | frozenset):
+        return repr(sorted(_plain(each) for each in value))
+    return ""
