@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .errors import UserError
+from .images.checks import check_values
 
 _TEXT = re.compile(r"^\s*(\d+)\s*/\s*255\s*$")
 _LEVELS = 255
@@ -105,9 +106,16 @@ class Budget:
 
         A PNG keeps the result exactly, and the budget holds exactly on what is written to disk.
 
-        Args and errors: as for `project`. The reference is rounded to the grid as well.
+        Args: as for `project`. The reference is rounded to the grid as well.
+
+        Raises:
+            ValueError: when the shapes differ, `x` is not finite, or the reference is not in
+                [0, 1].
         """
         _same_shape(x, reference)
+        check_values(reference, "the reference")
+        if not torch.isfinite(x).all():
+            raise UserError("x must be finite; got NaN or infinity. Look at the step that made it.")
         centre = _levels(reference)
         moved = torch.minimum(
             torch.maximum(_levels(x), centre - self.pixels), centre + self.pixels
@@ -118,7 +126,8 @@ class Budget:
         """Make sure that no grey level of `a` and `b` differs by more than the budget.
 
         Raises:
-            ValueError: naming the worst picture and by how much it is over.
+            ValueError: naming the worst picture and by how much it is over; or values that are not
+                in [0, 1].
         """
         distances = linf_pixels(a, b)
         worst = max(distances, default=0)
@@ -137,11 +146,13 @@ def linf_pixels(a: Tensor, b: Tensor) -> list[int]:
         a, b: (N, 3, H, W) in [0, 1]; both are rounded to the 8-bit grid first.
 
     Raises:
-        ValueError: when the shapes differ.
+        ValueError: when the shapes differ, or values are not in [0, 1].
     """
     _same_shape(a, b)
     if a.numel() == 0:
         return [0] * a.shape[0]
+    for pictures in (a, b):
+        check_values(pictures, "pictures")
     return (_levels(a) - _levels(b)).abs().flatten(1).amax(dim=1).tolist()
 
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .budget import Budget
+from .errors import UserError
+from .files.yaml_files import refusals
 
 NONE = "none"
 PROFILE = "profile"
 
 
-class Record(BaseModel):
-    """Plain data that cannot change and refuses unknown keys."""
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
+class _OneLine(ModelMetaclass):
+    """Says in a line what cannot be made, and what is near."""
+
+    def __call__(cls, **content: Any) -> Any:
+        try:
+            return super().__call__(**content)
+        except ValidationError as error:
+            raise UserError("; ".join(refusals(error, cls))) from None  # type: ignore[arg-type]
+
+
+class Record(BaseModel, metaclass=_OneLine):
+    """Plain data that cannot change and refuses unknown keys.
+
+    Raises:
+        UserError: a key or a value that cannot be; in one line.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

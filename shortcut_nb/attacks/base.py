@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ..budget import Budget, linf_pixels
+from ..cells import NONE
 from ..diffusion import Diffusion
 from ..diffusion.lengths import check_lengths
 from ..models import Models, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..progress import OnStep, StepInfo
-from ..registry import Registry
+from ..registry import Registry, subclass_of
 from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
 from ..settings.bound import Bound
 from ..store.code import code_of
@@ -32,7 +33,7 @@ from .run import Run
 
 __all__ = ["ATTACKS", "Attack", "BoundAttack", "build", "parse_alpha", "register"]
 
-ATTACKS: Registry[type[Attack]] = Registry("attack")
+ATTACKS: Registry[type[Attack]] = Registry("attack", reserved=(NONE,))
 register = ATTACKS.register
 
 
@@ -238,6 +239,9 @@ class Attack(Settings):
         for images in (subject.a, subject.b):
             update_digest(digest, images)
         return digest.hexdigest()
+
+
+ATTACKS.complaint = subclass_of(Attack)
 
 
 def picture_seeds(seed: int, n: int) -> list[int]:

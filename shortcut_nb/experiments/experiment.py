@@ -14,7 +14,7 @@ from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..files.yaml_files import read_mapping, refusals
 from ..metrics import METRICS, SAMPLE_PROBES, SampleProbe
-from ..metrics.frame import EXTRA_COLUMNS, probe_columns
+from ..metrics.frame import EXTRA_COLUMNS, check_columns, probe_columns
 from ..probes import IMAGE_PROBES, ImageProbe
 from ..profile import Profile
 from ..registry import nearest
@@ -66,12 +66,6 @@ class Experiment(Record):
     n: int = Field(default=8, ge=1)
     image_probes: tuple[str, ...] = ()
     sample_probes: tuple[str, ...] = ()
-
-    def __init__(self, **content: Any) -> None:
-        try:
-            super().__init__(**content)
-        except ValidationError as error:
-            raise UserError("; ".join(refusals(error, Experiment))) from None
 
     @field_validator("contrasts", mode="before")
     @classmethod
@@ -168,6 +162,7 @@ class Experiment(Record):
     @model_validator(mode="after")
     def _compared(self) -> Experiment:
         """Contrasts compare what is measured: a slip would read "not measured" in the end."""
+        check_columns(METRICS)
         every = self.all_cells()
         sheets = self.sheets | {
             name: sheet for cell, _ in every.values() for name, sheet in cell.sheets.items()
@@ -222,9 +217,8 @@ class Experiment(Record):
             called = JOIN.join(name for _, name, _ in chosen)
             try:
                 cell = Cell(**fields)
-            except ValidationError as error:
-                lines = "; ".join(refusals(error, Cell))
-                raise ValueError(f"the cell {called!r}, of axes and base: {lines}") from None
+            except UserError as error:
+                raise ValueError(f"the cell {called!r}, of axes and base: {error}") from None
             labels = cell_columns(cell) | {axis: name for axis, name, _ in chosen}
             yield called, (cell, labels)
 
@@ -251,7 +245,7 @@ class Experiment(Record):
             fields: set in each of them.
 
         Raises:
-            UserError: it has no cell of that name.
+            UserError: it has no cell of that name, or a field that a cell cannot have.
         """
         if isinstance(cells, str):
             cells = [cells]
@@ -264,7 +258,7 @@ class Experiment(Record):
                     f"{nearest(absent[0], list(every))}"
                 )
             cells = {name: every[name] for name in wanted}
-        changed = {name: cell.model_copy(update=fields) for name, cell in cells.items()}
+        changed = {name: Cell(**(dict(cell) | fields)) for name, cell in cells.items()}
         return self.model_copy(update={"cells": changed, "axes": {}, "base": {}})
 
     def people(self, profile: Profile, count: int | None = None) -> list[str]:

@@ -17,9 +17,12 @@ from ..errors import UserError
 from ..models.class_pictures import ClassPictures
 from ..pipeline import Node, Pipeline
 from ..registry import nearest
+from ..settings import Count, read
 from ..store import Entry, Store
 from ..subjects import Subject
 from .experiment import Experiment
+
+PLURAL = {str: "texts", int: "whole numbers"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,12 @@ class Choice:
     """On whom, with which seeds, how many samples and which cells; None is the experiment's own.
 
     Args:
+        count: the first so many of the profile's subjects.
+        n: samples a sheet.
         cells: patterns of their names, such as "clean*"; a star stands for any text.
+
+    Raises:
+        UserError: a number that is none or too small, or text where a list of texts is expected.
     """
 
     subjects: tuple[str, ...] | None = None
@@ -35,6 +43,17 @@ class Choice:
     seeds: tuple[int, ...] | None = None
     n: int | None = None
     cells: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("count", "n"):
+            if getattr(self, name) is not None:
+                read(getattr(self, name), Count, name)
+        for name, kind in (("subjects", str), ("seeds", int), ("cells", str)):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if isinstance(given, str) or not given or not all(isinstance(e, kind) for e in given):
+                raise UserError(f"{name} must be a list of {PLURAL[kind]}, or None; got {given!r}")
 
     def of(self, experiment: Experiment) -> dict[str, tuple[Cell, dict[str, str]]]:
         """The cells of an experiment that are chosen, as :meth:`Experiment.all_cells` has them.
@@ -166,7 +185,7 @@ def graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice = WHOLE)
 
 def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Graph:
     people = choice.subjects or experiment.people(pipeline.lab.profile, choice.count)
-    n, graph = choice.n or experiment.n, Graph()
+    graph, n = Graph(), experiment.n if choice.n is None else choice.n
     cells = choice.of(experiment)
     for seed in choice.seeds or experiment.seeds:
         for name in people:

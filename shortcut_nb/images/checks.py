@@ -50,11 +50,18 @@ def check_images(x: Tensor, name: str = "images") -> Tensor:
             f"{name} must be at least {SMALLEST} x {SMALLEST} pixels; got {shape[2]} x {shape[3]}. "
             "Use larger pictures."
         )
-    _check_values(x, name)
+    check_values(x, name)
     return x
 
 
-def _check_values(x: Tensor, name: str) -> None:
+def check_values(x: Tensor, name: str) -> None:
+    """Make sure that values of any shape are finite and in [0, 1] within 1e-4.
+
+    Raises:
+        UserError: they are not, or there are whole numbers; says what to do.
+    """
+    if not x.is_floating_point():
+        raise UserError(f"{name} must be float in [0, 1]; got {x.dtype}. Call from_u8(x) first.")
     low, high = x.min().item(), x.max().item()  # a NaN anywhere makes both NaN
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(

@@ -10,7 +10,7 @@ from ..profile import Profile
 from ..registry import Registry
 from . import clean_distance, hardened_identity  # noqa: F401  (each registers a sample probe)
 from .attributes import AttributeMatch, AttributeReader
-from .base import Column, Metric
+from .base import Column, Metric, not_a_metric
 from .damage import DamageRegressor, Intactness
 from .detection import Detection, Detector, ObjectDetector
 from .face_match import FaceMatch
@@ -36,6 +36,7 @@ _IN_ORDER: tuple[type[Metric], ...] = (
     FaceMatch,
 )
 METRICS: Registry[type[Metric]] = Registry("metric")
+METRICS.complaint = not_a_metric
 for _metric in _IN_ORDER:
     METRICS.add(_metric.name, _metric)
 

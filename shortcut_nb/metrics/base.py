@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -56,6 +57,18 @@ class Metric(Protocol):
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) float32 in [0, 1]; each column has shape (n,)."""
         ...
+
+
+def not_a_metric(thing: Any) -> str:
+    """What a class lacks of a :class:`Metric`; "" where it is one."""
+    if not isinstance(thing, type) or not callable(getattr(thing, "open", None)):
+        return "must be a class with a class method open(models)"
+    if getattr(thing, "needs", None) not in get_args(Needs):
+        return f"must have needs = {' or '.join(map(repr, get_args(Needs)))}"
+    columns = getattr(thing, "columns", None)
+    if not isinstance(columns, Mapping) or not columns:
+        return "must have columns = {name: Column(…)}"
+    return ""
 
 
 def need_references(name: str, what: str, references: Tensor | None) -> Tensor:

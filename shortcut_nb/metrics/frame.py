@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -31,8 +32,82 @@ EXTRA_COLUMNS: dict[str, Column] = {
 }
 """Columns that neither a registered metric nor a probe gives: how far pictures moved, what is
 repeated, what it cost."""
+ROWS = ("condition", "subject", "seed", "sheet", "image")
+"""Columns that name a row."""
 IMAGE_COLUMNS = set(EXTRA_COLUMNS) - {*COPYING, "noise"}
 """Those of the pictures trained on and of costs, which are the same for every sheet."""
+
+
+def check_columns(metrics: Mapping[str, type[Metric]]) -> None:
+    """Make sure that each column is given once.
+
+    Raises:
+        UserError: a metric or a probe gives one that something else gives, or that names rows.
+    """
+    from ..probes import IMAGE_PROBES  # which are made of metrics
+
+    owners = dict.fromkeys(ROWS, "what names a row") | dict.fromkeys(EXTRA_COLUMNS, "the pipeline")
+    registries: dict[str, Mapping[str, Any]] = {
+        "metric": metrics,
+        "sample probe": SAMPLE_PROBES,
+        "image probe": IMAGE_PROBES,
+    }
+    for what, registry in registries.items():
+        for name, each in registry.items():
+            for column in each.columns:
+                if column in owners:
+                    raise UserError(
+                        f"the {what} {name!r} gives a column {column!r}, as {owners[column]} does: "
+                        "name it otherwise"
+                    )
+                owners[column] = f"the {what} {name!r}"
+
+
+def checked_columns(
+    what: str, given: Any, gives: Callable[[str], bool], count: int
+) -> dict[str, list[float]]:
+    """What a probe of samples gave, as plain numbers.
+
+    Args:
+        what: names the probe in messages.
+        gives: whether a column is one of those that it describes.
+        count: samples, and so numbers in each column.
+
+    Raises:
+        UserError: no columns, one that is not described, or another count.
+    """
+    columns = {}
+    for name, values in _described(what, given, gives).items():
+        try:
+            columns[name] = [float(value) for value in values]
+        except (TypeError, ValueError):
+            raise UserError(f"{what} must give numbers in {name!r}; got {values!r}") from None
+        if len(columns[name]) != count:
+            raise UserError(
+                f"{what} must give a number for each of {count} samples in {name!r}; got "
+                f"{len(columns[name])}"
+            )
+    return columns
+
+
+def checked_values(what: str, given: Any, gives: Callable[[str], bool]) -> dict[str, float]:
+    """What a probe of pictures gave, a plain number a column; see :func:`checked_columns`."""
+    values = {}
+    for name, value in _described(what, given, gives).items():
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError):
+            raise UserError(f"{what} must give one number as {name!r}; got {value!r}") from None
+    return values
+
+
+def _described(what: str, given: Any, gives: Callable[[str], bool]) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UserError(f"{what} must give columns by name; got {type(given).__name__}")
+    for name in given:
+        if not gives(name):
+            raise UserError(f"{what} gave a column {name!r} that it does not describe")
+    return given
 
 
 def probe_columns() -> dict[str, Column]:
@@ -58,8 +133,10 @@ def score_pictures(
         references: clean pictures of the subject, (m, 3, H, W) float32 in [0, 1].
 
     Raises:
-        ValueError: bad pictures, or a metric that gives other columns than it describes.
+        ValueError: bad pictures, a metric that gives other columns than it describes, or another
+            one's.
     """
+    check_columns(metrics)
     columns: dict[str, Any] = {"image": range(len(images))}
     for name, metric in metrics.items():
         if metric.needs == "originals" or not is_available(metric, models):
@@ -71,7 +148,10 @@ def score_pictures(
                 f"metric {name!r} describes the columns {described} and gave {given}: make them "
                 "the same"
             )
-        columns |= scores
+        plain = checked_columns(
+            f"the metric {name!r}", scores, set(metric.columns).__contains__, len(images)
+        )
+        columns |= plain | {k: v for k, v in scores.items() if isinstance(v, np.ndarray)}
     return pd.DataFrame(columns)
 
 

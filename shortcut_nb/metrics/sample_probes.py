@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ..registry import Registry
+from ..registry import Registry, instance_of
 from .base import Column
 
 Measure = Callable[[Any, Tensor, Tensor], dict[str, list[float]]]
@@ -44,3 +44,4 @@ class SampleProbe:
 
 
 SAMPLE_PROBES: Registry[SampleProbe] = Registry("sample probe")
+SAMPLE_PROBES.complaint = instance_of(SampleProbe)

@@ -84,7 +84,12 @@ def cdl_released(subject: Subject, noise_token: str, negative: str) -> Prompts:
     return replace(words, instance=f"{subject.instance_prompt}, {noise_token}")
 
 
+def _is_form(thing: object) -> str:
+    return "" if callable(thing) else "must be a function that gives Prompts"
+
+
 PROMPTS: Registry[Callable[[Subject, str, str], Prompts]] = Registry("prompts")
+PROMPTS.complaint = _is_form
 for _name, _form in {
     "plain": plain,
     "noise-token": noise_token_only,

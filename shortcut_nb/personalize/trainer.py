@@ -22,7 +22,7 @@ from ..models import Models, check_beside_prior, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..profile import Profile
 from ..progress import OnStep, StepInfo
-from ..registry import Registry
+from ..registry import Registry, subclass_of
 from ..settings import (
     ADDED,
     Count,
@@ -31,6 +31,8 @@ from ..settings import (
     Share,
     Weight,
     Whole,
+    make,
+    parameters,
     read,
 )
 from ..settings.bound import Bound
@@ -343,6 +345,9 @@ class Trainer(Regime):
         return digest.hexdigest()
 
 
+TRAINERS.complaint = subclass_of(Trainer)
+
+
 class BoundTrainer(Bound[Trainer]):
     """A trainer with the models it will be given."""
 
@@ -390,7 +395,8 @@ class BoundTrainer(Bound[Trainer]):
         Raises:
             UserError: a wrong value.
         """
-        return BoundTrainer(replace(self.settings, **params), self.models)
+        kept = {name: getattr(self.settings, name) for name in parameters(type(self.settings))}
+        return BoundTrainer(make(type(self.settings), kept | params), self.models)
 
 
 def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:

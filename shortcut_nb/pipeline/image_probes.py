@@ -10,6 +10,7 @@ from ..analysis.clip_shift import clip_shift
 from ..cells import CLEAN, Cell
 from ..lab import Lab
 from ..metrics import psnr, ssim
+from ..metrics.frame import checked_values
 from ..probes import IMAGE_PROBES
 from ..store import Payload, canonical
 from ..store.code import code_of
@@ -78,7 +79,9 @@ class ImageProbing(SampleProbing):
         def node() -> Node:
             def write(out: Payload) -> None:
                 images = self._pictures(subject, after)
-                out.save_json("values", probe.measure(self.lab, subject, cell, images))
+                given = probe.measure(self.lab, subject, cell, images)
+                what = f"the image probe {name!r}"
+                out.save_json("values", checked_values(what, given, probe.gives))
 
             source: dict[str, Any] = {"images": self._source(subject, after)}
             source |= {sheet: self._digest(subject, sheet) for sheet in ("a", "b", "c")}

@@ -14,7 +14,7 @@ from ..cells import CLEAN, OWN, Cell, Sheet
 from ..inside import MODEL_PROBES
 from ..metrics import METRICS, SAMPLE_PROBES
 from ..metrics.copying import nearest, spread
-from ..metrics.frame import is_available, networks_of
+from ..metrics.frame import checked_columns, is_available, networks_of
 from ..store import Entry, Payload, plain
 from ..store.code import code_of
 from ..subjects import Subject
@@ -80,7 +80,9 @@ class SampleProbing(Sampling):
         def write(out: Payload) -> None:
             images, *others = (self.make(node).images("images") for node in needs)
             references = others[0] if others else subject.c
-            out.save_json("columns", probe.measure(self.lab, images, references))
+            given = probe.measure(self.lab, images, references)
+            what = f"the sample probe {name!r}"
+            out.save_json("columns", checked_columns(what, given, probe.gives, len(images)))
 
         params = {"probe": name, **probe.settings} | code_of([probe.measure])
         recipe = self._recipe("probe", params, inputs | self._weights(*probe.roles))

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..cells import Cell
 from ..metrics import Column
 from ..models import Models
-from ..registry import Registry
+from ..registry import Registry, instance_of
 from ..subjects import Subject
 
 Measure = Callable[[Models, Subject, Cell, Tensor], dict[str, float]]
@@ -40,3 +40,4 @@ class ImageProbe:
 
 
 IMAGE_PROBES: Registry[ImageProbe] = Registry("image probe")
+IMAGE_PROBES.complaint = instance_of(ImageProbe)

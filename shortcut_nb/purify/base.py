@@ -10,16 +10,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from ..cells import PROFILE
 from ..errors import UserError
-from ..images import to_batch
+from ..images import check_images, to_batch
 from ..models import Models, need_models
 from ..profile import Profile
 from ..progress import OnStep, StepInfo, share_of
-from ..registry import Registry, nearest
+from ..registry import Registry, nearest, subclass_of
 from ..settings import Settings, make, parameters
 from ..settings.bound import Bound
 
-PURIFIERS: Registry[type[Purifier]] = Registry("purifier")
+PURIFIERS: Registry[type[Purifier]] = Registry("purifier", reserved=(PROFILE,))
 ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
 """Names of chains: from the models that a profile names for purifiers to the chain's spec."""
 PURIFIERS.taken_elsewhere = ALIASES
@@ -67,15 +68,27 @@ class Purifier(Settings):
             A new tensor of the same shape, dtype and range.
 
         Raises:
-            UserError: wrong pictures, or a network purifier without models.
+            UserError: wrong pictures, a network purifier without models, or a :meth:`run` that
+                gives something else.
         """
         images, ready, reports = to_batch(images), self, _Reports(on_step or _ignore)
         if self.roles:
             models = need_models(models, f"the purifier {self.name}")
             ready = self.prepared(models.profile, models.profile.prompts.class_name)
-        purified = ready.run(images, models, reports)
+        purified = self._checked(ready.run(images, models, reports), images)
         reports.end()
         return purified
+
+    def _checked(self, purified: Tensor, images: Tensor) -> Tensor:
+        """What :meth:`run` gave, if it is what was promised."""
+        check_images(purified, f"what the purifier {self.name} gave")
+        if purified.shape != images.shape:
+            raise UserError(
+                f"the purifier {self.name} must give pictures of the shape {tuple(images.shape)}; "
+                f"got {tuple(purified.shape)}"
+            )
+        same = purified.data_ptr() == images.data_ptr()
+        return purified.clone() if same else purified
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         """The work itself, on pictures that have been checked.
@@ -84,6 +97,9 @@ class Purifier(Settings):
             models: a :class:`shortcut_nb.models.Models` where :attr:`roles` names some.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it purifies")
+
+
+PURIFIERS.complaint = subclass_of(Purifier)
 
 
 def _ignore(info: StepInfo) -> None:

@@ -3,6 +3,6 @@
 Importing it loads no torch.
 """
 
-from .registry import Registry, nearest
+from .registry import Registry, instance_of, nearest, subclass_of
 
-__all__ = ["Registry", "nearest"]
+__all__ = ["Registry", "instance_of", "nearest", "subclass_of"]

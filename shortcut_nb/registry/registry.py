@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 from ..errors import UserError
 
 T = TypeVar("T")
 V = TypeVar("V")
+PACKAGE = __name__.partition(".")[0]
+
+
+def _anything(thing: object) -> str:
+    return ""
+
+
+def _defined_again(taken: object, thing: object) -> bool:
+    """Whether both are of one definition outside of the package: the same module and name."""
+    place = getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "<>")
+    before = getattr(taken, "__module__", ""), getattr(taken, "__qualname__", "<>")
+    return place == before and "<" not in place[1] and place[0].partition(".")[0] != PACKAGE
+
+
+def subclass_of(base: type) -> Callable[[Any], str]:
+    """For :attr:`Registry.complaint`: entries are classes that derive from a base."""
+
+    def complaint(thing: Any) -> str:
+        fits = isinstance(thing, type) and issubclass(thing, base)
+        return "" if fits else f"must be a class that derives from {base.__name__}"
+
+    return complaint
+
+
+def instance_of(kind: type) -> Callable[[Any], str]:
+    """For :attr:`Registry.complaint`: entries are of a kind."""
+
+    def complaint(thing: Any) -> str:
+        return "" if isinstance(thing, kind) else f"must be a {kind.__name__}"
+
+    return complaint
 
 
 def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
@@ -29,12 +60,17 @@ class Registry(dict[str, T]):
 
     Args:
         what: what its entries are called in messages ("attack").
+        reserved: names that mean something else where an entry is named.
+
+    Attributes:
+        complaint: says what an entry must be, where a thing is none; "" where it is one.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, reserved: Collection[str] = ()) -> None:
         super().__init__()
-        self.what = what
+        self.what, self.reserved = what, reserved
         self.taken_elsewhere: Mapping[str, object] = {}
+        self.complaint: Callable[[Any], str] = _anything
 
     def __getitem__(self, name: object) -> T:
         """An entry by name; see :meth:`__missing__`."""
@@ -56,15 +92,26 @@ class Registry(dict[str, T]):
     def add(self, name: str, thing: T) -> None:
         """Enter one thing.
 
+        What is defined again under its own name, as when a notebook's cell is run once more, takes
+        the place of what it was.
+
         Raises:
-            ValueError: a name that is empty, has a "+" (which joins chains), or is taken.
+            ValueError: a name that is empty, has a "+" (which joins chains), is taken or means
+                something else; or a thing of another kind.
         """
-        if not name or "+" in name:
+        if not isinstance(name, str) or not name.strip() or "+" in name:
             raise UserError(f'a {self.what}\'s name must have letters and no "+"; got {name!r}')
-        if name in self or name in self.taken_elsewhere:
-            taken = self.get(name, self.taken_elsewhere.get(name))
+        if name in self.reserved:
+            raise UserError(f"{name!r} cannot be the name of a {self.what}: it has a meaning there")
+        if problem := self.complaint(thing):
+            raise UserError(f"{self.what} {name!r} {problem}; got {thing!r}")
+        taken = self.get(name, self.taken_elsewhere.get(name))
+        if taken is not None and not _defined_again(taken, thing):
             called = getattr(taken, "__name__", taken)
-            raise UserError(f"{self.what} {name!r} exists already: {called}")
+            raise UserError(
+                f"{self.what} {name!r} exists already ({called}): take another name, or remove "
+                f"that one with .pop({name!r})"
+            )
         self[name] = thing
 
     def register(self, name: str) -> Callable[[type[V]], type[V]]:
