@@ -112,6 +112,7 @@ class AdaptiveASPL(ASPL):
     def inputs(self, models: Models) -> dict[str, Any]:
         defender = self.defender(models)
         code = code_of(kinds(defender), "purifier_code")
+        code |= code_of([PROMPTS[self.prompts]], "prompts_code")
         return super().inputs(models) | {"purifier": repr(defender)} | code
 
     def words(self, run: Run) -> tuple[str, str]:

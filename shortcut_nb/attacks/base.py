@@ -27,7 +27,7 @@ from ..store.code import code_of
 from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..tuning.lean import slimmed
-from ..tuning.modes import checkpointed, frozen
+from ..tuning.modes import checkpointed, frozen, with_gradients
 from .result import AttackResult
 from .run import Run
 
@@ -54,6 +54,7 @@ class Attack(Settings):
 
     paper: ClassVar[dict[str, Any]] = {}
     opens_models: ClassVar[bool] = True
+    fixed_surrogates: ClassVar[bool] = False  # after prepare() none of them changes
     eps: Eps = "16/255"
     seed: Seed = 0
     low_memory: bool = False
@@ -152,6 +153,7 @@ class Attack(Settings):
             for name, value in compared_fields(self).items()
         }
 
+    @with_gradients
     def __call__(
         self,
         subject: Subject,
@@ -193,8 +195,9 @@ class Attack(Settings):
             self.rebuild(run)
             start = started - run.seconds
             for _ in self._rounds(run, start, on_step):
-                if path and (run.done % every == 0 or (keep and run.done == self.total)):
-                    run.save(path, mark)
+                ended = run.done == self.total
+                if path and (keep if ended else run.done % every == 0):
+                    run.save(path, mark, self.fixed_surrogates)
         if path and not keep:
             run.forget(path)
         images = self.budget.project_grid(run.x, run.clean)

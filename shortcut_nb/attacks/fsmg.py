@@ -35,6 +35,7 @@ class FSMG(SurrogateAttack):
     steps: Count = 100
     inner_steps: Count = 1
 
+    fixed_surrogates = True
     paper = {"eps": "6/255", "alpha": "0.6375/255", "batch_size": 2}  # 5e-2 and 5e-3 of [-1, 1]
 
     @property

@@ -72,19 +72,20 @@ class EditDistance:
         model, scheduler = self.model, DDIMScheduler.from_config(self.model.noise_schedule.config)
         every = scheduler.config.num_train_timesteps
         scheduler.set_timesteps(min(every, round(self.sampling_steps / self.strength)))
-        times = scheduler.timesteps[-self.sampling_steps :].to(model.device)
+        steps = scheduler.timesteps[-self.sampling_steps :].tolist()
+        times = torch.tensor(steps, device=model.device)
         z = model.posterior(x)[0]
         noise = draw_normal(z.shape[1:], source).to(z.device)
         z = scheduler.add_noise(z, noise, times[:1].expand(len(z)))
         context = self.context.repeat_interleave(len(z), 0)
-        for t in times:
+        for step, t in zip(steps, times, strict=True):  # a number on the GPU makes the CPU wait
             doubled = torch.cat([z] * len(self.context))
             guess = model.denoise(doubled, t, context)
             if len(self.context) == 2:
                 empty, conditional = guess.chunk(2)
                 guess = empty + self.guidance_scale * (conditional - empty)
             extra = draw_normal(z.shape[1:], source).to(z.device) if self.eta > 0 else None
-            z = scheduler.step(guess, t, z, eta=self.eta, variance_noise=extra).prev_sample
+            z = scheduler.step(guess, step, z, eta=self.eta, variance_noise=extra).prev_sample
         away = 2 * (model.draw(z) - self.target.to(z.device))
         return (away.square().flatten(1).sum(1) + 1e-12).sqrt()
 

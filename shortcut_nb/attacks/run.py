@@ -17,6 +17,7 @@ from ..subjects import Subject
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
 from ..tuning.lean import HOST
 
+SURROGATES = "surrogates"  # among the constants of a checkpoint
 DEPENDS = "another attack, subject, model or setting"
 
 
@@ -67,19 +68,25 @@ class Run:
         """The pictures being protected."""
         return self.subject.images
 
-    def save(self, path: Path, mark: str) -> None:
-        """Write a checkpoint, atomically."""
+    def save(self, path: Path, mark: str, fixed_surrogates: bool = False) -> None:
+        """Write a checkpoint, atomically.
+
+        Args:
+            fixed_surrogates: they change no more, and are written once, with the constants.
+        """
+        surrogates = {name: _weights(model) for name, model in self.surrogates.items()}
+        constants = self.constants | ({SURROGATES: surrogates} if fixed_surrogates else {})
         saved = {
             "done": self.done,
             "seconds": self.seconds,
             "x": self.x,
             "source": [generator.get_state() for generator in self.generators],
             "trace": self.trace,
-            "surrogates": {name: _weights(model) for name, model in self.surrogates.items()},
+            "surrogates": {} if fixed_surrogates else surrogates,
             "kept": self.state,
         }
-        if self.constants and not self.constants_written:
-            save_checkpoint(_beside(path), mark, self.constants)
+        if constants and not self.constants_written:
+            save_checkpoint(_beside(path), mark, constants)
             self.constants_written = True
         save_checkpoint(path, mark, saved)
 
@@ -117,7 +124,8 @@ class Run:
         self.done, self.seconds = saved["done"], saved["seconds"]
         for generator, state in zip(self.generators, saved["source"], strict=True):
             generator.set_state(state)
-        for name, weights in saved["surrogates"].items():
+        surrogates = saved["surrogates"] or self.constants.pop(SURROGATES, {})
+        for name, weights in surrogates.items():
             self.surrogates[name] = load_weights(fresh(self, name), weights)
 
 

@@ -40,6 +40,7 @@ from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
 from ..tuning.lean import parked, slimmed
+from ..tuning.modes import with_gradients
 from ..tuning.regime import ClassImages, Regime
 from .methods import Method
 from .personalized import Personalized
@@ -173,6 +174,7 @@ class Trainer(Regime):
             ),
         )
 
+    @with_gradients
     def fit(
         self,
         subject: Subject,
@@ -226,9 +228,18 @@ class Trainer(Regime):
         return self._personalized(subject, models, model, method, words, seconds, losses)
 
     def pack(self, subject: Subject, models: Models, fitted: Personalized) -> dict[str, Tensor]:
-        """What the training changed, to be kept and given to :meth:`unpack`; on the CPU."""
+        """What the training changed, to be kept and given to :meth:`unpack`; on the CPU.
+
+        Raises:
+            UserError: the model was trained by another method.
+        """
         model, method, _ = self._prepared(subject, models)
-        return difference(fitted.method.state(fitted.model), method.state(model))
+        trained, start = fitted.method.state(fitted.model), method.state(model)
+        if trained.keys() != start.keys():
+            raise UserError(
+                f"expected a model that {self.name} has trained; got one of another method"
+            )
+        return difference(trained, start)
 
     def unpack(
         self,

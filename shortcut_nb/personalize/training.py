@@ -274,13 +274,13 @@ class Trainee:
             self.within = within
             with torch.enable_grad():
                 loss = self.loss(latents, generator)
-            value = loss.item()
+            (loss / self.accumulation).backward()
+            value = loss.item()  # after the backward pass is on its way: a GPU need not wait
             if not math.isfinite(value):
                 raise Diverged(
                     f"the fine-tuning loss is {value} at step {self.taken}: lower the "
                     "learning rate, or use float32"
                 )
-            (loss / self.accumulation).backward()
             total += value / self.accumulation
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)

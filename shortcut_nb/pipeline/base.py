@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ..attacks import Attack
 from ..cells import NONE, Cell
+from ..errors import WrongType
 from ..lab import Lab
 from ..models.class_pictures import ClassPictures, latents_in, save_latents
+from ..profile import Profile
 from ..progress import OnStep, progress
 from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject
@@ -23,8 +26,8 @@ class Stages:
     """What every stage builds on: a lab, a store, recipes and class pictures.
 
     Args:
-        lab: whose models and defaults.
-        store: None is the default one.
+        lab: whose models and defaults; or a profile, of which one is opened.
+        store: or its folder; None is the default one.
         on_step: makes a callback for long work from its label; None shows bars or log lines.
         keep_trained: trained weights of up to so many megabytes are kept; None is the profile's.
             Others are made again when they are needed; their samples are drawn in one go.
@@ -32,13 +35,13 @@ class Stages:
 
     def __init__(
         self,
-        lab: Lab,
-        store: Store | None = None,
+        lab: Lab | str | Path | Profile,
+        store: Store | str | Path | None = None,
         on_step: Callable[[str], OnStep] | None = None,
         keep_trained: float | None = None,
     ) -> None:
-        self.lab = lab
-        self.store = store or Store()
+        self.lab = lab = lab if isinstance(lab, Lab) else Lab(lab)
+        self.store = store if isinstance(store, Store) else Store(store)
         self.on_step = on_step or progress
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
@@ -47,7 +50,25 @@ class Stages:
 
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
-        return self.store.make(node.recipe, node.write)
+        lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)
+        lab.keep_prior, lab.keep_protected = self._prior, self._protected
+        try:
+            return self.store.make(node.recipe, node.write)
+        finally:
+            lab.keep_prior, lab.keep_protected = before
+
+    def _of(self, subject: Subject | str | Path, cell: Cell) -> Subject:
+        """The subject, opened where it is named.
+
+        Raises:
+            WrongType: the cell is none.
+            UserError: there is no such subject.
+        """
+        if not isinstance(cell, Cell):
+            raise WrongType(f"expected a Cell, such as Cell(attack='aspl'); got {cell!r}")
+        if isinstance(subject, Subject):
+            return subject
+        return self.remember(("subject", str(subject)), lambda: self.lab.subject(subject))
 
     def prior(self, drawn: ClassPictures) -> Node:
         """Latents of class pictures, which trainings and surrogates of all subjects share."""

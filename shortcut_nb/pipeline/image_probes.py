@@ -25,10 +25,12 @@ class ImageProbing(SampleProbing):
 
     def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
+        subject = self._of(subject, cell)
         return self.make(self.compare(subject, cell, seed)).json("values")
 
     def image_values(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
         """What an image probe says of the pictures trained on; see :meth:`probe_images`."""
+        subject = self._of(subject, cell)
         return self.make(self.probe_images(subject, cell, seed, name)).json("values")
 
     def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:

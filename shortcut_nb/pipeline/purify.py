@@ -21,6 +21,7 @@ class Purifying(Protecting):
 
     def images(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
         """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
+        subject = self._of(subject, cell)
         return self._pictures(subject, self.purify(subject, cell, seed))
 
     def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:

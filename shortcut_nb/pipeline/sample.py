@@ -22,6 +22,7 @@ class Sampling(Training):
         self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> Tensor:
         """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
+        subject = self._of(subject, cell)
         return self.make(self.sample(subject, cell, seed, sheet, n)).images("images")
 
     def at_scales(

@@ -30,6 +30,7 @@ class SampleProbing(Sampling):
         self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> pd.DataFrame:
         """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``."""
+        subject = self._of(subject, cell)
         return table(self.make(self.score_samples(subject, cell, seed, sheet, n)))
 
     def score_samples(self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..analysis.traits import traits
 from ..cells import CLEAN, Cell
 from ..errors import UserError
 from ..files import writing
-from ..personalize import Personalized
+from ..personalize import PROMPTS, Personalized
 from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
@@ -40,6 +40,7 @@ class Training(Purifying):
         self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, at: float | None = None
     ) -> Personalized:
         """The model fine-tuned on :meth:`images`; or as it was after a share of the training."""
+        subject = self._of(subject, cell)
         return self._end(subject, cell, seed) if at is None else self._at(subject, cell, seed, at)
 
     def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
@@ -211,7 +212,14 @@ class Training(Purifying):
             "prior": profile.prior_guidance_scale,
             "prompts": profile.prompts,
             "words": words,
+            **self._own_words(subject, trainer),
         } | code_of([type(settings_of(trainer)), type(trainer.method(subject))])
+
+    def _own_words(self, subject: Subject, trainer: Any) -> dict[str, dict[str, str]]:
+        """What prompts of one's own say; those of the package say the same under their names."""
+        if not code_of([PROMPTS[settings_of(trainer).prompts]]):
+            return {}
+        return {"own_words": asdict(trainer.words(subject))}
 
     def _trained_on(self, subject: Subject, node: Node | None, cell: Cell) -> Tensor:
         """The pictures of a cell's training, as many as it asks for: set B, then set A."""

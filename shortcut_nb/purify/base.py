@@ -19,6 +19,7 @@ from ..progress import OnStep, StepInfo, share_of
 from ..registry import Registry, nearest, subclass_of
 from ..settings import Settings, make, parameters
 from ..settings.bound import Bound
+from ..tuning.modes import in_own_arithmetic
 
 PURIFIERS: Registry[type[Purifier]] = Registry("purifier", reserved=(PROFILE,))
 ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
@@ -53,6 +54,7 @@ class Purifier(Settings):
         """A copy in which what a profile and the pictures' class decide is filled in."""
         return self
 
+    @in_own_arithmetic
     def __call__(
         self, images: Tensor, models: Models | None = None, on_step: OnStep | None = None
     ) -> Tensor:

@@ -102,7 +102,7 @@ def summary(
     return replace(kept, profile=content.profile, same=content.same, heading=content.heading)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _judged(name: str, profile: str, folder: Path, changed: int) -> Summary:
     """What a file of a frame says; hundreds of contrasts are judged once for each version of it.
 

@@ -64,8 +64,8 @@ def _is_own(thing: Any, kind: Any) -> bool:
 
 @cache
 def _source(thing: Any) -> str:
-    """The source; else its module's, else (in a notebook) that of a class's functions and its
-    values. Of a function besides what it closes over."""
+    """The source; else (in a notebook) that of a class with its values, else a function's
+    code. Of a function besides what it closes over."""
     closed = [
         cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _full(cell)
     ]
@@ -73,10 +73,6 @@ def _source(thing: Any) -> str:
     try:
         return inspect.getsource(thing) + bound
     except (OSError, TypeError):
-        pass
-    try:
-        return Path(inspect.getfile(thing)).read_text("utf-8") + bound
-    except (OSError, TypeError, UnicodeDecodeError):
         if isinstance(thing, type):
             return "\0".join(_members(thing))
         return _compiled(getattr(thing, "__code__", None)) + bound

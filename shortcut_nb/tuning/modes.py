@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch.nn import Module
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -29,6 +34,28 @@ def frozen(*models: Module) -> Iterator[None]:
             module.training = training
         for parameter, wanted in wants:
             parameter.requires_grad_(wanted)
+
+
+def in_own_arithmetic(work: Callable[P, R]) -> Callable[P, R]:
+    """Run a function as if nobody had set an autocast or inference mode around it: arithmetic is
+    what the models say, which is what results are kept under."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with ExitStack() as stack:
+            if torch.is_inference_mode_enabled():
+                stack.enter_context(torch.inference_mode(False))
+            for device in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device):
+                    stack.enter_context(torch.autocast(device, enabled=False))
+            return work(*args, **kwargs)
+
+    return run
+
+
+def with_gradients(work: Callable[P, R]) -> Callable[P, R]:
+    """The same for a function that takes gradients, also where they were turned off."""
+    return in_own_arithmetic(torch.enable_grad()(work))
 
 
 @contextmanager
