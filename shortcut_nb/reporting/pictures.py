@@ -111,6 +111,7 @@ PICTURES: dict[str, SampleRows] = {
     "withstanding": SampleRows(
         "adaptive",
         {
+            "clean photos": (adaptive.name(("clean", "none", "0/255")), None),
             "purified, attacker\nknows nothing": (
                 adaptive.name((adaptive.NOTHING, "purifier", LARGEST)),
                 None,
@@ -124,8 +125,9 @@ PICTURES: dict[str, SampleRows] = {
                 None,
             ),
         },
-        f"Samples of one person at {LARGEST}: after purifying, under an attacker who knows nothing "
-        "and under one who knows the purifier, and with CDL as well under one who knows both.",
+        f"Samples of one person after clean photos, and at {LARGEST}: after purifying, under an "
+        "attacker who knows nothing and under one who knows the purifier, and with CDL as well "
+        "under one who knows both.",
         f"At {LARGEST} …",
     ),
 }
