@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import UserError
+from .errors import UserError, WrongType
 from .files import expand
 from .files.pictures import SETS, Listing, has_sets
 from .images import check_images, read_folder, to_batch
@@ -82,7 +82,12 @@ class Subject:
         Raises:
             UserError: wrong pictures, or of several sizes.
         """
-        words = words or PromptDefaults()
+        words = PromptDefaults() if words is None else words
+        if not isinstance(words, PromptDefaults):
+            raise WrongType(
+                f"words must be templates, such as PromptDefaults(instance='a photo of "
+                f"{{identifier}} {{class_name}}'); got {words!r}."
+            )
         images = (to_batch(images) * 255).round() / 255
         return cls(
             name,

@@ -16,6 +16,7 @@ from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice
+from shortcut_nb.images import contact_sheet, fitted, load_picture, save_folder
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.metrics.base import Column
 from shortcut_nb.metrics.frame import check_columns
@@ -27,6 +28,7 @@ from shortcut_nb.purify import PURIFIERS
 from shortcut_nb.purify.base import Purifier
 from shortcut_nb.registry import Registry
 from shortcut_nb.store.code import code_of
+from shortcut_nb.subjects import Subject
 
 TRAINING = {"steps": 1, "class_images": 2, "batch_size": 1}
 
@@ -284,3 +286,17 @@ def test_a_surrogate_that_stays_is_written_once(tiny_lab, tmp_path):
         attack(tiny_lab.subject("mini:held-out/0"), on_step=stop, checkpoint=path, every=1)
     resumed = attack(tiny_lab.subject("mini:held-out/0"), checkpoint=path, every=1)
     assert torch.equal(resumed.images, whole.images)
+
+
+def test_sizes_gaps_and_words_are_checked(tmp_path):
+    images = torch.rand(2, 3, 16, 16)
+    save_folder(images, tmp_path)
+    for size in (0, -1, "64", True):
+        with pytest.raises(UserError, match="size must be a whole number, at least 8"):
+            load_picture(tmp_path / "000.png", size)
+        with pytest.raises(UserError, match="size must be a whole number, at least 8"):
+            fitted(images, size)
+    with pytest.raises(UserError, match="a gap of at least 0"):
+        contact_sheet(images, 2, -9)
+    with pytest.raises(TypeError, match="words must be templates"):
+        Subject.from_images(images, words="a photo")

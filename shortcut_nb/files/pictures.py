@@ -98,9 +98,11 @@ def stems_of(names: Sequence[str]) -> list[str]:
     """The names without their endings, under which PNG are written.
 
     Raises:
-        UserError: when two are the same.
+        UserError: when two are the same, or one is blank.
     """
     stems = [Path(name).stem for name in names]
+    if any(not stem.strip() for stem in stems):
+        raise UserError(f"expected a name for each picture; got {list(names)!r}.")
     twice = sorted({name for name in names if stems.count(Path(name).stem) > 1})
     if twice:
         raise UserError(

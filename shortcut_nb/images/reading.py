@@ -28,7 +28,7 @@ def load_picture(path: str | Path, size: int) -> Tensor:
 
     Raises:
         MissingFile: when there is no such file.
-        UserError: when the file is not a readable picture, or is smaller than 8 x 8 pixels.
+        UserError: when the file is not a readable picture, or it or the size is under 8 pixels.
     """
     path = expand(path, "the picture")
     if not path.is_file():
@@ -55,6 +55,8 @@ def fitted(images: Tensor, size: int) -> Tensor:
 
 def _fitted(picture: Image.Image, size: int) -> Tensor:
     """The central square of a picture, (3, size, size)."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < SMALLEST:
+        raise UserError(f"size must be a whole number, at least {SMALLEST}; got {size!r}.")
     return _to_tensor(ImageOps.fit(picture, (size, size), method=Image.Resampling.LANCZOS))
 
 

@@ -19,11 +19,13 @@ def contact_sheet(images: Tensor, columns: int = 4, gap: int = 2) -> Image.Image
         images: (N, 3, H, W) in [0, 1].
 
     Raises:
-        ValueError: when `columns` is below 1.
+        ValueError: when `columns` is below 1, or `gap` below 0.
     """
     check_images(images)
     if columns < 1:
         raise UserError(f"expected at least 1 column; got {columns}.")
+    if gap < 0:
+        raise UserError(f"expected a gap of at least 0 pixels; got {gap}.")
     n, _, height, width = images.shape
     columns = min(columns, n)
     rows = math.ceil(n / columns)
