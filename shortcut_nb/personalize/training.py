@@ -15,6 +15,7 @@ from ..diffusion import Diffusion
 from ..errors import Diverged, MissingLibrary, UserError
 from ..latents import Latents, latents_of
 from ..tuning.lean import HostAdamW
+from ..tuning.modes import checkpoint
 from ..tuning.regime import schedule_at
 from ..tuning.weighting import min_snr_weight
 from .methods import FullFineTuning, Method
@@ -145,9 +146,7 @@ class Trainee:
         unet.train()
         text.train(self.text_learns)
         if self.checkpointing:
-            unet.enable_gradient_checkpointing()
-            for encoder in self.model.encoders.values():
-                encoder.gradient_checkpointing_enable()
+            checkpoint(True, unet, *self.model.encoders.values())
         return groups
 
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -309,9 +308,7 @@ class Trainee:
         if self.ema is not None and self.taken:
             self.ema.copy_to(self.parameters)
         if self.checkpointing:
-            self.model.pipe.unet.disable_gradient_checkpointing()
-            for encoder in self.model.encoders.values():
-                encoder.gradient_checkpointing_disable()
+            checkpoint(False, self.model.pipe.unet, *self.model.encoders.values())
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 

@@ -17,6 +17,7 @@ from ..profile import Profile
 from ..progress import OnStep, progress
 from ..store import Entry, Payload, Recipe, Store, digest
 from ..subjects import Subject
+from ..tuning.modes import in_own_arithmetic
 from .node import Node
 
 VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
@@ -48,6 +49,7 @@ class Stages:
         lab.keep_prior = self._prior  # class pictures are the same for every subject and process
         lab.keep_protected = self._protected
 
+    @in_own_arithmetic
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
         lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)

@@ -58,6 +58,19 @@ def with_gradients(work: Callable[P, R]) -> Callable[P, R]:
     return in_own_arithmetic(torch.enable_grad()(work))
 
 
+def checkpoint(on: bool, *models: Any) -> None:
+    """Turn gradient checkpointing on or off, by the names that libraries and their versions have
+    for it."""
+    word = "enable" if on else "disable"
+    names = [
+        f"{word}_gradient_checkpointing",  # diffusers
+        f"activation_checkpointing_{word}",  # transformers, later versions
+        f"gradient_checkpointing_{word}",
+    ]
+    for model in models:
+        next(getattr(model, name) for name in names if hasattr(model, name))()
+
+
 @contextmanager
 def checkpointed(*models: Module) -> Iterator[None]:
     """Turn gradient checkpointing on for the block, for those models that know it."""
