@@ -100,7 +100,7 @@ pictures: $(STAMP)
 	$(BIN)/python -m shortcut_nb.reporting.gallery
 
 docs: $(TOOLS)
-	$(BIN)/mkdocs build --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
