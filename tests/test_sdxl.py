@@ -154,6 +154,8 @@ def test_lora_moves_unet_and_both_text_encoders_and_loads_elsewhere(
     before = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                         guidance_scale=fitted.guidance_scale)  # fmt: skip
     pipe.load_lora_weights(tmp_path / "lora", weight_name="pytorch_lora_weights.safetensors")
+    pipe.fuse_lora()
+    pipe.unload_lora_weights()
     after = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                        guidance_scale=fitted.guidance_scale)  # fmt: skip
     torch.testing.assert_close(after, ours, atol=1e-4, rtol=0)
