@@ -29,7 +29,9 @@ from peft import LoraConfig
 from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.errors import UserError
 from shortcut_nb.models import loaders
+from shortcut_nb.models.digests import folder_digest
 from shortcut_nb.weights import PACKAGE, BadWeights, MissingWeights, ModelRef
+from shortcut_nb.weights.sizes import trained_bytes
 from tests.ldm_file import save_single_file
 from tests.tiny_sd import save_pipeline
 
@@ -108,6 +110,26 @@ def test_the_configuration_of_a_single_file_may_lie_at_home(folder, drawn, tmp_p
     monkeypatch.setenv("HOME", str(tmp_path))
     model = open_pipeline(path, config="~/pipe")
     torch.testing.assert_close(model.sample("a photo", 1, **HOW), drawn)
+
+
+def test_sharded_weights_are_opened_and_counted_whole(folder, drawn, tmp_path):
+    plain(folder).save_pretrained(tmp_path, max_shard_size="100KB")
+    assert len(list((tmp_path / "unet").glob("*.safetensors"))) > 1
+    assert torch.equal(open_pipeline(tmp_path).sample("a photo", 1, **HOW), drawn)
+    assert trained_bytes(tmp_path) == trained_bytes(folder) > 100_000
+
+
+def test_a_digest_counts_what_may_be_read(folder, tmp_path):
+    place = tmp_path / "pipe"
+    shutil.copytree(folder, place)
+    before = folder_digest(place)
+    (place / ".cache" / "huggingface").mkdir(parents=True)
+    (place / ".cache" / "huggingface" / "model_index.json.metadata").write_text("today")
+    for name in (".DS_Store", "README.md", "README", "unet/notes.MD"):
+        (place / name).write_text("nothing of it is read")
+    assert folder_digest(place) == before
+    (place / "tokenizer" / "added_tokens.json").write_text("{}")
+    assert folder_digest(place) != before
 
 
 def test_a_hub_id_is_read_from_the_local_cache(folder, drawn, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from diffusers import StableDiffusionXLPipeline
 from shortcut_nb.diffusion import StableDiffusionXL, generators, open_pipeline
 from shortcut_nb.lab import Lab
 from shortcut_nb.profile import load_profile
+from shortcut_nb.purify import windows
 from shortcut_nb.subjects import Subject
 from tests.tiny_sd import save_sdxl
 
@@ -185,3 +186,16 @@ def test_methods_of_one_new_word_say_that_they_know_one_text_encoder(trainer, la
 def test_purifiers_take_it_too(spec, lab, subject):
     params = {"steps": 2} if spec == "ldiffpure" else {}
     assert lab.purifier(spec, **params)(subject.b).shape == subject.b.shape
+
+
+@pytest.mark.parametrize("spec", ["vae", "eldiffpure"])
+def test_pictures_as_large_as_it_draws_are_purified_whole(spec, lab, subject, monkeypatch):
+    """Its UNet is told the size of the picture, and a window's is another."""
+    monkeypatch.setattr(windows, "WINDOW", 32)
+    monkeypatch.setattr(windows, "OVERLAP", 8)
+    sizes = []
+    encoder = lab.diffusion.pipe.vae.encoder
+    hook = encoder.register_forward_hook(lambda module, given, out: sizes.append(given[0].shape))
+    lab.purifier(spec, **({} if spec == "vae" else {"steps": 1}))(subject.b)
+    hook.remove()
+    assert sizes and all(size[-2:] == (64, 64) for size in sizes)

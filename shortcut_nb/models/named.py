@@ -83,9 +83,9 @@ class Named:
     def digest(self, *roles: str) -> str:
         """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
 
-        Every file of the folders counts: weights, scheduler, tokenizer; and so do the profile's
-        options for opening one. A role that ends in ":" means all that begin with it. Models of
-        other roles need not be on this machine.
+        Every file of the folders counts (weights, scheduler, tokenizer) but hidden ones and texts
+        for readers; and so do the profile's options for opening one. A role that ends in ":" means
+        all that begin with it. Models of other roles need not be on this machine.
         """
         wanted = [
             name
