@@ -11,6 +11,7 @@ from shortcut_nb.lab import Lab
 from shortcut_nb.profile import load_profile
 from shortcut_nb.purify import windows
 from shortcut_nb.subjects import Subject
+from tests.ldm_file import save_single_sdxl
 from tests.tiny_sd import save_sdxl
 
 SMALL = {
@@ -69,6 +70,14 @@ def test_prompts_are_read_as_diffusers_reads_them(lab, plain):
     torch.testing.assert_close(states, torch.cat([context, empty]))
     torch.testing.assert_close(found, torch.cat([pooled, empty_pooled]))
     assert empty.abs().max() == 0  # diffusers' unconditional state of SDXL
+
+
+def test_a_single_file_is_the_folder(lab, plain, folder, tmp_path):
+    path = save_single_sdxl(plain, tmp_path / "model.safetensors")
+    model, how = open_pipeline(path, config=folder), {"seed": 1, "steps": 2, "guidance_scale": 3.0}
+    assert isinstance(model, StableDiffusionXL)
+    drawn = model.sample("a photo of a person", 1, **how)
+    torch.testing.assert_close(drawn, lab.diffusion.sample("a photo of a person", 1, **how))
 
 
 def test_samples_are_diffusers_own(lab, plain):

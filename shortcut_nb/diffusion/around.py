@@ -28,7 +28,8 @@ NEEDED = (
 def around(pipe: DiffusionPipeline) -> DiffusionPipeline:
     """A pipeline of its own around an open one's modules, so that the open one stays as it is.
 
-    A VAE in float16 whose configuration says that it overflows there is copied in float32.
+    A VAE in float16 that overflows there, by its configuration's ``force_upcast``, is copied in
+    float32.
 
     Raises:
         BadWeights: in one line, why no backbone can work with it: another class, a part that is

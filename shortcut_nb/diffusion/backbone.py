@@ -384,14 +384,18 @@ class Diffusion:
 
     @property
     def vae_apart(self) -> bool:
-        """Whether the VAE runs in another arithmetic than the UNet, since it would overflow."""
+        """Whether the VAE runs in another arithmetic than the UNet, since it would overflow.
+
+        SDXL's configuration says so of itself (``force_upcast``); of one that says nothing, as
+        older ones do, diffusers assumes it.
+        """
         apart: bool = self.pipe.vae.config.get("force_upcast", False)
         return apart and self.autocast == torch.float16
 
     def arithmetic(self, module: Module | None = None) -> torch.autocast:
         """The context in which UNet and VAE run.
 
-        A VAE that overflows in float16, as SDXL's says of itself, runs as its weights are.
+        A VAE that overflows in float16 (:attr:`vae_apart`) runs as its weights are.
         """
         on = self.autocast != torch.float32
         if module is self.pipe.vae and self.vae_apart:
