@@ -229,7 +229,8 @@ def _place(text: str) -> Path:
 def _read(path: Path) -> Profile:
     content = read_mapping(path, f"Start from a copy of {PROFILES.name}/mini.yaml.")
     try:
-        return Profile.model_validate(content)
+        profile = Profile.model_validate(content)
+        return profile if path.parent == PROFILES else _placed(profile, path.parent)
     except ValidationError as error:
         if "question" in content:
             raise UserError(
@@ -237,3 +238,40 @@ def _read(path: Path) -> Profile:
             ) from None
         lines = "; ".join(refusals(error, Profile))
         raise UserError(f"{path} is not a valid profile: {lines}. Correct these keys.") from error
+
+
+def _placed(profile: Profile, home: Path) -> Profile:
+    """The profile with relative paths of models written out, so that a later change of the current
+    folder, or a process in another one, does not lose them."""
+    return profile.model_copy(
+        update={
+            **{role: _fixed(getattr(profile, role), home) for role in MAIN},
+            "ensemble": [_fixed(ref, home) for ref in profile.ensemble],
+            "purifiers": {name: _fixed(ref, home) for name, ref in profile.purifiers.items()},
+            "measures": {name: _fixed(ref, home) for name, ref in profile.measures.items()},
+        }
+    )
+
+
+def _fixed(ref: ModelRef | None, home: Path) -> ModelRef | None:
+    """A reference whose id, and whose configuration's folder, are absolute where they are paths."""
+    if ref is None:
+        return None
+    options = dict(ref.options)
+    if isinstance(options.get("config"), str):
+        options["config"] = _absolute(options["config"], home)
+    place = _absolute(ref.id, home, is_path=ref.url is not None)
+    return ref.model_copy(update={"id": place, "options": options})
+
+
+def _absolute(name: str, home: Path, is_path: bool = False) -> str:
+    """A relative path as an absolute one: beside the profile's file, else in the current folder.
+
+    Hub ids stay, as does what is inside a package or at home ("~").
+    """
+    if name.startswith(("~", "/", "package:", "module:")):
+        return name
+    for folder in (home, Path.cwd()):
+        if (folder / name).exists():
+            return os.path.abspath(folder / name)
+    return os.path.abspath(name) if is_path or name.startswith(".") else name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffusers import StableDiffusionPipeline
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,6 +17,7 @@ RESNET = {
 UNET_ENDS = {
     "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
     "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
+    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
 }  # fmt: skip
 VAE_ATTENTION = {
     "group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out",
@@ -83,10 +85,52 @@ def original_vae(vae) -> dict[str, Tensor]:
     return tensors
 
 
-def save_single_file(pipe: StableDiffusionPipeline, path: Path) -> Path:
-    text = {
-        f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}": tensor
-        for name, tensor in pipe.text_encoder.state_dict().items()
+OPEN_CLIP_LAYERS = {
+    "self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
+}  # fmt: skip
+
+
+def named_text(text, start: str) -> dict[str, Tensor]:
+    """A CLIP text encoder's tensors under one prefix, whatever transformers calls them."""
+    tensors = text.state_dict()
+    return {f"{start}{name.removeprefix('text_model.')}": tensors[name] for name in tensors}
+
+
+def original_open_clip(text) -> dict[str, Tensor]:
+    """SDXL's second text encoder, as open_clip names its tensors."""
+    own = named_text(text, "")
+    tensors = {
+        "positional_embedding": own["embeddings.position_embedding.weight"],
+        "token_embedding.weight": own["embeddings.token_embedding.weight"],
+        "text_projection": own["text_projection.weight"].T,
     }
+    for end in ("weight", "bias"):
+        tensors[f"ln_final.{end}"] = own[f"final_layer_norm.{end}"]
+        for i in range(text.config.num_hidden_layers):
+            layer, new = f"encoder.layers.{i}", f"transformer.resblocks.{i}"
+            parts = [own[f"{layer}.self_attn.{each}_proj.{end}"] for each in "qkv"]
+            tensors[f"{new}.attn.in_proj_{end}"] = torch.cat(parts)
+            for name, original in OPEN_CLIP_LAYERS.items():
+                tensors[f"{new}.{original}.{end}"] = own[f"{layer}.{name}.{end}"]
+    return {
+        f"conditioner.embedders.1.model.{name}": tensor.clone().contiguous()
+        for name, tensor in tensors.items()
+    }
+
+
+def save_single_sdxl(pipe: StableDiffusionXLPipeline, path: Path) -> Path:
+    """SDXL's layout: the first text encoder as transformers', the second as open_clip's."""
+    first = named_text(pipe.text_encoder, "conditioner.embedders.0.transformer.text_model.")
+    parts = [original_unet(pipe.unet), original_vae(pipe.vae), first]
+    tensors = original_open_clip(pipe.text_encoder_2)
+    for part in parts:
+        tensors |= part
+    save_file(tensors, str(path))
+    return path
+
+
+def save_single_file(pipe: StableDiffusionPipeline, path: Path) -> Path:
+    text = named_text(pipe.text_encoder, "cond_stage_model.transformer.text_model.")
     save_file(original_unet(pipe.unet) | original_vae(pipe.vae) | text, str(path))
     return path

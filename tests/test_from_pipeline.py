@@ -69,10 +69,29 @@ def test_experiments_run_on_an_open_pipeline_in_this_process_alone(folder, tmp_p
         executor_of("processes", pipeline)
 
 
-@pytest.mark.parametrize("pipe", [None, "runwayml/stable-diffusion-v1-5"])
+@pytest.mark.parametrize("pipe", [None, "runwayml/stable-diffusion-v1-5", torch.nn.Module()])
 def test_what_is_no_pipeline_is_told_so(pipe):
     with pytest.raises(UserError, match="expected an open diffusers pipeline"):
         Lab.from_pipeline(pipe)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clip": "ViT-B-32"},
+        {"identity": "dinov2"},
+        {"detector": 1},
+        {"faces": "dlib"},
+        {"prompts": "a photo"},
+        {"sampling": 25},
+        {"resolution": "64"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_what_is_no_open_model_is_told_so(folder, option):
+    with pytest.raises(UserError, match="must be|expected a") as error:
+        Lab.from_pipeline(open_pipe(folder, torch.float32), **option)
+    assert "\n" not in str(error.value)
 
 
 def test_pictures_in_memory_are_put_on_the_grid():

@@ -222,10 +222,41 @@ def test_the_digests_of_a_profile_count_first(tmp_path):
         verify(ref)
 
 
+def test_relative_places_are_fixed_when_a_profile_is_read(tmp_path, monkeypatch):
+    """Beside the profile's file first, then in the current folder; hub ids stay."""
+    beside, here = tmp_path / "profiles", tmp_path / "here"
+    for folder in (beside / "models" / "a", here / "models" / "a", here / "models" / "b"):
+        folder.mkdir(parents=True)
+    mine = content("sd15") | {
+        "diffusion": {"id": "models/a", "loader": "stable-diffusion",
+                      "options": {"config": "models/b"}},
+        "ensemble": [{"id": "models/b", "loader": "stable-diffusion"}],
+        "purifiers": {"restorer": {"id": "./later", "loader": "unet-restorer"}},
+        "measures": {"damage": {"id": "package:mini/weights/damage", "loader": "damage"}},
+    }  # fmt: skip
+    path = written(beside, mine)
+    monkeypatch.chdir(here)
+    profile = load_profile(path)
+    monkeypatch.chdir(tmp_path)
+    assert resolve(profile.diffusion) == beside / "models" / "a"
+    assert profile.diffusion.options == {"config": str(here / "models" / "b")}
+    assert resolve(profile.ensemble[0]) == here / "models" / "b"
+    assert profile.purifiers["restorer"].id == str(here / "later")
+    assert profile.measures["damage"].id == "package:mini/weights/damage"
+    assert profile.identity == load_profile("sd15").identity
+    assert profile.with_preset("smoke").diffusion == profile.diffusion
+
+
+def test_a_copy_of_a_shipped_profile_is_the_same_profile(tmp_path):
+    for name in available_profiles():
+        assert load_profile(written(tmp_path, content(name))) == load_profile(name)
+
+
 @pytest.mark.parametrize(
     ("ref", "message"),
     [
         ({"id": "package:mini/weights/none"}, "make pretrain"),
+        ({"id": "models/sd15"}, "no 'models/sd15' in the current folder"),
         ({"id": "./nowhere/model"}, "no weights at"),
         (
             {"id": "nobody/no-model", "revision": "abc"},

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from shortcut_nb.attacks.objectives import DenoisingLoss, ScoreDistillation
+from shortcut_nb.diffusion import generators
 from shortcut_nb.lab import Lab
 from shortcut_nb.profile import load_profile
 from shortcut_nb.subjects import Subject
@@ -89,6 +91,25 @@ def test_an_answer_that_hits_its_target_is_read_as_the_noise(lab, monkeypatch):
     monkeypatch.setattr(type(model), "denoise", lambda *_: model.target(z, t, noise))
     read = model.predicted_noise(noisy, t, context)
     torch.testing.assert_close(read, noise, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.5])
+def test_score_distillation_weighs_the_error_of_the_noise(lab, gamma):
+    """Also where the UNet answers with the velocity."""
+    model = lab.diffusion
+    loss = DenoisingLoss(model, model.embed(["a photo"]), snr_gamma=gamma)
+    z = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    value = ScoreDistillation(loss).on(z, generators(range(4)))
+    (gradient,) = torch.autograd.grad(value.sum(), z)
+    noise, t = loss.draw(z, generators(range(4)), slice(None))
+    kept = model.alpha_bar(t)
+    with torch.no_grad():
+        noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
+        wrong = model.predicted_noise(noisy, t, loss.context.expand(4, -1, -1)) - noise
+    snr = kept / (1 - kept)
+    weight = 1 if gamma is None else (gamma / snr).clamp(max=1)
+    torch.testing.assert_close(gradient, weight * wrong, atol=1e-4, rtol=1e-4)
+    assert gamma is None or snr.max() > gamma > snr.min()
 
 
 def test_an_unknown_kind_of_prediction_is_refused(lab):

@@ -9,7 +9,9 @@ from diffusers import StableDiffusionXLPipeline
 from shortcut_nb.diffusion import StableDiffusionXL, generators, open_pipeline
 from shortcut_nb.lab import Lab
 from shortcut_nb.profile import load_profile
+from shortcut_nb.purify import windows
 from shortcut_nb.subjects import Subject
+from tests.ldm_file import save_single_sdxl
 from tests.tiny_sd import save_sdxl
 
 SMALL = {
@@ -68,6 +70,14 @@ def test_prompts_are_read_as_diffusers_reads_them(lab, plain):
     torch.testing.assert_close(states, torch.cat([context, empty]))
     torch.testing.assert_close(found, torch.cat([pooled, empty_pooled]))
     assert empty.abs().max() == 0  # diffusers' unconditional state of SDXL
+
+
+def test_a_single_file_is_the_folder(lab, plain, folder, tmp_path):
+    path = save_single_sdxl(plain, tmp_path / "model.safetensors")
+    model, how = open_pipeline(path, config=folder), {"seed": 1, "steps": 2, "guidance_scale": 3.0}
+    assert isinstance(model, StableDiffusionXL)
+    drawn = model.sample("a photo of a person", 1, **how)
+    torch.testing.assert_close(drawn, lab.diffusion.sample("a photo of a person", 1, **how))
 
 
 def test_samples_are_diffusers_own(lab, plain):
@@ -154,6 +164,8 @@ def test_lora_moves_unet_and_both_text_encoders_and_loads_elsewhere(
     before = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                         guidance_scale=fitted.guidance_scale)  # fmt: skip
     pipe.load_lora_weights(tmp_path / "lora", weight_name="pytorch_lora_weights.safetensors")
+    pipe.fuse_lora()
+    pipe.unload_lora_weights()
     after = open_pipeline(pipe).sample("a photo of sks person", 1, seed=3, steps=2,
                                        guidance_scale=fitted.guidance_scale)  # fmt: skip
     torch.testing.assert_close(after, ours, atol=1e-4, rtol=0)
@@ -183,3 +195,16 @@ def test_methods_of_one_new_word_say_that_they_know_one_text_encoder(trainer, la
 def test_purifiers_take_it_too(spec, lab, subject):
     params = {"steps": 2} if spec == "ldiffpure" else {}
     assert lab.purifier(spec, **params)(subject.b).shape == subject.b.shape
+
+
+@pytest.mark.parametrize("spec", ["vae", "eldiffpure"])
+def test_pictures_as_large_as_it_draws_are_purified_whole(spec, lab, subject, monkeypatch):
+    """Its UNet is told the size of the picture, and a window's is another."""
+    monkeypatch.setattr(windows, "WINDOW", 32)
+    monkeypatch.setattr(windows, "OVERLAP", 8)
+    sizes = []
+    encoder = lab.diffusion.pipe.vae.encoder
+    hook = encoder.register_forward_hook(lambda module, given, out: sizes.append(given[0].shape))
+    lab.purifier(spec, **({} if spec == "vae" else {"steps": 1}))(subject.b)
+    hook.remove()
+    assert sizes and all(size[-2:] == (64, 64) for size in sizes)

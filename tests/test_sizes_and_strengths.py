@@ -1,5 +1,7 @@
 """Pictures that are not square, strengths that are nearly nothing, and layers in half precision."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,6 +66,13 @@ def test_beside_class_pictures_others_of_another_size_are_refused_at_once(tiny_l
 def test_maps_of_attention_need_square_pictures(tiny_lab, wide):
     with pytest.raises(ValueError, match="square pictures; got 32 x 64"):
         token_maps(tiny_lab.diffusion, wide.images, "a photo of sks person", ["sks"])
+
+
+def test_maps_of_attention_are_as_large_as_the_latents_that_are_drawn(tiny_lab):
+    model = replace(tiny_lab.diffusion, side=2 * tiny_lab.diffusion.resolution)
+    picture = torch.rand(1, 3, model.resolution, model.resolution)
+    (drawn,) = token_maps(model, picture, "a photo of sks person", ["sks"]).values()
+    assert drawn.shape[1:] == model.posterior(picture)[0].shape[2:]
 
 
 @pytest.mark.parametrize("strength", [1e-5, 0.001])

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..diffusion import Diffusion
+from ..diffusion.tokens import plain_ids
 
 TIMESTEPS = (100, 300, 500, 700)
 """Those to which :func:`token_maps` noises pictures; the noise has :data:`SEED`."""
@@ -113,7 +114,7 @@ def recorded(model: Diffusion) -> Iterator[Maps]:
     Maps have the side of the model's latents.
     """
     unet = model.pipe.unet
-    maps = Maps(unet.config.sample_size)
+    maps = Maps(model.resolution // model.latent_unit)
     before = unet.attn_processors
     unet.set_attn_processor(
         {
@@ -204,9 +205,8 @@ def token_span(model: Diffusion, prompt: str, word: str) -> list[int]:
     Raises:
         ValueError: when the word's tokens do not follow each other in the prompt.
     """
-    tokenizer = model.pipe.tokenizer
-    every = tokenizer(prompt, truncation=True).input_ids
-    part = tokenizer(word, add_special_tokens=False).input_ids
+    every = model.token_ids([prompt])[0].tolist()
+    part = plain_ids(model.pipe, model.pipe.tokenizer, word)
     for start in range(len(every) - len(part) + 1):
         if every[start : start + len(part)] == part:
             return list(range(start, start + len(part)))

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..diffusion import Diffusion
+from ..diffusion.tokens import plain_ids
 from ..personalize.token import table_of
 from .attention import token_span
 
@@ -46,7 +47,7 @@ def word_drift(before: Diffusion, after: Diffusion, prompt: str, words: list[str
 
 
 def _ids(model: Diffusion, word: str) -> list[int]:
-    return model.pipe.tokenizer(word, add_special_tokens=False).input_ids
+    return plain_ids(model.pipe, model.pipe.tokenizer, word)
 
 
 def _compare(before: Tensor, after: Tensor) -> dict[str, float]:

@@ -142,7 +142,9 @@ class LatentDistance:
 class ScoreDistillation:
     """The denoising loss with the UNet's Jacobian left out (Xue et al. 2024; Poole et al. 2023).
 
-    Its value is L_ldm; its gradient is J_E(x)ᵀ (ε_θ(z_t) − ε), so the UNet runs forward only.
+    Its value is L_ldm; its gradient is J_E(x)ᵀ (ε_θ(z_t) − ε), so the UNet runs forward only. Where
+    the loss is weighed by min-SNR, the gradient has the weight of an error in the noise, also where
+    the UNet answers with the velocity: the error was made one of the noise's.
     """
 
     loss: DenoisingLoss
@@ -157,8 +159,16 @@ class ScoreDistillation:
             value = self.loss.weighted(slope.square().flatten(1).mean(1), t)
             if model.predicts_velocity:
                 slope = slope * model.alpha_bar(t).sqrt()  # a velocity's error as noise's
-        through = self.loss.weighted((slope * z).flatten(1).sum(1), t)
+        through = self._weighted((slope * z).flatten(1).sum(1), t)
         return through - through.detach() + value
+
+    def _weighted(self, along: Tensor, t: Tensor) -> Tensor:
+        """Errors of the noise along latents, (n,), at timesteps (n,), weighed for noise."""
+        gamma, model = self.loss.snr_gamma, self.loss.model
+        if gamma is None or not model.predicts_velocity:
+            return self.loss.weighted(along, t)
+        kept = model.alpha_bar(t).flatten()
+        return along * (gamma * (1 - kept) / kept).clamp(max=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from ..images import check_images
 from ..progress import OnStep, StepInfo
 from ..weights.folders import read_index
 from .random import draw_normal, sample_generators
+from .tokens import asking, padded_ids
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -53,16 +54,10 @@ class Diffusion:
 
     editor: ClassVar[type[DiffusionPipeline]]
 
-    def token_ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
+    def token_ids(self, prompts: Sequence[str], encoder: str = "text_encoder") -> Tensor:
         """Prompts as a text encoder reads them, (k, length), cut or filled to its length."""
-        ids = tokenizer(
-            list(prompts),
-            padding="max_length",
-            truncation=True,
-            max_length=tokenizer.model_max_length,
-            return_tensors="pt",
-        ).input_ids
-        return ids.to(self.device)
+        tokenizer = self.tokenizers[encoder.replace("text_encoder", "tokenizer")]
+        return padded_ids(self.pipe, tokenizer, self.encoders[encoder], prompts).to(self.device)
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """The state of k prompts, (k, …); gradients flow if the text encoders' weights want them.
@@ -154,14 +149,19 @@ class Diffusion:
     def lend(self, folder: str | Path) -> dict[str, Any]:
         """This model's VAE, text encoder and tokenizer, those that a pipeline's folder is without.
 
-        The miniature keeps its megabytes down so. What is lent is shared, not copied.
+        The miniature keeps its megabytes down so. What is lent is shared, not copied, but for the
+        tokenizer, which keeps how it was last asked.
         """
         index = read_index(Path(folder))
-        return {
+        lent = {
             name: getattr(self.pipe, name)
             for name in ("vae", "tokenizer", "text_encoder")
             if index.get(name, [None])[0] is None
         }
+        if "tokenizer" in lent:
+            with asking:
+                lent["tokenizer"] = copy.deepcopy(lent["tokenizer"])
+        return lent
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the scaled latents of pictures in [0, 1].
@@ -384,14 +384,18 @@ class Diffusion:
 
     @property
     def vae_apart(self) -> bool:
-        """Whether the VAE runs in another arithmetic than the UNet, since it would overflow."""
+        """Whether the VAE runs in another arithmetic than the UNet, since it would overflow.
+
+        SDXL's configuration says so of itself (``force_upcast``); of one that says nothing, as
+        older ones do, diffusers assumes it.
+        """
         apart: bool = self.pipe.vae.config.get("force_upcast", False)
         return apart and self.autocast == torch.float16
 
     def arithmetic(self, module: Module | None = None) -> torch.autocast:
         """The context in which UNet and VAE run.
 
-        A VAE that overflows in float16, as SDXL's says of itself, runs as its weights are.
+        A VAE that overflows in float16 (:attr:`vae_apart`) runs as its weights are.
         """
         on = self.autocast != torch.float32
         if module is self.pipe.vae and self.vae_apart:

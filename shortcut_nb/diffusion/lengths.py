@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import UserError
 from .backbone import Diffusion
+from .tokens import asking, length_of, plain_ids
 
 log = logging.getLogger("shortcut_nb")
 
@@ -21,21 +22,22 @@ def check_lengths(model: Diffusion, prompts: Iterable[str], vital: str = "") -> 
     Raises:
         UserError: when vital words, where a prompt has them, fall off.
     """
-    for tokenizer in model.tokenizers.values():
-        for prompt in dict.fromkeys(prompts):
-            _check(tokenizer, prompt, vital)
+    wordings = [*dict.fromkeys(prompts)]
+    for tokenizer, encoder in zip(model.tokenizers.values(), model.encoders.values()):
+        for prompt in wordings:
+            with asking:
+                _check(model.pipe, tokenizer, length_of(tokenizer, encoder), prompt, vital)
 
 
-def _check(tokenizer: Any, prompt: str, vital: str) -> None:
-    limit = tokenizer.model_max_length
-    ids = tokenizer(prompt, add_special_tokens=False).input_ids
-    room = limit - tokenizer.num_special_tokens_to_add()
+def _check(pipe: Any, tokenizer: Any, length: int, prompt: str, vital: str) -> None:
+    ids = plain_ids(pipe, tokenizer, prompt)
+    room = length - tokenizer.num_special_tokens_to_add()
     if len(ids) <= room:
         return
     lost = tokenizer.decode(ids[room:])
     if vital and vital in prompt:
         upto = prompt[: prompt.rindex(vital) + len(vital)]
-        if len(tokenizer(upto, add_special_tokens=False).input_ids) > room:
+        if len(plain_ids(pipe, tokenizer, upto)) > room:
             raise UserError(
                 f"the prompt has {len(ids)} tokens and the model reads {room}: of {prompt!r} the "
                 f"words {vital!r} would be cut off. Use a shorter prompt or class name."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from diffusers import (
 )
 from torch.nn import Module
 
+from ..models import check_dtype, device_of
+from ..settings import read
 from ..weights import BadWeights, ModelRef, check_weights, inspect_file, resolve
 from ..weights.folders import UNUSED, part_of, read_index, weight_files
-from ..weights.pipelines import check_fit, check_supported
+from ..weights.pipelines import check_supported, no_schedule
 from ..weights.safe_opening import open_model, opening
+from .around import around, check_parts
 from .backbone import Diffusion, assembled, parts_of
 from .sdxl import StableDiffusionXL
 from .stable_diffusion import StableDiffusion
@@ -31,6 +35,16 @@ BACKBONES: dict[str, type[Diffusion]] = {
     "StableDiffusionPipeline": StableDiffusion,
     "StableDiffusionXLPipeline": StableDiffusionXL,
 }
+
+SCHEDULE = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+)
+"""What a scheduler's configuration says of the noise that a model was trained on."""
 
 
 def open_pipeline(
@@ -63,9 +77,12 @@ def open_pipeline(
         MissingWeights: nothing is there.
         BadWeights: in one line, what is there instead: another kind of pipeline, parts that do not
             fit, damaged or pickled weights; or a resolution that the model cannot draw.
+        UserError: a device that is not there, or a dtype or resolution that is none.
     """
+    device = None if device is None else device_of(device)
+    autocast = None if autocast is None else check_dtype(autocast)
     if isinstance(source, DiffusionPipeline):
-        pipe, where = _around(source), f"the open {type(source).__name__}"
+        pipe, where = around(source), f"the open {type(source).__name__}"
         device = device or source.unet.device
     else:
         ref = ModelRef(id=str(source), loader="stable-diffusion", revision=revision)
@@ -74,10 +91,7 @@ def open_pipeline(
     pipe = pipe.to(device or "cpu")
     if autocast is None:
         autocast = pipe.unet.dtype
-    # A schedule of latents: DDPM's own default would clip them to [-1, 1] as if they were pixels.
-    unclipped = {"clip_sample": False, "thresholding": False}
-    schedule = DDPMScheduler.from_config(pipe.scheduler.config, **unclipped)
-    model = BACKBONES[type(pipe).__name__](pipe, schedule, autocast)
+    model = BACKBONES[type(pipe).__name__](pipe, _schedule(pipe, where), autocast)
     for module in model.modules:
         module.eval().requires_grad_(False)
     return _at(model, resolution, where)
@@ -129,6 +143,7 @@ def _from_folder(folder: Path, lender: Diffusion | None) -> DiffusionPipeline:
 def _from_file(path: Path, config: str | Path | None) -> DiffusionPipeline:
     """diffusers' own reader of single files; the class is seen from the second text encoder."""
     check_weights(path, "stable-diffusion")
+    config = None if config is None else os.path.expanduser(config)
     second = any(name.startswith("conditioner.embedders.1.") for name in inspect_file(path))
     kind = StableDiffusionXLPipeline if second else StableDiffusionPipeline
     if config is None:
@@ -141,51 +156,35 @@ def _from_file(path: Path, config: str | Path | None) -> DiffusionPipeline:
     with opening(path, f"a {kind.__name__}; {what}"):
         pipe = kind.from_single_file(
             str(path),
-            config=None if config is None else str(config),
+            config=config,
             local_files_only=True,
             safety_checker=None,
         )
     parts = parts_of(pipe)
-    _check_parts(parts, str(path))
+    check_parts(parts, str(path))
     for name, part in parts.items():
         if isinstance(part, Module):
             parts[name] = part.float()
     return assembled(kind, parts)
 
 
-def _around(pipe: DiffusionPipeline) -> DiffusionPipeline:
-    """A pipeline of its own around an open one's modules, so that the open one stays as it is.
+def _schedule(pipe: DiffusionPipeline, where: str) -> DDPMScheduler:
+    """The noise schedule that a pipeline's scheduler walks along.
 
-    A VAE in float16 that says it overflows there is copied in float32.
+    Its values are handed over one by one: from_config leaves out those that are the defaults of
+    the scheduler's own class, and takes DDPM's, which may be others.
+
+    Raises:
+        BadWeights: a scheduler that has no schedule of betas.
     """
-    name = type(pipe).__name__
-    check_supported(name, "the open pipeline")
-    parts = parts_of(pipe)
-    missing = [
-        part
-        for part, value in parts.items()
-        if value is None
-        and part in ("vae", "unet", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-    ]
-    if missing:
-        raise BadWeights(f"the open {name} has no {missing[0]}: open it with one.")
-    _check_parts(parts, f"the open {name}")
-    parts["scheduler"] = type(pipe.scheduler).from_config(pipe.scheduler.config)
-    vae = parts["vae"]
-    if vae.dtype == torch.float16 and vae.config.get("force_upcast", False):
-        parts["vae"] = type(vae).from_config(vae.config).to(vae.device)
-        parts["vae"].load_state_dict(vae.state_dict())
-    return assembled(type(pipe), parts)
-
-
-def _check_parts(parts: dict[str, Any], where: str) -> None:
-    configs = {
-        name: dict(part.config) if hasattr(part.config, "items") else part.config.to_dict()
-        for name, part in parts.items()
-        if hasattr(part, "config") and name not in UNUSED
-    }
-    configs["scheduler"] |= {"_class_name": type(parts["scheduler"]).__name__}
-    check_fit(configs, where)
+    config = pipe.scheduler.config
+    if "beta_schedule" not in config:
+        kind = type(pipe.scheduler).__name__
+        raise BadWeights(f"{where} has {no_schedule(kind)}")
+    own = {name: config[name] for name in SCHEDULE if name in config}
+    # A schedule of latents: DDPM's own default would clip them to [-1, 1] as if they were pixels.
+    unclipped = {"clip_sample": False, "thresholding": False}
+    return DDPMScheduler.from_config(config, **own, **unclipped)
 
 
 def _class(name: str) -> type[DiffusionPipeline]:
@@ -199,6 +198,7 @@ def _at(model: Diffusion, resolution: int | None, where: str) -> Diffusion:
         if not isinstance(trained, int):
             raise BadWeights(f"{where} does not say what size it draws: name a resolution.")
         return model
+    resolution = read(resolution, int, "resolution")
     if resolution < 1 or resolution % model.unit:
         raise BadWeights(
             f"resolution must be a multiple of {model.unit} pixels for {where}; got {resolution}."

@@ -39,8 +39,8 @@ class StableDiffusionXL(Diffusion):
         """
         states: list[Tensor] = []
         pooled = torch.empty(0)  # the second encoder's, which comes last
-        for tokenizer, encoder in zip(self.tokenizers.values(), self.encoders.values()):
-            out = encoder(self.token_ids(tokenizer, prompts), output_hidden_states=True)
+        for name, encoder in self.encoders.items():
+            out = encoder(self.token_ids(prompts, name), output_hidden_states=True)
             states.append(full(out.hidden_states[-2]))
             pooled = full(out[0])
         joined = torch.cat(states, dim=-1)

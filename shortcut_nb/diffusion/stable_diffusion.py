@@ -20,7 +20,7 @@ class StableDiffusion(Diffusion):
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Text-encoder states (k, length, width); gradients flow if its weights want them."""
-        ids = self.token_ids(self.pipe.tokenizer, prompts)
+        ids = self.token_ids(prompts)
         return full(self.pipe.text_encoder(ids)[0])
 
     def conditions(self, context: Tensor, latents: Tensor) -> dict[str, Any]:

@@ -131,24 +131,26 @@ class Models(Drawing):
             prompts, sampling: words and sampler; None are those of Stable Diffusion's profiles.
 
         Raises:
-            UserError: a pipeline that no backbone knows, or with missing parts.
+            UserError: a pipeline that no backbone knows, or with missing parts; a model, words or
+                a resolution that are something else.
         """
+        from diffusers import DiffusionPipeline
+
         from ..diffusion import open_pipeline
 
-        if isinstance(pipe, str | Path) or not hasattr(pipe, "unet"):
+        if not isinstance(pipe, DiffusionPipeline) or not hasattr(pipe, "unet"):
             raise UserError(
                 f"expected an open diffusers pipeline with a UNet, got {pipe!r}: open it with "
                 "from_pretrained first, or name its folder in a profile"
             )
-        model = open_pipeline(pipe, resolution=resolution)
-        parts: dict[str, Any] = {
-            "diffusion": model,
-            "clip": clip,
-            "identity": identity,
-            "detector": detector,
-            "faces": faces,
-        }
-        parts = {role: one for role, one in parts.items() if one is not None}
+        given = {"clip": clip, "identity": identity, "detector": detector, "faces": faces}
+        parts: dict[str, Any] = {role: one for role, one in given.items() if one is not None}
+        for role, one in parts.items():
+            _check_given(role, one)
+        for words, kind in ((prompts, PromptDefaults), (sampling, Sampling)):
+            if not isinstance(words, kind | None):
+                raise WrongType(f"expected a {kind.__name__} or None; got {words!r}")
+        model = parts["diffusion"] = open_pipeline(pipe, resolution=resolution)
         refs: dict[str, Any] = {
             role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in parts else None
             for role in LOADERS
@@ -164,6 +166,30 @@ class Models(Drawing):
         models._given = parts
         vars(models).update(parts)  # what a cached property would have opened
         return models
+
+
+def _check_given(role: str, one: Any) -> None:
+    """A model that was handed over must be of the class that its role calls.
+
+    Raises:
+        WrongType: something else, such as a name.
+    """
+    from ..metrics import Detector, FaceEncoder, IdentityEncoder
+    from .clip import Clip
+
+    kinds: dict[str, type] = {
+        "clip": Clip,
+        "identity": IdentityEncoder,
+        "detector": Detector,
+        "faces": FaceEncoder,
+    }
+    kind = kinds[role]
+    if not isinstance(one, kind):
+        place = f"{kind.__module__}.{kind.__name__}"
+        raise WrongType(
+            f"{role} must be None or an open model, a {place}; got {one!r}: open it first, or name "
+            "it in a profile"
+        )
 
 
 def need_models(models: Models | None, name: str) -> Models:

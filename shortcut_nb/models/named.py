@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import UserError
 from ..profile import ModelRef, Profile, load_profile, resolve
 from ..weights import IN_MEMORY, checked
-from ..weights.folders import weight_files
 from .digests import folder_digest, memory_digest
+from .opening_call import opening_call
 
 
 class NoSuchModel(UserError):
@@ -68,24 +68,14 @@ class Named:
         "memory:…" for one that was given open.
         """
         ref = self.profile.diffusion
-        if ref.id.startswith(IN_MEMORY):
-            return ref.id
-        source = str(resolve(ref)) if ref.id.startswith("package:") else ref.id
-        if Path(source).is_file():
-            config = ref.options.get("config")
-            return f"from_single_file({source!r}" + (f", config={config!r})" if config else ")")
-        more = f", revision={ref.revision!r}" if ref.revision else ""
-        if (Path(source) / "unet").is_dir():
-            variant, _ = weight_files(Path(source) / "unet", True)
-            more += f", variant={variant!r}" if variant else ""
-        return f"from_pretrained({source!r}{more})"
+        return ref.id if ref.id.startswith(IN_MEMORY) else opening_call(ref)
 
     def digest(self, *roles: str) -> str:
         """What stands, in cache keys, for the models of some roles (see ``Profile.models``).
 
-        Every file of the folders counts: weights, scheduler, tokenizer; and so do the profile's
-        options for opening one. A role that ends in ":" means all that begin with it. Models of
-        other roles need not be on this machine.
+        Every file of the folders counts (weights, scheduler, tokenizer) but hidden ones and texts
+        for readers; and so do the profile's options for opening one. A role that ends in ":" means
+        all that begin with it. Models of other roles need not be on this machine.
         """
         wanted = [
             name

@@ -85,13 +85,22 @@ class Personalized:
 
         Args:
             folder: where it was saved.
+
+        Raises:
+            UserError: what is no path.
         """
-        kind, place = type(self.model.pipe).__name__, str(folder)
+        kind, place = type(self.model.pipe).__name__, str(expand(folder, "folder"))
         lines = self.method.loading(place)
         opened = self.base if lines else f"from_pretrained({place!r})"
-        sample = f"pipe({self.prompts.sample!r}, negative_prompt={self.prompts.negative!r}, "
-        sample += f"num_inference_steps={self.steps}, guidance_scale={self.guidance_scale})"
-        begin = [f"from diffusers import {kind}", f"pipe = {kind}.{opened}"]
+        # Of SDXL an empty negative prompt is another than none, which is what is sampled with here.
+        sample = (
+            f"pipe({self.prompts.sample!r}, negative_prompt={self.prompts.negative or None!r}, "
+        )
+        sample += f"num_inference_steps={self.steps}, guidance_scale={self.guidance_scale}"
+        side, own = self.model.resolution, self.model.pipe.unet.config.sample_size
+        sample += f", height={side}, width={side})" if own != side / self.model.latent_unit else ")"
+        begin = ["import torch"] if "torch." in opened else []
+        begin += [f"from diffusers import {kind}", f"pipe = {kind}.{opened}"]
         if opened.startswith(IN_MEMORY):
             begin = ["# pipe is the pipeline that was given to Lab.from_pipeline"]
         end = f"image = {sample}.images[0]  # the word is {self.word}"

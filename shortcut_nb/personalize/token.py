@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..diffusion import Diffusion
+from ..diffusion.tokens import asking, plain_ids
 from ..errors import UserError
 
 
@@ -38,8 +39,9 @@ def add_token(model: Diffusion, token: str, like: str) -> int:
             "train it with dreambooth-lora or dreambooth"
         )
     pipe = model.pipe
-    tokenizer, text = copy.deepcopy(pipe.tokenizer), pipe.text_encoder
-    ids = tokenizer(like, add_special_tokens=False).input_ids
+    with asking:
+        tokenizer, text = copy.deepcopy(pipe.tokenizer), pipe.text_encoder
+    ids = plain_ids(pipe, tokenizer, like)
     if tokenizer.add_tokens([token]) != 1:
         raise UserError(f"the tokenizer has {token!r} already: choose another identifier")
     pipe.tokenizer = tokenizer

@@ -16,7 +16,7 @@ from ..settings import Seed, Share, Weight, Whole
 from ..tuning.modes import frozen
 from .base import Purifier, register
 from .rows import row_generators
-from .windows import in_windows, padded
+from .windows import in_windows, padded, window_of
 
 
 @register("impress")
@@ -54,7 +54,9 @@ class Impress(Purifier):
         with frozen(models.diffusion.pipe.vae), torch.enable_grad():
             unit = models.diffusion.latent_unit
             purified = in_windows(
-                lambda x: padded(lambda y: self._search(models, y, on_step), x, unit), images
+                lambda x: padded(lambda y: self._search(models, y, on_step), x, unit),
+                images,
+                window_of(models.diffusion),
             )
         return purified.clamp(0, 1).to(images)
 

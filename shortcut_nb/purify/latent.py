@@ -14,7 +14,7 @@ from ..settings import Count, Guidance, Seed, Share, Template
 from ..templates import fill
 from .base import Purifier, by_batches, register
 from .rows import row_generators
-from .windows import at_once, in_windows, padded
+from .windows import at_once, in_windows, padded, window_of
 
 
 @register("ldiffpure")
@@ -52,7 +52,7 @@ class LatentDiffPure(Purifier):
         if self.strength == 0:
             return images.clone()
         model: Diffusion = models.diffusion
-        source = row_generators(self.seed, len(images))
+        source, window = row_generators(self.seed, len(images)), window_of(model)
 
         def work(x: Tensor) -> Tensor:
             def edited(rows: slice) -> Tensor:
@@ -66,9 +66,9 @@ class LatentDiffPure(Purifier):
                     eta=self.eta,
                 )
 
-            return by_batches(len(x), at_once(self.batch, images), edited, on_step)
+            return by_batches(len(x), at_once(self.batch, images, window), edited, on_step)
 
-        drawn = in_windows(lambda x: padded(work, x, model.unit), images)
+        drawn = in_windows(lambda x: padded(work, x, model.unit), images, window)
         return drawn.clamp(0, 1).to(images)
 
 

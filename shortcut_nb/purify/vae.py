@@ -12,7 +12,7 @@ from ..diffusion import Diffusion
 from ..progress import OnStep
 from ..settings import Share
 from .base import Purifier, by_batches, register
-from .windows import at_once, in_windows, padded
+from .windows import at_once, in_windows, padded, window_of
 
 
 @register("vae")
@@ -35,12 +35,14 @@ class VaeRoundTrip(Purifier):
         if self.strength == 0:
             return images.clone()
         model: Diffusion = models.diffusion
+        window = window_of(model)
 
         def round_trip(x: Tensor) -> Tensor:
             def drawn(rows: slice) -> Tensor:
                 return model.decode(model.posterior(x[rows])[0])
 
-            return by_batches(len(x), at_once(model.pictures_at_once, images), drawn, on_step)
+            count = at_once(model.pictures_at_once, images, window)
+            return by_batches(len(x), count, drawn, on_step)
 
-        drawn = in_windows(lambda x: padded(round_trip, x, model.latent_unit), images).to(images)
-        return torch.lerp(images, drawn, self.strength).clamp(0, 1)
+        drawn = in_windows(lambda x: padded(round_trip, x, model.latent_unit), images, window)
+        return torch.lerp(images, drawn.to(images), self.strength).clamp(0, 1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..diffusion import Diffusion
 from ..errors import UserError
 
 WINDOW = 768
@@ -57,25 +58,33 @@ def shares(high: int, wide: int, window: int, stride: int) -> Tensor:
     return 1 / count
 
 
-def at_once(batch: int, images: Tensor) -> int:
+def window_of(model: Diffusion) -> int:
+    """Side of the windows of a text-to-image model: at least that of the pictures it draws."""
+    return max(WINDOW, model.resolution)
+
+
+def at_once(batch: int, images: Tensor, window: int | None = None) -> int:
     """Pictures in a pass: ``batch``, or one where pictures are so large that windows are used."""
-    return batch if max(images.shape[-2:]) <= WINDOW else 1
+    return batch if max(images.shape[-2:]) <= (window or WINDOW) else 1
 
 
-def in_windows(work: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def in_windows(
+    work: Callable[[Tensor], Tensor], images: Tensor, window: int | None = None
+) -> Tensor:
     """Apply ``work`` to overlapping windows, one at a time, so that memory does not grow.
 
-    Windows have sides of :data:`WINDOW` and fade into each other over :data:`OVERLAP` pixels.
-    Pictures whose sides are at most a window's are given to ``work`` whole.
+    They fade into each other over :data:`OVERLAP` pixels. Pictures whose sides are at most a
+    window's are given to ``work`` whole.
 
     Args:
         work: from pictures (n, 3, h, w) that fit in a window to as many of that size.
         images: (n, 3, H, W).
+        window: side of the windows, in pixels; None is :data:`WINDOW`.
     """
-    high, wide = images.shape[-2:]
-    if high <= WINDOW and wide <= WINDOW:
+    window, (high, wide) = window or WINDOW, images.shape[-2:]
+    if high <= window and wide <= window:
         return work(images)
-    tall, broad = min(WINDOW, high), min(WINDOW, wide)
+    tall, broad = min(window, high), min(window, wide)
     total, weights = torch.zeros_like(images), torch.zeros(high, wide)
     for top in starts(high, tall, max(1, tall - OVERLAP)):
         for left in starts(wide, broad, max(1, broad - OVERLAP)):

@@ -19,14 +19,24 @@ _SETTLED = 2.0  # seconds; a file younger than this may change without its time 
 
 
 def cached_file_digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file."""
+    """The SHA-256 of every file below `folder`, by relative name with "/"; or of a single file.
+
+    Files that no library opens are left out: what is hidden, or in a hidden folder (".cache",
+    ".DS_Store"), and texts for readers ("README", Markdown).
+    """
     if folder.is_file():
         return {folder.name: known_sha256(folder)}
     return {
         path.relative_to(folder).as_posix(): known_sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not _is_aside(path.relative_to(folder))
     }
+
+
+def _is_aside(path: Path) -> bool:
+    """Whether a file below a folder of weights has no part in the model."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return hidden or path.suffix.lower() == ".md" or path.stem.upper() == "README"
 
 
 def memory_path() -> Path:

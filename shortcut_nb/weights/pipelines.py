@@ -27,6 +27,8 @@ _REFUSED = [
     ("StableDiffusion3", "it is trained by flow matching, which no attack here knows: take SDXL"),
     ("Flux", "it is trained by flow matching, which no attack here knows: take SDXL"),
 ]
+# Parts of the names of schedulers that have no schedule of betas.
+_UNSCHEDULED = ("EDM", "Karras", "IPNDM", "CMStochastic", "ScoreSde", "SCM", "CosineDPM")
 _OTHERWISE = "no backbone knows its class: take Stable Diffusion 1.x, 2.x or XL"
 
 
@@ -66,6 +68,15 @@ def check_fit(configs: Mapping[str, Mapping[str, Any]], where: str, upscaler: bo
         _check_width(unet, texts, where)
 
 
+def no_schedule(kind: str) -> str:
+    """What a pipeline with such a scheduler has, and what to do."""
+    return (
+        f"no noise schedule of numbered timesteps and betas ({kind}): give it the scheduler that "
+        "its weights were trained with, such as DDPMScheduler, or take Stable Diffusion 1.x, 2.x "
+        "or XL."
+    )
+
+
 def _check_scheduler(scheduler: Mapping[str, Any], where: str) -> None:
     kind = str(scheduler.get("_class_name", ""))
     if "FlowMatch" in kind or scheduler.get("use_flow_sigmas"):
@@ -73,11 +84,8 @@ def _check_scheduler(scheduler: Mapping[str, Any], where: str) -> None:
             f"{where} is trained by flow matching ({kind or 'flow sigmas'}), which no attack here "
             "knows: take Stable Diffusion 1.x, 2.x or XL."
         )
-    if "EDM" in kind or "Karras" in kind or "num_train_timesteps" not in scheduler:
-        raise BadWeights(
-            f"{where} has no noise schedule of numbered timesteps ({kind}): take Stable Diffusion "
-            "1.x, 2.x or XL."
-        )
+    if any(part in kind for part in _UNSCHEDULED):
+        raise BadWeights(f"{where} has {no_schedule(kind)}")
     prediction = scheduler.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
         raise BadWeights(
@@ -100,9 +108,11 @@ def _check_channels(unet: Mapping[str, Any], vae: Mapping[str, Any], where: str)
             f"{where}: the UNet takes {taken} channels and gives {drawn}, the VAE's latents have "
             f"{latent}, so {why}: take the text-to-image model."
         )
-    if vae.get("latents_mean") is not None or vae.get("latents_std") is not None:
+    shifts = [name for name in ("latents_mean", "latents_std") if vae.get(name) is not None]
+    shifts += ["shift_factor"] if vae.get("shift_factor") else []
+    if shifts:
         raise BadWeights(
-            f"{where}: the VAE shifts its latents (latents_mean), which no backbone here knows: "
+            f"{where}: the VAE shifts its latents ({shifts[0]}), which no backbone here knows: "
             "take Stable Diffusion 1.x, 2.x or XL."
         )
 

@@ -176,8 +176,9 @@ def _snapshot(ref: ModelRef, download: bool) -> Path:
     except Exception as error:  # of the network, the disk, the hub and its client
         if not download:
             raise MissingWeights(
-                f"the weights {ref.id!r} are not on this machine: fetch them once, on a machine "
-                f"with a network, with `{command}`."
+                f"there is no {ref.id!r} in the current folder, and the hub's weights of that name "
+                "are not on this machine: correct the path, or fetch them once, on a machine with "
+                f"a network, with `{command}`."
             ) from None
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise MissingWeights(

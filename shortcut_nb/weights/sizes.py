@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .files import inspect_file
+from .files import BadWeights, inspect_file
+from .folders import weight_files
 
 TRAINED = ("unet", "text_encoder", "text_encoder_2")
 FLOAT32 = 4
@@ -48,5 +49,13 @@ def trained_bytes(folder: Path) -> int:
     """
     if folder.is_file():
         return FLOAT32 * count_weights(folder) if folder.suffix == ".safetensors" else 0
-    files = [next(iter(sorted((folder / part).glob("*.safetensors"))), None) for part in TRAINED]
-    return sum(FLOAT32 * count_weights(path) for path in files if path)
+    files = [path for part in TRAINED for path in _files(folder, part)]
+    return sum(FLOAT32 * count_weights(path) for path in files)
+
+
+def _files(folder: Path, part: str) -> list[Path]:
+    """The weights of a part that are opened, all shards of them; [] where there are none."""
+    try:
+        return weight_files(folder / part, part == "unet")[1]
+    except (BadWeights, OSError):
+        return []
