@@ -123,10 +123,28 @@ def test_simac_keeps_timesteps_with_large_gradients(lab, subject):
         def mean_size(ts):
             picks = ts[:: max(1, len(ts) // 24)]
             source = generators([11])
-            sizes = [attack._gradient_size(model, context, subject.b[:1], t, source) for t in picks]
-            return sum(sizes) / len(sizes)
+            sizes = attack._gradient_sizes(model, context, subject.b[:1], picks, source)
+            return sizes.mean().item()
 
         assert mean_size(left) > mean_size(gone)
+
+
+def test_simac_compares_timesteps_at_once_as_one_by_one(lab, subject):
+    attack, model, t = (
+        lab.attack("simac", **SURROGATE).settings,
+        lab.diffusion,
+        torch.arange(5) * 99,
+    )
+    one, other = generators([11]), generators([11])
+    with frozen(*model.modules):
+        context = model.embed([subject.instance_prompt])
+        together = attack._gradient_sizes(model, context, subject.b[:1], t, one)
+        for number, expected in enumerate(together):
+            x = subject.b[:1].clone().requires_grad_(True)
+            loss = DenoisingLoss(model, context, timesteps=[t[number][None]])(x, other)
+            (slope,) = torch.autograd.grad(loss.sum(), x)
+            assert slope.abs().sum().item() == pytest.approx(expected.item(), rel=1e-4)
+    assert torch.equal(one[0].get_state(), other[0].get_state())
 
 
 def test_simac_encodes_no_more_pictures_at_once_than_the_model_says(lab, pair, monkeypatch):

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from ..diffusion import Diffusion
+from ..diffusion import Diffusion, draw_normal
 from ..errors import UserError
 from ..latents import latents_of
 from ..settings import Count, Weight, parse_alpha
@@ -21,6 +20,7 @@ from .pgd import pgd
 from .run import Run
 
 T = TypeVar("T")
+CANDIDATES = 5  # timesteps compared in one round of selection
 WINDOW = 20  # half the width of what one round of selection removes, in timesteps
 
 
@@ -142,9 +142,11 @@ class SimAC(ASPL):
         scratch, total = clean, model.noise_schedule.config.num_train_timesteps
         left = torch.arange(total)
         while len(left) > self.keep:
-            drawn = left[torch.randperm(len(left), generator=source[0])[:5]]
-            score = [self._gradient_size(model, context, scratch, t, source) for t in drawn]
-            worst, best = int(drawn[np.argmin(score)]), drawn[np.argmax(score)]
+            drawn = left[torch.randperm(len(left), generator=source[0])[:CANDIDATES]]
+            parts = drawn.split(self.chunk or CANDIDATES)
+            sizes = [self._gradient_sizes(model, context, scratch, t, source) for t in parts]
+            score = torch.cat(sizes)
+            worst, best = int(drawn[score.argmin()]), drawn[score.argmax()]
             middle = min(max(worst, WINDOW), total - WINDOW)
             left = left[(left < middle - WINDOW) | (left >= middle + WINDOW)]
             at = DenoisingLoss(model, context, timesteps=[best[None]])
@@ -159,11 +161,20 @@ class SimAC(ASPL):
             )
         return left
 
-    def _gradient_size(
+    def _gradient_sizes(
         self, model: Diffusion, context: Tensor, x: Tensor, t: Tensor, source: list[Generator]
-    ) -> float:
+    ) -> Tensor:
+        """Sums of the absolute gradient of a picture (1, 3, H, W) at timesteps (n,); each has draws
+        of its own, one after the other."""
         with torch.enable_grad():
-            part = x.clone().requires_grad_(True)
-            loss = DenoisingLoss(model, context, timesteps=[t[None]])(part, source)
-            (slope,) = torch.autograd.grad(loss.sum(), part)
-        return slope.abs().sum().item()
+            copies = x.repeat(len(t), 1, 1, 1).requires_grad_(True)
+            mean, std = model.posterior(copies)
+            inner, noise = [], []
+            for at in t:
+                inner.append(draw_normal(mean.shape[1:], source))
+                loss = DenoisingLoss(model, context, timesteps=[at[None]])
+                noise.append(loss.draw(mean[:1], source, ALL)[0])
+            z = mean + std * torch.cat(inner).to(mean.device)
+            losses = model.denoising_loss(z, t, torch.cat(noise), context.expand(len(t), -1, -1))
+            (slope,) = torch.autograd.grad(losses.sum(), copies)
+        return slope.abs().flatten(1).sum(1).cpu()

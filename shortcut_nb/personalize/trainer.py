@@ -210,7 +210,7 @@ class Trainer(Regime):
         self.admit(models.profile)
         self._check_words(subject, models)
         prior = None
-        if self.needs_class_pictures:
+        if self.prior_weight > 0 and self.steps > 0:
             prior = models.prior_latents(
                 subject.class_prompt,
                 self.class_images,
