@@ -136,6 +136,11 @@ def test_one_formula_weighs_pretraining_fine_tuning_and_attacks(kind):
     torch.testing.assert_close(loss, (want * guess.square().flatten(1).mean(1)).mean())
 
 
+def test_where_nothing_is_left_of_the_picture_noise_has_its_full_weight():
+    schedule = DDPMScheduler(rescale_betas_zero_snr=True)
+    assert min_snr_weight(schedule, torch.tensor([999]), 5.0).tolist() == [1.0]
+
+
 def test_weights_multiply_each_rows_loss(lab, subject, monkeypatch):
     model = lab.diffusion.clone()
     data, seen = latents_of(model, subject.b), []

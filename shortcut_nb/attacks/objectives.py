@@ -115,9 +115,9 @@ class TargetedDenoisingLoss(DenoisingLoss):
         previous = torch.cat(
             [
                 schedule.step(
-                    guess[i : i + 1], int(t[i]), noisy[i : i + 1], generator=source[i]
+                    guess[i : i + 1], step, noisy[i : i + 1], generator=source[i]
                 ).prev_sample
-                for i in range(len(z))
+                for i, step in enumerate(t.tolist())  # at once: each waits for a GPU
             ]
         )
         goal = schedule.add_noise(self.target.expand_as(z), noise, (t - 1).to(z.device))

@@ -13,6 +13,7 @@ from ..errors import AlreadyThere
 from ..files import expand, writing
 from ..settings import Count, Guidance, SampleSteps, Seed, read
 from ..templates import counted
+from ..tuning.modes import in_own_arithmetic
 from ..weights import IN_MEMORY
 from .methods import Method
 from .prompts import Prompts
@@ -36,6 +37,7 @@ class Personalized:
         learned = counted(len(self.losses), "step")
         return f"Personalized({self.prompts.sample!r}, {learned}, {self.seconds:.0f} s)"
 
+    @in_own_arithmetic
     def sample(
         self,
         n: int = 16,

@@ -2,7 +2,8 @@
 
 ``python -m shortcut_nb.reporting.gallery`` draws both. They show cells of the question `strength`:
 after that was measured nothing is trained here. The person is the last of the question's people,
-the photo and the sample are the first of theirs: nobody chose among them.
+the sample is the first of theirs: nobody chose among them. The photo is the second: the first has a
+white ground, on which half of each perturbation is cut off.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from . import display
 from .figures import FOLDER
 
 COLUMNS = 5
+PHOTO = 1
 SEED = 0
 CLEAN = "clean"
 UNTOUCHED = "no attack"
@@ -53,7 +55,7 @@ def gallery(pipeline: Pipeline) -> dict[str, Figure]:
     learned: dict[str, Tensor] = {}
     bar = progress("gallery")
     for done, (name, cell) in enumerate(cells.items(), 1):
-        photos[name] = pipeline.images(subject, cell, SEED)[:1]
+        photos[name] = pipeline.images(subject, cell, SEED)[PHOTO : PHOTO + 1]
         learned[name] = pipeline.samples(subject, cell, SEED, n=question.n)[:1]
         bar(StepInfo(done, len(cells)))
     called = {name: display.ATTACKS.get(name, name) for name in cells}

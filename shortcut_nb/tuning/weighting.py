@@ -19,5 +19,6 @@ def min_snr_weight(schedule: SchedulerMixin, t: Tensor, gamma: float) -> Tensor:
         (n,) weights of mean squared errors of noise (divided by SNR) or velocity (by SNR + 1).
     """
     snr = compute_snr(schedule, t)
-    velocity = schedule.config.prediction_type == "v_prediction"
-    return snr.clamp(max=gamma) / (snr + 1 if velocity else snr)
+    if schedule.config.prediction_type == "v_prediction":
+        return snr.clamp(max=gamma) / (snr + 1)
+    return (gamma / snr).clamp(max=1)  # also where nothing of the picture is left
