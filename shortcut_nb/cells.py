@@ -24,9 +24,9 @@ else:
 class _OneLine(ModelMetaclass):
     """Says in a line what cannot be made, and what is near."""
 
-    def __call__(cls, **content: Any) -> Any:
+    def __call__(cls, /, *args: Any, **content: Any) -> Any:
         try:
-            return super().__call__(**content)
+            return super().__call__(*args, **content)
         except ValidationError as error:
             raise UserError("; ".join(refusals(error, cls))) from None  # type: ignore[arg-type]
 
@@ -35,7 +35,7 @@ class Record(BaseModel, metaclass=_OneLine):
     """Plain data that cannot change and refuses unknown keys.
 
     Raises:
-        UserError: a key or a value that cannot be; in one line.
+        UserError: when it is called with a key or a value that cannot be; in one line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,13 +45,15 @@ class Record(BaseModel, metaclass=_OneLine):
     def _no_truth_value(cls, given: Any) -> Any:
         """YAML's "yes" would count as 1."""
         if isinstance(given, bool):
-            raise ValueError(f"expected a number, text or a list, got {str(given).lower()}")
+            raise ValueError(f"true and false mean nothing here; got {str(given).lower()}")
         return given
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
 
+CELL_COLUMNS = ("attack", "eps", "purifier", "trainer", "prompts")
+"""Fields of a cell that are columns of a frame."""
 SHEET_WORDS = ("identifier", "class_name", "instance", "class_prompt", "noise_token", "negative")
 CELL_WORDS = (*SHEET_WORDS, "traits")
 

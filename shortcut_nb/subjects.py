@@ -81,6 +81,7 @@ class Subject:
 
         Raises:
             UserError: wrong pictures, or of several sizes.
+            WrongType: words that are no templates.
         """
         words = PromptDefaults() if words is None else words
         if not isinstance(words, PromptDefaults):

@@ -364,10 +364,10 @@ def test_without_predictions_the_means_are_shown(place):
     (place / "plain.yaml").write_text(yaml.safe_dump(QUESTION | {"contrasts": [], "subjects": 1}))
     done = bench(place, place / "plain.yaml", "--cells", "none")
     assert done.exit_code == 0, done.output
-    (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("none "))
-    assert "quality" in done.stdout and row[1] == "instance"
-    assert all(np.isfinite(float(number)) for number in row[2:]) and len(row) > 5
-    assert "plain: not kept for `report`; the same with --save keeps it" in done.stdout
+    rows = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+    assert rows["condition"] == "none" and rows["sheet"] == "instance"
+    assert all(np.isfinite(float(rows[score])) for score in ("quality", "texture", "train_seconds"))
+    assert done.stdout.count("plain: not kept for `report`; the same with --save keeps it") == 1
 
 
 def test_a_result_that_another_run_kept_meanwhile_stays(place, monkeypatch):

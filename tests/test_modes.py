@@ -51,3 +51,11 @@ def test_a_pipeline_takes_a_profile_and_refuses_what_is_no_cell(tmp_path):
     assert isinstance(pipeline.lab, Lab) and pipeline.store.root == tmp_path
     with pytest.raises(TypeError, match="expected a Cell"):
         pipeline.images("mini:held-out/0", {"attack": "noise"})
+
+
+def test_a_kept_model_opened_in_inference_mode_can_be_trained_with(tiny_lab, tmp_path):
+    pipeline, cell = Pipeline(tiny_lab, tmp_path), Cell(training=TRAINING)
+    pipeline.model("mini:held-out/0", cell)
+    with torch.inference_mode():
+        model = Pipeline(tiny_lab, tmp_path).model("mini:held-out/0", cell).model
+    assert not any(p.is_inference() for module in model.modules for p in module.parameters())

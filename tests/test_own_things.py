@@ -1,8 +1,10 @@
 """What people add of their own: refused where it enters if it cannot work, and never mixed up."""
 
+import copy
 import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
@@ -29,6 +31,7 @@ from shortcut_nb.purify.base import Purifier
 from shortcut_nb.registry import Registry
 from shortcut_nb.store.code import code_of
 from shortcut_nb.subjects import Subject
+from tests.places import read_only, small_disk
 
 TRAINING = {"steps": 1, "class_images": 2, "batch_size": 1}
 
@@ -157,16 +160,19 @@ def test_what_is_defined_again_takes_its_own_place():
     registry.add("mine", first)
     registry.add("mine", second)
     assert registry["mine"].value == 2
-    with pytest.raises(UserError, match="exists already .*take another name"):
+    with pytest.raises(UserError, match="exists already .*take another name, or remove"):
         registry.add("mine", defined("class Mine: value = 3", "elsewhere"))
+    probes = Registry("sample probe")
+    for _ in range(2):
+        probes.add("mine", SampleProbe(with_words, (), {"own": Column("own")}))
+    with pytest.raises(UserError, match="take another name$"):
+        PURIFIERS.add("codesr", Own)
 
 
 def test_a_column_is_given_once(monkeypatch):
     check_columns(METRICS)
-    for column, says in (
-        ("quality", "as the metric 'quality' does"),
-        ("sheet", "what names a row"),
-    ):
+    taken = {"quality": "the metric 'quality' does", "sheet": "names a row", "eps": "names a row"}
+    for column, says in taken.items():
         monkeypatch.setitem(SAMPLE_PROBES, "mine", SampleProbe(print, (), {column: Column("x")}))
         with pytest.raises(UserError, match=says):
             Experiment(name="own", cells={"one": {}})
@@ -210,6 +216,16 @@ class Bound:
 
 def test_values_of_what_can_be_called_count():
     assert code_of([Bound(1)]) == code_of([Bound(1)]) != code_of([Bound(2)])
+    assert code_of([Bound(1).__call__]) != code_of([Bound(2).__call__])
+    for one, other in ((Path("a"), Path("b")), (np.zeros(2), np.ones(2))):
+        assert code_of([partial(Bound, one)]) != code_of([partial(Bound, other)])
+
+
+def test_a_copy_changes_no_digest():
+    kind = defined("class Mine: value = 1")
+    before = code_of([kind])
+    copy.copy(kind())
+    assert code_of([kind]) == before and code_of(["".join]) == {}
 
 
 @pytest.mark.parametrize(
@@ -300,3 +316,20 @@ def test_sizes_gaps_and_words_are_checked(tmp_path):
         contact_sheet(images, 2, -9)
     with pytest.raises(TypeError, match="words must be templates"):
         Subject.from_images(images, words="a photo")
+
+
+def test_without_room_for_its_constants_an_attack_writes_no_checkpoint(tiny_lab, tmp_path):
+    attack = tiny_lab.attack("fsmg", surrogate_steps=1, steps=3, class_images=2)
+    subject = tiny_lab.subject("mini:held-out/0")
+    with small_disk(tmp_path / "small", 400) as folder:
+        images = attack(subject, checkpoint=folder / "run.ckpt", every=1, keep=True).images
+        assert list(folder.iterdir()) == []
+    assert torch.equal(images, attack(subject).images)
+
+
+def test_a_checkpoint_that_may_not_be_written_is_an_error(quick_lab, subject, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    trainer = quick_lab.personalize("dreambooth", **TRAINING)
+    with read_only(folder), pytest.raises(UserError, match="cannot be written: the file system"):
+        trainer.fit(subject, checkpoint=folder / "run.ckpt", every=1)

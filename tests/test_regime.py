@@ -136,6 +136,12 @@ def test_one_formula_weighs_pretraining_fine_tuning_and_attacks(kind):
     torch.testing.assert_close(loss, (want * guess.square().flatten(1).mean(1)).mean())
 
 
+def test_noises_weights_are_the_papers_to_the_last_bit():
+    schedule, t = DDPMScheduler(), torch.arange(1000)
+    snr = compute_snr(schedule, t)
+    assert torch.equal(min_snr_weight(schedule, t, 5.0), snr.clamp(max=5.0) / snr)
+
+
 def test_where_nothing_is_left_of_the_picture_noise_has_its_full_weight():
     schedule = DDPMScheduler(rescale_betas_zero_snr=True)
     assert min_snr_weight(schedule, torch.tensor([999]), 5.0).tolist() == [1.0]

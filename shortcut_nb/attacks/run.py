@@ -86,9 +86,9 @@ class Run:
             "kept": self.state,
         }
         if constants and not self.constants_written:
-            save_checkpoint(_beside(path), mark, constants)
-            self.constants_written = True
-        save_checkpoint(path, mark, saved)
+            self.constants_written = save_checkpoint(_beside(path), mark, constants)
+        if self.constants_written or not constants:  # without them nothing can go on
+            save_checkpoint(path, mark, saved)
 
     @staticmethod
     def forget(path: Path) -> None:

@@ -343,7 +343,8 @@ class _Results:
                 kept = self._keep(asked, result)
         with self._reported(experiment.name):
             _show(asked, result, kept)
-        if self.target is None and not asked.keep.save and len(result.frame):
+        kept_nowhere = self.target is None and not asked.keep.save
+        if kept_nowhere and len(result.frame) and not result.unfinished:
             _say(f"{experiment.name}: not kept for `report`; the same with --save keeps it")
 
     @contextmanager
@@ -366,8 +367,6 @@ class _Results:
             _say(f"wrote {len(result.frame)} rows to {self.target}")
         if asked.keep.save:
             return _save(asked, self.pipeline, result)
-        if self.target is None:
-            _say(f"{asked.experiment.name}: not kept for `report`; the same with --save keeps it")
         return None
 
 
@@ -461,9 +460,10 @@ def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
 
 
 def means(frame: pd.DataFrame) -> str:
-    """The mean score of each cell and sheet, for reading."""
-    from ..metrics import METRICS
+    """The mean of each score by cell and sheet, for reading."""
+    from ..experiments.experiment import measured_columns
 
-    scores = [column for metric in METRICS.values() for column in metric.columns if column in frame]
+    there = set(frame.select_dtypes(["number", "bool"]))
+    scores = [column for column in frame if column in there & measured_columns()]
     table = frame.groupby(["condition", "sheet"], sort=False)[scores].mean()
-    return table.dropna(axis="columns", how="all").round(3).to_string()
+    return table.dropna(axis="columns", how="all").round(3).T.to_string()

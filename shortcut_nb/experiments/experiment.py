@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..cells import CLEAN, NONE, OWN, Cell, Record, Sheet
+from ..cells import CELL_COLUMNS, CLEAN, NONE, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..files.yaml_files import read_mapping, refusals
@@ -348,8 +348,7 @@ def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 def cell_columns(cell: Cell) -> dict[str, str]:
     """The columns of a cell's rows in a frame."""
-    names = ("attack", "eps", "purifier", "trainer", "prompts")
-    return {name: getattr(cell, name) for name in names}
+    return {name: getattr(cell, name) for name in CELL_COLUMNS}
 
 
 def parse_experiment(content: Mapping[str, Any], where: str) -> Experiment:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,10 @@ from ..errors import UserError
 from ..models.class_pictures import ClassPictures
 from ..pipeline import Node, Pipeline
 from ..registry import nearest
-from ..settings import Count, read
+from ..settings import Count, Seed, read
 from ..store import Entry, Store
 from ..subjects import Subject
 from .experiment import Experiment
-
-PLURAL = {str: "texts", int: "whole numbers"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,16 @@ class Choice:
     def __post_init__(self) -> None:
         for name in ("count", "n"):
             if getattr(self, name) is not None:
-                read(getattr(self, name), Count, name)
-        for name, kind in (("subjects", str), ("seeds", int), ("cells", str)):
+                object.__setattr__(self, name, read(getattr(self, name), Count, name))
+        for name, kind in (("subjects", str), ("seeds", Seed), ("cells", str)):
             given = getattr(self, name)
             if given is None:
                 continue
-            if isinstance(given, str) or not given or not all(isinstance(e, kind) for e in given):
-                raise UserError(f"{name} must be a list of {PLURAL[kind]}, or None; got {given!r}")
+            if isinstance(given, str) or not len(given):
+                raise UserError(f"{name} must be a list of at least one, or None; got {given!r}")
+            plain = [str(each) if isinstance(each, Path) else each for each in given]
+            every = tuple(read(each, kind, f"each of {name}") for each in plain)
+            object.__setattr__(self, name, every)
 
     def of(self, experiment: Experiment) -> dict[str, tuple[Cell, dict[str, str]]]:
         """The cells of an experiment that are chosen, as :meth:`Experiment.all_cells` has them.

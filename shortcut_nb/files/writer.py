@@ -41,9 +41,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 _TEMPORARY = re.compile(r"\.shortcut-nb-([0-9a-f]{6})-([0-9]+)-[0-9a-f]{8}\.tmp")
 _DAY = 86400.0
-_CUT_SHORT = re.compile("PytorchStreamWriter|enforce fail at inline_container")
+_CUT_SHORT = re.compile("unexpected pos|PytorchStreamWriter failed writing")
 """What torch says, without the system's number, when it cannot write on."""
-_REFUSALS = re.compile(rf"StorageFull|FileTooLarge|Errno|os error|code: \d+|{_CUT_SHORT.pattern}")
+_IN_WORDS = re.compile(r"strerror: (.+)")
+"""How torch passes on what the system says of a place."""
+_REFUSALS = re.compile(
+    r"StorageFull|FileTooLarge|Errno|os error|code: \d+"
+    r"|PytorchStreamWriter|enforce fail at inline_container"
+)
 """What libraries say in their own words when the system refused them."""
 _swept: set[Path] = set()
 
@@ -85,6 +90,8 @@ def reason(error: BaseException) -> str:
         number = int(next(filter(None, match.groups()))) if match else None
     if number is None and _CUT_SHORT.search(str(error)):
         number = errno.ENOSPC
+    if number is None and (match := _IN_WORDS.search(str(error))):
+        number = next((each for each in _REASONS if os.strerror(each) == match.group(1)), None)
     return _REASONS.get(number or 0, str(getattr(error, "strerror", None) or error))
 
 

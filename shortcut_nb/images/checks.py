@@ -62,6 +62,8 @@ def check_values(x: Tensor, name: str) -> None:
     """
     if not x.is_floating_point():
         raise UserError(f"{name} must be float in [0, 1]; got {x.dtype}. Call from_u8(x) first.")
+    if x.numel() == 0:
+        return
     low, high = x.min().item(), x.max().item()  # a NaN anywhere makes both NaN
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from ..cells import CELL_COLUMNS
 from ..errors import UserError
 from ..profile import Profile
 from .base import Column, Metric
@@ -32,7 +33,7 @@ EXTRA_COLUMNS: dict[str, Column] = {
 }
 """Columns that neither a registered metric nor a probe gives: how far pictures moved, what is
 repeated, what it cost."""
-ROWS = ("condition", "subject", "seed", "sheet", "image")
+ROWS = ("condition", "subject", "seed", "sheet", "image", *CELL_COLUMNS)
 """Columns that name a row."""
 IMAGE_COLUMNS = set(EXTRA_COLUMNS) - {*COPYING, "noise"}
 """Those of the pictures trained on and of costs, which are the same for every sheet."""

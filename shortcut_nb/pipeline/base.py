@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ..subjects import Subject
 from ..tuning.modes import in_own_arithmetic
 from .node import Node
 
+Whose = Subject | str | Path
+"""A subject, or what a lab opens one from: a name or a folder."""
 VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe": "2"}
 
 
@@ -52,14 +55,21 @@ class Stages:
     @in_own_arithmetic
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
+        with self._keeping():
+            return self.store.make(node.recipe, node.write)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """For the block the lab keeps what it draws and protects in this pipeline's store, whatever
+        pipeline was made of it last."""
         lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)
         lab.keep_prior, lab.keep_protected = self._prior, self._protected
         try:
-            return self.store.make(node.recipe, node.write)
+            yield
         finally:
             lab.keep_prior, lab.keep_protected = before
 
-    def _of(self, subject: Subject | str | Path, cell: Cell) -> Subject:
+    def _of(self, subject: Whose, cell: Cell) -> Subject:
         """The subject, opened where it is named.
 
         Raises:

@@ -15,7 +15,7 @@ from ..probes import IMAGE_PROBES
 from ..store import Payload, canonical
 from ..store.code import code_of
 from ..subjects import Subject
-from .base import photos_of
+from .base import Whose, photos_of
 from .node import Node, as_tuple
 from .sample_probes import SampleProbing
 
@@ -23,12 +23,12 @@ from .sample_probes import SampleProbing
 class ImageProbing(SampleProbing):
     """Measures of the pictures trained on."""
 
-    def changes(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
+    def changes(self, subject: Whose, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
         subject = self._of(subject, cell)
         return self.make(self.compare(subject, cell, seed)).json("values")
 
-    def image_values(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
+    def image_values(self, subject: Whose, cell: Cell, seed: int, name: str) -> dict[str, float]:
         """What an image probe says of the pictures trained on; see :meth:`probe_images`."""
         subject = self._of(subject, cell)
         return self.make(self.probe_images(subject, cell, seed, name)).json("values")

@@ -11,7 +11,7 @@ from ..purify import kinds
 from ..store import Payload, canonical, plain
 from ..store.code import code_of
 from ..subjects import Subject
-from .base import photos_of, settings_of
+from .base import Whose, photos_of, settings_of
 from .node import Node, as_tuple
 from .protect import Protecting
 
@@ -19,7 +19,7 @@ from .protect import Protecting
 class Purifying(Protecting):
     """Purified pictures."""
 
-    def images(self, subject: Subject, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
+    def images(self, subject: Whose, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
         """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
         subject = self._of(subject, cell)
         return self._pictures(subject, self.purify(subject, cell, seed))

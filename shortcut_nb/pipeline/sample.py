@@ -11,6 +11,7 @@ from ..cells import CLEAN, OWN, Cell, Sheet
 from ..personalize import Personalized
 from ..store import Payload
 from ..subjects import Subject
+from .base import Whose
 from .node import Node
 from .train import Training
 
@@ -19,7 +20,7 @@ class Sampling(Training):
     """Samples of a sheet."""
 
     def samples(
-        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
+        self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> Tensor:
         """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
         subject = self._of(subject, cell)

@@ -18,7 +18,7 @@ from ..metrics.frame import checked_columns, is_available, networks_of
 from ..store import Entry, Payload, plain
 from ..store.code import code_of
 from ..subjects import Subject
-from .base import photos_of
+from .base import Whose, photos_of
 from .node import Node, as_tuple
 from .sample import Sampling
 
@@ -27,7 +27,7 @@ class SampleProbing(Sampling):
     """Measures of samples."""
 
     def scores(
-        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
+        self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> pd.DataFrame:
         """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``."""
         subject = self._of(subject, cell)

@@ -20,9 +20,10 @@ from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
 from ..store.code import code_of
 from ..subjects import Subject
+from ..tuning.modes import in_own_arithmetic
 from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
-from .base import photos_of, settings_of
+from .base import Whose, photos_of, settings_of
 from .node import Node, as_tuple
 from .partway import Partway
 from .purify import Purifying
@@ -36,12 +37,18 @@ class Training(Purifying):
     _last: tuple[str, Personalized] | None = None  # the model in memory, by its key
     _partway: Partway | None = None
 
+    @in_own_arithmetic
     def model(
-        self, subject: Subject, cell: Cell = CLEAN, seed: int = 0, at: float | None = None
+        self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, at: float | None = None
     ) -> Personalized:
-        """The model fine-tuned on :meth:`images`; or as it was after a share of the training."""
-        subject = self._of(subject, cell)
-        return self._end(subject, cell, seed) if at is None else self._at(subject, cell, seed, at)
+        """The model fine-tuned on :meth:`images`; or as it was after a share of the training.
+
+        Raises:
+            UserError: there is no such subject, or the cell is none.
+        """
+        whose = self._of(subject, cell)
+        with self._keeping():
+            return self._end(whose, cell, seed) if at is None else self._at(whose, cell, seed, at)
 
     def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """The weights that fine-tuning changed, in safetensors.

@@ -19,9 +19,18 @@ def _anything(thing: object) -> str:
 
 def _defined_again(taken: object, thing: object) -> bool:
     """Whether both are of one definition outside of the package: the same module and name."""
-    place = getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "<>")
-    before = getattr(taken, "__module__", ""), getattr(taken, "__qualname__", "<>")
-    return place == before and "<" not in place[1] and place[0].partition(".")[0] != PACKAGE
+    place = _place(thing)
+    return place == _place(taken) and "<" not in place[1] and not _is_ours(thing)
+
+
+def _place(thing: object) -> tuple[str, str]:
+    """The module and the name of a class or a function; of a probe, those of its measure."""
+    named = thing if hasattr(thing, "__qualname__") else getattr(thing, "measure", thing)
+    return getattr(named, "__module__", "") or "", getattr(named, "__qualname__", "<>")
+
+
+def _is_ours(thing: object) -> bool:
+    return _place(thing)[0].partition(".")[0] == PACKAGE
 
 
 def subclass_of(base: type) -> Callable[[Any], str]:
@@ -107,11 +116,10 @@ class Registry(dict[str, T]):
             raise UserError(f"{self.what} {name!r} {problem}; got {thing!r}")
         taken = self.get(name, self.taken_elsewhere.get(name))
         if taken is not None and not _defined_again(taken, thing):
-            called = getattr(taken, "__name__", taken)
-            raise UserError(
-                f"{self.what} {name!r} exists already ({called}): take another name, or remove "
-                f"that one with .pop({name!r})"
-            )
+            remedy = "take another name"
+            if name in self and not _is_ours(taken):
+                remedy += f", or remove that one with .pop({name!r})"
+            raise UserError(f"{self.what} {name!r} exists already ({_place(taken)[1]}): {remedy}")
         self[name] = thing
 
     def register(self, name: str) -> Callable[[type[V]], type[V]]:

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from ..errors import CannotRead, MissingFile
-from ..files import expand, plain_name, write_text
+from ..files import cannot_write, expand, plain_name, write_text
 from ..store import Store
 from ..store.side_files import RESULTS
 
@@ -104,11 +104,22 @@ def read_result(
 
 @contextmanager
 def changing(name: str, profile: str = "mini") -> Iterator[None]:
-    """Alone with a result, from reading it to writing it: others wait."""
+    """Alone with a result, from reading it to writing it: others wait.
+
+    Raises:
+        CannotWrite: the store, where the lock lies, cannot be written.
+    """
     folder = Store().root / RESULTS / profile.replace(":", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{plain_name(name)}.lock"):
+    lock = FileLock(folder / f".{plain_name(name)}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_result(

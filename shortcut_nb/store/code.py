@@ -10,12 +10,27 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from pathlib import Path
-from types import CodeType
+from pathlib import Path, PurePath
+from types import CodeType, MethodType
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from .recipe import digest
+
 PACKAGE = __name__.partition(".")[0]
-MADE_BY_PYTHON = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__"}
+MADE_BY_PYTHON = {
+    "__module__",
+    "__doc__",
+    "__dict__",
+    "__weakref__",
+    "__qualname__",
+    "__slotnames__",
+    "__firstlineno__",
+    "__static_attributes__",
+}
 """What is in a class without that anybody wrote it there."""
 
 
@@ -45,21 +60,27 @@ def _digest(thing: Any, kind: Any) -> str:
     texts = [_source(each) for each in getattr(kind, "__mro__", [kind]) if _is_own(each, kind)]
     if isinstance(thing, partial):
         texts.append(_plain((thing.args, thing.keywords)))
+    elif isinstance(thing, MethodType):
+        texts.append(_plain(getattr(thing.__self__, "__dict__", {})))
     elif texts and thing is not kind:
-        texts.append(_plain(vars(thing) if hasattr(thing, "__dict__") else {}))
+        texts.append(_plain(getattr(thing, "__dict__", {})))
     return hashlib.sha256("\0".join(texts).encode()).hexdigest() if any(texts) else ""
 
 
 def _is_own(thing: Any, kind: Any) -> bool:
     """Whether it is neither the package's nor Python's, nor of a package that is installed; those
     of the same package as the kind itself count wherever that lies."""
-    top = thing.__module__.partition(".")[0]
+    top = _top(thing)
     if top == PACKAGE or top in sys.stdlib_module_names:
         return False
-    if top == kind.__module__.partition(".")[0]:
+    if top == _top(kind):
         return True
     file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
     return not {"site-packages", "dist-packages"} & set(Path(file).parts)
+
+
+def _top(thing: Any) -> str:
+    return (getattr(thing, "__module__", None) or "builtins").partition(".")[0]
 
 
 @cache
@@ -122,6 +143,10 @@ def _plain(value: Any) -> str:
     what holds them."""
     if isinstance(value, str | bytes | int | float | complex | bool | type(None)):
         return repr(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, np.ndarray | Tensor):
+        return digest(torch.as_tensor(value))
     if isinstance(value, dict):
         return repr([(_plain(key), _plain(each)) for key, each in value.items()])
     if isinstance(value, list | tuple):

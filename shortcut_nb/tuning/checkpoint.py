@@ -20,10 +20,13 @@ log = logging.getLogger("shortcut_nb")
 FORMAT = "shortcut_nb checkpoint 1"
 
 
-def save_checkpoint(path: Path, mark: str, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, mark: str, state: dict[str, Any]) -> bool:
     """Write a state, atomically. ``mark`` stands for all that the state depends on.
 
     A full disk is said in one line and ends no work: what was written before stays.
+
+    Returns:
+        Whether it was written.
 
     Raises:
         CannotWrite: the system refuses for another reason.
@@ -36,6 +39,8 @@ def save_checkpoint(path: Path, mark: str, state: dict[str, Any]) -> None:
         if not is_full(error):
             raise
         _warn(path)
+        return False
+    return True
 
 
 @cache
@@ -59,6 +64,8 @@ def load_checkpoint(path: Path, mark: str, depends: str) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except (MemoryError, PermissionError):
+        raise  # of this machine, not of the file
     except Exception as error:  # torch raises all kinds of them for a file of another kind
         raise UserError(
             f"{path} is not a checkpoint, or was cut short ({type(error).__name__}): delete it or "

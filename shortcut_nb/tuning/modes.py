@@ -10,6 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch.nn import Module
 
+from ..errors import UserError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -68,7 +70,10 @@ def checkpoint(on: bool, *models: Any) -> None:
         f"gradient_checkpointing_{word}",
     ]
     for model in models:
-        next(getattr(model, name) for name in names if hasattr(model, name))()
+        known = [name for name in names if hasattr(model, name)]
+        if not known:
+            raise UserError(f"{type(model).__name__} knows no gradient checkpointing: leave it off")
+        getattr(model, known[0])()
 
 
 @contextmanager

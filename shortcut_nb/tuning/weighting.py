@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from diffusers import SchedulerMixin
 from diffusers.training_utils import compute_snr
 from torch import Tensor
@@ -21,4 +22,4 @@ def min_snr_weight(schedule: SchedulerMixin, t: Tensor, gamma: float) -> Tensor:
     snr = compute_snr(schedule, t)
     if schedule.config.prediction_type == "v_prediction":
         return snr.clamp(max=gamma) / (snr + 1)
-    return (gamma / snr).clamp(max=1)  # also where nothing of the picture is left
+    return torch.full_like(snr, gamma).div(snr).clamp(max=1)  # 1 where no picture is left
