@@ -128,7 +128,7 @@ PICTURES: dict[str, SampleRows] = {
         f"Samples of one person after clean photos, and at {LARGEST}: after purifying, under an "
         "attacker who knows nothing and under one who knows the purifier, and with CDL as well "
         "under one who knows both.",
-        f"At {LARGEST} …",
+        f"Learned from clean photos, and from ones protected at {LARGEST} …",
     ),
 }
 """The picture of each finding, by the finding's name."""
