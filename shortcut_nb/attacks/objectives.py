@@ -70,12 +70,16 @@ class DenoisingLoss:
         context = self.context.expand(len(z), -1, -1)
         return self.weighted(self.model.denoising_loss(z, t, noise, context), t)
 
-    def weighted(self, loss: Tensor, t: Tensor) -> Tensor:
-        """Losses (n,) at timesteps (n,), weighed as ``snr_gamma`` says."""
+    def weighted(self, loss: Tensor, t: Tensor, velocity: bool | None = None) -> Tensor:
+        """Losses (n,) at timesteps (n,), weighed as ``snr_gamma`` says.
+
+        Args:
+            velocity: see :func:`.min_snr_weight`.
+        """
         if self.snr_gamma is None:
             return loss
         t = t.to(loss.device)
-        return loss * min_snr_weight(self.model.noise_schedule, t, self.snr_gamma)
+        return loss * min_snr_weight(self.model.noise_schedule, t, self.snr_gamma, velocity)
 
     def draw(self, z: Tensor, source: Sequence[Generator], rows: slice) -> tuple[Tensor, Tensor]:
         """Noise like z, and timesteps (n,)."""
@@ -159,16 +163,8 @@ class ScoreDistillation:
             value = self.loss.weighted(slope.square().flatten(1).mean(1), t)
             if model.predicts_velocity:
                 slope = slope * model.alpha_bar(t).sqrt()  # a velocity's error as noise's
-        through = self._weighted((slope * z).flatten(1).sum(1), t)
+        through = self.loss.weighted((slope * z).flatten(1).sum(1), t, velocity=False)
         return through - through.detach() + value
-
-    def _weighted(self, along: Tensor, t: Tensor) -> Tensor:
-        """Errors of the noise along latents, (n,), at timesteps (n,), weighed for noise."""
-        gamma, model = self.loss.snr_gamma, self.loss.model
-        if gamma is None or not model.predicts_velocity:
-            return self.loss.weighted(along, t)
-        kept = model.alpha_bar(t).flatten()
-        return along * (gamma * (1 - kept) / kept).clamp(max=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,7 +191,7 @@ def _graph_of(experiment: Experiment, pipeline: Pipeline, choice: Choice) -> Gra
     cells = choice.of(experiment)
     for seed in choice.seeds or experiment.seeds:
         for name in people:
-            subject = subject_of(pipeline, name)
+            subject = pipeline.subject(name)
             for condition, (cell, labels) in cells.items():
                 place = {"condition": condition} | labels | {"subject": name, "seed": seed}
                 for sheet, how in in_order(experiment.sheets | cell.sheets):
@@ -269,11 +269,6 @@ def _note(graph: Graph, store: Store, node: Node, job: Job) -> None:
         _note(graph, store, need, replace(job, stage=need.recipe.stage))
     graph.jobs[key] = replace(job, key=key)
     graph.missing[key] = None
-
-
-def subject_of(pipeline: Pipeline, name: str) -> Subject:
-    """A subject by name, opened once for each pipeline."""
-    return pipeline.remember(("subject", name), lambda: pipeline.lab.subject(name))
 
 
 def frame_of(

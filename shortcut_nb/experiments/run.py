@@ -28,7 +28,7 @@ from ..store import Store
 from ..weights import IN_MEMORY
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
-from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged, subject_of
+from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged
 
 log = logging.getLogger("shortcut_nb")
 
@@ -281,7 +281,7 @@ def make_jobs(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
             are where the run was planned, so that the output would be another one.
     """
     for job in jobs:
-        node = job.node(pipeline, subject_of(pipeline, job.subject))
+        node = job.node(pipeline, pipeline.subject(job.subject))
         if node.recipe.key != job.key:
             raise RuntimeError(
                 f"{node.about}: models, pictures or arithmetic differ from those of the machine "

@@ -84,15 +84,22 @@ def expand(path: str | Path, what: str = "path") -> Path:
 
 def reason(error: BaseException) -> str:
     """Why a write failed, in plain words."""
-    number = getattr(error, "errno", None)
-    if number is None:  # safetensors and torch pass the system's number on as text
-        match = re.search(r"code: (\d+)|\[Errno (\d+)\]|os error (\d+)", str(error))
-        number = int(next(filter(None, match.groups()))) if match else None
-    if number is None and _CUT_SHORT.search(str(error)):
-        number = errno.ENOSPC
-    if number is None and (match := _IN_WORDS.search(str(error))):
-        number = next((each for each in _REASONS if os.strerror(each) == match.group(1)), None)
+    number = _number(error)
     return _REASONS.get(number or 0, str(getattr(error, "strerror", None) or error))
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of an error, which safetensors and torch pass on as text."""
+    number: int | None = getattr(error, "errno", None)
+    if number is not None:
+        return number
+    if match := re.search(r"code: (\d+)|\[Errno (\d+)\]|os error (\d+)", str(error)):
+        return int(next(filter(None, match.groups())))
+    if _CUT_SHORT.search(str(error)):
+        return errno.ENOSPC
+    if match := _IN_WORDS.search(str(error)):
+        return next((each for each in _REASONS if os.strerror(each) == match.group(1)), None)
+    return None
 
 
 def cannot_write(path: Path, error: BaseException) -> CannotWrite:
@@ -100,7 +107,7 @@ def cannot_write(path: Path, error: BaseException) -> CannotWrite:
     refusal = CannotWrite(
         f"{path} cannot be written: {reason(error)}. Name another place, or make room there."
     )
-    refusal.errno = getattr(error, "errno", None)
+    refusal.errno = _number(error)
     return refusal
 
 
@@ -203,8 +210,6 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in FULL:
         return True
     if any(f"(os error {number})" in str(error) for number in FULL):
-        return True
-    if _CUT_SHORT.search(str(error)):
         return True
     deeper = error.__cause__ or error.__context__
     return deeper is not None and is_full(deeper)

@@ -78,9 +78,13 @@ class Stages:
         """
         if not isinstance(cell, Cell):
             raise WrongType(f"expected a Cell, such as Cell(attack='aspl'); got {cell!r}")
-        if isinstance(subject, Subject):
-            return subject
-        return self.remember(("subject", str(subject)), lambda: self.lab.subject(subject))
+        return self.subject(subject)
+
+    def subject(self, whose: Whose) -> Subject:
+        """A subject as it is; by name or from a folder, opened once."""
+        if isinstance(whose, Subject):
+            return whose
+        return self.remember(("subject", str(whose)), lambda: self.lab.subject(whose))
 
     def prior(self, drawn: ClassPictures) -> Node:
         """Latents of class pictures, which trainings and surrogates of all subjects share."""

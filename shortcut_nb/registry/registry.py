@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import UserError
+from .origin import PACKAGE, package_of
 
 T = TypeVar("T")
 V = TypeVar("V")
-PACKAGE = __name__.partition(".")[0]
 
 
 def _anything(thing: object) -> str:
@@ -25,12 +25,16 @@ def _defined_again(taken: object, thing: object) -> bool:
 
 def _place(thing: object) -> tuple[str, str]:
     """The module and the name of a class or a function; of a probe, those of its measure."""
-    named = thing if hasattr(thing, "__qualname__") else getattr(thing, "measure", thing)
+    named = _named(thing)
     return getattr(named, "__module__", "") or "", getattr(named, "__qualname__", "<>")
 
 
+def _named(thing: object) -> object:
+    return thing if hasattr(thing, "__qualname__") else getattr(thing, "measure", thing)
+
+
 def _is_ours(thing: object) -> bool:
-    return _place(thing)[0].partition(".")[0] == PACKAGE
+    return package_of(_named(thing)) == PACKAGE
 
 
 def subclass_of(base: type) -> Callable[[Any], str]:

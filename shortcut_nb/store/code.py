@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..registry.origin import PACKAGE, package_of
 from .recipe import digest
 
-PACKAGE = __name__.partition(".")[0]
 MADE_BY_PYTHON = {
     "__module__",
     "__doc__",
@@ -70,17 +70,13 @@ def _digest(thing: Any, kind: Any) -> str:
 def _is_own(thing: Any, kind: Any) -> bool:
     """Whether it is neither the package's nor Python's, nor of a package that is installed; those
     of the same package as the kind itself count wherever that lies."""
-    top = _top(thing)
+    top = package_of(thing)
     if top == PACKAGE or top in sys.stdlib_module_names:
         return False
-    if top == _top(kind):
+    if top == package_of(kind):
         return True
     file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
     return not {"site-packages", "dist-packages"} & set(Path(file).parts)
-
-
-def _top(thing: Any) -> str:
-    return (getattr(thing, "__module__", None) or "builtins").partition(".")[0]
 
 
 @cache
