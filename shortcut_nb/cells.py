@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .budget import Budget
-from .errors import UserError
-from .files.yaml_files import refusals
+from .records import Strict
 
 NONE = "none"
 PROFILE = "profile"
 
 
-if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass
-else:
-    ModelMetaclass = type(BaseModel)
-
-
-class _OneLine(ModelMetaclass):
-    """Says in a line what cannot be made, and what is near."""
-
-    def __call__(cls, /, *args: Any, **content: Any) -> Any:
-        try:
-            return super().__call__(*args, **content)
-        except ValidationError as error:
-            raise UserError("; ".join(refusals(error, cls))) from None  # type: ignore[arg-type]
-
-
-class Record(BaseModel, metaclass=_OneLine):
-    """Plain data that cannot change and refuses unknown keys.
+class Record(Strict):
+    """Part of an experiment: true and false mean nothing in it, and it can be a key.
 
     Raises:
         UserError: when it is called with a key or a value that cannot be; in one line.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod

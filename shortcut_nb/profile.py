@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from shortcut_nb.templates import check_template, fill
-from shortcut_nb.weights import PACKAGE, MissingWeights, ModelRef, Strict, resolve, verify
-
 from .errors import MissingFile, UserError
 from .files import expand, plain_name
 from .files.yaml_files import read_mapping, refusals
+from .records import Strict
+from .templates import check_template, fill
+from .weights import PACKAGE, MissingWeights, ModelRef, resolve, verify
 
 PROFILES = PACKAGE / "profiles"
 MAIN = ("diffusion", "clip", "identity", "detector", "faces")

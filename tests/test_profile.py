@@ -12,12 +12,15 @@ from pydantic import ValidationError
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import Budget
+from shortcut_nb.errors import UserError
 from shortcut_nb.lab import Lab
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.profile import (
     PROFILES,
     MissingWeights,
     ModelRef,
+    PromptDefaults,
+    Sampling,
     available_profiles,
     load_profile,
     resolve,
@@ -147,6 +150,28 @@ def test_prompts_are_filled_in():
     prompts = load_profile("mini").prompts
     assert prompts.instance_prompt() == "a photo of sks person"
     assert prompts.prior_prompt() == "a photo of a person"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: PromptDefaults(indentifier="sks"),
+            "indentifier: there is no such key; the nearest are identifier, negative, instance",
+        ),
+        (lambda: Sampling(steps=0), "steps: must be greater than or equal to 1; got 0"),
+        (lambda: Sampling(steps="3"), "steps: must be a valid integer; got '3'"),
+        (
+            lambda: ModelRef(id="", loader="damage"),
+            "id: must have at least 1 character; got ''",
+        ),
+        (lambda: ModelRef(id="x"), "loader: is missing"),
+    ],
+)
+def test_settings_made_in_python_say_in_a_line_what_is_wrong(make, message):
+    with pytest.raises(UserError) as error:
+        make()
+    assert str(error.value) == message
 
 
 def test_a_profile_can_be_a_file_and_cannot_be_changed(tmp_path):

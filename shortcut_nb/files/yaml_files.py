@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ from ..errors import UserError
 from ..registry import nearest
 
 DATE = "tag:yaml.org,2002:timestamp"
+_short = reprlib.Repr()
+_short.maxstring = 60
 MERGE = "tag:yaml.org,2002:merge"  # "<<", which may stand there twice
 
 
@@ -70,14 +74,21 @@ def read_mapping(path: Path, start: str = "") -> dict[str, Any]:
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """What a model refuses, a line each, "sampling.steps: …"; of an unknown key the nearest."""
-    return [_refusal(each["type"], each["loc"], each["msg"], model) for each in error.errors()]
+    return [_refusal(each, model) for each in error.errors()]
 
 
-def _refusal(kind: str, place: Sequence[Any], message: str, model: type[BaseModel]) -> str:
-    text = message.removeprefix("Value error, ")
-    if kind == "extra_forbidden":
+def _refusal(detail: Any, model: type[BaseModel]) -> str:
+    place = detail["loc"]
+    if detail["type"] == "extra_forbidden":
         fields = _model_at(model, place[:-1]).model_fields
         text = f"there is no such key; the nearest are {nearest(place[-1], fields)}"
+    elif detail["type"] == "value_error":
+        text = detail["msg"].removeprefix("Value error, ")
+    elif detail["type"] == "missing":
+        text = "is missing"
+    else:
+        expected = re.sub(r"^[A-Z]\w+ should ", "must ", detail["msg"])
+        text = f"{expected}; got {_short.repr(detail['input'])}"
     where = ".".join(map(str, place))
     return f"{where}: {text}" if where else text
 

@@ -7,7 +7,7 @@ from .digests import cached_file_digests, known_sha256
 from .expected import check_digests, known_digests
 from .files import BadWeights, MissingWeights, TensorInfo, inspect_file
 from .folders import check_weights
-from .refs import IN_MEMORY, PACKAGE, ModelRef, Strict, checked, resolve, verify
+from .refs import IN_MEMORY, PACKAGE, ModelRef, checked, resolve, verify
 
 __all__ = [
     "IN_MEMORY",
@@ -15,7 +15,6 @@ __all__ = [
     "BadWeights",
     "MissingWeights",
     "ModelRef",
-    "Strict",
     "TensorInfo",
     "check_weights",
     "check_digests",

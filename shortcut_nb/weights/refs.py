@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from ..records import Strict
 from .expected import check_digests
 from .files import MissingWeights
 from .folders import check_weights
@@ -43,12 +44,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "dlib": ("threshold", "least"),
 }
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Strict(BaseModel):
-    """A record that cannot change and that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelRef(Strict):

@@ -1,0 +1,35 @@
+"""Plain data that cannot change: what pydantic refuses of it is said in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import UserError
+from .files.yaml_files import refusals
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
+class _OneLine(ModelMetaclass):
+    """Says in a line what cannot be made, and what is near."""
+
+    def __call__(cls, /, *args: Any, **content: Any) -> Any:
+        try:
+            return super().__call__(*args, **content)
+        except ValidationError as error:
+            raise UserError("; ".join(refusals(error, cls))) from None  # type: ignore[arg-type]
+
+
+class Strict(BaseModel, metaclass=_OneLine):
+    """A record that cannot change and that refuses unknown keys.
+
+    Raises:
+        UserError: when it is called with a key or a value that cannot be; in one line.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
