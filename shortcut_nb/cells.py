@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .budget import Budget
 from .records import Strict
+from .templates import check_template
 
 NONE = "none"
 PROFILE = "profile"
@@ -39,21 +40,6 @@ SHEET_WORDS = ("identifier", "class_name", "instance", "class_prompt", "noise_to
 CELL_WORDS = (*SHEET_WORDS, "traits")
 
 
-def fillable(text: str | None, words: tuple[str, ...]) -> str | None:
-    """A text whose {words} can be filled in.
-
-    Raises:
-        ValueError: another word in braces, or a brace alone.
-    """
-    if text is not None:
-        known = ", ".join(f"{{{word}}}" for word in words)
-        try:
-            text.format(**dict.fromkeys(words, ""))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError(f"{text!r} cannot be filled in ({error}); there are {known}") from None
-    return text
-
-
 class Sheet(Record):
     """One way to sample a fine-tuned model, or to look into it.
 
@@ -80,7 +66,7 @@ class Sheet(Record):
     @field_validator("prompt", "negative")
     @classmethod
     def _filled(cls, text: str | None) -> str | None:
-        return fillable(text, SHEET_WORDS)
+        return text if text is None else check_template(text, SHEET_WORDS)
 
 
 class Cell(Record):
@@ -143,7 +129,7 @@ class Cell(Record):
     def _filled(cls, text: str | None) -> str | None:
         if text is not None and not text.strip():
             raise ValueError("is blank: leave it out for the subject's own words, or name others")
-        return fillable(text, CELL_WORDS)
+        return text if text is None else check_template(text, CELL_WORDS)
 
     @model_validator(mode="after")
     def _each_in_its_place(self) -> Cell:

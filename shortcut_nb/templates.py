@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from string import Formatter
 
 from .errors import UserError
@@ -23,7 +24,8 @@ def check_template(template: str, allowed: tuple[str, ...] = ALLOWED) -> str:
         parts = list(Formatter().parse(template))
     except ValueError as error:
         raise UserError(f"the template {template!r} has unmatched braces ({error})") from None
-    can = " and ".join(f"{{{word}}}" for word in allowed)
+    braced = [f"{{{word}}}" for word in allowed]
+    can = " and ".join(part for part in (", ".join(braced[:-1]), braced[-1]) if part)
     for _, name, form, conversion in parts:
         if name is None:
             continue
@@ -52,11 +54,26 @@ def fill(template: str, class_name: str, identifier: str | None = None) -> str:
         raise UserError("class_name is empty: name what the pictures show, for instance 'dog'")
     if identifier is not None and not identifier.strip():
         raise UserError("identifier is blank: name the rare word for the subject, for instance sks")
-    if class_name.startswith(_VOWELS):
+    return fill_words(template, {"class_name": class_name, "identifier": identifier or ""})
+
+
+def fill_words(template: str, words: Mapping[str, str]) -> str:
+    """A template that :func:`check_template` let pass, with these words filled in.
+
+    "a {class_name}" becomes "an airplane".
+    """
+    if words["class_name"].startswith(_VOWELS):
         template = _ARTICLE.sub(r"\1n", template)
-    return template.format(class_name=class_name, identifier=identifier or "")
+    return template.format(**words)
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things in words: "1 photo", "2 photos"."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things in words: "1 photo", "2 photos", "2 people".
+
+    Args:
+        one: what a single one is called.
+        many: what several are called; None puts an "s" behind the name of one.
+    """
+    if number == 1:
+        return f"1 {one}"
+    return f"{number} {many or one + 's'}"

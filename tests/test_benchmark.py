@@ -11,7 +11,7 @@ from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.plots.matrix import matrix_plot
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import benchmark
+from shortcut_nb.reporting import benchmark, display
 from shortcut_nb.reporting.summary import checked, summary
 
 from .legibility import points_on_page
@@ -117,7 +117,7 @@ def test_the_picture_has_every_number_and_no_other(measured):
     table = benchmark.matrix(measured)
     order = list(benchmark.PICTURES.values())
     figure = matrix_plot(table, "defence", "photos", "score", order=order)
-    assert [ax.get_title() for ax in figure.axes] == list(benchmark.SCORES.values())
+    assert [ax.get_title() for ax in figure.axes] == list(display.UNIT_SCORES.values())
     for ax in figure.axes:
         own = table[table["score"] == ax.get_title()]
         assert sorted(numbers_of(ax)) == sorted(f"{mean:.2f}" for mean in own["mean"])

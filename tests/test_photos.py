@@ -183,7 +183,7 @@ def test_twelve_megapixels_take_few_megabytes_more_than_a_tenth_of_one(work, tmp
         statement = "from shortcut_nb.photos import protect_photos, purify_photos\n"
         taken.append(peak_memory(statement + work.format(repr(str(place))) + saved))
     assert Image.open(tmp_path / "out-4000" / "a.png").size == (4000, 3000)
-    assert taken[1] - taken[0] < 250  # MiB; the photo itself has 34
+    assert taken[1] - taken[0] < 300  # MiB; the photo has 34, as float32 137
 
 
 def call(*words):

@@ -22,7 +22,7 @@ from torch.nn import Module
 from ..errors import UserError
 from ..images import check_images
 from ..progress import OnStep, StepInfo
-from ..weights.folders import read_index
+from ..weights.folders import UNUSED, read_index
 from .random import draw_normal, sample_generators
 from .tokens import asking, padded_ids
 
@@ -402,9 +402,6 @@ class Diffusion:
             on = False
         at = self.device if module is None else next(module.parameters()).device
         return torch.autocast(at.type, self.autocast if on else None, enabled=on)
-
-
-UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 
 
 def parts_of(pipe: DiffusionPipeline) -> dict[str, Any]:

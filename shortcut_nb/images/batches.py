@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError, WrongType
 from .checks import check_images
-from .levels import from_u8
+from .levels import from_pixels
 from .reading import upright_rgb
 
 WANTED = "(n, 3, H, W) float32 in [0, 1], uint8 arrays (H, W, 3), PIL pictures, or a list of them"
@@ -55,9 +55,7 @@ def _single(picture: Any, name: str) -> Tensor:
         picture = np.array(upright_rgb(picture))
     if isinstance(picture, np.ndarray):
         if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
-            return from_u8(
-                torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).contiguous()
-            )
+            return from_pixels(picture)
         raise UserError(
             f"an array of {name} must be uint8 (H, W, 3); got {picture.dtype} {picture.shape}"
         )

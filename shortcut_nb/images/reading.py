@@ -14,7 +14,7 @@ from ..errors import CannotRead, MissingFile, UserError
 from ..files import expand
 from ..files.pictures import HEIC_REMEDY, open_heic, quiet_about_size, suffixes
 from .checks import SMALLEST
-from .levels import from_u8, to_picture
+from .levels import from_pixels, to_picture
 
 
 def load_picture(path: str | Path, size: int) -> Tensor:
@@ -157,5 +157,4 @@ def _grey_to_rgb(levels: np.ndarray, mode: str) -> Image.Image:
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
-    array = np.array(picture, dtype=np.uint8)
-    return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())
+    return from_pixels(np.array(picture, dtype=np.uint8))

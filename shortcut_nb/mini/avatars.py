@@ -192,6 +192,11 @@ def identity(split: str, index: int) -> Identity:
             return one
 
 
+def first_nuisance(split: str, index: int) -> int:
+    """The seed of a person's first picture; the next pictures have the next seeds, up to 1000."""
+    return (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
+
+
 def nuisance(seed: int) -> Nuisance:
     """Draw expression, clothes, background, pose and light from a picture's seed."""
     rng = np.random.default_rng([seed, 7])

@@ -9,27 +9,30 @@ from PIL import Image
 
 from ..files import write_json
 from ..files.outputs import check_output
-from .avatars import SPLITS, draw, identity, nuisance
+from .avatars import draw, first_nuisance, identity, nuisance
+from .subjects import PICTURES
 
+PERSON = ("held-out", 0)
+"""Split and number of the person whose photos they are."""
 SHAPES = ((240, 240), (320, 240), (256, 256), (240, 300))
 
 
-def write_photos(folder: str | Path, index: int = 0, split: str = "held-out") -> Path:
-    """Write four pictures of one drawn person as PNG files of different sizes.
+def write_photos(folder: str | Path) -> Path:
+    """Write set B of :data:`PERSON` as PNG files of different sizes.
 
     Args:
         folder: made when missing; earlier ones are replaced.
-        index, split: which person; see :func:`shortcut_nb.mini.avatars.identity`.
 
     Returns:
         The folder.
     """
     output = check_output(folder, "photos.json", force=True)
-    first = (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
+    split, index = PERSON
+    first = first_nuisance(split, index) + PICTURES  # after set A's
     with output.filling() as fresh:
         for number, (wide, high) in enumerate(SHAPES):
             side = min(wide, high)
-            square = draw(identity(split, index), nuisance(first + 4 + number), side)
+            square = draw(identity(split, index), nuisance(first + number), side)
             across, down = (wide - side) // 2, (high - side) // 2
             around = ((down, high - side - down), (across, wide - side - across), (0, 0))
             Image.fromarray(np.pad(square, around, mode="edge")).save(fresh / f"photo{number}.png")

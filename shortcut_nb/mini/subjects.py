@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from .avatars import SPLITS, draw, identity, nuisance
+from .avatars import SPLITS, draw, first_nuisance, identity, nuisance
 
-PICTURES = 4
+PICTURES = 4  # of a set
 
 
 def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -28,7 +28,7 @@ def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
         )
     split, index = match[1], int(match[2])
     person = identity(split, index)
-    first = (SPLITS.index(split) + 1) * 100_000_000 + index * 1000
+    first = first_nuisance(split, index)
     drawn = [draw(person, nuisance(first + k), size) for k in range(3 * PICTURES)]
     images = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
     a, b, c = images.split(PICTURES)

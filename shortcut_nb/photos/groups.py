@@ -31,8 +31,8 @@ ResultOf = Callable[[Photo, int], np.ndarray]
 """From a photo and its number to its result, (height, width, 3) uint8."""
 
 
-def groups_of(counts: Sequence[int], least: int = GROUP) -> Iterator[range]:
-    """The numbers of things in groups that hold ``least`` squares each, or what is left.
+def groups_of(counts: Sequence[int]) -> Iterator[range]:
+    """The numbers of things in groups that hold :data:`GROUP` squares each, or what is left.
 
     Args:
         counts: squares of each thing.
@@ -40,7 +40,7 @@ def groups_of(counts: Sequence[int], least: int = GROUP) -> Iterator[range]:
     first = total = 0
     for number, count in enumerate(counts):
         total += count
-        if total >= least or number == len(counts) - 1:
+        if total >= GROUP or number == len(counts) - 1:
             yield range(first, number + 1)
             first, total = number + 1, 0
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..files import expand
 from ..files.pictures import list_folder, set_b, stems_of
-from ..images import from_u8, open_rgb
+from ..images import from_pixels, open_rgb
 from ..images.checks import SMALLEST
 from ..templates import counted
 
@@ -65,7 +65,7 @@ class Photo:
         for left, top, edge in self.squares:
             box = (left, top, left + edge, top + edge)
             small = picture.resize((side, side), Image.Resampling.LANCZOS, box=box)
-            parts.append(from_u8(torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()))
+            parts.append(from_pixels(np.array(small)))
         return torch.stack(parts)
 
 

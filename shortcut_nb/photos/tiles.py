@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..images import from_u8, to_u8
+from ..images import from_pixels, to_pixels
 
 TILE = 1024
 MARGIN = 64
@@ -43,8 +42,7 @@ def in_tiles(
             bottom, right = min(top + tile, high), min(left + tile, wide)
             upper, first = max(top - margin, 0), max(left - margin, 0)
             lower, last = min(bottom + margin, high), min(right + margin, wide)
-            piece = torch.from_numpy(np.ascontiguousarray(pixels[upper:lower, first:last]))
-            after = to_u8(work(from_u8(piece.permute(2, 0, 1)[None].contiguous())))[0]
-            inner = after[:, top - upper : bottom - upper, left - first : right - first]
-            result[top:bottom, left:right] = inner.permute(1, 2, 0).cpu().numpy()
+            after = to_pixels(work(from_pixels(pixels[None, upper:lower, first:last])))[0]
+            inner = after[top - upper : bottom - upper, left - first : right - first]
+            result[top:bottom, left:right] = inner
     return result

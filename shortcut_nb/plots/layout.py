@@ -9,6 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..templates import counted
+
 PAGE_WIDTH = 8.0
 """Inches of a figure that is shown as wide as a page, some 800 pixels."""
 
@@ -37,11 +39,13 @@ def legend_of(axes: Iterable[Axes]) -> dict[str, Artist]:
     }
 
 
-def say_n(people: int) -> str:
-    """The number of people behind a figure, as text: "n = 6 people"."""
-    return f"n = {people} {'person' if people == 1 else 'people'}"
+def people_text(people: int) -> str:
+    """The number of people behind a figure: "n = 6 people"."""
+    return f"n = {counted(people, 'person', 'people')}"
 
 
-def say_people(figure: Figure, n: int) -> None:
+def write_people(figure: Figure, people: int) -> None:
     """Write the number of people into a figure's lower right corner, small and grey."""
-    figure.text(0.995, 0.005, say_n(n), ha="right", va="bottom", fontsize=SMALLEST, color="0.4")
+    figure.text(
+        0.995, 0.005, people_text(people), ha="right", va="bottom", fontsize=SMALLEST, color="0.4"
+    )

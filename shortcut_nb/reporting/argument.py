@@ -42,9 +42,7 @@ DECOUPLED = (CLEAN, TREATED, CDL, BOTH)
 TREATMENT_KINDS = {CLEAN: "clean", NOISE: "random noise", RESTORER: "purified", PAPERS: "purified"}
 TREATMENT_KINDS |= dict.fromkeys(PROTECTIONS, "protected") | {CDL: "cdl", BOTH: "purified + cdl"}
 """What a figure colours each treatment as."""
-UNIT_SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
-"""Measures from 0 to 1, with their heading in a figure."""
-HEADINGS = UNIT_SCORES | {"apart": "distance", "attributes": "traits read right"}
+HEADINGS = display.UNIT_SCORES | {"apart": "distance", "attributes": "traits read right"}
 SHEETS = {"instance": "V*, the person's name", "class": "the class, any person"}
 SPARED = 0.1  # of what V* suffers: the class may suffer so much and be called spared
 
@@ -85,11 +83,11 @@ def confirmed(*comparison: str) -> bool:
 
 
 def panels(treatments: tuple[str, ...]) -> pd.DataFrame:
-    """:data:`UNIT_SCORES` of V* samples after some treatments, for panels side by side."""
+    """The scores from 0 to 1 of V* samples after some treatments, for panels side by side."""
     kinds = [TREATMENT_KINDS[name] for name in treatments]
     parts = [
         levels(metric).loc[list(treatments)].assign(panel=title, group=kinds)
-        for metric, title in UNIT_SCORES.items()
+        for metric, title in display.UNIT_SCORES.items()
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -17,6 +17,7 @@ from ..plots.matrix import matrix_plot
 from ..plots.named import named_scatter
 from ..plots.palette import looks
 from . import display, purification
+from .display import UNIT_SCORES
 from .summary import summary
 
 NAME = "benchmark"
@@ -53,8 +54,6 @@ PURIFIERS = {
     )
 }
 """What they are cleaned with."""
-SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
-"""What the fields of a matrix show, by metric: scores from 0 to 1, which share its colours."""
 COLUMNS = {
     "defence": "defence",
     "quality": "quality, worst case",
@@ -85,17 +84,17 @@ def matrix(measured: Measurement | None = None) -> pd.DataFrame:
         measured: None is the shipped measurement of the miniature.
     """
     measured = measured or Measurement.read(NAME)
-    scores = [metric for metric in SCORES if metric in measured.metrics]
+    scores = [metric for metric in UNIT_SCORES if metric in measured.metrics]
     table = measured.means(scores, ["attack", "purifier", "training"], measured.default_sheet)
     table = table.assign(
         photos=table["attack"].map(PICTURES).fillna(table["attack"]),
         defence=[defence(*each) for each in zip(table["purifier"], table["training"], strict=True)],
-        score=table["metric"].map(SCORES),
+        score=table["metric"].map(UNIT_SCORES),
     )
     order = {name: place for place, name in enumerate(PICTURES.values())}
     table["column"] = table["photos"].map(order)
     table["worst"] = table["defence"].map(_worst(table, "quality")["mean"]).round(2)
-    alike = _worst(table, SCORES["ims_missing"])["mean"]
+    alike = _worst(table, UNIT_SCORES["ims_missing"])["mean"]
     table["alike"] = table["defence"].map(alike)
     table = table.sort_values(
         ["worst", "alike", "defence", "column"], ascending=[False, False, True, True]
@@ -131,14 +130,14 @@ def worst_cases(measured: Measurement | None = None) -> pd.DataFrame:
     Who defends does not choose the protection, and so counts on the one that leaves least.
 
     Returns:
-        ``defence, purifier, family`` (of purifier), for each score of :data:`SCORES` "x" with
+        ``defence, purifier, family`` (of purifier), for each score of :data:`UNIT_SCORES` "x" with
         "x_low" and "x_high", ``x_under`` (the protection that leaves least), and "clean_x" with
         its ends.
     """
     table = matrix(measured)
     rows = table.drop_duplicates("defence")[["defence", "purifier"]].reset_index(drop=True)
     rows["family"] = rows["purifier"].map(purification.family)
-    for metric, score in SCORES.items():
+    for metric, score in UNIT_SCORES.items():
         if score not in set(table["score"]):
             continue
         clean = table[(table["score"] == score) & (table["photos"] == CLEAN)]
@@ -180,7 +179,8 @@ def hardest_values() -> dict[str, Any]:
         whether CDL gives some of it back.
     """
     fields, kept = matrix(), summary(NAME)
-    own = fields[fields["score"] == SCORES["ims_missing"]].set_index(["photos", "defence"])["mean"]
+    alike = fields[fields["score"] == UNIT_SCORES["ims_missing"]]
+    own = alike.set_index(["photos", "defence"])["mean"]
     name = PICTURES[HARDEST]
     return {
         "hard_people": len(kept.subjects),

@@ -13,11 +13,11 @@ from ..experiments.measured import Measurement, ends_of
 from ..metrics import describe
 from ..plots import interval_plot
 from ..plots.bars import interval_panels
-from ..plots.layout import SMALLEST, say_n
+from ..plots.layout import SMALLEST, people_text
 from ..plots.matrix import matrix_plot
 from ..plots.palette import LOOKS
 from ..plots.pareto import pareto_plot
-from .benchmark import SCORES
+from .display import UNIT_SCORES
 from .tables import SHEET_LABELS, metric_columns
 
 PITCH = 0.2
@@ -98,7 +98,7 @@ def matrix(measured: Measurement) -> Iterator[Chart]:
         score=[describe(name).label.partition(",")[0] for name in table["metric"]],
     )
     order = list(dict.fromkeys(table["attack"]))
-    there = [name for name in SCORES if name in measured.metrics]
+    there = [name for name in UNIT_SCORES if name in measured.metrics]
     table = table[table["metric"].isin(there[: FIELDS // len(order)])]
     if table.empty or len(set(table["defence"])) > LINES:
         return
@@ -178,7 +178,7 @@ def recovered_metric(measured: Measurement) -> str | None:
 
 def people_of(measured: Measurement) -> str:
     """Of how many people a figure is, as it says so: "n = 6 people"."""
-    return say_n(len(measured.coverage["subjects"]))
+    return people_text(len(measured.coverage["subjects"]))
 
 
 def _places(measured: Measurement) -> tuple[str, str]:

@@ -7,6 +7,8 @@ called by its purifier's name where several purifiers are compared, else "purifi
 from __future__ import annotations
 
 CLEAN, NOISE, NOTHING, CDL = "clean photos", "random noise", "no defence", "CDL"
+UNIT_SCORES = {"quality": "quality", "intact": "intactness", "ims_missing": "identity match"}
+"""Measures from 0 to 1, by metric, with their heading in a figure."""
 
 ATTACKS = {
     "none": CLEAN,

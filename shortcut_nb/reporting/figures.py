@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..metrics import describe
 from ..plots import curve_plot, save_figure
-from ..plots.layout import PAGE_WIDTH, say_people
+from ..plots.layout import PAGE_WIDTH, write_people
 from ..plots.named import named_scatter
 from ..plots.palette import FAMILIES, PURIFIER_FAMILIES, WORDS, Look, looks
 from ..plots.ranked import ranked_plot
@@ -363,7 +363,7 @@ def chart_of(name: str) -> Chart:
     figure = own.draw(table)
     people = set(table["n"]) if "n" in table else {len(shipped(own.result)["subjects"])}
     if len(people) == 1:  # else its panels say of how many people they are
-        say_people(figure, people.pop())
+        write_people(figure, people.pop())
     return Chart(name, own.title, figure, table, own.alt)
 
 

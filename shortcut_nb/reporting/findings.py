@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ..templates import counted
 from . import argument, intervention, withstanding
 from .argument import Answer, Values
 from .figures import FIGURES
@@ -112,7 +113,7 @@ def block(name: str, each: Finding, number: int) -> str:
     """A finding in Markdown, for a page at the root of the repository."""
     measured, picture = shipped(FIGURES[each.figure].result), PICTURES[name]
     people, seeds = len(measured["subjects"]), len(measured["seeds"])
-    whom = f"{people} people, {seeds} training{'s' * (seeds != 1)} each"
+    whom = f"{counted(people, 'person', 'people')}, {counted(seeds, 'training')} each"
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
         f"{each.lead} *{ANSWER_LABELS[each.answer]}*\n\n"

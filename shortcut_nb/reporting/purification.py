@@ -43,18 +43,15 @@ def table(kept: Summary) -> pd.DataFrame:
     return wide
 
 
-def values_of_others(kept: Summary | None = None, attack: str = PROTECTIONS[0]) -> dict[str, Any]:
+def values_of_others() -> dict[str, Any]:
     """Values for the finding: how purifiers other than the restorer and CodeSR did.
-
-    Args:
-        kept: None is the shipped measurement of the miniature.
 
     Returns:
         ``few``: people; ``filter`` and ``latent``: the quality that JPEG and diffusion of the
         latents give back; ``stranger``: what the latter takes of the identity match;
         ``draws_another``: whether that is beyond chance.
     """
-    kept = kept or summary("purification")
+    kept, attack = summary("purification"), PROTECTIONS[0]
     taken = kept.verdict(left(LATENT, "identity", attack))
     return {
         "few": len(kept.subjects),

@@ -22,7 +22,7 @@ from ..experiments.questions.regime import (
     UNET_RATIO,
 )
 from ..metrics import describe
-from ..plots.layout import say_people
+from ..plots.layout import write_people
 from ..plots.palette import looks
 from ..plots.ranked import ranked_plot
 from ..profile import load_profile
@@ -151,8 +151,9 @@ def regime_tables() -> str:
     """What was measured of the candidates, in Markdown; a sentence where nothing was."""
     parts = []
     for one in regime_results():
-        _, _, people, seeds, samples = facts(one)
-        parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {samples}.")
+        about = facts(one)
+        people, seeds = about.people, about.seeds
+        parts.append(f"`{one.name}`: {one.question} {people}, {seeds}, {about.samples}.")
         tables = [table for table in all_tables(_short(one)) if table.name != COSTS]
         for table in tables:
             title = table.title.replace("V*", "V\\*")  # else the bold ends there
@@ -204,7 +205,7 @@ def charts(one: Measurement) -> list[Chart]:
         names = table["condition"].replace(CHOSEN, SHIPPED)
         table = table.assign(name=names, group=table["sheet"].map(SHEET_LABELS))
         figure = ranked_plot(table, style, xlabel=describe(metric).label, reference=None)
-        say_people(figure, len(one.coverage["subjects"]))
+        write_people(figure, len(one.coverage["subjects"]))
         alt = (
             f"Mean of {describe(metric).label}: samples of V* and of the class after clean "
             "training in each candidate regime, with intervals over validation people."

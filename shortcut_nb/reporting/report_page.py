@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
@@ -19,6 +20,7 @@ from ..errors import UserError
 from ..experiments.measured import Measurement, need_pyarrow
 from ..files import write_bytes, write_text, writing
 from ..plots import image_rows
+from ..templates import counted
 from .charts import all_charts
 from .tables import Table, all_tables
 
@@ -43,13 +45,23 @@ class RenderedFigure:
     data: pd.DataFrame | None = None
 
 
+class Facts(NamedTuple):
+    """What stands above a page, each in words: "12 people"."""
+
+    profile: str
+    cells: str
+    people: str
+    seeds: str
+    samples: str
+
+
 @dataclass(frozen=True, eq=False)
 class Page:
     """Everything a report shows."""
 
     title: str
     question: str
-    facts: tuple[str, ...]
+    facts: Facts
     tables: list[Table]
     pictures: list[RenderedFigure]
     failures: tuple[str, ...] = field(default=())
@@ -74,23 +86,16 @@ def page_of(measured: Measurement, samples: Samples | None = None) -> Page:
     return Page(*about, tables, pictures, measured.failures)
 
 
-def facts(measured: Measurement) -> tuple[str, ...]:
-    """Profile, and how many cells, people, seeds and samples were measured, as text."""
+def facts(measured: Measurement) -> Facts:
+    """Profile, and how many cells, people, seeds and samples were measured."""
     frame = measured.frame
-    counts = [
-        _count(frame["condition"].nunique(), "cell", "cells"),
-        _count(frame["subject"].nunique(), "person", "people"),
-        _count(len(measured.coverage["seeds"]), "seed", "seeds"),
-    ]
-    return (
-        f"profile {measured.profile}",
-        *counts,
-        _count(measured.samples, "sample", "samples") + " a prompt",
+    return Facts(
+        profile=f"profile {measured.profile}",
+        cells=counted(frame["condition"].nunique(), "cell"),
+        people=counted(frame["subject"].nunique(), "person", "people"),
+        seeds=counted(len(measured.coverage["seeds"]), "seed"),
+        samples=counted(measured.samples, "sample") + " a prompt",
     )
-
-
-def _count(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"
 
 
 def rendered(

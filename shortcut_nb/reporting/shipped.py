@@ -11,6 +11,7 @@ from ..experiments.measured import Measurement
 from ..experiments.packing import unpacked
 from ..profile import Profile, available_presets, available_profiles, load_profile
 from ..results import available, read_result
+from ..templates import counted
 from . import identifier, shortcut
 
 READERS = {"identifier": identifier.content, "shortcut": shortcut.content}
@@ -33,8 +34,8 @@ class Shipped(dict[str, Any]):
     @property
     def heading(self) -> str:
         """What stands above its numbers, "measured on mini: 6 subjects, 2 seeds, 16/255"."""
-        counts = [(len(self[key]), key) for key in ("subjects", "seeds") if key in self]
-        parts = [f"{n} {key.removesuffix('s') if n == 1 else key}" for n, key in counts]
+        counts = {"subject": "subjects", "seed": "seeds"}
+        parts = [counted(len(self[key]), one) for one, key in counts.items() if key in self]
         if "eps" in self:
             parts.append(str(self["eps"]))
         return f"measured on {self.profile}: {', '.join(parts)}"

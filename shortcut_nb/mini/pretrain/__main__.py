@@ -8,7 +8,6 @@ of text, diffusion and ensemble must go too. ``--parts pretraining`` takes a fin
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 import typer
 
 from . import losses
-from .jobs import JOBS, TrainingContext, costs, pool_sizes, run
+from .jobs import JOBS, TrainingContext, pool_sizes, run, write_costs
 from .machine import Machine
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -32,7 +31,7 @@ def report(folder: Path, into: Path) -> None:
     from ...plots import save_figure
 
     into.mkdir(parents=True, exist_ok=True)
-    (into / "costs.json").write_text(json.dumps(costs(folder), indent=1) + "\n")
+    write_costs(folder, into)
     if not any(folder.glob("*.jsonl")):
         return
     table = losses.read(folder)

@@ -40,10 +40,7 @@ def fit(
 ) -> ResNetForImageClassification:
     """Regress the strength of damage, on a ``pool`` that no other model was trained on."""
     torch.manual_seed(seed)
-    labels = {0: "damage"}
-    model = ResNetForImageClassification(
-        config((24, 48, 64, 96), id2label=labels, label2id={"damage": 0}, num_labels=1)
-    )
+    model = ResNetForImageClassification(config((24, 48, 64, 96), ["damage"]))
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         rows = rng.integers(len(pool.pictures), size=64)

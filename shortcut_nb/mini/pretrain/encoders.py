@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,14 +25,16 @@ IDENTITY_WIDTHS = (32, 64, 96, 128)
 HARDENED_WIDTHS = (16, 32, 48, 64)  # a small one: it is there to compare with
 
 
-def config(widths: tuple[int, ...], **more: Any) -> ResNetConfig:
-    """A ResNet of one basic block a width."""
+def config(widths: tuple[int, ...], labels: Sequence[str] = ()) -> ResNetConfig:
+    """A ResNet of one basic block a width; with a class for each label."""
+    named = dict(enumerate(labels))
+    classes = {"id2label": named, "label2id": {name: i for i, name in named.items()}}
     return ResNetConfig(
         embedding_size=widths[0],
         hidden_sizes=list(widths),
         depths=[1] * len(widths),
         layer_type="basic",
-        **more,
+        **(classes if labels else {}),
     )
 
 
@@ -144,15 +145,7 @@ def fit_attributes(
     """
     torch.manual_seed(seed)
     names = [f"{attribute}:{value}" for attribute, values in GROUPS.items() for value in values]
-    labels = dict(enumerate(names))
-    model = ResNetForImageClassification(
-        config(
-            (32, 48, 96, 128),
-            id2label=labels,
-            label2id={name: i for i, name in labels.items()},
-            num_labels=len(labels),
-        )
-    )
+    model = ResNetForImageClassification(config((32, 48, 96, 128), names))
     people = [{number: labels_of(who) for number, who in pool.people.items()} for pool in pools]
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -189,15 +182,7 @@ def fit_detector(
 ) -> ResNetForImageClassification:
     """Person or none: avatars, a third of them degraded, against patterns, crops and shuffles."""
     torch.manual_seed(seed)
-    labels = {0: "none", 1: "person"}
-    model = ResNetForImageClassification(
-        config(
-            (16, 32, 64, 96),
-            id2label=labels,
-            label2id={name: i for i, name in labels.items()},
-            num_labels=2,
-        )
-    )
+    model = ResNetForImageClassification(config((16, 32, 64, 96), ["none", "person"]))
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         pictures = pool.pictures[rng.integers(len(pool.pictures), size=64)].copy()

@@ -7,7 +7,6 @@ card. What comes back: the weights in float16, costs and losses, as a few files 
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import os
@@ -22,7 +21,7 @@ from typing import Annotated
 import torch
 import typer
 
-from .jobs import JOBS, Job, TrainingContext, costs, pool_sizes
+from .jobs import JOBS, Job, TrainingContext, pool_sizes, write_costs
 from .loop import TrainingPlan
 from .machine import Machine
 
@@ -181,7 +180,7 @@ def main(
     reserve = min(30.0, 0.15 * left)  # encoding latents, publishing, packing
     schedule = Schedule(context, left - reserve, steps, graphs)
     ended = schedule.run(only or list(JOBS), started + minutes * 60 - 0.2 * reserve)
-    (into / "costs.json").write_text(json.dumps(costs(folder), indent=1) + "\n")
+    write_costs(folder, into)
     pieces = pack(folder, into, out)
     log.info("wrote %s after %.0f s", ", ".join(map(str, pieces)), time.monotonic() - started)
     if failed := [name for name, code in ended.items() if code != 0]:

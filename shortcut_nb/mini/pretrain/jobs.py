@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ...files import write_text
 from . import (
     clip,
     damage,
@@ -268,3 +269,8 @@ def costs(folder: Path) -> dict[str, dict[str, Any]]:
     """What each training in a folder has cost so far, by model."""
     paths = [path for path in sorted(folder.glob("*.json")) if path.with_suffix(".ckpt").exists()]
     return {path.stem: json.loads(path.read_text()) for path in paths}
+
+
+def write_costs(folder: Path, into: Path) -> None:
+    """Write :func:`costs` beside the models, as ``costs.json``."""
+    write_text(into / "costs.json", json.dumps(costs(folder), indent=1) + "\n")

@@ -21,6 +21,7 @@ from diffusers import SchedulerMixin
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from ...errors import Diverged
 from ...files import write_text, writing
 from ...tuning.weighting import min_snr_weight
 from .machine import Machine
@@ -87,7 +88,7 @@ def train(
         example: makes inputs of ``model`` of the training's own shapes, for ``machine.graphs``.
 
     Raises:
-        FloatingPointError: a logged loss is not finite; the last checkpoint is kept.
+        Diverged: a logged loss is not finite; the last checkpoint is kept.
     """
     folder, machine = plan.folder, plan.machine
     folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +197,7 @@ class _State:
 
     def record(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise FloatingPointError(f"{self.name}: the loss is {loss} at step {self.step}")
+            raise Diverged(f"{self.name}: the loss is {loss} at step {self.step}")
         row = {"step": self.step, "loss": loss, "seconds": round(self.elapsed(), 1)}
         with self.trace.open("a") as out:
             out.write(json.dumps(row) + "\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files import writing
 from ..avatars import Identity, Nuisance, draw, identity, nuisance
 from ..captions import names
 
@@ -106,9 +107,8 @@ def render_pool(path: Path, size: PoolSize | None = None, workers: int | None = 
         path.parent.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
             pictures = np.stack(list(executor.map(_render, rows, chunksize=64)))
-        fresh = path.with_suffix(".tmp.npy")
-        np.save(fresh, pictures)
-        fresh.replace(path)
+        with writing(path) as fresh, fresh.open("wb") as out:
+            np.save(out, pictures)
     pictures = np.load(path, mmap_mode="r")  # one copy in memory for all processes
     if len(pictures) != len(rows):
         raise ValueError(f"{path} holds {len(pictures)} pictures, expected {len(rows)}: delete it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ...files import file_sha256
 from .text_keys import make_portable
 
 
@@ -30,7 +30,7 @@ def publish(into: Path, name: str, save: Callable[[Path], object]) -> None:
         if config.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(config, indent=2) + "\n")
     digests = {
-        str(path.relative_to(fresh)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(fresh)): file_sha256(path)
         for path in sorted(fresh.rglob("*.safetensors"))
     }
     (fresh / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n")
