@@ -49,19 +49,20 @@ class Stages:
         self.on_step = on_step or progress
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
-        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
-        lab.keep_protected = self._protected
 
     @in_own_arithmetic
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
-        with self._keeping():
+        with self.keeping():
             return self.store.make(node.recipe, node.write)
 
     @contextmanager
-    def _keeping(self) -> Iterator[None]:
-        """For the block the lab keeps what it draws and protects in this pipeline's store, whatever
-        pipeline was made of it last."""
+    def keeping(self) -> Iterator[None]:
+        """For the block the lab reads class pictures and protected pictures from this store.
+
+        What is missing there is made and kept. After the block the lab does as it did before: a
+        pipeline lays no claim to a lab that others use too.
+        """
         lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)
         lab.keep_prior, lab.keep_protected = self._prior, self._protected
         try:

@@ -47,7 +47,7 @@ class Training(Purifying):
             UserError: there is no such subject, or the cell is none.
         """
         whose = self._of(subject, cell)
-        with self._keeping():
+        with self.keeping():
             return self._end(whose, cell, seed) if at is None else self._at(whose, cell, seed, at)
 
     def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
