@@ -34,8 +34,10 @@ class Protecting(Stages):
 
     def _attack(self, subject: Subject, cell: Cell, seed: int) -> Node:
         params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
-        named = f"{cell.attack} {canonical(params)}"
-        attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
+        attack_key = f"{cell.attack} {canonical(params)}"
+        attack = self.remember(
+            ("attack", attack_key), lambda: self.lab.attack(cell.attack, **params)
+        )
         about = f"protect {subject.name} {photos_of(cell)}"
 
         def node() -> Node:
@@ -48,7 +50,7 @@ class Protecting(Stages):
 
             inputs = {"a": self._digest(subject, "a"), "b": self._digest(subject, "b")}
             words = {"prompt": subject.instance_prompt, "class": subject.class_prompt}
-            settings = self.remember(("inputs", named), attack.inputs)
+            settings = self.remember(("inputs", attack_key), attack.inputs)
             recipe = self._recipe("protect", {"attack": settings, "words": words}, inputs)
             needs = self._priors(attack.class_pictures(subject))
             other = attack.builds_on()
@@ -56,7 +58,7 @@ class Protecting(Stages):
                 needs = (*needs, self._under(other, subject))
             return Node(recipe, needs, write, about)
 
-        return self.remember(("protect", subject, named), node)
+        return self.remember(("protect", subject, attack_key), node)
 
     def _under(self, attack: Attack, subject: Subject) -> Node:
         """Set B under an attack that another one builds on."""

@@ -30,9 +30,9 @@ class Purifying(Protecting):
         spec = self.lab.profile.purifier if cell.purifier == PROFILE else cell.purifier
         if spec == NONE:
             return before
-        named = f"{spec} {subject.class_name} {canonical(cell.purifying)}"
+        purifier_key = f"{spec} {subject.class_name} {canonical(cell.purifying)}"
         purifier = self.remember(
-            ("purifier", named),
+            ("purifier", purifier_key),
             lambda: self.lab.purifier(spec, subject.class_name, **cell.purifying),
         )
         about = f"purify {subject.name} {photos_of(cell)}, {spec}"
@@ -50,4 +50,4 @@ class Purifying(Protecting):
             recipe = self._recipe("purify", params, inputs)
             return Node(recipe, as_tuple(before), write, about)
 
-        return self.remember(("purify", subject, before and before.recipe.key, named), node)
+        return self.remember(("purify", subject, before and before.recipe.key, purifier_key), node)
