@@ -96,7 +96,9 @@ class Protecting(Stages):
 
     def _move(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """Perturbations on a share of the pictures, or on others than they were made for."""
-        donor = self._neighbour(subject) if cell.perturbation == "another's" else subject
+        donor = subject
+        if cell.perturbation == "another's":
+            donor = self.subject(neighbour(self.lab.profile.subjects, subject.name))
         alone = cell.model_copy(update={"share": 1.0, "perturbation": "own"})
         home = replace(self._attack(donor, alone, seed), of={"subject": donor.name, "cell": alone})
 
@@ -119,10 +121,6 @@ class Protecting(Stages):
         recipe = self._recipe("protect", {"attack": how | {"eps": cell.eps}}, inputs)
         about = f"move {subject.name} {photos_of(cell)}, {cell.perturbation} {cell.share:g}"
         return Node(recipe, (home,), write, about)
-
-    def _neighbour(self, subject: Subject) -> Subject:
-        name = neighbour(self.lab.profile.subjects, subject.name)
-        return self.remember(("subject", name), lambda: self.lab.subject(name))
 
 
 def neighbour(names: Sequence[str], name: str) -> str:

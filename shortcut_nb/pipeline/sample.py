@@ -71,7 +71,8 @@ class Sampling(Training):
         params = {"sheet": drawn, "n": n, "seed": seed, "sampling": self.lab.profile.sampling}
         recipe = self._recipe("sample", params, {"model": model.recipe})
         needs, group = ((model,), "") if kept else (model.needs, model.recipe.key)
-        return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
+        about = f"sample{model.about.removeprefix('train')}"
+        return Node(recipe, needs, write, about, group)
 
 
 def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tensor:
