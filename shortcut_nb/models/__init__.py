@@ -6,11 +6,13 @@ torch.
 """
 
 from .devices import check_dtype, device_of, fast_dtype
+from .hooks import Hooks
 from .models import Models, need_models
 from .named import NoSuchModel
 from .sizes import check_beside_prior, check_size
 
 __all__ = [
+    "Hooks",
     "Models",
     "NoSuchModel",
     "check_beside_prior",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,19 +14,11 @@ if TYPE_CHECKING:
 
     from ..diffusion import Diffusion
     from ..latents import Latents
-    from ..progress import Progress
     from .class_pictures import ClassPictures
-
-    KeepPrior = Callable[[ClassPictures], Tensor]
 
 
 class Drawing(Opened):
     """Models that draw pictures of their class before they are fine-tuned."""
-
-    # Where class pictures are kept between processes; a store may put itself here.
-    keep_prior: KeepPrior | None = None
-    # Makes what shows the progress of work that nobody passes an on_step to: class pictures.
-    show: Callable[[str], Progress] | None = None
 
     @cached_property
     def _priors(self) -> dict[tuple[Any, ...], Latents]:
@@ -89,7 +80,8 @@ class Drawing(Opened):
     def draw_class_pictures(self, drawn: ClassPictures) -> Tensor:
         """Latents of class pictures, (n, c, h, w), drawn anew; see :meth:`prior_latents`."""
         model = self.diffusion if drawn.role == "diffusion" else self.ensemble[drawn.role]
-        with self.show("class pictures") if self.show else nullcontext() as on_step:
+        show = self.hooks.progress
+        with show("class pictures") if show else nullcontext() as on_step:
             latents = model.sample_latents(
                 drawn.prompt,
                 drawn.n,
@@ -105,8 +97,8 @@ class Drawing(Opened):
 
         from ..latents import Latents
 
-        keep = self.keep_prior or self.draw_class_pictures
-        latents = keep(drawn).to(self.device)
+        give = self.hooks.class_pictures or self.draw_class_pictures
+        latents = give(drawn).to(self.device)
         return Latents(latents, torch.zeros_like(latents))
 
     def _role_of(self, model: Diffusion) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ..metrics import Detector, FaceEncoder, IdentityEncoder
     from ..subjects import Subject
     from .clip import Clip
-
-    KeepProtected = Callable[[Attack, Subject], Tensor]
 
 LOADERS: dict[str, Any] = {
     "diffusion": "stable-diffusion",
@@ -43,9 +40,6 @@ class Models(Drawing):
         ValueError: no such device here, another dtype, or a profile that is not valid.
         shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
-
-    # Where pictures under an attack are kept that another attack needs.
-    keep_protected: KeepProtected | None = None
 
     def __repr__(self) -> str:
         called = type(self).__name__
@@ -104,8 +98,8 @@ class Models(Drawing):
 
     def protected(self, attack: Attack, subject: Subject) -> Tensor:
         """A subject's set B under an attack, (n, 3, H, W): read where it is kept, or worked out."""
-        if self.keep_protected:
-            return self.keep_protected(attack, subject)
+        if self.hooks.protected:
+            return self.hooks.protected(attack, subject)
         return attack(subject, self).images
 
     @classmethod

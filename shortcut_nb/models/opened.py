@@ -12,6 +12,7 @@ from ..weights import IN_MEMORY
 from ..weights.sizes import side_of
 from . import loaders
 from .devices import check_dtype, device_of, fast_dtype
+from .hooks import Hooks
 from .named import Named
 
 if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
@@ -37,6 +38,7 @@ class Opened(Named):
         super().__init__(profile)
         self._device = None if device is None else device_of(device)
         self._autocast = None if autocast is None else check_dtype(autocast)
+        self.hooks = Hooks()
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._measures: dict[str, Any] = {}
 

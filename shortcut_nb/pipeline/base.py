@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,12 @@ class Stages:
         What is missing there is made and kept. After the block the lab does as it did before: a
         pipeline lays no claim to a lab that others use too.
         """
-        lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)
-        lab.keep_prior, lab.keep_protected = self._prior, self._protected
+        before = self.lab.hooks
+        self.lab.hooks = replace(before, class_pictures=self._prior, protected=self._protected)
         try:
             yield
         finally:
-            lab.keep_prior, lab.keep_protected = before
+            self.lab.hooks = before
 
     def _of(self, subject: Whose, cell: Cell) -> Subject:
         """The subject, opened where it is named.
