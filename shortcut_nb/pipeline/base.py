@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..attacks import Attack
 from ..cells import NONE, Cell
 from ..errors import WrongType
 from ..lab import Lab
+from ..models import Hooks
 from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..profile import Profile
 from ..progress import OnStep, progress
@@ -30,12 +30,7 @@ VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe":
 class Stages:
     """What every stage builds on: a lab, a store, recipes and class pictures.
 
-    Args:
-        lab: whose models and defaults; or a profile, of which one is opened.
-        store: or its folder; None is the default one.
-        on_step: makes a callback for long work from its label; None shows bars or log lines.
-        keep_trained: trained weights of up to so many megabytes are kept; None is the profile's.
-            Others are made again when they are needed; their samples are drawn in one go.
+    Arguments are those of :class:`.Pipeline`.
     """
 
     def __init__(
@@ -65,11 +60,15 @@ class Stages:
         pipeline lays no claim to a lab that others use too.
         """
         before = self.lab.hooks
-        self.lab.hooks = replace(before, class_pictures=self._prior, protected=self._protected)
+        self.lab.hooks = self._hooks(before)
         try:
             yield
         finally:
             self.lab.hooks = before
+
+    def _hooks(self, before: Hooks) -> Hooks:
+        """The lab's hooks in that block; a stage that a lab may ask for adds its own."""
+        return replace(before, class_pictures=self._prior)
 
     def _of(self, subject: Whose, cell: Cell) -> Subject:
         """The subject, opened where it is named.
@@ -105,10 +104,6 @@ class Stages:
 
     def _prior(self, drawn: ClassPictures) -> Tensor:
         return latents_in(self.make(self.prior(drawn)))
-
-    def _protected(self, attack: Attack, subject: Subject) -> Tensor:
-        """A subject's set B under an attack that another one builds on."""
-        raise NotImplementedError
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` gave the first time it was asked for this key."""

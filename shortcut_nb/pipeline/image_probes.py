@@ -17,11 +17,11 @@ from ..store.code import code_of
 from ..subjects import Subject
 from .base import Whose, photos_of
 from .node import Node, as_tuple
-from .sample_probes import SampleProbing
+from .pictures import Pictures
 
 
-class ImageProbing(SampleProbing):
-    """Measures of the pictures trained on."""
+class ImageProbing(Pictures):
+    """Measures of the pictures trained on; no model is trained for them."""
 
     def changes(self, subject: Whose, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""

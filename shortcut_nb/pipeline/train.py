@@ -25,13 +25,13 @@ from .base import Whose, photos_of, settings_of
 from .last_model import LastModel
 from .node import Node, as_tuple
 from .partway import Partway
-from .purify import Purifying
+from .pictures import Pictures
 from .training_recipe import check_count, in_words, training_params
 
 EVERY = 100  # training steps between checkpoints
 
 
-class Training(Purifying):
+class Training(Pictures):
     """Fine-tuned models, at the end or on the way."""
 
     _partway: Partway | None = None  # the training that was last stopped on the way
