@@ -33,10 +33,6 @@ class ImageProbing(Pictures):
         subject = self._of(subject, cell)
         return self.make(self.probe_images(subject, cell, seed, name)).json("values")
 
-    def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
-        """The earlier name of :meth:`image_values`, which notebook 04 has."""
-        return self.image_values(subject, cell, seed, name)
-
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, of set B.
 
@@ -48,7 +44,8 @@ class ImageProbing(Pictures):
         CLIP; ``likeness`` the cosine of the identity embedding to the clean pictures' mean;
         ``shift`` and ``shift_projection`` the move in CLIP space and its part towards noise
         (without a CLIP or an identity encoder in the profile these are left out);
-        ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
+        ``attack_seconds`` is what protecting the whole set took, ``purify_seconds`` what purifying
+        took for each picture; both are 0 where nothing was done.
         """
         before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
         concepts = self.lab.profile.concepts[:2]
