@@ -19,6 +19,11 @@ from .transplant import neighbour
 class Pipeline(ImageProbing, SampleProbing):
     """All stages for one lab, kept in a store.
 
+    ``images``, ``model``, ``samples``, ``scores``, ``changes`` and ``image_values`` give results,
+    and make what they need. ``prior``, ``protect``, ``purify``, ``train``, ``sample``, ``compare``,
+    ``score_samples``, ``probe_samples`` and ``probe_images`` only name an output, as a
+    :class:`.Node` (None where pictures stay as they are); :meth:`make` makes it.
+
     Args:
         lab: whose models and defaults; or a profile, of which one is opened.
         store: or its folder; None is the default one.

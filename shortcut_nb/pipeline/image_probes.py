@@ -52,7 +52,7 @@ class ImageProbing(Pictures):
 
         def node() -> Node:
             def write(out: Payload) -> None:
-                moved = changes(self.lab, subject.images, self._pictures(subject, after))
+                moved = measured_changes(self.lab, subject.images, self._pictures(subject, after))
                 spent = 0.0 if after is before else self._seconds(after) / len(subject.images)
                 costs = {"attack_seconds": self._seconds(before), "purify_seconds": spent}
                 out.save_json("values", moved | costs)
@@ -93,7 +93,7 @@ class ImageProbing(Pictures):
         return self.remember(("image probe", name, subject, place, canonical(settings)), node)
 
 
-def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
+def measured_changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
     """How far pictures are from the clean ones; see :meth:`ImageProbing.compare`."""
     have = lab.profile.models()
     measured = {

@@ -29,7 +29,10 @@ class SampleProbing(Sampling):
     def scores(
         self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> pd.DataFrame:
-        """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``."""
+        """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``.
+
+        Arguments and errors are those of :meth:`.Pipeline.samples`.
+        """
         subject = self._of(subject, cell)
         return table(self.make(self.score_samples(subject, cell, seed, sheet, n)))
 
