@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
@@ -13,6 +14,7 @@ from .profile import Profile, available_presets, available_profiles, load_profil
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch
     import pandas as pd
+    import torch
 
     from .attacks import BoundAttack
     from .metrics import Metric
@@ -25,11 +27,26 @@ log = logging.getLogger("shortcut_nb")
 class Lab(Models):
     """Everything a profile names, and the attacks, purifiers and trainers that use it.
 
-    Arguments and errors are those of :class:`shortcut_nb.models.Models`.
+    Args:
+        profile: a name ("mini", "sd15", "sd21:smoke"), a YAML file, or a Profile.
+        device: "cpu", "cuda", "cuda:1", …; None takes CUDA if there is one.
+        autocast: dtype of UNet and VAE arithmetic, float32, bfloat16 or float16; None is
+            :func:`shortcut_nb.models.devices.fast_dtype`.
+
+    Raises:
+        ValueError: no such device here, another dtype, a profile that is not valid, or one whose
+            defaults are of no known name or hold a wrong value.
+        FileNotFoundError: no such profile.
+        shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        profile: str | Path | Profile = "mini",
+        device: str | torch.device | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(profile, device, autocast)
         announce(self.profile)
         if not _shipped(self.profile):
             from .settings.defaults import check_defaults
@@ -40,8 +57,10 @@ class Lab(Models):
         """An attack by name, with a preset's settings under the given parameters.
 
         Args:
+            name: of an attack; `shortcut-nb list attacks` shows them.
             preset: "profile" (the profile's defaults: one budget for all), or "paper" (the
                 attack's own published budget and steps, meant for Stable Diffusion).
+            params: fields of the attack's class; `shortcut-nb list attacks NAME` shows them.
 
         Raises:
             UserError: an unknown attack, parameter or preset, or a wrong value.
@@ -58,8 +77,10 @@ class Lab(Models):
         """A purifier by name, or a chain ("jpeg+restorer"), each link with the profile's defaults.
 
         Args:
+            spec: a name, or several joined by "+"; `shortcut-nb list purifiers` shows them.
             class_name: what the pictures show, for purifiers with a prompt; None is the profile's.
-            params: parameters; in a chain each goes to the one link that has it.
+            params: fields of the purifier's class; `shortcut-nb list purifiers NAME` shows them.
+                In a chain each goes to the one link that has it.
 
         Raises:
             UserError: an unknown purifier or parameter, a wrong value, or a model that the profile
@@ -71,6 +92,10 @@ class Lab(Models):
 
     def personalize(self, name: str = "dreambooth", /, **params: Any) -> BoundTrainer:
         """A trainer by name, with the profile's defaults under the given parameters.
+
+        Args:
+            name: of a trainer; `shortcut-nb list trainers` shows them.
+            params: fields of the trainer's class; `shortcut-nb list trainers NAME` shows them.
 
         Raises:
             UserError: an unknown trainer or parameter, or a wrong value.

@@ -19,9 +19,17 @@ from .files.yaml_files import read_mapping, refusals
 from .records import Strict
 from .templates import check_template, fill
 from .weights import PACKAGE, MissingWeights, ModelRef, resolve, verify
+from .weights.refs import Loader
 
 PROFILES = PACKAGE / "profiles"
-MAIN = ("diffusion", "clip", "identity", "detector", "faces")
+ROLES: dict[str, tuple[Loader, ...]] = {
+    "diffusion": ("stable-diffusion",),
+    "clip": ("open_clip",),
+    "identity": ("image-embedder",),
+    "detector": ("image-classifier", "object-detector"),
+    "faces": ("dlib",),
+}
+"""The models that a profile names one by one, and the loaders that may open each."""
 PRESET = r"[a-z][a-z0-9-]*"
 PresetName = Annotated[str, Field(pattern=f"^{PRESET}$")]
 
@@ -163,21 +171,21 @@ class Profile(Strict):
     def models(self) -> dict[str, ModelRef]:
         """Every model that is named, by role; further ones "ensemble:0", "purifier:NAME" and
         "measure:NAME"."""
-        main = {role: getattr(self, role) for role in MAIN}
+        main = {role: getattr(self, role) for role in ROLES}
         main = {role: ref for role, ref in main.items() if ref is not None}
         main |= {f"ensemble:{i}": ref for i, ref in enumerate(self.ensemble)}
         main |= {f"purifier:{name}": ref for name, ref in self.purifiers.items()}
         return main | {f"measure:{name}": ref for name, ref in self.measures.items()}
 
     @model_validator(mode="after")
-    def _faces_by_dlib(self) -> Profile:
-        """dlib opens face recognisers and nothing else does."""
+    def _loaders_of_roles(self) -> Profile:
+        """A model of :data:`ROLES` has a loader of its role; dlib opens faces and nothing else."""
         for role, ref in self.models().items():
-            if (role == "faces") != (ref.loader == "dlib"):
-                raise ValueError(
-                    f"{role} has the loader {ref.loader}: the loader dlib belongs to faces, and "
-                    "to nothing else"
-                )
+            if role in ROLES and ref.loader not in ROLES[role]:
+                expected = " or ".join(ROLES[role])
+                raise ValueError(f"{role} has the loader {ref.loader}; expected {expected}")
+            if role not in ROLES and ref.loader == "dlib":
+                raise ValueError(f"{role} has the loader dlib, which opens faces and nothing else")
         return self
 
 
@@ -245,7 +253,7 @@ def _placed(profile: Profile, home: Path) -> Profile:
     folder, or a process in another one, does not lose them."""
     return profile.model_copy(
         update={
-            **{role: _fixed(getattr(profile, role), home) for role in MAIN},
+            **{role: _fixed(getattr(profile, role), home) for role in ROLES},
             "ensemble": [_fixed(ref, home) for ref in profile.ensemble],
             "purifiers": {name: _fixed(ref, home) for name, ref in profile.purifiers.items()},
             "measures": {name: _fixed(ref, home) for name, ref in profile.measures.items()},

@@ -12,6 +12,7 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.peaks import quick
 from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.models import Hooks
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
@@ -34,7 +35,7 @@ def asked(tiny_models):
         asked.append(drawn)
         return lab.draw_class_pictures(drawn)
 
-    lab.keep_prior = keep
+    lab.hooks = Hooks(class_pictures=keep)
     return lab, asked
 
 

@@ -298,7 +298,7 @@ def test_a_profile_without_clip_and_identity_has_the_diffusion_models_shifts(tin
     bare = tiny.lab.profile.model_copy(update={"clip": None, "identity": None, "measures": {}})
     pipeline = Pipeline(Lab(bare, "cpu", torch.float32), tiny.store)
     subject = pipeline.lab.subject("mini:held-out/0")
-    values = pipeline.looks(subject, Cell(attack="noise"), 0, "shifts")
+    values = pipeline.image_values(subject, Cell(attack="noise"), 0, "shifts")
     assert set(values) == {"latent", "misled", "loss"}
 
 

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 
+from shortcut_nb import Lab
 from shortcut_nb.diffusion import open_pipeline
 from shortcut_nb.models import loaders
 from shortcut_nb.profile import load_profile
@@ -18,9 +19,11 @@ FACE = WEIGHTS / "identity" / "model.safetensors"
 # role in the profile, its opener, the weights that are replaced, by what
 CASES = {
     "clip": ("clip", loaders.open_clip_model, "open_clip_model.safetensors", OTHER),
-    "identity": ("identity", loaders.open_identity, "model.safetensors", OTHER),
-    "detector": ("detector", loaders.open_detector, "model.safetensors", OTHER),
-    "detector_without_its_head": ("detector", loaders.open_detector, "model.safetensors", FACE),
+    "identity": ("identity", loaders.open_picture_network, "model.safetensors", OTHER),
+    "detector": ("detector", loaders.open_picture_network, "model.safetensors", OTHER),
+    "detector_without_its_head": (
+        "detector", loaders.open_picture_network, "model.safetensors", FACE,
+    ),
     "restorer": (
         "purifier:restorer", loaders.open_network, "diffusion_pytorch_model.safetensors", FACE,
     ),
@@ -100,3 +103,22 @@ def test_memory_that_runs_out_is_no_fault_of_the_weights():
         raise MemoryError
     with pytest.raises(torch.OutOfMemoryError), one_line("/some/place", "a model"):
         raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"clip": {"open_clip_model.safetensors": "0" * 64}},
+        {"ensemble": {"unet/diffusion_pytorch_model.safetensors": "0" * 64}},
+    ],
+    ids=["clip", "ensemble"],
+)
+def test_a_lab_holds_weights_against_the_digests_that_its_profile_gives(wrong):
+    ((role, sha256),) = wrong.items()
+    profile = load_profile("mini")
+    ref = profile.ensemble[0] if role == "ensemble" else profile.clip
+    changed = ref.model_copy(update={"sha256": sha256})
+    update = {role: [changed] if role == "ensemble" else changed}
+    lab = Lab(profile.model_copy(update=update), "cpu", torch.float32)
+    with pytest.raises(BadWeights, match=next(iter(sha256))):
+        getattr(lab, role)

@@ -187,6 +187,8 @@ def test_a_profile_can_be_a_file_and_cannot_be_changed(tmp_path):
         ({"resolutoin": 64}, "resolutoin"),
         ({"resolution": 65}, "resolution"),
         ({"diffusion": {"id": "x", "loader": "magic"}}, "diffusion.loader"),
+        ({"identity": {"id": "x", "loader": "open_clip"}}, "expected image-embedder"),
+        ({"detector": {"id": "x", "loader": "dlib"}}, "image-classifier or object-detector"),
         ({"clip": {"id": "x", "loader": "open_clip", "sha256": {"f": "12"}}}, "clip.sha256.f"),
         ({"prompts": {"noise": "x"}}, "prompts.noise"),
     ],

@@ -513,14 +513,27 @@ def test_class_pictures_are_kept_between_labs(lab, tmp_path, monkeypatch):
     """Another process need not draw them again, and gets the same bits."""
     cold, warm = (Lab(lab.profile, "cpu", torch.float32) for _ in range(2))
     store = Store(tmp_path)
-    Pipeline(cold, store), Pipeline(warm, store)
-    drawn = cold.prior_latents("a photo of a person", 2)
-    bare = Lab(lab.profile, "cpu", torch.float32).prior_latents("a photo of a person", 2)
-    assert torch.equal(drawn.mean, bare.mean) and not drawn.std.any()
-    second = cold.ensemble["ensemble:0"]
-    other = cold.prior_latents("a photo of a person", 2, second)
-    assert not torch.equal(other.mean, drawn.mean)
+    with Pipeline(cold, store).keeping():
+        drawn = cold.prior_latents("a photo of a person", 2)
+        bare = Lab(lab.profile, "cpu", torch.float32).prior_latents("a photo of a person", 2)
+        assert torch.equal(drawn.mean, bare.mean) and not drawn.std.any()
+        second = cold.ensemble["ensemble:0"]
+        other = cold.prior_latents("a photo of a person", 2, second)
+        assert not torch.equal(other.mean, drawn.mean)
     monkeypatch.setattr(Diffusion, "sample_latents", lambda *a, **k: pytest.fail("drawn again"))
-    assert torch.equal(warm.prior_latents("a photo of a person", 2).mean, drawn.mean)
-    kept = warm.prior_latents("a photo of a person", 2, warm.ensemble["ensemble:0"])
-    assert torch.equal(kept.mean, other.mean)
+    with Pipeline(warm, store).keeping():
+        assert torch.equal(warm.prior_latents("a photo of a person", 2).mean, drawn.mean)
+        kept = warm.prior_latents("a photo of a person", 2, warm.ensemble["ensemble:0"])
+        assert torch.equal(kept.mean, other.mean)
+
+
+def test_a_pipeline_lays_no_claim_to_the_lab_that_it_is_given(tiny_models, pair, tmp_path):
+    """A training outside of all pipelines writes into the store of none."""
+    lab = Lab(tiny_models, "cpu", torch.float32)
+    stores = [Store(tmp_path / name) for name in "ab"]
+    first, _ = (Pipeline(lab, store) for store in stores)
+    lab.personalize("dreambooth", steps=1, class_images=2, batch_size=1).fit(pair)
+    assert [list(store.ls()) for store in stores] == [[], []]
+    with first.keeping():
+        lab.prior_latents("a photo of a cat", 2)
+    assert [len(list(store.ls())) for store in stores] == [1, 0]

@@ -1,7 +1,9 @@
-"""Open what a profile names: weights are looked at first, libraries are imported after.
+"""Open what a profile names, by its loader.
 
-Every function here checks its weights (whole, the right kind, their known SHA-256) before torch,
-diffusers or transformers are loaded, so that what is missing is said at once.
+Whoever calls these has looked at the weights (:meth:`.named.Named.checked_ref`): whole, of the
+right kind, of their known SHA-256. Libraries are loaded here, so after that, and what is missing is
+said at once. Damaged weights are refused here all the same, in one line (BadWeights), by what opens
+them; only digests that the profile gives are not looked at again.
 """
 
 from __future__ import annotations
@@ -10,20 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..weights import ModelRef, checked
+from ..weights import ModelRef, resolve
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionUpscalePipeline, UNet2DModel
 
     from ..diffusion import Diffusion
-    from ..metrics import (
-        AttributeReader,
-        DamageRegressor,
-        Detector,
-        FaceEncoder,
-        IdentityEncoder,
-    )
+    from ..metrics import FaceEncoder
     from ..networks import FaceNetwork, PixelDiffusion
     from .clip import Clip
 
@@ -42,68 +38,55 @@ def open_diffusion(
     Raises:
         MissingWeights, BadWeights: in one line, what is wrong with the weights.
     """
-    path = checked(ref)
     from ..diffusion import open_pipeline
 
     return open_pipeline(
-        path, device, autocast=autocast, resolution=resolution, lender=lender, **ref.options
+        resolve(ref),
+        device,
+        autocast=autocast,
+        resolution=resolution,
+        lender=lender,
+        **ref.options,
     )
 
 
 def open_clip_model(ref: ModelRef, device: Device) -> Clip:
     """The CLIP model of analysis and metrics."""
-    path = checked(ref)
     from .clip import Clip
 
-    return Clip.open(path, device, **ref.options)
+    return Clip.open(resolve(ref), device, **ref.options)
 
 
-def open_detector(ref: ModelRef, device: Device) -> Detector:
-    """The detector of a person: a picture classifier, or a detector of objects."""
-    path = checked(ref)
-    from ..metrics import Detector, ObjectDetector
+NETWORKS = {
+    "image-embedder": "IdentityEncoder",
+    "image-classifier": "Detector",
+    "object-detector": "ObjectDetector",
+    "attributes": "AttributeReader",
+    "damage": "DamageRegressor",
+}
+"""The class in :mod:`shortcut_nb.metrics` of a network that reads pictures, by its loader."""
 
-    kind = ObjectDetector if ref.loader == "object-detector" else Detector
-    return kind.from_folder(path, device, **ref.options)
 
+def open_picture_network(ref: ModelRef, device: Device) -> Any:
+    """A network that reads pictures, of the class that the reference's loader has in NETWORKS."""
+    from .. import metrics
 
-def open_identity(ref: ModelRef, device: Device) -> IdentityEncoder:
-    """The encoder of who (or what) a picture shows."""
-    path = checked(ref)
-    from ..metrics import IdentityEncoder
-
-    return IdentityEncoder.from_folder(path, device, **ref.options)
+    kind = getattr(metrics, NETWORKS[ref.loader])
+    return kind.from_folder(resolve(ref), device, **ref.options)
 
 
 def open_faces(ref: ModelRef) -> FaceEncoder:
     """The recogniser of faces in photographs; it works on the CPU."""
-    path = checked(ref)
     from ..metrics import FaceEncoder
 
-    return FaceEncoder.open(path, **ref.options)
-
-
-def open_attributes(ref: ModelRef, device: Device) -> AttributeReader:
-    """The classifier of a person's attributes on a picture."""
-    path = checked(ref)
-    from ..metrics import AttributeReader
-
-    return AttributeReader.from_folder(path, device, **ref.options)
-
-
-def open_damage(ref: ModelRef, device: Device) -> DamageRegressor:
-    """The regressor of how damaged a picture is."""
-    path = checked(ref)
-    from ..metrics import DamageRegressor
-
-    return DamageRegressor.from_folder(path, device, **ref.options)
+    return FaceEncoder.open(resolve(ref), **ref.options)
 
 
 MEASURES: dict[str, Callable[[ModelRef, Device], Any]] = {
-    "image-embedder": open_identity,
+    "image-embedder": open_picture_network,
     "open_clip": open_clip_model,
-    "attributes": open_attributes,
-    "damage": open_damage,
+    "attributes": open_picture_network,
+    "damage": open_picture_network,
 }
 """Who opens a further measure, by its loader."""
 
@@ -123,7 +106,7 @@ def open_measure(ref: ModelRef, device: Device) -> Any:
 
 def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
     """A restoration network, in evaluation mode; the reference's loader says of which kind."""
-    path = checked(ref)
+    path = resolve(ref)
     if ref.loader == "spandrel":
         from ..networks import FaceNetwork
 
@@ -137,17 +120,16 @@ def open_network(ref: ModelRef, device: Device) -> UNet2DModel | FaceNetwork:
 
 def open_pixel_diffusion(ref: ModelRef, device: Device) -> PixelDiffusion:
     """An unconditional diffusion model of pixels; its folder says all, so options are not read."""
-    path = checked(ref)
     from ..networks import PixelDiffusion
 
-    return PixelDiffusion.open(path, device)
+    return PixelDiffusion.open(resolve(ref), device)
 
 
 def open_upscaler(
     ref: ModelRef, device: Device, lender: Diffusion
 ) -> StableDiffusionUpscalePipeline:
     """A ×4 upscaler; parts that its folder is without are the lender's."""
-    path = checked(ref)
+    path = resolve(ref)
     from diffusers import StableDiffusionUpscalePipeline
 
     from ..diffusion import open_folder

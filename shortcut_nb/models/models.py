@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import UserError, WrongType
-from ..profile import ModelRef, Profile, PromptDefaults, Sampling
-from .drawing import Drawing
+from ..profile import PromptDefaults, Sampling
+from .opened import Opened
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
     from torch import Tensor
 
     from ..attacks import Attack
+    from ..diffusion import Diffusion
+    from ..latents import Latents
     from ..metrics import Detector, FaceEncoder, IdentityEncoder
     from ..subjects import Subject
+    from .class_pictures import ClassPictures
     from .clip import Clip
 
-    KeepProtected = Callable[[Attack, Subject], Tensor]
 
-LOADERS: dict[str, Any] = {
-    "diffusion": "stable-diffusion",
-    "clip": "open_clip",
-    "identity": "image-embedder",
-    "detector": "image-classifier",
-    "faces": "dlib",
-}
-
-
-class Models(Drawing):
+class Models(Opened):
     """Everything a profile names, opened when first used.
 
     Args:
@@ -43,9 +37,6 @@ class Models(Drawing):
         ValueError: no such device here, another dtype, or a profile that is not valid.
         shortcut_nb.profile.MissingWeights: when a model is first used and is not on this machine.
     """
-
-    # Where pictures under an attack are kept that another attack needs.
-    keep_protected: KeepProtected | None = None
 
     def __repr__(self) -> str:
         called = type(self).__name__
@@ -104,9 +95,98 @@ class Models(Drawing):
 
     def protected(self, attack: Attack, subject: Subject) -> Tensor:
         """A subject's set B under an attack, (n, 3, H, W): read where it is kept, or worked out."""
-        if self.keep_protected:
-            return self.keep_protected(attack, subject)
+        if self.hooks.protected:
+            return self.hooks.protected(attack, subject)
         return attack(subject, self).images
+
+    @cached_property
+    def _priors(self) -> dict[tuple[Any, ...], Latents]:
+        return {}
+
+    def prior_latents(
+        self,
+        class_prompt: str,
+        class_images: int | str,
+        model: Diffusion | None = None,
+        *,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> Latents:
+        """Latents of class pictures, made once: sampled from the model itself, or one's own.
+
+        Sampled ones are never decoded: prior preservation trains on latents.
+
+        Args:
+            class_images: how many to sample, or a folder of pictures.
+            model: None is the profile's text-to-image model; otherwise one of :attr:`ensemble`.
+            steps, guidance_scale: of the sampling; None are the profile's.
+
+        Raises:
+            UserError: a folder without pictures, or another model.
+        """
+        from ..images import load_folder
+        from ..latents import class_digest, latents_of
+
+        model = model or self.diffusion
+        role = self._role_of(model)
+        if isinstance(class_images, str):
+            key: Any = (class_digest(class_images), role)
+            if key not in self._priors:
+                own, _ = load_folder(class_images, model.resolution)
+                self._priors[key] = latents_of(model, own)
+        else:
+            key = self.class_pictures(class_prompt, class_images, role, steps, guidance_scale)
+            if key not in self._priors:
+                self._priors[key] = self._class_latents(key)
+        return self._priors[key]
+
+    def class_pictures(
+        self,
+        prompt: str,
+        n: int,
+        role: str = "diffusion",
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> ClassPictures:
+        """How class pictures are drawn here; None are the profile's settings. Opens no model."""
+        from .class_pictures import ClassPictures
+
+        own = self.profile
+        steps = own.sampling.steps if steps is None else steps
+        scale = own.prior_guidance_scale if guidance_scale is None else guidance_scale
+        return ClassPictures(prompt, n, steps, scale, role)
+
+    def draw_class_pictures(self, drawn: ClassPictures) -> Tensor:
+        """Latents of class pictures, (n, c, h, w), drawn anew; see :meth:`prior_latents`."""
+        model = self.diffusion if drawn.role == "diffusion" else self.ensemble[drawn.role]
+        show = self.hooks.progress
+        with show("class pictures") if show else nullcontext() as on_step:
+            latents = model.sample_latents(
+                drawn.prompt,
+                drawn.n,
+                seed=drawn.seed,
+                steps=drawn.steps,
+                guidance_scale=drawn.guidance_scale,
+                on_step=on_step,
+            )
+        return latents.clone()
+
+    def _class_latents(self, drawn: ClassPictures) -> Latents:
+        import torch
+
+        from ..latents import Latents
+
+        give = self.hooks.class_pictures or self.draw_class_pictures
+        latents = give(drawn).to(self.device)
+        return Latents(latents, torch.zeros_like(latents))
+
+    def _role_of(self, model: Diffusion) -> str:
+        if model is self.diffusion:
+            return "diffusion"
+        for name, one in self.ensemble.items():
+            if one is model:
+                return name
+        raise UserError("the model is not the profile's, nor one of its ensemble")
 
     @classmethod
     def from_pipeline(
@@ -134,62 +214,16 @@ class Models(Drawing):
             UserError: a pipeline that no backbone knows, or with missing parts; a model, words or
                 a resolution that are something else.
         """
-        from diffusers import DiffusionPipeline
+        from .given import profile_of, taken
 
-        from ..diffusion import open_pipeline
-
-        if not isinstance(pipe, DiffusionPipeline) or not hasattr(pipe, "unet"):
-            raise UserError(
-                f"expected an open diffusers pipeline with a UNet, got {pipe!r}: open it with "
-                "from_pretrained first, or name its folder in a profile"
-            )
         given = {"clip": clip, "identity": identity, "detector": detector, "faces": faces}
-        parts: dict[str, Any] = {role: one for role, one in given.items() if one is not None}
-        for role, one in parts.items():
-            _check_given(role, one)
-        for words, kind in ((prompts, PromptDefaults), (sampling, Sampling)):
-            if not isinstance(words, kind | None):
-                raise WrongType(f"expected a {kind.__name__} or None; got {words!r}")
-        model = parts["diffusion"] = open_pipeline(pipe, resolution=resolution)
-        refs: dict[str, Any] = {
-            role: ModelRef(id=f"memory:{role}", loader=LOADERS[role]) if role in parts else None
-            for role in LOADERS
-        }
-        profile = Profile(
-            name="pipeline",
-            resolution=model.resolution,
-            prompts=prompts or PromptDefaults(),
-            sampling=sampling or Sampling(),
-            **refs,
-        )
-        models = cls(profile, model.device, model.autocast)
-        models._given = parts
-        vars(models).update(parts)  # what a cached property would have opened
+        models_given = taken(pipe, given, resolution)
+        diffusion = models_given["diffusion"]
+        profile = profile_of(models_given, prompts, sampling)
+        models = cls(profile, diffusion.device, diffusion.autocast)
+        models._given = models_given
+        vars(models).update(models_given)  # what a cached property would have opened
         return models
-
-
-def _check_given(role: str, one: Any) -> None:
-    """A model that was handed over must be of the class that its role calls.
-
-    Raises:
-        WrongType: something else, such as a name.
-    """
-    from ..metrics import Detector, FaceEncoder, IdentityEncoder
-    from .clip import Clip
-
-    kinds: dict[str, type] = {
-        "clip": Clip,
-        "identity": IdentityEncoder,
-        "detector": Detector,
-        "faces": FaceEncoder,
-    }
-    kind = kinds[role]
-    if not isinstance(one, kind):
-        place = f"{kind.__module__}.{kind.__name__}"
-        raise WrongType(
-            f"{role} must be None or an open model, a {place}; got {one!r}: open it first, or name "
-            "it in a profile"
-        )
 
 
 def need_models(models: Models | None, name: str) -> Models:

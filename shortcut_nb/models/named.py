@@ -105,10 +105,15 @@ class Named:
         """
         for role in roles:
             if role not in self._given:
-                self._checked(role)
+                self.checked_ref(role)
 
-    def _checked(self, role: str) -> ModelRef:
-        """A role's reference, its weights looked at before torch is loaded to find the device."""
+    def checked_ref(self, role: str) -> ModelRef:
+        """A role's reference, after its weights were looked at; no library is loaded for that.
+
+        Raises:
+            NoSuchModel: the profile names none.
+            MissingWeights, BadWeights: in one line, what is wrong and what to do.
+        """
         ref = self._ref(role)
         checked(ref)
         return ref

@@ -12,6 +12,7 @@ from ..weights import IN_MEMORY
 from ..weights.sizes import side_of
 from . import loaders
 from .devices import check_dtype, device_of, fast_dtype
+from .hooks import Hooks
 from .named import Named
 
 if TYPE_CHECKING:  # heavy libraries are loaded when a model is opened, and what lacks is said first
@@ -37,6 +38,7 @@ class Opened(Named):
         super().__init__(profile)
         self._device = None if device is None else device_of(device)
         self._autocast = None if autocast is None else check_dtype(autocast)
+        self.hooks = Hooks()
         self._networks: dict[str, UNet2DModel | FaceNetwork] = {}
         self._measures: dict[str, Any] = {}
 
@@ -53,7 +55,7 @@ class Opened(Named):
     @cached_property
     def diffusion(self) -> Diffusion:
         """The text-to-image model."""
-        return self._opened(self._checked("diffusion"))
+        return self._opened(self.checked_ref("diffusion"))
 
     @cached_property
     def ensemble(self) -> dict[str, Diffusion]:
@@ -62,8 +64,9 @@ class Opened(Named):
         A folder without a VAE or a text encoder of its own uses the text-to-image model's.
         """
         ensemble = {"diffusion": self.diffusion}
-        for number, ref in enumerate(self.profile.ensemble):
-            ensemble[f"ensemble:{number}"] = self._opened(ref, lender=self.diffusion)
+        for role in self.profile.models():
+            if role.startswith("ensemble:"):
+                ensemble[role] = self._opened(self.checked_ref(role), lender=self.diffusion)
         return ensemble
 
     def _opened(self, ref: ModelRef, lender: Diffusion | None = None) -> Diffusion:
@@ -86,8 +89,7 @@ class Opened(Named):
     @cached_property
     def clip(self) -> Clip:
         """The CLIP model of the analysis and the quality metric."""
-        ref = self._checked("clip")
-        return loaders.open_clip_model(ref, self.device)
+        return loaders.open_clip_model(self.checked_ref("clip"), self.device)
 
     @cached_property
     def perceptual(self) -> ClipPerceptualDistance:
@@ -99,20 +101,17 @@ class Opened(Named):
     @cached_property
     def detector(self) -> Detector:
         """The face detector of the metrics."""
-        ref = self._checked("detector")
-        return loaders.open_detector(ref, self.device)
+        return loaders.open_picture_network(self.checked_ref("detector"), self.device)
 
     @cached_property
     def identity(self) -> IdentityEncoder:
         """The identity encoder of the metrics."""
-        ref = self._checked("identity")
-        return loaders.open_identity(ref, self.device)
+        return loaders.open_picture_network(self.checked_ref("identity"), self.device)
 
     @cached_property
     def faces(self) -> FaceEncoder:
         """The face recogniser of the metrics."""
-        ref = self._checked("faces")
-        return loaders.open_faces(ref)
+        return loaders.open_faces(self.checked_ref("faces"))
 
     def measure(self, name: str) -> Any:
         """A further network of the metrics or the analysis, of the kind that its loader says.
@@ -121,7 +120,7 @@ class Opened(Named):
             UserError: when the profile names no such measure.
         """
         if name not in self._measures:
-            ref = self._checked(f"measure:{name}")
+            ref = self.checked_ref(f"measure:{name}")
             self._measures[name] = loaders.open_measure(ref, self.device)
         return self._measures[name]
 
@@ -132,14 +131,14 @@ class Opened(Named):
             UserError: when the profile names no weights for it.
         """
         if name not in self._networks:
-            ref = self._checked(f"purifier:{name}")
+            ref = self.checked_ref(f"purifier:{name}")
             self._networks[name] = loaders.open_network(ref, self.device)
         return self._networks[name]
 
     @cached_property
     def pixel_diffusion(self) -> PixelDiffusion:
         """The unconditional pixel-space model of DiffPure, DDSPure and GrIDPure."""
-        ref = self._checked("purifier:pixel")
+        ref = self.checked_ref("purifier:pixel")
         return loaders.open_pixel_diffusion(ref, self.device)
 
     @cached_property
@@ -149,5 +148,5 @@ class Opened(Named):
         A folder without a text encoder of its own (the miniature's, to save its megabytes) reads
         prompts with the text-to-image model's.
         """
-        ref = self._checked("purifier:upscaler")
+        ref = self.checked_ref("purifier:upscaler")
         return loaders.open_upscaler(ref, self.device, self.diffusion)

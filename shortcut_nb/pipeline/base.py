@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..attacks import Attack
 from ..cells import NONE, Cell
 from ..errors import WrongType
 from ..lab import Lab
+from ..models import Hooks
 from ..models.class_pictures import ClassPictures, latents_in, save_latents
 from ..profile import Profile
 from ..progress import OnStep, progress
@@ -29,12 +30,7 @@ VERSIONS = {"protect": "3", "purify": "4", "train": "1", "sample": "1", "probe":
 class Stages:
     """What every stage builds on: a lab, a store, recipes and class pictures.
 
-    Args:
-        lab: whose models and defaults; or a profile, of which one is opened.
-        store: or its folder; None is the default one.
-        on_step: makes a callback for long work from its label; None shows bars or log lines.
-        keep_trained: trained weights of up to so many megabytes are kept; None is the profile's.
-            Others are made again when they are needed; their samples are drawn in one go.
+    Arguments are those of :class:`.Pipeline`.
     """
 
     def __init__(
@@ -49,25 +45,30 @@ class Stages:
         self.on_step = on_step or progress
         self.keep_trained = lab.profile.keep_trained_mb if keep_trained is None else keep_trained
         self._memory: dict[tuple[Any, ...], Any] = {}
-        lab.keep_prior = self._prior  # class pictures are the same for every subject and process
-        lab.keep_protected = self._protected
 
     @in_own_arithmetic
     def make(self, node: Node) -> Entry:
         """A node's output: read, or made from what it needs and kept."""
-        with self._keeping():
+        with self.keeping():
             return self.store.make(node.recipe, node.write)
 
     @contextmanager
-    def _keeping(self) -> Iterator[None]:
-        """For the block the lab keeps what it draws and protects in this pipeline's store, whatever
-        pipeline was made of it last."""
-        lab, before = self.lab, (self.lab.keep_prior, self.lab.keep_protected)
-        lab.keep_prior, lab.keep_protected = self._prior, self._protected
+    def keeping(self) -> Iterator[None]:
+        """For the block the lab reads class pictures and protected pictures from this store.
+
+        What is missing there is made and kept. After the block the lab does as it did before: a
+        pipeline lays no claim to a lab that others use too.
+        """
+        before = self.lab.hooks
+        self.lab.hooks = self._hooks(before)
         try:
             yield
         finally:
-            lab.keep_prior, lab.keep_protected = before
+            self.lab.hooks = before
+
+    def _hooks(self, before: Hooks) -> Hooks:
+        """The lab's hooks in that block; a stage that a lab may ask for adds its own."""
+        return replace(before, class_pictures=self._prior)
 
     def _of(self, subject: Whose, cell: Cell) -> Subject:
         """The subject, opened where it is named.
@@ -103,10 +104,6 @@ class Stages:
 
     def _prior(self, drawn: ClassPictures) -> Tensor:
         return latents_in(self.make(self.prior(drawn)))
-
-    def _protected(self, attack: Attack, subject: Subject) -> Tensor:
-        """A subject's set B under an attack that another one builds on."""
-        raise NotImplementedError
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` gave the first time it was asked for this key."""

@@ -17,11 +17,11 @@ from ..store.code import code_of
 from ..subjects import Subject
 from .base import Whose, photos_of
 from .node import Node, as_tuple
-from .sample_probes import SampleProbing
+from .pictures import Pictures
 
 
-class ImageProbing(SampleProbing):
-    """Measures of the pictures trained on."""
+class ImageProbing(Pictures):
+    """Measures of the pictures trained on; no model is trained for them."""
 
     def changes(self, subject: Whose, cell: Cell = CLEAN, seed: int = 0) -> dict[str, float]:
         """How far the pictures trained on are from the clean ones; see :meth:`compare`."""
@@ -32,10 +32,6 @@ class ImageProbing(SampleProbing):
         """What an image probe says of the pictures trained on; see :meth:`probe_images`."""
         subject = self._of(subject, cell)
         return self.make(self.probe_images(subject, cell, seed, name)).json("values")
-
-    def looks(self, subject: Subject, cell: Cell, seed: int, name: str) -> dict[str, float]:
-        """The earlier name of :meth:`image_values`, which notebook 04 has."""
-        return self.image_values(subject, cell, seed, name)
 
     def compare(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """How far the pictures trained on are from the clean ones, of set B.
@@ -48,14 +44,15 @@ class ImageProbing(SampleProbing):
         CLIP; ``likeness`` the cosine of the identity embedding to the clean pictures' mean;
         ``shift`` and ``shift_projection`` the move in CLIP space and its part towards noise
         (without a CLIP or an identity encoder in the profile these are left out);
-        ``attack_seconds`` and ``purify_seconds`` (a picture) what it took.
+        ``attack_seconds`` is what protecting the whole set took, ``purify_seconds`` what purifying
+        took for each picture; both are 0 where nothing was done.
         """
         before, after = self.protect(subject, cell, seed), self.purify(subject, cell, seed)
         concepts = self.lab.profile.concepts[:2]
 
         def node() -> Node:
             def write(out: Payload) -> None:
-                moved = changes(self.lab, subject.images, self._pictures(subject, after))
+                moved = measured_changes(self.lab, subject.images, self._pictures(subject, after))
                 spent = 0.0 if after is before else self._seconds(after) / len(subject.images)
                 costs = {"attack_seconds": self._seconds(before), "purify_seconds": spent}
                 out.save_json("values", moved | costs)
@@ -96,7 +93,7 @@ class ImageProbing(SampleProbing):
         return self.remember(("image probe", name, subject, place, canonical(settings)), node)
 
 
-def changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
+def measured_changes(lab: Lab, clean: Tensor, images: Tensor) -> dict[str, float]:
     """How far pictures are from the clean ones; see :meth:`ImageProbing.compare`."""
     have = lab.profile.models()
     measured = {

@@ -18,7 +18,8 @@ class Node:
         needs: what goes in; none where pictures or models of the profile are all.
         write: makes it, through the payload it is given.
         about: a few words for people: stage, subject and settings.
-        group: nodes of one group are made one after the other in one place (see ``Pipeline``).
+        group: outputs of one group are made one after the other in one process, "" is none: the
+            samples of a model that is too large to be kept, which is so trained for them once.
         of: what this output is of, where that differs from the output that needs it: its "subject"
             (a name), "cell" or "sheet"; for class pictures how they are "drawn".
     """

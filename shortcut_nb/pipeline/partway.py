@@ -19,6 +19,7 @@ class Partway:
     Args:
         key: names the training.
         trainer: with its models.
+        subject: under the words that the training has for it.
         images: what is trained on, (n, 3, H, W) in [0, 1].
     """
 

@@ -22,7 +22,17 @@ class Sampling(Training):
     def samples(
         self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> Tensor:
-        """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1]."""
+        """n samples of the fine-tuned model, (n, 3, H, W) in [0, 1].
+
+        Args:
+            subject: or what a lab opens one from.
+            cell: what is trained on, and how.
+            seed: of the attack, the training and the samples.
+            sheet: what the model is asked for; OWN is the subject, in the training's words.
+
+        Raises:
+            UserError: there is no such subject, or the cell is none.
+        """
         subject = self._of(subject, cell)
         return self.make(self.sample(subject, cell, seed, sheet, n)).images("images")
 
@@ -71,7 +81,8 @@ class Sampling(Training):
         params = {"sheet": drawn, "n": n, "seed": seed, "sampling": self.lab.profile.sampling}
         recipe = self._recipe("sample", params, {"model": model.recipe})
         needs, group = ((model,), "") if kept else (model.needs, model.recipe.key)
-        return Node(recipe, needs, write, f"sample{model.about[5:]}", group)
+        about = f"sample{model.about.removeprefix('train')}"
+        return Node(recipe, needs, write, about, group)
 
 
 def draw(fitted: Personalized, drawn: dict[str, Any], n: int, seed: int) -> Tensor:

@@ -29,7 +29,10 @@ class SampleProbing(Sampling):
     def scores(
         self, subject: Whose, cell: Cell = CLEAN, seed: int = 0, sheet: Sheet = OWN, n: int = 8
     ) -> pd.DataFrame:
-        """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``."""
+        """One row per sample: every metric, ``noise`` (CLIP's probability), ``train_seconds``.
+
+        Arguments and errors are those of :meth:`.Pipeline.samples`.
+        """
         subject = self._of(subject, cell)
         return table(self.make(self.score_samples(subject, cell, seed, sheet, n)))
 
@@ -63,7 +66,8 @@ class SampleProbing(Sampling):
         inputs: dict[str, Any] = {"samples": drawn.recipe, "reference": self._digest(subject, "c")}
         inputs |= self._weights("clip", "detector", "faces", "identity", *self._measures)
         recipe = self._recipe("probe", params, inputs)
-        return Node(recipe, (drawn, *as_tuple(purified)), write, f"probe{drawn.about[6:]}")
+        about = f"probe{drawn.about.removeprefix('sample')}"
+        return Node(recipe, (drawn, *as_tuple(purified)), write, about)
 
     def probe_samples(
         self, subject: Subject, cell: Cell, seed: int, sheet: Sheet, n: int, name: str
@@ -87,7 +91,8 @@ class SampleProbing(Sampling):
 
         params = {"probe": name, **probe.settings} | code_of([probe.measure])
         recipe = self._recipe("probe", params, inputs | self._weights(*probe.roles))
-        return Node(recipe, needs, write, f"probe {name}{drawn.about[6:]}")
+        about = f"probe {name}{drawn.about.removeprefix('sample')}"
+        return Node(recipe, needs, write, about)
 
     def _of_clean_training(self, subject: Subject, seed: int, sheet: Sheet, n: int) -> Node:
         """Samples of plain training on clean pictures, plainly asked for what a sheet is of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,30 +12,34 @@ from torch import Tensor
 
 from ..analysis.traits import traits
 from ..cells import CLEAN, Cell
-from ..errors import UserError
 from ..files import writing
-from ..personalize import PROMPTS, Personalized
+from ..personalize import Personalized
 from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
-from ..store.code import code_of
 from ..subjects import Subject
 from ..tuning.modes import in_own_arithmetic
 from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
 from .base import Whose, photos_of, settings_of
+from .last_model import LastModel
 from .node import Node, as_tuple
 from .partway import Partway
-from .purify import Purifying
+from .pictures import Pictures
+from .training_recipe import check_count, in_words, training_params
 
 EVERY = 100  # training steps between checkpoints
 
 
-class Training(Purifying):
+class Training(Pictures):
     """Fine-tuned models, at the end or on the way."""
 
-    _last: tuple[str, Personalized] | None = None  # the model in memory, by its key
-    _partway: Partway | None = None
+    _partway: Partway | None = None  # the training that was last stopped on the way
+
+    @cached_property
+    def _last(self) -> LastModel:
+        """The fine-tuned model in memory, by its training's key, and a step on the way."""
+        return LastModel()
 
     @in_own_arithmetic
     def model(
@@ -47,7 +51,7 @@ class Training(Purifying):
             UserError: there is no such subject, or the cell is none.
         """
         whose = self._of(subject, cell)
-        with self._keeping():
+        with self.keeping():
             return self._end(whose, cell, seed) if at is None else self._at(whose, cell, seed, at)
 
     def train(self, subject: Subject, cell: Cell, seed: int) -> Node:
@@ -56,23 +60,22 @@ class Training(Purifying):
         Raises:
             UserError: the cell asks for more pictures than the subject has.
         """
-        before, (named, trainer) = self.purify(subject, cell, seed), self._trainer(cell, seed)
-        _check_count(subject, cell)
-        photos = photos_of(cell, purified=True)
-        how = " ".join(
-            [cell.trainer, cell.prompts, *(f"{k}={v}" for k, v in cell.training.items())]
-        )
-        about = f"train {subject.name} {photos}, {how}"
+        before = self.purify(subject, cell, seed)
+        trainer_key, trainer = self._trainer(cell, seed)
+        check_count(subject, cell)
+        about = f"train {subject.name} {photos_of(cell, purified=True)}, {in_words(cell)}"
 
         def node() -> Node:
             def write(out: Payload) -> None:
-                self._last, known = None, self._with_words(subject, cell)
+                """Train, and leave the model in memory besides: see :meth:`_kept`."""
+                self._last.clear()
+                worded = self._with_words(subject, cell)
                 images = self._trained_on(subject, before, cell)
-                fitted = self._fit(recipe, trainer, known, images, about)
-                out.save_tensors("weights", trainer.pack(known, fitted))
+                fitted = self._fit(recipe, trainer, worded, images, about)
+                out.save_tensors("weights", trainer.pack(worded, fitted))
                 out.save_json("training", {"seconds": fitted.seconds, "losses": fitted.losses})
                 self.store.checkpoint(recipe).unlink(missing_ok=True)
-                self._last = (recipe.key, fitted)
+                self._last.put(recipe.key, fitted)
 
             inputs = {"images": self._source(subject, before)} | self._weights("diffusion")
             if "{traits}" in (cell.instance or ""):
@@ -80,7 +83,8 @@ class Training(Purifying):
                     "seen": self._digest(subject, "b"),
                     "seer": self._weights("clip")["weights"],
                 }
-            params = self._training(subject, named, trainer, cell.instance)
+            settings = self.remember(("plain", trainer_key), lambda: plain(settings_of(trainer)))
+            params = training_params(self.lab.profile, subject, trainer, settings, cell.instance)
             if cell.pictures not in (None, len(subject.b)):  # all of set B is the usual training
                 inputs["more"] = self._digest(subject, "a")
                 params["pictures"] = cell.pictures
@@ -88,8 +92,9 @@ class Training(Purifying):
             needs = *as_tuple(before), *self._priors(trainer.class_pictures(subject))
             return Node(recipe, needs, write, about)
 
-        how = (named, cell.instance, cell.pictures)
-        return self.remember(("train", subject, before and before.recipe.key, *how), node)
+        source = before and before.recipe.key
+        key = ("train", subject, source, trainer_key, cell.instance, cell.pictures)
+        return self.remember(key, node)
 
     def _with_words(self, subject: Subject, cell: Cell) -> Subject:
         """The subject under the words that the cell's training has for it."""
@@ -126,49 +131,64 @@ class Training(Purifying):
 
     def _at(self, subject: Subject, cell: Cell, seed: int, at: float) -> Personalized:
         """The model on the way; rising shares of one training go on from one another."""
-        node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
+        node = self.train(subject, cell, seed)
+        _, trainer = self._trainer(cell, seed)
         step = round(at * trainer.steps)
-        place = f"{node.recipe.key} at {step}"
-        if self._last is None or self._last[0] != place:
-            self._last = None  # one model at a time beside the lab's own
-            if not self._is_partway(node.recipe):
-                before = self.purify(subject, cell, seed)
-                images, worded = (
-                    self._trained_on(subject, before, cell),
-                    self._with_words(subject, cell),
-                )
-                self._partway = Partway(node.recipe.key, trainer, worded, images)
-            assert self._partway is not None
-            self._last = (place, self._partway.at(step, self.on_step(node.about)))
-        return self._last[1]
+        key = f"{node.recipe.key} at {step}"
+        model = self._last.get(key)
+        if model is not None:
+            return model
+        self._last.clear()
+        partway = self._partway_of(node.recipe)
+        if partway is None:
+            images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
+            worded = self._with_words(subject, cell)
+            partway = self._partway = Partway(node.recipe.key, trainer, worded, images)
+        return self._last.put(key, partway.at(step, self.on_step(node.about)))
 
     def _end(self, subject: Subject, cell: Cell, seed: int) -> Personalized:
-        node, (_, trainer) = self.train(subject, cell, seed), self._trainer(cell, seed)
-        if self._last is not None and self._last[0] == node.recipe.key:
-            return self._last[1]
-        self._last = None  # one model at a time beside the lab's own
-        if self.keeps(subject, cell, seed):
-            entry = self.make(node)
-            if self._last is None:
-                about = entry.json("training")
-                fitted = trainer.unpack(
-                    self._with_words(subject, cell),
-                    entry.tensors("weights"),
-                    about["seconds"],
-                    about["losses"],
-                )
-                self._last = (node.recipe.key, fitted)
-        else:
-            images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
-            known = self._with_words(subject, cell)
-            killed = self.store.checkpoint(node.recipe).exists()
-            if killed or self._is_partway(node.recipe):
-                fitted = self._fit(node.recipe, trainer, known, images, node.about)
-                self.store.checkpoint(node.recipe).unlink(missing_ok=True)
-            else:  # too large to be kept, and so are its checkpoints
-                fitted = trainer.fit(known, images, on_step=self.on_step(node.about))
-            self._last = (node.recipe.key, fitted)
-        return self._last[1]
+        """The model at the end of its training: from memory, from the store, or trained."""
+        node = self.train(subject, cell, seed)
+        model = self._last.get(node.recipe.key)
+        if model is not None:
+            return model
+        self._last.clear()
+        how = self._kept if self.keeps(subject, cell, seed) else self._not_kept
+        return self._last.put(node.recipe.key, how(node, subject, cell, seed))
+
+    def _kept(self, node: Node, subject: Subject, cell: Cell, seed: int) -> Personalized:
+        """A model whose weights the store keeps; they are trained first where they are not there.
+
+        That training leaves its model in memory, so that it is not read back.
+        """
+        entry = self.make(node)
+        just_trained = self._last.get(node.recipe.key)
+        if just_trained is not None:
+            return just_trained
+        _, trainer = self._trainer(cell, seed)
+        training = entry.json("training")
+        return trainer.unpack(
+            self._with_words(subject, cell),
+            entry.tensors("weights"),
+            training["seconds"],
+            training["losses"],
+        )
+
+    def _not_kept(self, node: Node, subject: Subject, cell: Cell, seed: int) -> Personalized:
+        """A model too large for the store to keep, trained each time.
+
+        Checkpoints are as large: there is none but where a look on the way left one, or an earlier
+        run that kept such models.
+        """
+        _, trainer = self._trainer(cell, seed)
+        images = self._trained_on(subject, self.purify(subject, cell, seed), cell)
+        worded = self._with_words(subject, cell)
+        checkpoint = self.store.checkpoint(node.recipe)
+        if not checkpoint.exists() and self._partway_of(node.recipe) is None:
+            return trainer.fit(worded, images, on_step=self.on_step(node.about))
+        fitted = self._fit(node.recipe, trainer, worded, images, node.about)
+        checkpoint.unlink(missing_ok=True)
+        return fitted
 
     def _fit(
         self, recipe: Recipe, trainer: Any, subject: Subject, images: Tensor, about: str
@@ -178,55 +198,29 @@ class Training(Purifying):
         Its checkpoint is left for the caller to delete, once what it wants is kept.
         """
         checkpoint = self.store.checkpoint(recipe)
-        if self._partway is not None and self._is_partway(recipe):
-            if self._partway.path.exists():
+        partway = self._partway_of(recipe)
+        if partway is not None:
+            if partway.path.exists():
                 with writing(checkpoint) as fresh:
-                    shutil.move(self._partway.path, fresh)
+                    shutil.move(partway.path, fresh)
             self._partway = None
         return trainer.fit(
             subject, images, on_step=self.on_step(about), checkpoint=checkpoint, every=EVERY
         )
 
-    def _is_partway(self, recipe: Recipe) -> bool:
-        return self._partway is not None and self._partway.key == recipe.key
+    def _partway_of(self, recipe: Recipe) -> Partway | None:
+        """The training that was last stopped on the way, where it is this recipe's."""
+        partway = self._partway
+        return partway if partway is not None and partway.key == recipe.key else None
 
     def _trainer(self, cell: Cell, seed: int) -> tuple[str, Any]:
-        """The cell's trainer, and what it is remembered by."""
+        """What the cell's trainer is remembered by, and the trainer."""
         params: dict[str, Any] = {"prompts": cell.prompts, "seed": seed} | cell.training
-        named = f"{cell.trainer} {canonical(params)}"
+        trainer_key = f"{cell.trainer} {canonical(params)}"
         trainer = self.remember(
-            ("trainer", named), lambda: self.lab.personalize(cell.trainer, **params)
+            ("trainer", trainer_key), lambda: self.lab.personalize(cell.trainer, **params)
         )
-        return named, trainer
-
-    def _training(
-        self, subject: Subject, named: str, trainer: Any, instance: str | None
-    ) -> dict[str, Any]:
-        """All that a training depends on beside pictures and weights."""
-        profile = self.lab.profile
-        words = {
-            "instance": instance or subject.instance_prompt,
-            "class": subject.class_prompt,
-            "identifier": subject.identifier,
-            "class_name": subject.class_name,
-        }
-        if instance:
-            words["own"] = subject.instance_prompt
-        return {
-            "trainer": trainer.name,
-            "settings": self.remember(("plain", named), lambda: plain(settings_of(trainer))),
-            "sampling": profile.sampling,
-            "prior": profile.prior_guidance_scale,
-            "prompts": profile.prompts,
-            "words": words,
-            **self._own_words(subject, trainer),
-        } | code_of([type(settings_of(trainer)), type(trainer.method(subject))])
-
-    def _own_words(self, subject: Subject, trainer: Any) -> dict[str, dict[str, str]]:
-        """What prompts of one's own say; those of the package say the same under their names."""
-        if not code_of([PROMPTS[settings_of(trainer).prompts]]):
-            return {}
-        return {"own_words": asdict(trainer.words(subject))}
+        return trainer_key, trainer
 
     def _trained_on(self, subject: Subject, node: Node | None, cell: Cell) -> Tensor:
         """The pictures of a cell's training, as many as it asks for: set B, then set A."""
@@ -234,13 +228,3 @@ class Training(Purifying):
         if cell.pictures is None:
             return images
         return torch.cat([images, subject.a])[: cell.pictures]
-
-
-def _check_count(subject: Subject, cell: Cell) -> None:
-    """Raise a UserError when a cell's training asks for more pictures than there are."""
-    there = len(subject.b) + len(subject.a)
-    if cell.pictures is not None and cell.pictures > there:
-        raise UserError(
-            f"{subject.name} has {there} pictures in sets B and A; a training on "
-            f"{cell.pictures} was asked for: ask for fewer"
-        )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..budget import Budget
+from ..errors import UserError
 
 
 def mixed(clean: Tensor, perturbed: Tensor, share: float, seed: int = 0) -> Tensor:
@@ -49,3 +52,19 @@ def shuffled(clean: Tensor, perturbed: Tensor, budget: Budget) -> Tensor:
     if len(clean) < 2:
         raise ValueError("perturbations are shuffled between pictures: expected at least two")
     return moved(clean, (perturbed - clean).roll(1, dims=0), budget)
+
+
+def neighbour(names: Sequence[str], name: str) -> str:
+    """The next of a profile's subjects after one, whose perturbation is borrowed.
+
+    Raises:
+        UserError: there is no other.
+    """
+    start = names.index(name) + 1 if name in names else 0
+    others = [each for each in [*names[start:], *names[:start]] if each != name]
+    if not others:
+        raise UserError(
+            "another subject's perturbation is wanted, and the profile names no other: list two "
+            "under subjects:"
+        )
+    return others[0]

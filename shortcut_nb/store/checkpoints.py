@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -208,7 +208,7 @@ def keep_class_pictures(lab: Lab) -> None:
         recipe = drawn.recipe(lab)
         return make_or_warn(store, recipe, "class pictures", draw, save_latents, latents_in)
 
-    lab.keep_prior, lab.show = keep, progress
+    lab.hooks = replace(lab.hooks, class_pictures=keep, progress=progress)
 
 
 def work_key(made_by: Any, subject: Subject) -> str:

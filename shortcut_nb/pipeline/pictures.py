@@ -1,8 +1,8 @@
-"""Set B under an attack: whole, on a share of the pictures, or moved to others."""
+"""What is trained on: set B under an attack, and then under a purifier."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,20 +11,30 @@ from torch import Tensor
 
 from ..attacks import Attack
 from ..budget import Budget
-from ..cells import NONE, Cell
-from ..errors import UserError
-from ..store import Payload, Recipe, canonical
+from ..cells import CLEAN, NONE, PROFILE, Cell
+from ..models import Hooks
+from ..purify import kinds
+from ..store import Payload, Recipe, canonical, plain
+from ..store.code import code_of
 from ..subjects import Subject
-from .base import Stages, photos_of
-from .node import Node
-from .transplant import mixed, moved, shuffled
+from .base import Stages, Whose, photos_of, settings_of
+from .node import Node, as_tuple
+from .transplant import mixed, moved, neighbour, shuffled
 
 
-class Protecting(Stages):
-    """Protected pictures."""
+class Pictures(Stages):
+    """Protected pictures, and purified ones."""
+
+    def images(self, subject: Whose, cell: Cell = CLEAN, seed: int = 0) -> Tensor:
+        """Set B as the adversary trains on it, protected and purified: (n, 3, H, W) in [0, 1]."""
+        subject = self._of(subject, cell)
+        return self._pictures(subject, self.purify(subject, cell, seed))
 
     def protect(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
-        """Set B under the cell's attack; None for clean pictures."""
+        """Set B under the cell's attack: whole, on a share of the pictures, or moved to others.
+
+        None for clean pictures.
+        """
         if cell.attack == NONE:
             return None
         if cell.clean_share:
@@ -34,8 +44,10 @@ class Protecting(Stages):
 
     def _attack(self, subject: Subject, cell: Cell, seed: int) -> Node:
         params: dict[str, Any] = {"eps": cell.eps, "seed": seed} | cell.settings
-        named = f"{cell.attack} {canonical(params)}"
-        attack = self.remember(("attack", named), lambda: self.lab.attack(cell.attack, **params))
+        attack_key = f"{cell.attack} {canonical(params)}"
+        attack = self.remember(
+            ("attack", attack_key), lambda: self.lab.attack(cell.attack, **params)
+        )
         about = f"protect {subject.name} {photos_of(cell)}"
 
         def node() -> Node:
@@ -48,7 +60,7 @@ class Protecting(Stages):
 
             inputs = {"a": self._digest(subject, "a"), "b": self._digest(subject, "b")}
             words = {"prompt": subject.instance_prompt, "class": subject.class_prompt}
-            settings = self.remember(("inputs", named), attack.inputs)
+            settings = self.remember(("inputs", attack_key), attack.inputs)
             recipe = self._recipe("protect", {"attack": settings, "words": words}, inputs)
             needs = self._priors(attack.class_pictures(subject))
             other = attack.builds_on()
@@ -56,7 +68,7 @@ class Protecting(Stages):
                 needs = (*needs, self._under(other, subject))
             return Node(recipe, needs, write, about)
 
-        return self.remember(("protect", subject, named), node)
+        return self.remember(("protect", subject, attack_key), node)
 
     def _under(self, attack: Attack, subject: Subject) -> Node:
         """Set B under an attack that another one builds on."""
@@ -67,6 +79,9 @@ class Protecting(Stages):
 
     def _protected(self, attack: Attack, subject: Subject) -> Tensor:
         return self._pictures(subject, self._under(attack, subject))
+
+    def _hooks(self, before: Hooks) -> Hooks:
+        return replace(super()._hooks(before), protected=self._protected)
 
     def _partly(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
         """Set B under the attack, but for its first pictures, a share of them, which stay clean."""
@@ -94,7 +109,9 @@ class Protecting(Stages):
 
     def _move(self, subject: Subject, cell: Cell, seed: int) -> Node:
         """Perturbations on a share of the pictures, or on others than they were made for."""
-        donor = self._neighbour(subject) if cell.perturbation == "another's" else subject
+        donor = subject
+        if cell.perturbation == "another's":
+            donor = self.subject(neighbour(self.lab.profile.subjects, subject.name))
         alone = cell.model_copy(update={"share": 1.0, "perturbation": "own"})
         home = replace(self._attack(donor, alone, seed), of={"subject": donor.name, "cell": alone})
 
@@ -118,22 +135,30 @@ class Protecting(Stages):
         about = f"move {subject.name} {photos_of(cell)}, {cell.perturbation} {cell.share:g}"
         return Node(recipe, (home,), write, about)
 
-    def _neighbour(self, subject: Subject) -> Subject:
-        name = neighbour(self.lab.profile.subjects, subject.name)
-        return self.remember(("subject", name), lambda: self.lab.subject(name))
-
-
-def neighbour(names: Sequence[str], name: str) -> str:
-    """The next of a profile's subjects after one, whose perturbation is borrowed.
-
-    Raises:
-        UserError: there is no other.
-    """
-    start = names.index(name) + 1 if name in names else 0
-    others = [each for each in [*names[start:], *names[:start]] if each != name]
-    if not others:
-        raise UserError(
-            "another subject's perturbation is wanted, and the profile names no other: list two "
-            "under subjects:"
+    def purify(self, subject: Subject, cell: Cell, seed: int) -> Node | None:
+        """The protected pictures under the cell's purifier; None where nothing was done at all."""
+        before = self.protect(subject, cell, seed)
+        spec = self.lab.profile.purifier if cell.purifier == PROFILE else cell.purifier
+        if spec == NONE:
+            return before
+        purifier_key = f"{spec} {subject.class_name} {canonical(cell.purifying)}"
+        purifier = self.remember(
+            ("purifier", purifier_key),
+            lambda: self.lab.purifier(spec, subject.class_name, **cell.purifying),
         )
-    return others[0]
+        about = f"purify {subject.name} {photos_of(cell)}, {spec}"
+
+        def node() -> Node:
+            def write(out: Payload) -> None:
+                images, started = self._pictures(subject, before), time.monotonic()
+                out.save_images("images", purifier(images, on_step=self.on_step(about)))
+                out.save_json("cost", {"seconds": time.monotonic() - started})
+
+            needed = settings_of(purifier).roles
+            params = {"purifier": spec, "settings": plain(settings_of(purifier))}
+            params |= code_of(kinds(purifier))
+            inputs = {"images": self._source(subject, before)} | self._weights(*needed)
+            recipe = self._recipe("purify", params, inputs)
+            return Node(recipe, as_tuple(before), write, about)
+
+        return self.remember(("purify", subject, before and before.recipe.key, purifier_key), node)
