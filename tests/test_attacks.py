@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.images import load_folder
 from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.settings import parse_alpha
 from shortcut_nb.tuning.modes import frozen
 from tests.lanes import marked
 

@@ -21,7 +21,7 @@ from ..models import Models, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..progress import OnStep, StepInfo
 from ..registry import Registry, subclass_of
-from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
+from ..settings import Count, Eps, Seed, Settings, make, read
 from ..settings.bound import Bound
 from ..store.code import code_of
 from ..store.recipe import compared_fields, update_digest
@@ -30,8 +30,6 @@ from ..tuning.lean import slimmed
 from ..tuning.modes import checkpointed, frozen, with_gradients
 from .result import AttackResult
 from .run import Run
-
-__all__ = ["ATTACKS", "Attack", "BoundAttack", "build", "parse_alpha", "register"]
 
 ATTACKS: Registry[type[Attack]] = Registry("attack", reserved=(NONE,))
 register = ATTACKS.register

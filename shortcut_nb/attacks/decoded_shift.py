@@ -138,6 +138,3 @@ def at_energy(x: Tensor, clean: Tensor, budget: Budget, wanted: Tensor) -> Tenso
         enough = rms(scaled(middle) - clean) >= wanted.to(x.device)
         low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
     return scaled(high)
-
-
-__all__ = ["DecodedShift", "DecodedShiftAttack", "at_energy", "rms"]
