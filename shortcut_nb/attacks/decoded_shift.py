@@ -111,7 +111,7 @@ def _named(other: Attack, models: Models) -> dict[str, Any]:
 
 
 def rms(change: Tensor) -> Tensor:
-    """Root mean square of each picture's change, (n,), as a share of [0, 1]."""
+    """Root mean square of each picture's change (n, 3, H, W): (n,), as a share of [0, 1]."""
     return change.square().flatten(1).mean(1).sqrt()
 
 

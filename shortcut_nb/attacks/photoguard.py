@@ -55,8 +55,18 @@ class PhotoGuardEncoder(PGDAttack):
 class EditDistance:
     """How far an image-to-image edit of a picture ends from a target picture: l2 over [-1, 1].
 
-    The edit noises the latents part of the way and denoises them in a few DDIM steps; gradients
-    flow through all of it.
+    The edit noises the latents part of the way and denoises them in a few DDIM steps. Gradients
+    flow through all of it, so it is written out here: diffusers' image-to-image pipeline, which
+    ``Diffusion.edit`` calls, takes none.
+
+    Args:
+        context: embedded prompts of the edit: the prompt's own, or the empty one and the prompt's,
+            which turns guidance on; (1 or 2, length, width).
+        target: (1, 3, H, W) in [0, 1].
+        strength: how far the edit noises the latents, in (0, 1].
+        sampling_steps: denoising steps of the edit.
+        eta: of the DDIM sampler.
+        direction: −1: the distance is to fall.
     """
 
     model: Diffusion
