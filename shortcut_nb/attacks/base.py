@@ -26,12 +26,12 @@ from ..settings.bound import Bound
 from ..store.code import code_of
 from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
-from ..tuning.lean import slimmed
+from ..tuning.lean import weights_in
 from ..tuning.modes import checkpointed, frozen, with_gradients
 from .result import AttackResult
 from .run import Run
 
-ATTACKS: Registry[type[Attack]] = Registry("attack", reserved=(NONE,))
+ATTACKS: Registry[type[Attack]] = Registry("attack", subclass_of(lambda: Attack), reserved=(NONE,))
 register = ATTACKS.register
 
 
@@ -89,7 +89,7 @@ class Attack(Settings):
         """With ``low_memory``, move what the attack does not need off the device for the block."""
         with ExitStack() as stack:
             for model in self.bases(run.models).values() if self.low_memory else ():
-                stack.enter_context(slimmed(model.modules[1], model.autocast))
+                stack.enter_context(weights_in(model.modules[1], model.autocast))
             yield
 
     def fresh(self, run: Run, name: str) -> Diffusion:
@@ -247,9 +247,6 @@ class Attack(Settings):
         for images in (subject.a, subject.b):
             update_digest(digest, images)
         return digest.hexdigest()
-
-
-ATTACKS.complaint = subclass_of(Attack)
 
 
 def picture_seeds(seed: int, n: int) -> list[int]:

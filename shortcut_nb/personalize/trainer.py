@@ -37,18 +37,18 @@ from ..settings import (
 from ..settings.bound import Bound
 from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
-from ..tuning.lean import parked, slimmed
+from ..tuning.lean import on_host, weights_in
 from ..tuning.modes import with_gradients
 from ..tuning.regime import ClassImages, Regime
 from .course import Course
 from .methods import Method
 from .personalized import Personalized
-from .prompts import PROMPTS, Prompts, known_prompts
+from .prompts import PROMPTS, Prompts
 from .start import Start
 from .trained import apply, difference
 from .training import Trainee
 
-TRAINERS: Registry[type[Trainer]] = Registry("trainer")
+TRAINERS: Registry[type[Trainer]] = Registry("trainer", subclass_of(lambda: Trainer))
 register = TRAINERS.register
 
 
@@ -101,7 +101,7 @@ class Trainer(Regime):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known_prompts(self.prompts)
+        PROMPTS.check(self.prompts)
 
     def admit(self, profile: Profile) -> None:
         """Check what depends on the profile, before any work.
@@ -289,9 +289,9 @@ class Trainer(Regime):
         """With ``low_memory``, move what a training does not need off the device for the block."""
         with ExitStack() as stack:
             if self.low_memory and start.method.shared(base):
-                stack.enter_context(slimmed(start.model.modules[1], start.model.autocast))
+                stack.enter_context(weights_in(start.model.modules[1], start.model.autocast))
             elif self.low_memory:
-                stack.enter_context(parked(*base.modules[1:]))
+                stack.enter_context(on_host(*base.modules[1:]))
             yield
 
     def _check_words(self, subject: Subject, models: Models) -> None:
@@ -310,9 +310,6 @@ class Trainer(Regime):
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
         update_digest(digest, images)
         return digest.hexdigest()
-
-
-TRAINERS.complaint = subclass_of(Trainer)
 
 
 class BoundTrainer(Bound[Trainer]):
