@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -66,7 +66,6 @@ class EditDistance:
         strength: how far the edit noises the latents, in (0, 1].
         sampling_steps: denoising steps of the edit.
         eta: of the DDIM sampler.
-        direction: −1: the distance is to fall.
     """
 
     model: Diffusion
@@ -76,7 +75,7 @@ class EditDistance:
     sampling_steps: int
     guidance_scale: float
     eta: float
-    direction: int = -1
+    direction: ClassVar[int] = -1  # the distance is to fall
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         model, scheduler = self.model, DDIMScheduler.from_config(self.model.noise_schedule.config)
