@@ -16,11 +16,11 @@ import torch
 
 from shortcut_nb import Lab
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.attacks.metacloak import Transformed
 from shortcut_nb.attacks.pgd import pgd
 from shortcut_nb.attacks.run import Run
 from shortcut_nb.latents import latents_of
+from shortcut_nb.settings import parse_alpha
 from shortcut_nb.tuning.modes import frozen
 
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import linf_pixels
+from shortcut_nb.errors import Diverged
 from shortcut_nb.images import load_folder
 from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.settings import parse_alpha
 from shortcut_nb.tuning.modes import frozen
 from tests.lanes import marked
 
@@ -335,3 +336,11 @@ def test_modes_come_back_after_an_exception(lab):
         assert unet.down_blocks[0].training
     finally:
         unet.eval().requires_grad_(False)
+
+
+def test_glaze_stops_at_a_gradient_that_is_not_finite(lab, subject, monkeypatch):
+    """Its loss may be finite and its gradient not; Adam would turn the picture into nothing."""
+    flat = lambda self, run, x, source, rows: (x * 0).flatten(1).sum(1).sqrt()  # noqa: E731
+    monkeypatch.setattr("shortcut_nb.attacks.glaze.Glaze._loss", flat)
+    with pytest.raises(Diverged, match="gradient is not finite at step 0"):
+        make(lab, "glaze")(subject)

@@ -135,8 +135,7 @@ def test_glaze_is_its_formula_and_has_its_gradient(lab, model, apart, weight):
     attack.rebuild(run)
 
     def loss(x):
-        run.generators = generators([3, 4])
-        return attack._loss(run, x, slice(0, 2))
+        return attack._loss(run, x, generators([3, 4]), slice(0, 2))
 
     source, scale = generators([3, 4]), model.pipe.vae.config.scaling_factor
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""What saves memory changes no result, and saves it: shared weights, parked copies, host states."""
+"""What saves memory changes no result, and saves it: shared weights, copies and optimiser states on
+the host."""
 
 import copy
 
@@ -9,7 +10,7 @@ from torch.nn import Linear
 from shortcut_nb.lab import Lab
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.personalize.training import Trainee
-from shortcut_nb.tuning.lean import HostAdamW, parked, rounded_by_autocast, slimmed
+from shortcut_nb.tuning.lean import HostAdamW, on_host, rounded_by_autocast, weights_in
 from tests.lanes import marked
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-3}
@@ -88,7 +89,7 @@ def test_full_fine_tuning_shares_nothing(lab, subject):
     )
 
 
-def test_slimmed_weights_give_the_same_bits_and_come_back():
+def test_weights_in_half_give_the_same_bits_and_come_back():
     lab = Lab("mini", device="cpu", autocast=torch.bfloat16)
     unet, model = lab.diffusion.pipe.unet, lab.diffusion
     before = {key: p.clone() for key, p in unet.named_parameters()}
@@ -102,33 +103,33 @@ def test_slimmed_weights_give_the_same_bits_and_come_back():
         return (out, *torch.autograd.grad(out.square().sum(), (x, told)))
 
     plain, whole = once(), sum(p.nbytes for p in unet.parameters())
-    with slimmed(unet, torch.bfloat16):
+    with weights_in(unet, torch.bfloat16):
         slim = once()
         assert sum(p.nbytes for p in unet.parameters()) < 0.6 * whole
         assert unet.dtype == torch.float32
     assert all(torch.equal(a, b) for a, b in zip(plain, slim))
     assert all(torch.equal(before[key], p) for key, p in unet.named_parameters())
-    with slimmed(unet, torch.float32):
+    with weights_in(unet, torch.float32):
         assert sum(p.nbytes for p in unet.parameters()) == whole
 
 
-def test_what_is_trained_is_never_slimmed():
+def test_what_is_trained_is_never_rounded():
     layer = torch.nn.Sequential(Linear(2, 2), Linear(2, 2))
     layer[0].requires_grad_(False)
-    with pytest.raises(KeyError), slimmed(layer, torch.bfloat16):
+    with pytest.raises(KeyError), weights_in(layer, torch.bfloat16):
         assert layer[0].weight.dtype == torch.bfloat16
         assert layer[1].weight.dtype == torch.float32
         raise KeyError
     assert {p.dtype for p in rounded_by_autocast(layer)} == {torch.float32}
 
 
-def test_parked_modules_go_to_the_host_and_back():
+def test_modules_go_to_the_host_and_back():
     layer = Linear(2, 2, device="meta")
-    with pytest.raises(NotImplementedError), parked(layer):  # meta holds no data to be moved
+    with pytest.raises(NotImplementedError), on_host(layer):  # meta holds no data to be moved
         pass
     layer = Linear(2, 2)
     before = layer.weight.data_ptr()
-    with parked(layer):
+    with on_host(layer):
         assert layer.weight.device.type == "cpu"
     assert layer.weight.data_ptr() == before
 
@@ -212,7 +213,7 @@ def test_low_memory_attacks_alike(lab, subject, name):
     assert not lab.diffusion.pipe.unet.is_gradient_checkpointing
 
 
-def test_base_weights_are_slim_during_a_low_memory_attack_alone(subject, monkeypatch):
+def test_base_weights_are_in_half_during_a_low_memory_attack_alone(subject, monkeypatch):
     from shortcut_nb.attacks.advdm import AdvDM
 
     lab = Lab("mini", device="cpu", autocast=torch.bfloat16)

@@ -10,7 +10,6 @@ import yaml
 from pydantic import ValidationError
 
 from shortcut_nb.attacks import ATTACKS
-from shortcut_nb.attacks.base import parse_alpha
 from shortcut_nb.budget import Budget
 from shortcut_nb.errors import UserError
 from shortcut_nb.lab import Lab
@@ -29,7 +28,7 @@ from shortcut_nb.profile import (
 from shortcut_nb.purify import PURIFIERS
 from shortcut_nb.purify.gaussian import Gaussian
 from shortcut_nb.results import folder_of
-from shortcut_nb.settings import parameters
+from shortcut_nb.settings import parameters, parse_alpha
 from shortcut_nb.settings.defaults import check_defaults
 
 WITHOUT_MODEL = ("noise", "noise-uniform", "clip-shift")  # nothing to spare

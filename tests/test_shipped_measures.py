@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shortcut_nb.errors import UserError
-from shortcut_nb.metrics import Intactness, score
+from shortcut_nb.metrics import METRICS, Intactness, score_pictures
 from shortcut_nb.mini.avatars import draw, identity, nuisance
 from shortcut_nb.mini.damages import DAMAGES, damage
 from shortcut_nb.models import Models
@@ -23,7 +23,7 @@ def test_a_profile_without_measures_leaves_their_metrics_out(lab):
     assert {"attributes", "intact"} <= full
     poorer = Models(lab.profile.model_copy(update={"measures": {}}))
     x = avatars([0, 1])
-    assert full - set(score(poorer, x, x)) == {"attributes", "intact"}
+    assert full - set(score_pictures(METRICS, poorer, x, x)) == {"attributes", "intact"}
     with pytest.raises(UserError, match="measure:damage"):
         poorer.measure("damage")
 

@@ -15,7 +15,7 @@ from shortcut_nb.models import Models
 from shortcut_nb.personalize.lora import LowRank
 from shortcut_nb.personalize.methods import named
 from shortcut_nb.subjects import Subject
-from shortcut_nb.tuning.lean import slimmed
+from shortcut_nb.tuning.lean import weights_in
 
 ONE = {"eps": "8/255", "alpha": "2/255", "steps": 1}
 
@@ -106,10 +106,10 @@ def test_a_small_strength_of_the_attack_through_the_sampler(tiny_lab, wide):
     assert attack(wide).images.shape == wide.images.shape
 
 
-def test_a_surrogate_of_a_slimmed_model_trains_in_float32(tiny_lab):
+def test_a_surrogate_of_a_model_in_half_trains_in_float32(tiny_lab):
     model = tiny_lab.diffusion
     method = LowRank(4, text=False)
-    with slimmed(model.modules[1], torch.bfloat16):
+    with weights_in(model.modules[1], torch.bfloat16):
         whole = model.clone()
         adapted = model.clone(method.shared(model))
         method.prepare(adapted, 0)

@@ -372,3 +372,11 @@ def test_only_whole_words_are_replaced():
     assert replace_word("a photo of rob robot, <rob>", "rob", "<rob>") == (
         "a photo of <rob> robot, <rob>"
     )
+
+
+def test_a_frozen_text_encoder_is_read_once_with_gradient_checkpointing_too(lab, subject):
+    """Gradient checkpointing makes transformers' states want gradients that nobody asks for."""
+    frozen = {"steps": 2, "text_lr": 0.0}
+    usual = make(lab, "dreambooth", **frozen).fit(subject)
+    checkpointed = make(lab, "dreambooth", **frozen, gradient_checkpointing=True).fit(subject)
+    assert checkpointed.losses == pytest.approx(usual.losses)

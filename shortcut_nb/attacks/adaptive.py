@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from ..diffusion import Diffusion
 from ..errors import UserError
 from ..models import Models
-from ..personalize.prompts import PROMPTS, known_prompts
+from ..personalize.prompts import PROMPTS
 from ..purify import BoundPurifier, Chain, Purifier, bound, build, kinds
 from ..store.code import code_of
 from .aspl import ASPL
@@ -91,7 +91,7 @@ class AdaptiveASPL(ASPL):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known_prompts(self.prompts)
+        PROMPTS.check(self.prompts)
         purifier = _known(self.purifier)
         if self.gradient == "full" and not hasattr(purifier, "differentiable"):
             raise UserError(

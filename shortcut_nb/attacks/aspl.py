@@ -16,8 +16,7 @@ from ..settings import ADDED, Count, Whole
 from ..tuning.lean import HOST
 from .base import register
 from .run import Run
-from .surrogates import SurrogateAttack, make_room
-from .turns import averaged
+from .surrogates import SurrogateAttack, averaged, make_room
 
 
 @register("aspl")
@@ -60,7 +59,7 @@ class ASPL(SurrogateAttack):
         run.surrogates = {name: self.fresh(run, name) for name in self.bases(run.models)}
 
     def rebuild(self, run: Run) -> None:
-        self._park(run)
+        self._keep_on_host(run)
         run.rebuilt["clean"] = {
             name: latents_of(base, self.defender_view(run, run.subject.a))
             for name, base in self.bases(run.models).items()
@@ -110,7 +109,7 @@ class ASPL(SurrogateAttack):
             return super().method
         return LowRank(self.rank, text=self.surrogate_text_lr != 0)
 
-    def _park(self, run: Run) -> None:
+    def _keep_on_host(self, run: Run) -> None:
         """Surrogates wait in host memory with ``low_memory``; what they share stays."""
         if self.low_memory and self.surrogate == "full":
             for model in run.surrogates.values():

@@ -21,19 +21,17 @@ from ..models import Models, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..progress import OnStep, StepInfo
 from ..registry import Registry, subclass_of
-from ..settings import Count, Eps, Seed, Settings, make, parse_alpha, read
+from ..settings import Count, Eps, Seed, Settings, make, read
 from ..settings.bound import Bound
 from ..store.code import code_of
 from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
-from ..tuning.lean import slimmed
+from ..tuning.lean import weights_in
 from ..tuning.modes import checkpointed, frozen, with_gradients
 from .result import AttackResult
 from .run import Run
 
-__all__ = ["ATTACKS", "Attack", "BoundAttack", "build", "parse_alpha", "register"]
-
-ATTACKS: Registry[type[Attack]] = Registry("attack", reserved=(NONE,))
+ATTACKS: Registry[type[Attack]] = Registry("attack", subclass_of(lambda: Attack), reserved=(NONE,))
 register = ATTACKS.register
 
 
@@ -91,7 +89,7 @@ class Attack(Settings):
         """With ``low_memory``, move what the attack does not need off the device for the block."""
         with ExitStack() as stack:
             for model in self.bases(run.models).values() if self.low_memory else ():
-                stack.enter_context(slimmed(model.modules[1], model.autocast))
+                stack.enter_context(weights_in(model.modules[1], model.autocast))
             yield
 
     def fresh(self, run: Run, name: str) -> Diffusion:
@@ -179,37 +177,34 @@ class Attack(Settings):
         started = time.monotonic()
         models = need_models(models, self.name)
         subject, every = models.subject(subject), read(every, Count, "every")
-        run = Run.start(subject, models, picture_seeds(self.seed, len(subject.images)))
-        run.path = path = Path(checkpoint) if checkpoint else None
-        mark = self._mark(subject, models) if path else ""
+        path = Path(checkpoint) if checkpoint else None
+        seeds = picture_seeds(self.seed, len(subject.images))
+        run = Run.start(subject, models, seeds, path, self._mark(subject, models) if path else "")
         bases = self.bases(models)
         self._check(run, bases)
-        goes_on = path is not None and path.exists()
+        goes_on = run.has_checkpoint
         if not goes_on:
             self.before_offload(run)
         with self._borrowed(bases), self.offloaded(run):
-            if path and goes_on:
-                run.restore(path, mark, self.fresh)
+            if goes_on:
+                run.restore(self.fresh)
             else:
                 self.prepare(run)
             self.rebuild(run)
             start = started - run.seconds
-            for _ in self._rounds(run, start, on_step):
-                ended = run.done == self.total
-                if path and (keep if ended else run.done % every == 0):
-                    run.save(path, mark, self.fixed_surrogates)
-        if path and not keep:
-            run.forget(path)
+            self._take_rounds(run, start, on_step, every, keep)
+        if not keep:
+            run.forget()
         images = self.budget.project_grid(run.x, run.clean)
         return AttackResult(
-            images,
-            run.clean,
-            self.budget,
-            linf_pixels(images, run.clean),
-            torch.cat(run.trace),
-            self.config(),
-            run.seeds,
-            time.monotonic() - start,
+            images=images,
+            clean=run.clean,
+            budget=self.budget,
+            linf_pixels=linf_pixels(images, run.clean),
+            loss_trace=torch.cat(run.trace),
+            config=self.config(),
+            seeds=run.seeds,
+            seconds=time.monotonic() - start,
         )
 
     def _check(self, run: Run, bases: dict[str, Diffusion]) -> None:
@@ -225,16 +220,26 @@ class Attack(Settings):
         with frozen(*modules), checkpointed(*(modules if self.low_memory else ())):
             yield
 
-    def _rounds(self, run: Run, start: float, on_step: OnStep | None) -> Iterator[int]:
-        """The rounds that are left, one after the other; their numbers."""
+    def _take_rounds(
+        self, run: Run, start: float, on_step: OnStep | None, every: int, keep: bool
+    ) -> None:
+        """Take the rounds that are left, with a checkpoint after every so many of them.
+
+        Args:
+            start: when the first round would have begun, on the monotonic clock.
+            keep: write one after the last round as well.
+        """
         for number in range(run.done, self.total):
             values = self.round(run, number)
             run.trace.append(values)
-            run.done, run.seconds = number + 1, time.monotonic() - start
+            run.done = number + 1
+            run.seconds = time.monotonic() - start
             if on_step:
                 loss = {"loss": values.mean().item()} if values.numel() else {}
                 on_step(StepInfo(run.done, self.total, loss))
-            yield number
+            ended = run.done == self.total
+            if keep if ended else run.done % every == 0:
+                run.save(self.fixed_surrogates)
 
     def _mark(self, subject: Subject, models: Models) -> str:
         words = (subject.instance_prompt, subject.class_prompt)
@@ -242,9 +247,6 @@ class Attack(Settings):
         for images in (subject.a, subject.b):
             update_digest(digest, images)
         return digest.hexdigest()
-
-
-ATTACKS.complaint = subclass_of(Attack)
 
 
 def picture_seeds(seed: int, n: int) -> list[int]:

@@ -111,7 +111,7 @@ def _named(other: Attack, models: Models) -> dict[str, Any]:
 
 
 def rms(change: Tensor) -> Tensor:
-    """Root mean square of each picture's change, (n,), as a share of [0, 1]."""
+    """Root mean square of each picture's change (n, 3, H, W): (n,), as a share of [0, 1]."""
     return change.square().flatten(1).mean(1).sqrt()
 
 
@@ -138,6 +138,3 @@ def at_energy(x: Tensor, clean: Tensor, budget: Budget, wanted: Tensor) -> Tenso
         enough = rms(scaled(middle) - clean) >= wanted.to(x.device)
         low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
     return scaled(high)
-
-
-__all__ = ["DecodedShift", "DecodedShiftAttack", "at_energy", "rms"]

@@ -12,8 +12,7 @@ from ..settings import Count, Whole
 from ..tuning.modes import frozen
 from .base import register
 from .run import Run
-from .surrogates import SurrogateAttack
-from .turns import averaged
+from .surrogates import SurrogateAttack, averaged
 
 
 @register("fsmg")

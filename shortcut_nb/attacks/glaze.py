@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from annotated_types import Gt, Le
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..diffusion import draw_normal
-from ..errors import Diverged
 from ..models import Models
 from ..settings import Count, Share, Weight
 from .base import Attack, register
-from .pgd import start_uniform
+from .pgd import check_finite, start_uniform, values_and_gradient
 from .run import Run
 
 
@@ -80,32 +80,27 @@ class Glaze(Attack):
         run.rebuilt["perceptual"] = distance = run.models.perceptual
         with torch.no_grad():
             run.rebuilt["reference"] = distance.activations(run.clean)
-        run.rebuilt["x"] = x = run.x.detach().clone().requires_grad_(True)
-        run.rebuilt["adam"] = torch.optim.Adam([x], lr=self.lr)
+        run.x = run.x.detach().clone()  # Adam changes it in place
+        run.rebuilt["adam"] = torch.optim.Adam([run.x], lr=self.lr)
         if run.state["adam"] is not None:
             run.rebuilt["adam"].load_state_dict(run.state["adam"])
 
     def round(self, run: Run, number: int) -> Tensor:
-        x, adam = run.rebuilt["x"], run.rebuilt["adam"]
-        adam.zero_grad(set_to_none=True)
-        values = torch.zeros(len(x))
-        step = self.chunk or len(x)
-        for start in range(0, len(x), step):
-            rows = slice(start, start + step)
-            with torch.enable_grad():
-                each = self._loss(run, x[rows], rows)
-                each.sum().backward()
-            values[rows] = each.detach().float().cpu()
-        if not torch.isfinite(values).all():
-            raise Diverged(f"the attack's loss is {values.tolist()} at step {number}: try float32")
+        def loss(x: Tensor, source: Sequence[Generator], rows: slice) -> Tensor:
+            return self._loss(run, x, source, rows)
+
+        values, gradient = values_and_gradient(loss, run.x, run.generators, chunk=self.chunk)
+        check_finite(values, gradient, number)
+        adam = run.rebuilt["adam"]
+        run.x.grad = gradient
         adam.step()
-        with torch.no_grad():
-            x.copy_(self.budget.project(x, run.clean))
-        run.x, run.state["adam"] = x.detach().clone(), adam.state_dict()
+        adam.zero_grad(set_to_none=True)
+        run.x.copy_(self.budget.project(run.x, run.clean))
+        run.state["adam"] = adam.state_dict()
         return values[None]
 
-    def _loss(self, run: Run, x: Tensor, rows: slice) -> Tensor:
-        model, source = run.models.diffusion, run.generators[rows]
+    def _loss(self, run: Run, x: Tensor, source: Sequence[Generator], rows: slice) -> Tensor:
+        model = run.models.diffusion
         z = model.encode(x.clamp(0, 1), source)
         noise = draw_normal(z.shape[1:], source).to(z.device)
         mean, std = (run.state[f"style_{part}"][rows].to(z.device) for part in ("mean", "std"))

@@ -26,6 +26,8 @@ from .surrogates import SurrogateAttack, make_room
 
 LEAST_BLUR = 0.1
 """The least standard deviation of a random blur, in pixels: it leaves a picture as it is."""
+KERNEL = 7
+"""Width of a blur's kernel, in pixels; odd."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +36,11 @@ class Transformed:
 
     Args:
         sigma: range of the Gaussian blur's standard deviation, in pixels.
-        kernel: width of the blur's kernel, in pixels; odd.
         flip: probability of a mirror image.
     """
 
     objective: Objective
     sigma: tuple[float, float] = (LEAST_BLUR, 2.0)
-    kernel: int = 7
     flip: float = 0.5
 
     @property
@@ -52,7 +52,7 @@ class Transformed:
         transformed = []
         for image, generator in zip(x, source, strict=True):
             sigma, dice = torch.rand(2, generator=generator).tolist()
-            blurred = gaussian_blur(image, [self.kernel] * 2, [low + (high - low) * sigma] * 2)
+            blurred = gaussian_blur(image, [KERNEL] * 2, [low + (high - low) * sigma] * 2)
             transformed.append(hflip(blurred) if dice < self.flip else blurred)
         return self.objective(torch.stack(transformed).clamp(0, 1), source, rows)
 

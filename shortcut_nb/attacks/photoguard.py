@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -55,8 +55,17 @@ class PhotoGuardEncoder(PGDAttack):
 class EditDistance:
     """How far an image-to-image edit of a picture ends from a target picture: l2 over [-1, 1].
 
-    The edit noises the latents part of the way and denoises them in a few DDIM steps; gradients
-    flow through all of it.
+    The edit noises the latents part of the way and denoises them in a few DDIM steps. Gradients
+    flow through all of it, so it is written out here: diffusers' image-to-image pipeline, which
+    ``Diffusion.edit`` calls, takes none.
+
+    Args:
+        context: embedded prompts of the edit: the prompt's own, or the empty one and the prompt's,
+            which turns guidance on; (1 or 2, length, width).
+        target: (1, 3, H, W) in [0, 1].
+        strength: how far the edit noises the latents, in (0, 1].
+        sampling_steps: denoising steps of the edit.
+        eta: of the DDIM sampler.
     """
 
     model: Diffusion
@@ -66,7 +75,7 @@ class EditDistance:
     sampling_steps: int
     guidance_scale: float
     eta: float
-    direction: int = -1
+    direction: ClassVar[int] = -1  # the distance is to fall
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         model, scheduler = self.model, DDIMScheduler.from_config(self.model.noise_schedule.config)

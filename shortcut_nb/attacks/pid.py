@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -25,7 +26,7 @@ class PosteriorShift:
     mean: Tensor
     log_std: Tensor
     weight: float
-    direction: int = 1
+    direction: ClassVar[int] = 1
 
     def __call__(self, x: Tensor, source: Sequence[Generator], rows: slice = ALL) -> Tensor:
         mean, std = self.model.posterior(x)

@@ -23,9 +23,13 @@ class AttackResult:
 
     Attributes:
         images: float32 (n, 3, H, W) in [0, 1], on the 8-bit grid and inside the budget.
+        clean: the pictures as they were, of the same shape.
+        budget: the largest change that was allowed.
         linf_pixels: the largest change of each picture, in grey levels.
         loss_trace: (steps, n) value of the objective before each step.
-        seconds: wall-clock time.
+        config: the attack's name and hyperparameters, as plain values.
+        seeds: of each picture; all that is random of one is drawn from its own.
+        seconds: wall-clock time, in all runs of an attack that was resumed.
     """
 
     images: Tensor
@@ -50,7 +54,7 @@ class AttackResult:
             force: replace an earlier result there.
 
         Raises:
-            ValueError: a picture outside of its budget, or names that do not fit.
+            UserError: a picture outside of its budget, or names that do not fit.
             AlreadyThere, CannotWrite: see :func:`shortcut_nb.files.outputs.check_output`.
         """
         self.budget.check(self.images, self.clean)

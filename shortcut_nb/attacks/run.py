@@ -38,6 +38,7 @@ class Run:
         done: rounds finished.
         seconds: time they took.
         path: of the checkpoint; None keeps none.
+        mark: stands for all that a checkpoint depends on; a file with another is refused.
         constants_written: whether the file of ``constants`` is there already.
         temporary: the folder of a run without a checkpoint, once it needs one.
     """
@@ -55,25 +56,40 @@ class Run:
     done: int = 0
     seconds: float = 0.0
     path: Path | None = None
+    mark: str = ""
     constants_written: bool = False
     temporary: TemporaryDirectory[str] | None = None
 
     @classmethod
-    def start(cls, subject: Subject, models: Models, seeds: list[int]) -> Run:
+    def start(
+        cls,
+        subject: Subject,
+        models: Models,
+        seeds: list[int],
+        path: Path | None = None,
+        mark: str = "",
+    ) -> Run:
         """A new run: it begins at the clean pictures, with fresh generators."""
-        return cls(subject, models, subject.images, seeds, generators(seeds))
+        return cls(subject, models, subject.images, seeds, generators(seeds), path=path, mark=mark)
 
     @property
     def clean(self) -> Tensor:
         """The pictures being protected."""
         return self.subject.images
 
-    def save(self, path: Path, mark: str, fixed_surrogates: bool = False) -> None:
-        """Write a checkpoint, atomically.
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether an earlier run of the same left its checkpoint."""
+        return self.path is not None and self.path.exists()
+
+    def save(self, fixed_surrogates: bool = False) -> None:
+        """Write a checkpoint, atomically; nothing where the run keeps none.
 
         Args:
             fixed_surrogates: they change no more, and are written once, with the constants.
         """
+        if self.path is None:
+            return
         surrogates = {name: _weights(model) for name, model in self.surrogates.items()}
         constants = self.constants | ({SURROGATES: surrogates} if fixed_surrogates else {})
         saved = {
@@ -86,16 +102,17 @@ class Run:
             "kept": self.state,
         }
         if constants and not self.constants_written:
-            self.constants_written = save_checkpoint(_beside(path), mark, constants)
+            self.constants_written = save_checkpoint(_beside(self.path), self.mark, constants)
         if self.constants_written or not constants:  # without them nothing can go on
-            save_checkpoint(path, mark, saved)
+            save_checkpoint(self.path, self.mark, saved)
 
-    @staticmethod
-    def forget(path: Path) -> None:
-        """Delete a checkpoint and what lies beside it."""
-        path.unlink(missing_ok=True)
-        _beside(path).unlink(missing_ok=True)
-        shutil.rmtree(_folder(path), ignore_errors=True)
+    def forget(self) -> None:
+        """Delete the checkpoint, if the run keeps one, and what lies beside it."""
+        if self.path is None:
+            return
+        self.path.unlink(missing_ok=True)
+        _beside(self.path).unlink(missing_ok=True)
+        shutil.rmtree(_folder(self.path), ignore_errors=True)
 
     @property
     def folder(self) -> Path:
@@ -107,18 +124,21 @@ class Run:
         _folder(self.path).mkdir(parents=True, exist_ok=True)
         return _folder(self.path)
 
-    def restore(self, path: Path, mark: str, fresh: Callable[[Run, str], Diffusion]) -> None:
-        """Take over the state that a checkpoint holds.
+    def restore(self, fresh: Callable[[Run, str], Diffusion]) -> None:
+        """Take over the state that the checkpoint holds.
 
         Args:
             fresh: makes the untrained surrogate of a base model.
 
         Raises:
-            ValueError: a file of another attack, subject or model, or one that was cut short.
+            ValueError: no checkpoint, a file of another attack, subject or model, or one that was
+                cut short.
         """
-        saved = load_checkpoint(path, mark, DEPENDS)
-        if _beside(path).exists():
-            self.constants = load_checkpoint(_beside(path), mark, DEPENDS)
+        if self.path is None:
+            raise ValueError("a run that keeps no checkpoint has none to go on from")
+        saved = load_checkpoint(self.path, self.mark, DEPENDS)
+        if _beside(self.path).exists():
+            self.constants = load_checkpoint(_beside(self.path), self.mark, DEPENDS)
             self.constants_written = True
         self.x, self.trace, self.state = saved["x"], saved["trace"], saved["kept"]
         self.done, self.seconds = saved["done"], saved["seconds"]

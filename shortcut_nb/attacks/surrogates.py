@@ -18,7 +18,7 @@ from ..personalize.methods import FullFineTuning, Method
 from ..personalize.training import Trainee
 from ..settings import ADDED, Count, Rate, Share, StepSize, Weight, parse_alpha
 from ..subjects import Subject
-from ..tuning.lean import parked, visiting
+from ..tuning.lean import on_device, on_host
 from ..tuning.regime import ClassImages, Regime
 from .base import Attack
 from .objectives import DenoisingLoss, Objective, TargetedDenoisingLoss
@@ -110,7 +110,7 @@ class SurrogateAttack(Attack, Regime):
         model = base.clone(self.method.shared(base))
         self.method.prepare(model, self.seed)
         for module in model.modules[1:]:
-            module.to(base.pipe.vae.device)  # a base model may be parked in host memory
+            module.to(base.pipe.vae.device)  # a base model may be in host memory
         return model
 
     def needs_base(self, run: Run) -> bool:
@@ -128,7 +128,7 @@ class SurrogateAttack(Attack, Regime):
         else:
             for name in bases:
                 self.prior(run, name)  # drawn while the base models are on the device
-            with parked(*(module for base in bases.values() for module in base.modules[1:])):
+            with on_host(*(module for base in bases.values() for module in base.modules[1:])):
                 yield
 
     @contextmanager
@@ -137,7 +137,7 @@ class SurrogateAttack(Attack, Regime):
         if not self.low_memory or model.device == model.pipe.vae.device:
             yield
             return
-        with visiting(model.pipe.vae.device, *model.modules[1:]):
+        with on_device(model.pipe.vae.device, *model.modules[1:]):
             yield
 
     def sources(self, models: Models) -> tuple[str, ...]:
@@ -244,3 +244,16 @@ def make_room(trainee: Trainee) -> None:
     """Let go of large moments before PGD; small ones stay, as to take memory anew costs time."""
     if 2 * sum(p.nbytes for p in trainee.parameters) > SMALL:
         trainee.optimiser.state.clear()
+
+
+def averaged(turns: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What base models that took turns from the same pictures agree on.
+
+    Args:
+        turns: of each base model, its pictures (n, 3, H, W) and its losses (steps, n).
+
+    Returns:
+        The mean of the pictures, and of the losses.
+    """
+    pictures, losses = zip(*turns, strict=True)
+    return torch.stack(pictures).mean(0), torch.stack(losses).mean(0)

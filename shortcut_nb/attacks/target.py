@@ -21,12 +21,14 @@ GLYPH = (
     ".######.",
     "...##...",
 )
+TILES = 4
+"""Glyphs along a side."""
 
 
-def target_image(high: int, wide: int, tiles: int = 4) -> Tensor:
-    """(1, 3, high, wide) in [0, 1]: the glyph black on white, ``tiles`` × ``tiles`` times."""
+def target_image(high: int, wide: int) -> Tensor:
+    """(1, 3, high, wide) in [0, 1]: the glyph black on white, :data:`TILES` times each way."""
     glyph = torch.tensor([[0.0 if c == "#" else 1.0 for c in row] for row in GLYPH])
-    tiled = glyph.repeat(tiles, tiles)[None, None]
+    tiled = glyph.repeat(TILES, TILES)[None, None]
     drawn = torch.nn.functional.interpolate(tiled, (high, wide), mode="nearest")
     return drawn.expand(1, 3, -1, -1).clone()
 

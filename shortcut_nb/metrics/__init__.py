@@ -1,10 +1,5 @@
 """Metrics of pictures, and statistics of their scores. One name, one class."""
 
-from typing import Any
-
-import pandas as pd
-from torch import Tensor
-
 from ..errors import UserError
 from ..profile import Profile
 from ..registry import Registry
@@ -35,8 +30,7 @@ _IN_ORDER: tuple[type[Metric], ...] = (
     Faithfulness,
     FaceMatch,
 )
-METRICS: Registry[type[Metric]] = Registry("metric")
-METRICS.complaint = not_a_metric
+METRICS: Registry[type[Metric]] = Registry("metric", not_a_metric)
 for _metric in _IN_ORDER:
     METRICS.add(_metric.name, _metric)
 
@@ -50,12 +44,7 @@ def check_metric(name: str) -> None:
     owners = [metric.name for metric in METRICS.values() if name in list(metric.columns)]
     if owners and name not in METRICS:
         raise UserError(f"{name!r} is a column of the metric {owners[0]!r}: name that")
-    METRICS[name]
-
-
-def score(models: Any, images: Tensor, references: Tensor) -> pd.DataFrame:
-    """Every metric of :data:`METRICS` that needs no originals: :func:`.frame.score_pictures`."""
-    return score_pictures(METRICS, models, images, references)
+    METRICS.check(name)
 
 
 def describe(column: str, profile: Profile | None = None) -> Column:
@@ -91,7 +80,6 @@ __all__ = [
     "describe",
     "holm",
     "psnr",
-    "score",
     "score_pictures",
     "ssim",
     "t_mean",

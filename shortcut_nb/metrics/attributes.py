@@ -11,6 +11,7 @@ import pandas as pd
 from torch import Tensor
 from transformers import AutoModelForImageClassification
 
+from ..errors import UserError
 from .base import Column, Needs, need_references
 from .network import PictureNetwork
 from .sample_probes import SAMPLE_PROBES, SampleProbe
@@ -24,6 +25,9 @@ class AttributeReader(PictureNetwork):
     """A transformers image classifier with one softmax for each attribute.
 
     Its labels read "attribute:VALUE"; labels of one attribute lie next to each other.
+
+    Raises:
+        UserError: a label of another form.
     """
 
     loader: ClassVar[type] = AutoModelForImageClassification
@@ -31,7 +35,7 @@ class AttributeReader(PictureNetwork):
 
     def __post_init__(self) -> None:
         if wrong := [name for name in self._labels if ":" not in name]:
-            raise ValueError(f"expected labels such as 'glasses:ROUND'; got {wrong[0]!r}")
+            raise UserError(f"expected labels such as 'glasses:ROUND'; got {wrong[0]!r}")
 
     @property
     def _labels(self) -> list[str]:
@@ -99,7 +103,8 @@ class AttributeMatch:
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) against clean pictures (m, 3, H, W); column ``attributes``, (n,).
 
-        Raises ValueError when there is no reference picture.
+        Raises:
+            UserError: no reference picture.
         """
         references = need_references(self.name, "clean pictures of the person", references)
         kept = self.reader.kept(images, references)

@@ -72,7 +72,11 @@ def not_a_metric(thing: Any) -> str:
 
 
 def need_references(name: str, what: str, references: Tensor | None) -> Tensor:
-    """Return the references, or raise ValueError that says what was missing."""
+    """The references, if there is one.
+
+    Raises:
+        UserError: none; says what was missing.
+    """
     if references is None or len(references) == 0:
         raise UserError(f"{name} needs {what}: pass references=, got none")
     return references

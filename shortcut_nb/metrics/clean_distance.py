@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .base import Column
 from .identity import IdentityEncoder
 from .sample_probes import SAMPLE_PROBES, SampleProbe
@@ -31,10 +32,10 @@ def distance_to(encoder: IdentityEncoder, images: Tensor, references: Tensor) ->
         float64 (n,).
 
     Raises:
-        ValueError: fewer than two references.
+        UserError: fewer than two references.
     """
     if len(references) < 2:
-        raise ValueError(
+        raise UserError(
             f"expected at least 2 reference pictures to know how far apart they are; "
             f"got {len(references)}: draw more samples"
         )

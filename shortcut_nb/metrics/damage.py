@@ -9,13 +9,18 @@ import numpy as np
 from torch import Tensor
 from transformers import AutoModelForImageClassification
 
+from ..errors import UserError
 from .base import Column, Needs
 from .network import PictureNetwork
 
 
 @dataclass(frozen=True, eq=False)
 class DamageRegressor(PictureNetwork):
-    """A transformers image classifier with the one label "damage": its sigmoid is the amount."""
+    """A transformers image classifier with the one label "damage": its sigmoid is the amount.
+
+    Raises:
+        UserError: a model with other labels.
+    """
 
     loader: ClassVar[type] = AutoModelForImageClassification
     kind: ClassVar[str] = "damage"
@@ -23,7 +28,7 @@ class DamageRegressor(PictureNetwork):
     def __post_init__(self) -> None:
         labels = list(self.model.config.label2id)
         if labels != ["damage"]:
-            raise ValueError(f'expected a model with the one label "damage", got {labels}')
+            raise UserError(f'expected a model with the one label "damage", got {labels}')
 
     def __call__(self, images: Tensor) -> Tensor:
         """Damage (n,) in [0, 1] of pictures (n, 3, H, W) in [0, 1]."""

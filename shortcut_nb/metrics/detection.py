@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
+from ..errors import UserError
 from ..profile import Profile
 from .base import Column, Needs
 from .network import PictureNetwork
@@ -20,6 +21,9 @@ class Detector(PictureNetwork):
 
     A face is found where the probability of "person" reaches ``threshold``. ``finds`` is what
     tables and figures call it: a face, or a whole person.
+
+    Raises:
+        UserError: a model without the label "person".
     """
 
     threshold: float = 0.5
@@ -31,7 +35,7 @@ class Detector(PictureNetwork):
     def __post_init__(self) -> None:
         if "person" not in self.model.config.label2id:
             labels = ", ".join(map(str, self.model.config.label2id))
-            raise ValueError(f'expected a model with the label "person", got {labels}')
+            raise UserError(f'expected a model with the label "person", got {labels}')
 
     def __call__(self, images: Tensor) -> Tensor:
         """Probability (n,) in [0, 1] that a picture (n, 3, H, W) in [0, 1] shows a person."""
@@ -78,8 +82,7 @@ class Detection:
     @classmethod
     def named(cls, profile: Profile) -> dict[str, Column]:
         """The columns by what the profile's detector finds: a face, or a person."""
-        ref = profile.detector
-        finds = "face" if ref is None else ref.options.get("finds", "face")
+        finds = Detector.word("finds", profile.detector)
         return {
             "face": Column(f"probability of a {finds}", better="higher"),
             "face_missing": Column(f"no {finds} found", "share of pictures", "lower"),

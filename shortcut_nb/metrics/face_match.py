@@ -32,7 +32,6 @@ class FaceMatch:
     """
 
     encoder: FaceEncoder
-    threshold: float = SAME_PERSON
 
     name: ClassVar[str] = "faces"
     needs: ClassVar[Needs] = "subject"
@@ -63,14 +62,14 @@ class FaceMatch:
         """Score (n, 3, H, W) against (m, 3, H, W), both float32 in [0, 1]; columns (n,).
 
         Raises:
-            ValueError: no reference picture.
+            UserError: no reference picture.
         """
         references = need_references("faces", "clean pictures of the person", references)
         rows = self.encoder(images)
         missing = rows.isnan().any(dim=1).numpy()
         try:
             distance = (rows - self.encoder.mean(references)).norm(dim=1).double().numpy()
-            same = (np.where(missing, np.inf, distance) <= self.threshold).astype(float)
+            same = (np.where(missing, np.inf, distance) <= SAME_PERSON).astype(float)
         except NoFace as error:
             log.warning("%s", error)
             distance = same = np.full(len(rows), np.nan)

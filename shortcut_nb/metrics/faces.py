@@ -7,6 +7,7 @@ Both are the extra "faces" and work offline.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +32,10 @@ class NoFace(UserError):
 
 
 Box = tuple[int, int, int, int]
+Hits = tuple[Sequence[Sequence[float]], Sequence[float]]
+"""Boxes (left, top, right, bottom) in pixels, and how sure each is."""
+Detect = Callable[[np.ndarray], Hits]
+"""From a picture, uint8 (H, W, 3), to the faces in it."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,28 @@ class FaceFinder:
     least: int = 256
 
     def faces(self, images: Tensor) -> list[Face | None]:
-        """The surest face of each picture (n, 3, H, W) in [0, 1], in its own pixels; or None."""
-        raise NotImplementedError
+        """The surest face of each picture (n, 3, H, W) in [0, 1], in its own pixels; or None.
+
+        Raises:
+            UserError: wrong pictures, or the package of the finder is not installed.
+        """
+        check_images(images)
+        detect = self._detector()
+        large, scale = self.seen(images)
+        return [_surest(*detect(array), scale) for array in large]
+
+    def _detector(self) -> Detect:
+        """Opens what finds faces; from an enlarged picture to every face that counts as found."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it finds faces")
+
+    def seen(self, images: Tensor) -> tuple[list[np.ndarray], float]:
+        """Pictures (n, 3, H, W) in [0, 1] as the finder sees them.
+
+        Returns:
+            uint8 (H', W', 3) arrays, and how many of their pixels a picture's own pixel is wide.
+        """
+        scale = max(1.0, self.least / min(images.shape[-2:]))
+        return arrays(enlarged(images, self.least)), scale
 
     def __call__(self, images: Tensor) -> Tensor:
         """How sure the surest face of each picture is: scores (n,); minus infinity for none."""
@@ -97,56 +122,49 @@ class HogFinder(FaceFinder):
 
     threshold: float = 0.0
 
-    def faces(self, images: Tensor) -> list[Face | None]:
-        """The surest face of each picture; see :meth:`FaceFinder.faces`."""
-        check_images(images)
-        dlib = need_dlib()
-        detector = dlib.get_frontal_face_detector()
-        scale = max(1.0, self.least / min(images.shape[-2:]))
-        results: list[Face | None] = []
-        for array in arrays(enlarged(images, self.least)):
-            boxes, scores, _ = detector.run(array, 0, self.threshold)
-            results.append(_surest([_box(one, scale) for one in boxes], list(scores)))
-        return results
+    def _detector(self) -> Detect:
+        detector = need_dlib().get_frontal_face_detector()
+
+        def detect(array: np.ndarray) -> Hits:
+            hits, scores, _ = detector.run(array, 0, self.threshold)
+            boxes = [(hit.left(), hit.top(), hit.right(), hit.bottom()) for hit in hits]
+            return boxes, list(scores)
+
+        return detect
 
 
 @dataclass(frozen=True, eq=False)
 class LbpFinder(FaceFinder):
     """scikit-image's cascade of local binary patterns: needs no extra, misses and errs more.
 
-    It gives no margin: the score of a face is 1.
+    It gives no margin: the largest face counts, and its score is 1.
     """
 
-    def faces(self, images: Tensor) -> list[Face | None]:
-        """The largest face of each picture; see :meth:`FaceFinder.faces`."""
+    def _detector(self) -> Detect:
         from skimage.data import lbp_frontal_face_cascade_filename
         from skimage.feature import Cascade
 
-        check_images(images)
         cascade = Cascade(lbp_frontal_face_cascade_filename())
-        scale = max(1.0, self.least / min(images.shape[-2:]))
-        results: list[Face | None] = []
-        for array in arrays(enlarged(images, self.least)):
+
+        def detect(array: np.ndarray) -> Hits:
             sides = {"min_size": (60, 60), "max_size": array.shape[:2]}
             hits = cascade.detect_multi_scale(array, scale_factor=1.2, step_ratio=1, **sides)
-            edges = [(h["c"], h["r"], h["c"] + h["width"], h["r"] + h["height"]) for h in hits]
-            boxes = [tuple(round(edge / scale) for edge in box) for box in edges]
-            sizes = [float(h["width"]) for h in hits]
-            best = _surest(boxes, sizes)
-            results.append(None if best is None else Face(best.box, 1.0))
-        return results
+            if not hits:
+                return [], []
+            hit = max(hits, key=lambda each: each["width"])
+            box = (hit["c"], hit["r"], hit["c"] + hit["width"], hit["r"] + hit["height"])
+            return [box], [1.0]
+
+        return detect
 
 
-def _box(rectangle: Any, scale: float) -> Box:
-    edges = (rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
-    return tuple(round(edge / scale) for edge in edges)
-
-
-def _surest(boxes: list[Any], scores: list[float]) -> Face | None:
-    if not boxes:
+def _surest(boxes: Sequence[Sequence[float]], scores: Sequence[float], scale: float) -> Face | None:
+    """The face of the highest score, in a picture's own pixels; None where there is no box."""
+    if len(boxes) == 0:
         return None
     best = int(np.argmax(scores))
-    return Face(boxes[best], float(scores[best]))
+    left, top, right, bottom = (round(float(edge) / scale) for edge in boxes[best])
+    return Face((left, top, right, bottom), float(scores[best]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,10 +200,16 @@ class FaceEncoder:
         return cls(points, network, finder or HogFinder(**options))
 
     def chips(self, images: Tensor) -> list[np.ndarray | None]:
-        """The face of each picture, upright, (150, 150, 3) uint8; None where none was found."""
+        """The face of each picture, upright, (150, 150, 3) uint8; None where none was found.
+
+        Args:
+            images: (n, 3, H, W) float32 in [0, 1].
+
+        Raises:
+            UserError: wrong pictures, or no dlib.
+        """
         dlib = need_dlib()
-        scale = max(1.0, self.finder.least / min(images.shape[-2:]))
-        large = arrays(enlarged(images, self.finder.least))
+        large, scale = self.finder.seen(images)
         cut: list[np.ndarray | None] = []
         for array, face in zip(large, self.finder.faces(images), strict=True):
             if face is None:

@@ -21,7 +21,12 @@ def psnr(images: Tensor, originals: Tensor) -> np.ndarray:
     """Peak signal-to-noise ratio per picture, (n,), in dB with peak 1.
 
     Identical pictures would be infinite; the value is capped at 100 dB, so that means stay finite.
-    Raises ValueError when the two batches differ in shape.
+
+    Args:
+        images, originals: (n, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        UserError: the two batches differ in shape.
     """
     _check_pair(images, originals)
     gap = images.detach().double().cpu() - originals.detach().double().cpu()
@@ -34,7 +39,12 @@ def ssim(images: Tensor, originals: Tensor) -> np.ndarray:
     """Structural similarity per picture, (n,), in [-1, 1] (Wang et al. 2004).
 
     Gaussian window of 1.5 pixels over each colour channel, then the mean.
-    Raises ValueError when the batches differ in shape or a side is under 11 pixels.
+
+    Args:
+        images, originals: (n, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        UserError: the two batches differ in shape, or a side is under 11 pixels.
     """
     _check_pair(images, originals)
     if min(images.shape[-2:]) < WINDOW:
@@ -85,6 +95,10 @@ class Faithfulness:
         return cls()
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
-        """Score (n, 3, H, W) against originals of the same shape; columns ``psnr``, ``ssim``."""
+        """Score (n, 3, H, W) against originals of the same shape; columns ``psnr``, ``ssim``.
+
+        Raises:
+            UserError: no originals, or of another shape; see :func:`ssim`.
+        """
         originals = need_references("faithfulness", "the originals", references)
         return {"psnr": psnr(images, originals), "ssim": ssim(images, originals)}

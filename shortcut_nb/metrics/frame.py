@@ -134,7 +134,7 @@ def score_pictures(
         references: clean pictures of the subject, (m, 3, H, W) float32 in [0, 1].
 
     Raises:
-        ValueError: bad pictures, a metric that gives other columns than it describes, or another
+        UserError: bad pictures, a metric that gives other columns than it describes, or another
             one's.
     """
     check_columns(metrics)

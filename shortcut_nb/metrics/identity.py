@@ -10,10 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel
 
-from ..profile import ModelRef, Profile
+from ..profile import Profile
 from .base import Column, Needs, need_references
 from .detection import Detector
 from .network import PictureNetwork
+
+MISSING = -1.0
+"""The match of a picture without a face, where a failure counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class IdentityMatch:
 
     The cosine in [-1, 1] of each picture to the normalised mean of the person's clean pictures.
     A picture without a face has no identity. Two columns say so in two ways: ``ims`` is NaN
-    there (similarity given that a face was found) and ``ims_missing`` is ``missing`` there
+    there (similarity given that a face was found) and ``ims_missing`` is −1 there
     (a failure counts). No threshold is applied to the similarity.
 
     With ``detector=None`` every picture counts as a face.
@@ -55,7 +58,6 @@ class IdentityMatch:
 
     encoder: IdentityEncoder
     detector: Detector | None = None
-    missing: float = -1.0
 
     name: ClassVar[str] = "identity"
     needs: ClassVar[Needs] = "subject"
@@ -68,8 +70,8 @@ class IdentityMatch:
     @classmethod
     def named(cls, profile: Profile) -> dict[str, Column]:
         """The columns by what the profile's encoder measures, such as subject fidelity."""
-        measures = _option(profile.identity, "measures", "identity match")
-        finds = _option(profile.detector, "finds", "face")
+        measures = IdentityEncoder.word("measures", profile.identity)
+        finds = Detector.word("finds", profile.detector)
         return {
             "ims": Column(f"{measures} where there is a {finds}", better="higher"),
             "ims_missing": Column(f"{measures}, −1 without a {finds}", better="higher"),
@@ -83,7 +85,8 @@ class IdentityMatch:
     def __call__(self, images: Tensor, references: Tensor | None = None) -> dict[str, np.ndarray]:
         """Score (n, 3, H, W) against (m, 3, H, W); columns ``ims`` and ``ims_missing``, (n,).
 
-        Raises ValueError when there is no reference picture.
+        Raises:
+            UserError: no reference picture.
         """
         references = need_references("identity", "clean pictures of the person", references)
         cosine = (self.encoder(images) @ self.encoder.mean(references)).clamp(-1, 1)
@@ -93,9 +96,5 @@ class IdentityMatch:
         )
         return {
             "ims": np.where(detected, score, np.nan),
-            "ims_missing": np.where(detected, score, self.missing),
+            "ims_missing": np.where(detected, score, MISSING),
         }
-
-
-def _option(ref: ModelRef | None, name: str, default: str) -> str:
-    return default if ref is None else str(ref.options.get(name, default))

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
-from torch import Tensor
+import numpy as np
 
 from ..errors import UserError
-from ..images import check_images, enlarged
-from .faces import Face, FaceFinder, arrays
+from .faces import Detect, FaceFinder, Hits
 
 INSTALL = "pip install --no-deps facenet-pytorch"
 
@@ -30,23 +28,16 @@ class MtcnnFinder(FaceFinder):
 
     threshold: float = 0.9
 
-    def faces(self, images: Tensor) -> list[Face | None]:
-        """The surest face of each picture (n, 3, H, W) in [0, 1], in its own pixels; or None.
-
-        Raises:
-            UserError: facenet-pytorch is not installed.
-        """
-        check_images(images)
+    def _detector(self) -> Detect:
         try:
             network = import_module("facenet_pytorch").MTCNN(keep_all=True, device="cpu")
         except ImportError:
             raise UserError(f"MTCNN comes with facenet-pytorch, not here: {INSTALL}") from None
-        scale = max(1.0, self.least / min(images.shape[-2:]))
-        return [self._surest(network, one, scale) for one in arrays(enlarged(images, self.least))]
 
-    def _surest(self, network: Any, array: Any, scale: float) -> Face | None:
-        boxes, sure = network.detect(array)
-        if boxes is None or float(sure.max()) < self.threshold:
-            return None
-        left, top, right, bottom = (round(float(v) / scale) for v in boxes[int(sure.argmax())])
-        return Face((left, top, right, bottom), float(sure.max()))
+        def detect(array: np.ndarray) -> Hits:
+            boxes, sure = network.detect(array)
+            if boxes is None or float(sure.max()) < self.threshold:
+                return [], []
+            return boxes, sure
+
+        return detect

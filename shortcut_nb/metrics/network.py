@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..images import check_images
+from ..profile import ModelRef
 from ..weights import check_weights
 from ..weights.safe_opening import open_model
 from .prepare import HALF, prepare
@@ -42,15 +43,31 @@ class PictureNetwork:
     ) -> Self:
         """Open the model that ``save_pretrained`` wrote; options are this class's fields.
 
-        Raises BadWeights when it is absent, damaged or another model.
+        Raises:
+            BadWeights: it is absent, damaged or another model.
         """
         check_weights(path, cls.kind)
         model = open_model(cls.loader, path)
         return cls(model.eval().to(device), **options)
 
+    @classmethod
+    def word(cls, field: str, ref: ModelRef | None) -> str:
+        """What tables and figures call what a model gives, without opening it.
+
+        Args:
+            field: of this class, whose default stands where the profile has no option of its name.
+            ref: the profile's entry of the model; None where it names none.
+        """
+        default = getattr(cls, field)
+        return default if ref is None else str(ref.options.get(field, default))
+
     @torch.inference_mode()
     def outputs(self, images: Tensor, read: Callable[[Any], Tensor]) -> Tensor:
-        """What ``read`` takes from the model's output, float32, for (n, 3, H, W) in [0, 1]."""
+        """What ``read`` takes from the model's output, float32, for (n, 3, H, W) in [0, 1].
+
+        Raises:
+            UserError: wrong pictures.
+        """
         check_images(images)
         device = next(self.model.parameters()).device
         parts = []

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from ..errors import UserError
 from ..models.clip import Clip
 
 VGG_THRESHOLD = 0.40
@@ -37,7 +38,7 @@ def fdfr(embeddings: Tensor) -> float:
     """Face detection failure rate, in [0, 1] (Anti-DreamBooth, Van Le et al. 2023).
 
     Raises:
-        ValueError: no picture.
+        UserError: no picture.
     """
     _some(embeddings, "pictures")
     return 1 - found_rows(embeddings).float().mean().item()
@@ -55,7 +56,7 @@ def ism(embeddings: Tensor, references: Tensor) -> float:
         In [-1, 1]; NaN where no picture has a face (its code gives None, and FDFR 1).
 
     Raises:
-        ValueError: no reference picture with a face.
+        UserError: no reference picture with a face.
     """
     person = references[found_rows(references)]
     _some(person, "reference pictures with a face")
@@ -77,6 +78,9 @@ def ims_thresholded(
 
     Returns:
         (n,), −1 where no reference is within the threshold, or where there is no face.
+
+    Raises:
+        UserError: no reference picture with a face.
     """
     person = references[found_rows(references)]
     _some(person, "reference pictures with a face")
@@ -121,4 +125,4 @@ def diffshortcut_score(ims: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 def _some(rows: Tensor, what: str) -> None:
     if len(rows) == 0:
-        raise ValueError(f"expected {what}, got none")
+        raise UserError(f"expected {what}, got none")

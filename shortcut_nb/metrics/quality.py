@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from ..models.clip import Clip
 from .base import Column, Needs
 
@@ -27,6 +28,9 @@ class ClipQuality:
     For each pair of opposite prompts, the softmax probability of the good one, with the model's
     own scale; the mean over pairs. In [0, 1], higher is better. Positional embeddings are kept,
     where the paper drops them: pictures are resized to the size the tower knows.
+
+    Raises:
+        UserError: no pair, or one that is not of two prompts.
     """
 
     clip: Clip
@@ -46,7 +50,7 @@ class ClipQuality:
 
     def __post_init__(self) -> None:
         if not self.pairs or any(len(pair) != 2 for pair in self.pairs):
-            raise ValueError(f"expected pairs of (good, bad) prompts, got {self.pairs!r}")
+            raise UserError(f"expected pairs of (good, bad) prompts, got {self.pairs!r}")
 
     @torch.no_grad()
     def per_pair(self, images: Tensor) -> np.ndarray:

@@ -43,5 +43,4 @@ class SampleProbe:
         return column in self.columns or bool(self.prefix and column.startswith(self.prefix))
 
 
-SAMPLE_PROBES: Registry[SampleProbe] = Registry("sample probe")
-SAMPLE_PROBES.complaint = instance_of(SampleProbe)
+SAMPLE_PROBES: Registry[SampleProbe] = Registry("sample probe", instance_of(SampleProbe))

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.stats import t
 
+from ..errors import UserError
+
 
 class Interval(NamedTuple):
     """A mean, its 95 % interval, and the number of values."""
@@ -30,14 +32,14 @@ def t_mean(values: ArrayLike) -> Interval:
         the mean.
 
     Raises:
-        ValueError: no value left, or an infinite one.
+        UserError: no value left, or an infinite one.
     """
     every = _array(values, "values")
     each = every[~np.isnan(every)]
     if not len(each):
-        raise ValueError(f"values: expected at least one number, got {len(every)} missing values")
+        raise UserError(f"values: expected at least one number, got {len(every)} missing values")
     if np.isinf(each).any():
-        raise ValueError("values: expected finite numbers, got an infinite one: cap or drop it")
+        raise UserError("values: expected finite numbers, got an infinite one: cap or drop it")
     mean, n = float(each.mean()), len(each)
     error = float(stats.sem(each)) if n > 1 else float("nan")
     low, high = t_ends(mean, error, n)
@@ -60,7 +62,11 @@ def t_ends(mean: ArrayLike, error: ArrayLike, n: ArrayLike) -> tuple[np.ndarray,
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Holm's (1979) step-down correction: adjusted p-values (m,), in the order given; NaN stays."""
+    """Holm's (1979) step-down correction: adjusted p-values (m,), in the order given; NaN stays.
+
+    Raises:
+        UserError: what is no list of numbers.
+    """
     values = _array(p, "p")
     adjusted = np.full(len(values), np.nan)
     there = np.flatnonzero(~np.isnan(values))
@@ -73,5 +79,5 @@ def holm(p: ArrayLike) -> np.ndarray:
 def _array(values: ArrayLike, name: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise ValueError(f"{name}: expected a list of numbers, got shape {array.shape}")
+        raise UserError(f"{name}: expected a list of numbers, got shape {array.shape}")
     return array

@@ -12,7 +12,6 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..budget import Budget
-from ..diffusion import Diffusion
 from ..errors import UserError
 from ..latents import Latents, count_of, latents_of
 from ..models import Models
@@ -21,10 +20,11 @@ from ..profile import Profile
 from ..settings import ADDED, Count, Levels, Weight
 from ..subjects import Subject
 from .dreambooth import DreamBooth
-from .methods import Method
-from .prompts import PROMPTS, Prompts, joined, noise_tokens, with_noise
+from .prompts import PROMPTS, joined, noise_tokens, with_noise
+from .rows import LossTerm, Rows
+from .start import Start
 from .trainer import register
-from .training import LossTerm, Rows, Trainee
+from .training import Trainee
 
 BLURS = (0.0, 1.0, 2.0)
 
@@ -161,36 +161,26 @@ class DecoupledDreamBooth(DreamBooth):
         token = super().phrase(profile)
         return joined(noise_tokens(token, self.tokens)) if token else ""
 
-    def trainee(
-        self,
-        models: Models,
-        model: Diffusion,
-        method: Method,
-        words: Prompts,
-        prior: Latents | None,
-        subject: Subject,
-    ) -> Trainee:
+    def trainee(self, start: Start) -> Trainee:
+        words = start.words
         switched = self.pair_weight or self.contrast or self.noise_prior_weight
         if words.instance == words.sample and switched:
             raise UserError(
                 f"the prompts {self.prompts!r} name no noise, so there is nothing to set apart: "
                 'choose "cdl", or turn pair_weight, contrast and noise_prior_weight off'
             )
-        named = with_noise(subject.class_prompt, self.phrase(models.profile))
         return Decoupled(
-            model,
+            start.model,
             (words.instance, words.class_),
-            prior,
-            **self.options(method),
-            per_picture=self._per_picture(models.profile, subject, method),
-            pairs=self._pairs(models, model, subject, words) if self.pair_weight else None,
+            start.prior,
+            **self.options(start.method),
+            per_picture=self._per_picture(start),
+            pairs=self._pairs(start) if self.pair_weight else None,
             pair_weight=self.pair_weight,
             apart=(words.instance, words.sample),
             contrast=self.contrast,
             margin=self.margin,
-            noise_prior=NoisePrior(self._drawn(models, named, count_of(self.class_images)), named)
-            if self.noise_prior_weight
-            else None,
+            noise_prior=self._noise_prior(start) if self.noise_prior_weight else None,
             noise_prior_weight=self.noise_prior_weight,
         )
 
@@ -201,7 +191,7 @@ class DecoupledDreamBooth(DreamBooth):
         every = self.pictures_of(models, subject.class_prompt) if usual else ()
         if not self.noise_prior_weight:
             return every
-        named = with_noise(subject.class_prompt, self.phrase(models.profile))
+        named = self._named(subject.class_prompt, models)
         return *every, *self.pictures_of(models, named, count_of(self.class_images))
 
     @property
@@ -209,15 +199,16 @@ class DecoupledDreamBooth(DreamBooth):
         further = self.pair_weight or self.noise_prior_weight
         return super().needs_class_pictures or (further > 0 and self.steps > 0)
 
-    def _per_picture(self, profile: Profile, subject: Subject, method: Method) -> tuple[str, ...]:
-        words = profile.prompts
+    def _per_picture(self, start: Start) -> tuple[str, ...]:
+        """The prompt that names each noise token, in the method's own words."""
+        words, subject = start.models.profile.prompts, start.subject
         if not self.per_picture or not words.noise_token:
             return ()
         each = [
             PROMPTS[self.prompts](subject, token, words.negative).instance
             for token in noise_tokens(words.noise_token, self.tokens)
         ]
-        return tuple(method.rename(prompt, subject.identifier) for prompt in each)
+        return tuple(start.method.rename(prompt, subject.identifier) for prompt in each)
 
     def _drawn(self, models: Models, prompt: str, images: int | str) -> Latents:
         """Pictures from the model itself, drawn as those of prior preservation are."""
@@ -225,13 +216,23 @@ class DecoupledDreamBooth(DreamBooth):
             prompt, images, steps=self.prior_steps, guidance_scale=self.prior_guidance
         )
 
-    def _pairs(self, models: Models, model: Diffusion, subject: Subject, words: Prompts) -> Pairs:
+    def _pairs(self, start: Start) -> Pairs:
         """Class pictures from the model itself, and the same with random noise on them."""
-        drawn = self._drawn(models, subject.class_prompt, self.class_images)
+        model, prompt = start.model, start.subject.class_prompt
+        drawn = self._drawn(start.models, prompt, self.class_images)
         clean = model.decode(drawn.mean)
         noisy = degraded(clean, Budget.parse(self.pair_eps), self.seed)
-        prompts = (words.class_, with_noise(subject.class_prompt, self.phrase(models.profile)))
+        prompts = (start.words.class_, self._named(prompt, start.models))
         return Pairs(latents_of(model, clean), latents_of(model, noisy), prompts)
+
+    def _noise_prior(self, start: Start) -> NoisePrior:
+        """What the model itself draws of the class when noise is named."""
+        named = self._named(start.subject.class_prompt, start.models)
+        return NoisePrior(self._drawn(start.models, named, count_of(self.class_images)), named)
+
+    def _named(self, prompt: str, models: Models) -> str:
+        """A prompt that names the noise."""
+        return with_noise(prompt, self.phrase(models.profile))
 
 
 def degraded(images: Tensor, budget: Budget, seed: int) -> Tensor:

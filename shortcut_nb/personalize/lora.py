@@ -50,7 +50,7 @@ class LowRank:
             unet.add_adapter(LoraConfig(target_modules=UNET_LAYERS, **options))
             for encoder in self._encoders(model).values():
                 encoder.add_adapter(LoraConfig(target_modules=TEXT_LAYERS, **options))
-        # peft gives adapters the type of the layer they are on, which may be slimmed to half
+        # peft gives adapters the type of the layer they are on, which may be held in 16 bits
         # precision; small updates would round away.
         for parameter in named(model, "lora_").values():
             parameter.data = parameter.data.float()

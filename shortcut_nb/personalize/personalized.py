@@ -21,7 +21,19 @@ from .prompts import Prompts
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Personalized:
-    """A fine-tuned model with the words that belong to it."""
+    """A fine-tuned model with the words that belong to it.
+
+    Attributes:
+        model: a copy of the text-to-image model, fine-tuned, in evaluation mode.
+        prompts: what was said in training and is said when sampling, in the method's own words.
+        steps, guidance_scale: the profile's, at which :meth:`sample` draws.
+        seconds: wall-clock time of the training, in all of its runs.
+        losses: the loss of each step, of earlier runs included.
+        method: what was trained, and how it is saved.
+        identifier: the word that stands for the subject in the subject's own prompts.
+        base: how diffusers opens the model that was trained: "from_pretrained(…)" or the like, as
+            :meth:`how_to_load` says it; "" where that is not known.
+    """
 
     model: Diffusion
     prompts: Prompts
@@ -109,7 +121,15 @@ class Personalized:
         return "\n".join([*begin, *lines, end])
 
     def save(self, folder: str | Path) -> Path:
-        """Write diffusers' own format for the method, under a temporary name first."""
+        """Write diffusers' own format for the method, under a temporary name first.
+
+        Returns:
+            The folder.
+
+        Raises:
+            AlreadyThere: it exists.
+            CannotWrite: the system refuses.
+        """
         folder = expand(folder, "folder")
         if folder.exists():
             raise AlreadyThere(f"{folder} exists already: name a new folder")

@@ -12,7 +12,15 @@ from ..subjects import Subject
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the trainer says of instance and class pictures, and what is said when sampling."""
+    """What the trainer says of instance and class pictures, and what is said when sampling.
+
+    Attributes:
+        instance: the training prompt of the subject's pictures.
+        class_: the training prompt of class pictures.
+        sample: what the subject is asked for by.
+        sample_class: what another of the class is asked for by.
+        negative: the negative prompt when sampling; "" is none.
+    """
 
     instance: str
     class_: str
@@ -88,8 +96,7 @@ def _is_form(thing: object) -> str:
     return "" if callable(thing) else "must be a function that gives Prompts"
 
 
-PROMPTS: Registry[Callable[[Subject, str, str], Prompts]] = Registry("prompts")
-PROMPTS.complaint = _is_form
+PROMPTS: Registry[Callable[[Subject, str, str], Prompts]] = Registry("prompts", _is_form)
 for _name, _form in {
     "plain": plain,
     "noise-token": noise_token_only,
@@ -100,16 +107,6 @@ for _name, _form in {
     PROMPTS[_name] = _form
 
 
-def known_prompts(name: str) -> str:
-    """A name of :data:`PROMPTS`.
-
-    Raises:
-        UserError: another one; the nearest are listed.
-    """
-    PROMPTS[name]
-    return name
-
-
 FURTHER = tuple(f"{letter}@{letter}" for letter in "qzkxvjw")
 
 
@@ -117,7 +114,7 @@ def noise_tokens(noise_token: str, count: int) -> list[str]:
     """The noise token and further ones of its form: "t@t noisy pattern", "q@q noisy pattern", ….
 
     Raises:
-        ValueError: fewer than one, more than there are rare words for, or no noise token.
+        UserError: fewer than one, more than there are rare words for, or no noise token.
     """
     first, _, rest = noise_token.partition(" ")
     heads = [first, *(word for word in FURTHER if word != first)]

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge, Lt
-from torch import Generator, Tensor
+from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..diffusion.lengths import check_lengths
@@ -21,7 +20,7 @@ from ..latents import Latents, class_digest, latents_of
 from ..models import Models, check_beside_prior, check_size, need_models
 from ..models.class_pictures import ClassPictures
 from ..profile import Profile
-from ..progress import OnStep, StepInfo
+from ..progress import OnStep
 from ..registry import Registry, subclass_of
 from ..settings import (
     ADDED,
@@ -38,17 +37,18 @@ from ..settings import (
 from ..settings.bound import Bound
 from ..store.recipe import compared_fields, update_digest
 from ..subjects import Subject
-from ..tuning.checkpoint import load_checkpoint, save_checkpoint
-from ..tuning.lean import parked, slimmed
+from ..tuning.lean import on_host, weights_in
 from ..tuning.modes import with_gradients
 from ..tuning.regime import ClassImages, Regime
+from .course import Course
 from .methods import Method
 from .personalized import Personalized
-from .prompts import PROMPTS, Prompts, known_prompts
+from .prompts import PROMPTS, Prompts
+from .start import Start
 from .trained import apply, difference
 from .training import Trainee
 
-TRAINERS: Registry[type[Trainer]] = Registry("trainer")
+TRAINERS: Registry[type[Trainer]] = Registry("trainer", subclass_of(lambda: Trainer))
 register = TRAINERS.register
 
 
@@ -101,7 +101,7 @@ class Trainer(Regime):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known_prompts(self.prompts)
+        PROMPTS.check(self.prompts)
 
     def admit(self, profile: Profile) -> None:
         """Check what depends on the profile, before any work.
@@ -122,17 +122,10 @@ class Trainer(Regime):
         """What the prompts call the noise: the profile's noise token; "" where it has none."""
         return profile.prompts.noise_token
 
-    def trainee(
-        self,
-        models: Models,
-        model: Diffusion,
-        method: Method,
-        words: Prompts,
-        prior: Latents | None,
-        subject: Subject,
-    ) -> Trainee:
+    def trainee(self, start: Start) -> Trainee:
         """The training of a model that the method has prepared, with prompts in its words."""
-        return Trainee(model, (words.instance, words.class_), prior, **self.options(method))
+        prompts = (start.words.instance, start.words.class_)
+        return Trainee(start.model, prompts, start.prior, **self.options(start.method))
 
     def options(self, method: Method) -> dict[str, Any]:
         """The hyperparameters of a ``Trainee``."""
@@ -153,9 +146,14 @@ class Trainer(Regime):
         }
 
     @property
+    def preserves_prior(self) -> bool:
+        """Whether the loss has a term of class pictures, and there are steps that take it."""
+        return self.prior_weight > 0 and self.steps > 0
+
+    @property
     def needs_class_pictures(self) -> bool:
         """Whether pictures from the model itself are trained on beside the person's."""
-        return self.prior_weight > 0 and self.steps > 0
+        return self.preserves_prior
 
     def class_pictures(self, subject: Subject, models: Models) -> tuple[ClassPictures, ...]:
         """The class pictures that it draws from the models, if any; opens no model."""
@@ -202,30 +200,26 @@ class Trainer(Regime):
         models = need_models(models, self.name)
         subject = models.subject(subject)
         images = subject.images if images is None else models.pictures(images)
-        check_size(models.diffusion, images)
-        if self.needs_class_pictures:
-            check_beside_prior(models.diffusion, images)
         every = read(every, Count, "every")
         last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)
-        self.admit(models.profile)
-        self._check_words(subject, models)
-        prior = None
-        if self.prior_weight > 0 and self.steps > 0:
-            prior = models.prior_latents(
-                subject.class_prompt,
-                self.class_images,
-                steps=self.prior_steps,
-                guidance_scale=self.prior_guidance,
-            )
-        model, method, words = self._prepared(subject, models)
-        data = latents_of(model, images)
-        trainee = self.trainee(models, model, method, words, prior, subject)
+        self._check(subject, models, images)
+        start = self._start(subject, models, self._prior(subject, models))
+        data = latents_of(start.model, images)
         path = Path(checkpoint) if checkpoint else None
-        mark = self._mark(models, words, images) if path else ""
-        with self._offloaded(models.diffusion, model, method):
-            losses, earlier = self._train(trainee, data, on_step, path, mark, every, last, started)
-        seconds = earlier + time.monotonic() - started
-        return self._personalized(subject, models, model, method, words, seconds, losses)
+        course = Course(
+            trainee=self.trainee(start),
+            data=data,
+            seed=self.seed,
+            last=last,
+            started=started,
+            on_step=on_step,
+            path=path,
+            mark=self._mark(models, start.words, images) if path else "",
+            every=every,
+        )
+        with self._offloaded(models.diffusion, start):
+            course.run()
+        return _result(start, course.seconds, course.losses)
 
     def pack(self, subject: Subject, models: Models, fitted: Personalized) -> dict[str, Tensor]:
         """What the training changed, to be kept and given to :meth:`unpack`; on the CPU.
@@ -233,13 +227,13 @@ class Trainer(Regime):
         Raises:
             UserError: the model was trained by another method.
         """
-        model, method, _ = self._prepared(subject, models)
-        trained, start = fitted.method.state(fitted.model), method.state(model)
-        if trained.keys() != start.keys():
+        start = self._start(subject, models)
+        trained, before = fitted.method.state(fitted.model), start.method.state(start.model)
+        if trained.keys() != before.keys():
             raise UserError(
                 f"expected a model that {self.name} has trained; got one of another method"
             )
-        return difference(trained, start)
+        return difference(trained, before)
 
     def unpack(
         self,
@@ -254,13 +248,32 @@ class Trainer(Regime):
         Raises:
             ValueError: weights of another method.
         """
-        model, method, words = self._prepared(subject, models)
-        apply(weights, method.state(model))
-        for module in model.modules:
+        start = self._start(subject, models)
+        apply(weights, start.method.state(start.model))
+        for module in start.model.modules:
             module.eval().requires_grad_(False)
-        return self._personalized(subject, models, model, method, words, seconds, list(losses))
+        return _result(start, seconds, list(losses))
 
-    def _prepared(self, subject: Subject, models: Models) -> tuple[Diffusion, Method, Prompts]:
+    def _check(self, subject: Subject, models: Models, images: Tensor) -> None:
+        """Refuse pictures, settings or prompts that the model cannot take."""
+        check_size(models.diffusion, images)
+        if self.needs_class_pictures:
+            check_beside_prior(models.diffusion, images)
+        self.admit(models.profile)
+        self._check_words(subject, models)
+
+    def _prior(self, subject: Subject, models: Models) -> Latents | None:
+        """Latents of the class pictures; None without prior preservation."""
+        if not self.preserves_prior:
+            return None
+        return models.prior_latents(
+            subject.class_prompt,
+            self.class_images,
+            steps=self.prior_steps,
+            guidance_scale=self.prior_guidance,
+        )
+
+    def _start(self, subject: Subject, models: Models, prior: Latents | None = None) -> Start:
         """A copy of the model that the method has prepared, and the words in its own words."""
         method = self.method(subject)
         words = renamed(self.words(subject, models.profile), method, subject.identifier)
@@ -269,80 +282,23 @@ class Trainer(Regime):
         if self.low_memory:
             model = replace(model, at_once=1)
         method.prepare(model, self.seed)
-        return model, method, words
+        return Start(subject, models, model, method, words, prior)
 
     @contextmanager
-    def _offloaded(self, base: Diffusion, model: Diffusion, method: Method) -> Iterator[None]:
+    def _offloaded(self, base: Diffusion, start: Start) -> Iterator[None]:
         """With ``low_memory``, move what a training does not need off the device for the block."""
         with ExitStack() as stack:
-            if self.low_memory and method.shared(base):
-                stack.enter_context(slimmed(model.modules[1], model.autocast))
+            if self.low_memory and start.method.shared(base):
+                stack.enter_context(weights_in(start.model.modules[1], start.model.autocast))
             elif self.low_memory:
-                stack.enter_context(parked(*base.modules[1:]))
+                stack.enter_context(on_host(*base.modules[1:]))
             yield
-
-    def _personalized(
-        self,
-        subject: Subject,
-        models: Models,
-        model: Diffusion,
-        method: Method,
-        words: Prompts,
-        seconds: float,
-        losses: list[float],
-    ) -> Personalized:
-        sampling = models.profile.sampling
-        return Personalized(
-            model,
-            words,
-            sampling.steps,
-            sampling.guidance_scale,
-            seconds,
-            losses,
-            method,
-            subject.identifier,
-            models.base,
-        )
 
     def _check_words(self, subject: Subject, models: Models) -> None:
         """Warn of prompts that are cut off; refuse when the noise token is."""
         words = self.words(subject, models.profile)
         prompts = [getattr(words, field.name) for field in fields(words)]
         check_lengths(models.diffusion, prompts, vital=self.phrase(models.profile))
-
-    def _train(
-        self,
-        trainee: Trainee,
-        data: Latents,
-        on_step: OnStep | None,
-        path: Path | None,
-        mark: str,
-        every: int,
-        last: int,
-        started: float,
-    ) -> tuple[list[float], float]:
-        """Take the steps that are left.
-
-        Args:
-            started: when this run began, on the monotonic clock.
-
-        Returns:
-            The loss of every step, earlier ones included; and the seconds of earlier runs.
-        """
-        losses, seconds = _load(path, trainee, mark) if path and path.exists() else ([], 0.0)
-        if trainee.taken > last:
-            raise UserError(
-                f"{path} is at step {trainee.taken}, more than the {last} asked for: "
-                "name another file"
-            )
-        for step in range(trainee.taken, last):
-            losses.append(trainee.step(data, Generator().manual_seed(self.seed * 1_000_003 + step)))
-            if on_step:
-                on_step(StepInfo(step + 1, last, {"loss": losses[-1]}))
-            if path and ((step + 1) % every == 0 or step + 1 == last):
-                _save(path, trainee, mark, losses, seconds + time.monotonic() - started)
-        trainee.release()
-        return losses, seconds
 
     def _mark(self, models: Models, words: Prompts, images: Tensor) -> str:
         settings = {"trainer": self.name} | compared_fields(self)
@@ -354,9 +310,6 @@ class Trainer(Regime):
         digest = hashlib.sha256(f"{about} {models.digest('diffusion')}".encode())
         update_digest(digest, images)
         return digest.hexdigest()
-
-
-TRAINERS.complaint = subclass_of(Trainer)
 
 
 class BoundTrainer(Bound[Trainer]):
@@ -417,27 +370,17 @@ def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
     )
 
 
-def _save(path: Path, trainee: Trainee, mark: str, losses: list[float], seconds: float) -> None:
-    state = {
-        "step": trainee.taken,
-        "losses": losses,
-        "seconds": seconds,
-        "weights": trainee.method.state(trainee.model),
-        "optimiser": trainee.optimiser.state_dict(),
-        "ema": trainee.ema.state_dict() if trainee.ema else None,
-    }
-    save_checkpoint(path, mark, state)
-
-
-def _load(path: Path, trainee: Trainee, mark: str) -> tuple[list[float], float]:
-    """Bring a trainee to where a checkpoint is; its losses, and the seconds that they took."""
-    state = load_checkpoint(path, mark, "other pictures, prompts or hyperparameters")
-    with torch.no_grad():
-        for name, weight in trainee.method.state(trainee.model).items():
-            weight.copy_(state["weights"][name])
-    trainee.optimiser.load_state_dict(state["optimiser"])
-    if trainee.ema is not None:
-        trainee.ema.load_state_dict(state["ema"])
-        trainee.ema.to(device=trainee.parameters[0].device)
-    trainee.go_on(state["step"])
-    return state["losses"], state.get("seconds", 0.0)
+def _result(start: Start, seconds: float, losses: list[float]) -> Personalized:
+    """What a training returns, once its model is trained."""
+    sampling = start.models.profile.sampling
+    return Personalized(
+        model=start.model,
+        prompts=start.words,
+        steps=sampling.steps,
+        guidance_scale=sampling.guidance_scale,
+        seconds=seconds,
+        losses=losses,
+        method=start.method,
+        identifier=start.subject.identifier,
+        base=start.models.base,
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,58 +11,15 @@ from diffusers.training_utils import EMAModel
 from torch import Generator, Tensor
 
 from ..diffusion import Diffusion
-from ..errors import Diverged, MissingLibrary, UserError
-from ..latents import Latents, latents_of
-from ..tuning.lean import HostAdamW
+from ..errors import Diverged
+from ..latents import Latents
 from ..tuning.modes import checkpoint
+from ..tuning.optimiser import adamw
 from ..tuning.regime import schedule_at
 from ..tuning.weighting import min_snr_weight
 from .methods import FullFineTuning, Method
-
-__all__ = ["Latents", "LossTerm", "Rows", "Trainee", "latents_of"]
-
-TEXTS = 8  # lists of prompts whose states are kept; a prompt for each picture makes many lists
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of a pass through the UNet.
-
-    Attributes:
-        latents, noise: (n, c, h, w).
-        t: timesteps, (n,).
-        prompts: one or more, in the order of their rows.
-        counts: how many rows in a row each prompt is for; their sum is n.
-    """
-
-    latents: Tensor
-    noise: Tensor
-    t: Tensor
-    prompts: list[str]
-    counts: list[int]
-
-    def to(self, device: torch.device) -> Rows:
-        """The same rows with their tensors on a device."""
-        return replace(
-            self,
-            latents=self.latents.to(device),
-            noise=self.noise.to(device),
-            t=self.t.to(device),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class LossTerm:
-    """A term of the loss.
-
-    Attributes:
-        rows: what of the pass through the UNet is its own.
-        reduce: from the denoising loss of each of these rows, (n,), to the term, a scalar that
-            holds its weight already.
-    """
-
-    rows: Rows
-    reduce: Callable[[Tensor], Tensor]
+from .rows import LossTerm, Rows, without_prompt
+from .text_states import TextStates
 
 
 @dataclass(eq=False)
@@ -95,7 +51,8 @@ class Trainee:
         method: what is trained; the model has been prepared for it.
 
     Raises:
-        ImportError: ``adam_8bit`` without bitsandbytes.
+        MissingLibrary: ``adam_8bit`` without bitsandbytes.
+        UserError: ``fused`` where PyTorch has no such kernel.
     """
 
     model: Diffusion
@@ -126,15 +83,22 @@ class Trainee:
     optimiser: torch.optim.Optimizer = field(init=False)
     taken: int = field(default=0, init=False)
     within: int = field(default=0, init=False)
-    text_learns: bool = field(default=True, init=False)
-    texts: dict[tuple[str, ...], Tensor] = field(default_factory=dict, init=False)
+    texts: TextStates = field(init=False)
 
     def __post_init__(self) -> None:
+        self.texts = TextStates(self.model)
         groups = self._wake()
         self.parameters = [p for group in groups for p in group["params"]]
         if self.ema_decay is not None:
             self.ema = EMAModel(self.parameters, decay=self.ema_decay)
-        self.optimiser = self._adam(groups)
+        self.optimiser = adamw(
+            groups,
+            self.lr,
+            self.weight_decay,
+            in_8_bits=self.adam_8bit,
+            host_states=self.host_states,
+            fused=self.fused,
+        )
         self.go_on(0)
 
     def _wake(self) -> list[dict[str, Any]]:
@@ -142,24 +106,12 @@ class Trainee:
         text_lr = self.lr if self.text_lr is None else self.text_lr
         groups = self.method.groups(self.model, self.lr, text_lr)
         unet, text = self.model.pipe.unet, self.model.text
-        self.text_learns = any(p.requires_grad for p in text.parameters())
+        self.texts.learns = any(p.requires_grad for p in text.parameters())
         unet.train()
-        text.train(self.text_learns)
+        text.train(self.texts.learns)
         if self.checkpointing:
             checkpoint(True, unet, *self.model.encoders.values())
         return groups
-
-    def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        if self.adam_8bit:
-            return _adam_8bit()(groups, weight_decay=self.weight_decay)
-        if self.host_states and not self.fused:
-            return HostAdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
-        try:
-            return torch.optim.AdamW(
-                groups, lr=self.lr, weight_decay=self.weight_decay, fused=self.fused or None
-            )
-        except RuntimeError as error:
-            raise UserError(f"fused AdamW does not run here: leave fused off ({error})") from None
 
     def go_on(self, taken: int) -> None:
         """Continue after ``taken`` steps, whose weights and optimiser state are in place."""
@@ -218,7 +170,7 @@ class Trainee:
         prompts, counts = self.prompts_of(rows)
         if self.prior is not None and self.prior_weight > 0:
             z.append(self.prior.draw(self._pick(len(self.prior), generator), generator))
-            empty = self._dropped(generator)
+            empty = without_prompt(self.prior_dropout, self.batch_size, generator)
             prompts, counts = [*prompts, self.prompts[1]], [*counts, self.batch_size - empty]
             if empty:
                 prompts, counts = [*prompts, ""], [*counts, empty]
@@ -237,7 +189,7 @@ class Trainee:
         prompts = [prompt for part in parts for prompt in part.prompts]
         counts = [count for part in parts for count in part.counts]
         repeats = torch.tensor(counts, device=latents.device)
-        states = self._read(prompts)
+        states = self.texts.of(prompts)
         context = states.repeat_interleave(repeats, 0, output_size=sum(counts))  # no wait for a GPU
         t, noise = torch.cat([p.t for p in parts]), torch.cat([p.noise for p in parts])
         each = self.model.denoising_loss(latents, t, noise, context)
@@ -246,19 +198,8 @@ class Trainee:
             each = each * weight
         return list(each.split([len(part.latents) for part in parts]))
 
-    def _read(self, prompts: list[str]) -> Tensor:
-        """The prompts' states, (k, …); read once where the text encoder does not learn."""
-        if self.text_learns:
-            return self.model.embed(prompts)
-        key = tuple(prompts)
-        if key not in self.texts:
-            if len(self.texts) == TEXTS:
-                self.texts.clear()
-            self.texts[key] = self.model.embed(prompts)
-        return self.texts[key]
-
     def prompts_of(self, rows: Tensor) -> tuple[list[str], list[int]]:
-        """The prompts of the instance pictures drawn, and how many rows in a row each has."""
+        """The prompts of the instance pictures drawn, and how many consecutive rows each has."""
         return [self.prompts[0]], [self.batch_size]
 
     def step(self, latents: Latents, generator: Generator) -> float:
@@ -312,28 +253,9 @@ class Trainee:
         for module in self.model.modules:
             module.eval().requires_grad_(False)
 
-    def _dropped(self, generator: Generator) -> int:
-        """How many class pictures go without a prompt this time: the share, on average."""
-        wanted = self.prior_dropout * self.batch_size
-        whole = int(wanted)
-        if wanted == whole:
-            return whole
-        return whole + int(torch.rand(1, generator=generator).item() < wanted - whole)
-
     def _pick(self, n: int, generator: Generator) -> Tensor:
         if not self.shuffle:
             batches = self.taken * self.accumulation + self.within
             return (batches * self.batch_size + torch.arange(self.batch_size)) % n
         order = [torch.randperm(n, generator=generator) for _ in range(-(-self.batch_size // n))]
         return torch.cat(order)[: self.batch_size]
-
-
-def _adam_8bit() -> Any:
-    try:
-        from bitsandbytes.optim import AdamW8bit
-    except ImportError as error:
-        raise MissingLibrary(
-            "adam_8bit wants bitsandbytes: install the extra with pip install 'shortcut-nb[real]', "
-            "or leave adam_8bit off"
-        ) from error
-    return AdamW8bit

@@ -39,5 +39,4 @@ class ImageProbe:
         return column in self.columns
 
 
-IMAGE_PROBES: Registry[ImageProbe] = Registry("image probe")
-IMAGE_PROBES.complaint = instance_of(ImageProbe)
+IMAGE_PROBES: Registry[ImageProbe] = Registry("image probe", instance_of(ImageProbe))

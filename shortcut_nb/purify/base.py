@@ -21,10 +21,14 @@ from ..settings import Settings, make, parameters
 from ..settings.bound import Bound
 from ..tuning.modes import in_own_arithmetic
 
-PURIFIERS: Registry[type[Purifier]] = Registry("purifier", reserved=(PROFILE,))
 ALIASES: dict[str, Callable[[Collection[str]], str]] = {}
 """Names of chains: from the models that a profile names for purifiers to the chain's spec."""
-PURIFIERS.taken_elsewhere = ALIASES
+PURIFIERS: Registry[type[Purifier]] = Registry(
+    "purifier",
+    subclass_of(lambda: Purifier),
+    reserved=(PROFILE,),
+    taken_elsewhere=ALIASES,
+)
 register = PURIFIERS.register
 REACH = 64
 """Pixels around a pixel that a filter's result depends on, unless its class says otherwise."""
@@ -99,9 +103,6 @@ class Purifier(Settings):
             models: a :class:`shortcut_nb.models.Models` where :attr:`roles` names some.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it purifies")
-
-
-PURIFIERS.complaint = subclass_of(Purifier)
 
 
 def _ignore(info: StepInfo) -> None:

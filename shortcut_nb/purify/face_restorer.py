@@ -30,6 +30,7 @@ class FaceRestorer(Purifier):
         strength: 0 is the identity, 1 the network's picture, in between a linear blend.
         fidelity: CodeFormer's w: 0 trusts its codebook, 1 the picture. 0.5 as in DiffShortcut.
             The other networks have none.
+        batch: pictures per forward pass.
     """
 
     strength: Share = 1.0

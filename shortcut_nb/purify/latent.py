@@ -31,6 +31,7 @@ class LatentDiffPure(Purifier):
         guidance_scale: of the prompt.
         eta: 1 is ancestral, 0 deterministic.
         seed: picture i draws from (seed, i).
+        batch: pictures per forward pass.
     """
 
     strength: Share = 0.3

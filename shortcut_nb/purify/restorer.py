@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..progress import OnStep
 from ..settings import Count, Share
-from ..tuning.modes import frozen
 from .base import Purifier, by_batches, register
 from .windows import at_once, in_windows, padded
 
@@ -43,13 +42,12 @@ class Restorer(Purifier):
         if self.strength == 0:
             return images.clone()
         network = models.purifier_model(self.name)
-        with frozen(network):
-            restored = by_batches(
-                len(images),
-                at_once(self.batch, images),
-                lambda rows: in_windows(partial(restore, network), images[rows]),
-                on_step,
-            )
+        restored = by_batches(
+            len(images),
+            at_once(self.batch, images),
+            lambda rows: in_windows(partial(restore, network), images[rows]),
+            on_step,
+        )
         return torch.lerp(images, restored, self.strength).clamp(0, 1)
 
     def differentiable(self, images: Tensor, models: Any) -> Tensor:

@@ -35,6 +35,7 @@ class SuperResolution(Purifier):
         steps, guidance_scale, noise_level: of the upscaler's pipeline; 75, 9 and 20 by default.
         prompt: {class_name} is filled in.
         seed: picture i draws from (seed, i).
+        batch: pictures per forward pass.
     """
 
     steps: SampleSteps = 75

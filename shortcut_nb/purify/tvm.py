@@ -39,10 +39,9 @@ class TVM(Purifier):
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
         pixels = images.cpu().numpy()
+        mask = np.random.default_rng([self.seed, 11]).random(pixels.shape[2:]) < self.keep
         out = []
         for done, picture in enumerate(pixels, start=1):
-            rng = np.random.default_rng([self.seed, 11])
-            mask = rng.random(picture.shape[1:]) < self.keep
             out.append(np.stack([self._fill(channel, mask) for channel in picture]))
             on_step(StepInfo(done, len(pixels)))
         filled = torch.from_numpy(np.stack(out)).float().clamp(0, 1)
@@ -51,9 +50,9 @@ class TVM(Purifier):
     def _fill(self, channel: np.ndarray, mask: np.ndarray) -> np.ndarray:
         if mask.all():
             return self._smooth(channel, 1e-7)
-        # The first guess of a dropped pixel is the nearest one kept.
         if not mask.any():
             return np.full_like(channel, channel.mean())
+        # The first guess of a dropped pixel is the nearest one kept.
         nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
         filled = channel[tuple(nearest)]
         for _ in range(self.iterations):

@@ -37,12 +37,16 @@ def _is_ours(thing: object) -> bool:
     return package_of(_named(thing)) == PACKAGE
 
 
-def subclass_of(base: type) -> Callable[[Any], str]:
-    """For :attr:`Registry.complaint`: entries are classes that derive from a base."""
+def subclass_of(base: Callable[[], type]) -> Callable[[Any], str]:
+    """For :attr:`Registry.complaint`: entries are classes that derive from a base.
+
+    Args:
+        base: returns it; a registry is made before the class whose subclasses it holds.
+    """
 
     def complaint(thing: Any) -> str:
-        fits = isinstance(thing, type) and issubclass(thing, base)
-        return "" if fits else f"must be a class that derives from {base.__name__}"
+        fits = isinstance(thing, type) and issubclass(thing, base())
+        return "" if fits else f"must be a class that derives from {base().__name__}"
 
     return complaint
 
@@ -73,17 +77,26 @@ class Registry(dict[str, T]):
 
     Args:
         what: what its entries are called in messages ("attack").
-        reserved: names that mean something else where an entry is named.
-
-    Attributes:
         complaint: says what an entry must be, where a thing is none; "" where it is one.
+        reserved: names that mean something else where an entry is named.
+        taken_elsewhere: what else is named where an entry is, by name.
     """
 
-    def __init__(self, what: str, reserved: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        what: str,
+        complaint: Callable[[Any], str] = _anything,
+        *,
+        reserved: Collection[str] = (),
+        taken_elsewhere: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__()
-        self.what, self.reserved = what, reserved
-        self.taken_elsewhere: Mapping[str, object] = {}
-        self.complaint: Callable[[Any], str] = _anything
+        self.what = what
+        self.complaint = complaint
+        self.reserved = reserved
+        self.taken_elsewhere: Mapping[str, object] = (
+            {} if taken_elsewhere is None else taken_elsewhere
+        )
 
     def __getitem__(self, name: object) -> T:
         """An entry by name; see :meth:`__missing__`."""
@@ -101,6 +114,14 @@ class Registry(dict[str, T]):
             f"unknown {self.what} {name!r}: the nearest are {nearest(name, known)}. "
             f"All: {all_of_them}"
         )
+
+    def check(self, name: object) -> None:
+        """Make sure that a name is an entry's.
+
+        Raises:
+            UserError: it is not; lists the nearest three names.
+        """
+        self[name]
 
     def add(self, name: str, thing: T) -> None:
         """Enter one thing.

@@ -15,7 +15,8 @@ ENDS = ("conv_in", "conv_out")  # diffusers reads a network's dtype from its fir
 
 
 class HostAdamW(torch.optim.AdamW):
-    """AdamW whose moments lie in host memory; they visit the device one parameter at a time.
+    """AdamW whose moments lie in host memory; those of one parameter at a time are on the
+    device.
 
     The arithmetic is PyTorch's own, on the parameter's device: on one device without foreach
     kernels the same bits as ``torch.optim.AdamW``, elsewhere the same up to its last bits.
@@ -29,11 +30,11 @@ class HostAdamW(torch.optim.AdamW):
         try:
             for group in groups:
                 for parameter in group["params"]:
-                    self._visit(parameter, group)
+                    self._step_of(parameter, group)
         finally:
             self.param_groups = groups
 
-    def _visit(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _step_of(self, parameter: Tensor, group: dict[str, Any]) -> None:
         if parameter.grad is None:
             return
         state = self.state[parameter]
@@ -52,7 +53,7 @@ def _is_moment(value: Any) -> bool:
 
 
 @contextmanager
-def parked(*modules: Module) -> Iterator[None]:
+def on_host(*modules: Module) -> Iterator[None]:
     """Move modules to host memory for the block, and back where they were afterwards."""
     places = [(module, next(module.parameters()).device) for module in modules]
     try:
@@ -65,7 +66,7 @@ def parked(*modules: Module) -> Iterator[None]:
 
 
 @contextmanager
-def visiting(device: torch.device, *modules: Module) -> Iterator[None]:
+def on_device(device: torch.device, *modules: Module) -> Iterator[None]:
     """Move modules to a device for the block, and to host memory afterwards."""
     try:
         for module in modules:
@@ -77,7 +78,7 @@ def visiting(device: torch.device, *modules: Module) -> Iterator[None]:
 
 
 @contextmanager
-def slimmed(network: Module, dtype: torch.dtype) -> Iterator[None]:
+def weights_in(network: Module, dtype: torch.dtype) -> Iterator[None]:
     """Hold frozen weights that autocast rounds to a dtype in that dtype alone for the block.
 
     Convolutions and linear layers run in it anyway, so that every result keeps its bits; norms and
