@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UserError
 from .machine.notices import announce
 from .models import Models, NoSuchModel
-from .profile import Profile, available_presets, available_profiles, load_profile
+from .profile import Profile, is_shipped
 
 if TYPE_CHECKING:  # imported where they are first needed, so that a Lab is made without torch
     import pandas as pd
@@ -48,7 +48,7 @@ class Lab(Models):
     ) -> None:
         super().__init__(profile, device, autocast)
         announce(self.profile)
-        if not _shipped(self.profile):
+        if not is_shipped(self.profile):
             from .settings.defaults import check_defaults
 
             check_defaults(self.profile)
@@ -161,9 +161,3 @@ class Lab(Models):
         if lacking:
             log.info("not measured, for want of a model: %s", ", ".join(lacking))
         return usable
-
-
-def _shipped(profile: Profile) -> bool:
-    """Whether a profile is one of the package's own, whose defaults its tests check."""
-    names = (*available_profiles(), *available_presets())
-    return profile.name in names and profile == load_profile(profile.name)

@@ -228,6 +228,12 @@ def available_presets() -> dict[str, str]:
     }
 
 
+def is_shipped(profile: Profile) -> bool:
+    """Whether a profile is one of the package's own, or one of their presets, unchanged."""
+    names = (*available_profiles(), *available_presets())
+    return profile.name in names and profile == load_profile(profile.name)
+
+
 def _place(text: str) -> Path:
     if text in available_profiles():
         return PROFILES / f"{text}.yaml"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..profile import Profile, available_profiles, load_profile
+from ..profile import Profile, available_profiles, is_shipped, load_profile
 from ..weights import BadWeights, MissingWeights, ModelRef, checked, resolve
 from .memory import counted_for, kinds_of, table
 from .versions import TESTED, installed, is_tested
@@ -68,7 +68,7 @@ def wrong_settings(profile: Profile) -> dict[str, str]:
     Looking loads the libraries. So it is done where all weights are here, and not for the package's
     profiles, which are tested.
     """
-    if profile.name in available_profiles() and profile == load_profile(profile.name):
+    if is_shipped(profile):
         return {}
     from ..settings.defaults import check_defaults
 

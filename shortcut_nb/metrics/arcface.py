@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..images import check_images, to_u8
+from ..images import check_images, to_pixels
 from ..weights.safe_opening import opening
 
 INSTALL = 'pip install "shortcut-nb[arcface]"'
@@ -70,7 +70,7 @@ class ArcFaceEncoder:
         crop = import_module("insightface.utils.face_align").norm_crop
         side = self.recogniser.input_size[0]
         rows: list[Tensor | None] = []
-        for picture in to_u8(images).permute(0, 2, 3, 1).cpu().numpy():
+        for picture in to_pixels(images):
             bgr = np.ascontiguousarray(picture[..., ::-1])
             points = _largest(*self.detector.detect(bgr))
             if points is None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..images import check_images, enlarged, to_u8
+from ..images import check_images, enlarged, to_pixels
 from ..weights.folders import DLIB_FILES
 
 INSTALL = 'pip install "shortcut-nb[faces]"'
@@ -60,7 +60,7 @@ def need_dlib() -> Any:
 
 def arrays(images: Tensor) -> list[np.ndarray]:
     """Pictures (n, 3, H, W) in [0, 1] as uint8 (H, W, 3) arrays, as dlib reads them."""
-    return [np.ascontiguousarray(x) for x in to_u8(images).permute(0, 2, 3, 1).cpu().numpy()]
+    return list(to_pixels(images))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from ..cells import CLEAN, OWN, Cell, Sheet
 from ..personalize import Personalized
 from ..store import Payload
 from ..subjects import Subject
+from ..templates import fill_words
 from .base import Whose
 from .node import Node
 from .train import Training
@@ -67,8 +68,8 @@ class Sampling(Training):
         words = self._words(subject)
         drawn = {
             "of": sheet.of,
-            "prompt": sheet.prompt and sheet.prompt.format(**words),
-            "negative": sheet.negative and sheet.negative.format(**words),
+            "prompt": sheet.prompt and fill_words(sheet.prompt, words),
+            "negative": sheet.negative and fill_words(sheet.negative, words),
             "guidance_scale": sheet.guidance_scale,
             "steps": sheet.steps,
         } | ({} if sheet.at is None else {"at": sheet.at})

@@ -18,6 +18,7 @@ from ..personalize.methods import FullFineTuning, named
 from ..profile import resolve
 from ..store import Payload, Recipe, canonical, plain
 from ..subjects import Subject
+from ..templates import fill_words
 from ..tuning.modes import in_own_arithmetic
 from ..weights import IN_MEMORY
 from ..weights.sizes import FLOAT32, trained_bytes
@@ -103,7 +104,7 @@ class Training(Pictures):
         words = self._words(subject)
         if "{traits}" in cell.instance:
             words["traits"] = traits(self.lab.clip, subject.images, subject.class_prompt)
-        return replace(subject, instance_prompt=cell.instance.format(**words))
+        return replace(subject, instance_prompt=fill_words(cell.instance, words))
 
     def _words(self, subject: Subject) -> dict[str, str]:
         """What the fields of a sheet's or a cell's prompt are filled with."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from annotated_types import Ge, Le
 from PIL import Image
 from torch import Tensor
 
-from ..images import from_u8, to_u8
+from ..images import from_pixels, to_pixels
 from ..progress import OnStep
 from .base import Purifier, register
 
@@ -31,9 +30,8 @@ class Jpeg(Purifier):
     quality: Annotated[int, Ge(1), Le(100)] = 75
 
     def run(self, images: Tensor, models: Any, on_step: OnStep) -> Tensor:
-        pixels = to_u8(images).permute(0, 2, 3, 1).cpu().numpy()
-        out = np.stack([self._round_trip(picture) for picture in pixels])
-        return from_u8(torch.from_numpy(out).permute(0, 3, 1, 2)).contiguous().to(images.device)
+        saved = [self._round_trip(picture) for picture in to_pixels(images)]
+        return from_pixels(np.stack(saved)).to(images.device)
 
     def _round_trip(self, picture: np.ndarray) -> np.ndarray:
         buffer = io.BytesIO()

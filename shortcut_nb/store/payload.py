@@ -75,11 +75,9 @@ class Payload:
 
 def _read(path: Path) -> Tensor:
     import numpy as np
-    import torch
     from PIL import Image
 
-    from ..images import from_u8
+    from ..images import from_pixels
 
     with Image.open(path) as picture:
-        array = np.array(picture.convert("RGB"))
-    return from_u8(torch.from_numpy(array).permute(2, 0, 1).contiguous())
+        return from_pixels(np.array(picture.convert("RGB")))
