@@ -1,0 +1,120 @@
+"""Measures against their formulas, written out a second time."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from shortcut_nb.analysis.encoder_shift import encoder_shift
+from shortcut_nb.analysis.timesteps import timestep_losses
+from shortcut_nb.diffusion import draw_normal, sample_generators
+from shortcut_nb.images.resizing import resized
+from shortcut_nb.metrics import ssim
+from shortcut_nb.metrics.copying import nearest, spread
+from shortcut_nb.metrics.texture import CoarseTexture
+from shortcut_nb.subjects import Subject
+
+
+def pictures(n, size=32, seed=0):
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def test_ssim_is_wang_and_colleagues_formula():
+    """Gaussian windows of 1.5 pixels, population moments, the mean over places and colours."""
+    x, y = pictures(1), (pictures(1) * 0.7 + 0.2 * pictures(1, seed=1)).clamp(0, 1)
+    a, b = x[0].double().numpy(), y[0].double().numpy()
+
+    def blurred(z):
+        return np.stack([gaussian_filter(c, 1.5, truncate=3.5) for c in z])
+
+    one, two = blurred(a), blurred(b)
+    var_a, var_b = blurred(a * a) - one**2, blurred(b * b) - two**2
+    both = blurred(a * b) - one * two
+    c1, c2 = 0.01**2, 0.03**2
+    each = ((2 * one * two + c1) * (2 * both + c2)
+            / ((one**2 + two**2 + c1) * (var_a + var_b + c2)))  # fmt: skip
+    want = each[:, 5:-5, 5:-5].mean()  # where a window fits
+    assert ssim(x, y)[0] == pytest.approx(want, abs=1e-6)
+
+
+def test_the_perceptual_distance_sums_over_channels(lab):
+    x, y = pictures(2, 64), pictures(2, 64, seed=1)
+    visual = lab.clip.model.visual
+    with torch.no_grad():
+        layers = [
+            visual.forward_intermediates(lab.clip.prepare(z), intermediates_only=True)[
+                "image_intermediates"
+            ]
+            for z in (x, y)
+        ]
+        each = []
+        for a, b in zip(*layers, strict=True):
+            a, b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+            each.append((a - b).square().sum(1).mean((1, 2)))
+        torch.testing.assert_close(lab.perceptual(x, y), torch.stack(each).mean(0),
+                                   rtol=1e-3, atol=1e-5)  # fmt: skip
+
+
+def test_a_grain_is_averaged_before_blotches_are_looked_for():
+    """One pixel in four of a picture 64 wide is black: at 16 the picture is even."""
+    x = torch.ones(1, 3, 64, 64)
+    x[..., ::4, ::4] = 0
+    x[..., 16:, 1::4] = 0
+    area = x.reshape(1, 3, 16, 4, 16, 4).mean((3, 5))
+    from shortcut_nb.metrics.texture import Texture
+
+    assert CoarseTexture()(x)["coarse_texture"] == pytest.approx(Texture()(area)["texture"])
+
+
+def test_a_copy_of_any_picture_is_a_copy():
+    trained_on = pictures(4, seed=5)
+    likeness = nearest(torch.cat([trained_on[2:3], pictures(1, seed=9)]), trained_on)
+    assert likeness[0] == pytest.approx(1.0) and likeness[1] < 0.5
+
+
+def test_diversity_is_the_mean_distance_to_the_others():
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]])
+    assert spread(vectors) == pytest.approx([(1 + 2) / 2, (1 + 1) / 2, (2 + 1) / 2])
+
+
+def test_an_axis_begins_at_its_anchor():
+    """Encoded as they are: from the anchor's mean to the noise's mean, whatever clean is."""
+    encode = lambda x: x.flatten(1)[:, :2]  # noqa: E731
+    place = lambda a, b: torch.tensor([a, b]).view(1, 2, 1, 1)  # noqa: E731
+    clean, anchor, noise = place(0.0, 5.0), place(0.0, 0.0), place(2.0, 0.0)
+    moved = encoder_shift(encode, place(1.0, 5.0), clean, noise, anchor=anchor).iloc[0]
+    assert moved["towards"] == pytest.approx(1.0) and moved["across"] == pytest.approx(0.0)
+    assert moved["share"] == pytest.approx(0.5)
+
+
+def test_losses_by_timestep_are_of_draws_from_the_posterior(tiny_lab):
+    model, subject = tiny_lab.diffusion, tiny_lab.subject("mini:held-out/0")
+    images = subject.b[:2]
+    got = timestep_losses(model, images, "a photo of a person", timesteps=(300,), draws=1, seed=4)
+    source = sample_generators(4, 2)
+    with torch.no_grad():
+        mean, std = model.posterior(images)
+        z = mean + std * draw_normal(mean.shape[1:], source)
+        noise = draw_normal(mean.shape[1:], source)
+        share = model.noise_schedule.alphas_cumprod[300]
+        noisy = share.sqrt() * z + (1 - share).sqrt() * noise
+        for name, text in (("conditional", "a photo of a person"), ("unconditional", "")):
+            context = model.embed([text]).expand(2, -1, -1)
+            guess = model.denoise(noisy, torch.tensor([300, 300]), context)
+            want = (guess - noise).square().mean((1, 2, 3))
+            assert got[name].to_numpy() == pytest.approx(want.numpy(), rel=1e-5)
+
+
+def test_shrunk_pictures_are_antialiased():
+    """Noise is averaged away, where a plain cubic would keep most of it."""
+    x = pictures(1, 64)
+    assert resized(x, (16, 16)).std() < 0.4 * x.std()
+
+
+def test_pictures_of_a_subject_in_memory_lie_on_the_8_bit_grid():
+    subject = Subject.from_images(pictures(2))
+    levels = subject.b * 255
+    assert (
+        torch.equal(levels.round() / 255, subject.b)
+        and (levels - levels.round()).abs().max() < 1e-4
+    )
