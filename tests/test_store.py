@@ -111,7 +111,8 @@ def test_what_was_written_comes_back_and_is_made_once(store):
     assert torch.equal(second.images("pictures"), (expected * 255).round() / 255)
     assert torch.equal(second.tensors("latents")["z"], torch.arange(4.0))
     assert second.json("numbers") == {"loss": [0.5, 0.25]}
-    assert first.digest == second.digest and second.manifest["params"] == {"n": 1}
+    assert first.manifest["files"] == second.manifest["files"]
+    assert second.manifest["params"] == {"n": 1}
     with pytest.raises(FileNotFoundError, match="nothing"):
         second.images("nothing")
 

@@ -64,11 +64,6 @@ class Entry(Payload):
         return self.manifest["stage"]
 
     @property
-    def digest(self) -> str:
-        """The SHA-256 of the content."""
-        return Recipe("content", inputs=dict(self.manifest["files"])).key
-
-    @property
     def seconds(self) -> float:
         """What making it took."""
         return self.manifest["seconds"]
