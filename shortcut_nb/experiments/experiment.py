@@ -18,6 +18,7 @@ from ..metrics.frame import EXTRA_COLUMNS, check_columns, probe_columns
 from ..probes import IMAGE_PROBES, ImageProbe
 from ..profile import Profile
 from ..registry import nearest
+from ..settings import Seed
 from .contrasts import CONDITION, Contrast, load_contrasts
 from .measured import UNITS
 from .seeds import first_seeds
@@ -62,7 +63,7 @@ class Experiment(Record):
     )
     contrasts: tuple[Contrast, ...] = ()
     subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 8
-    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    seeds: tuple[Seed, ...] = (0, 1)
     n: int = Field(default=8, ge=1)
     image_probes: tuple[str, ...] = ()
     sample_probes: tuple[str, ...] = ()
@@ -112,6 +113,13 @@ class Experiment(Record):
         if isinstance(given, bool) or not (named and given or isinstance(given, int)):
             raise ValueError(f"expected how many, or a list of names or folders; got {given!r}")
         return given
+
+    @field_validator("seeds")
+    @classmethod
+    def _at_least_one(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("expected at least one seed, got none")
+        return seeds
 
     @field_validator("seeds", "subjects")
     @classmethod
