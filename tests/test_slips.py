@@ -101,6 +101,36 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
     assert "Value error" not in str(refused.value)
 
 
+INSIDE = {"sheets": {"instance": {}, "class": {"of": "class"}, "look": {"inside": "traces"}}}
+
+
+@pytest.mark.parametrize(
+    ("slip", "says"),
+    [
+        ({"metric": "qualty"}, "'qualty', which is not measured; the nearest are quality"),
+        ({"metric": "lerned"}, "'lerned', which is not measured; the nearest are learned"),
+        ({"metric": "apart"}, "it needs sample_probes: [apart]"),
+    ],
+)
+def test_a_look_inside_a_model_keeps_the_other_metrics_checked(slip, says):
+    row = {"attack=noise & sheet=low noise, protected": 1}
+    right = [RIGHT, contrast(row, metric="learned", sheet=None) | {"name": "learned"}]
+    assert len(parse_experiment(BASE | INSIDE | {"contrasts": right}, "mine.yaml").contrasts) == 2
+    with pytest.raises(UserError) as refused:
+        parse_experiment(BASE | INSIDE | {"contrasts": [RIGHT | slip]}, "mine.yaml")
+    assert says in str(refused.value)
+
+
+def test_a_measure_of_a_look_inside_needs_the_look():
+    learned = RIGHT | {"metric": "learned"}
+    with pytest.raises(UserError, match="it needs a sheet with inside: traces"):
+        parse_experiment(BASE | {"contrasts": [learned]}, "mine.yaml")
+    with pytest.raises(UserError, match="model probe 'trace': the nearest are traces"):
+        parse_experiment(BASE | {"sheets": {"look": {"inside": "trace"}}}, "mine.yaml")
+    own = {"base": {"eps": "16/255", "sheets": {"look": {"inside": "traces"}}}}
+    assert parse_experiment(BASE | own | {"contrasts": [learned]}, "mine.yaml").contrasts
+
+
 def test_a_cell_has_its_own_probes_in_place_of_the_bases():
     cells = {"one": {"image_probes": ["shifts"]}, "two": {}}
     laid = Experiment(name="x", question="?", base={"image_probes": ["controls"]}, cells=cells)

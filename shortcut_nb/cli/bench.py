@@ -461,7 +461,7 @@ def verdicts(experiment: Experiment, frame: pd.DataFrame) -> str:
 
 def means(frame: pd.DataFrame) -> str:
     """The mean of each score by cell and sheet, for reading."""
-    from ..experiments.experiment import measured_columns
+    from ..experiments.contrast_checks import measured_columns
 
     there = set(frame.select_dtypes(["number", "bool"]))
     scores = [column for column in frame if column in there & measured_columns()]
