@@ -13,8 +13,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from graphlib import TopologicalSorter
-from heapq import heappop, heappush
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +27,7 @@ from ..weights import IN_MEMORY
 from .executors import Executor, Outcome, Processes, Ray, Serial
 from .experiment import Experiment
 from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged
+from .schedule import Schedule
 
 log = logging.getLogger("shortcut_nb")
 
@@ -162,72 +161,28 @@ def execute(
     Args:
         on_unit: is told the keys of what was made, each time some were.
     """
-    end = time.monotonic() + seconds
-    units = _units(graph)
-    needs = {unit: _needs(graph, keys) for unit, keys in units.items()}
-    sorter = TopologicalSorter(needs)
-    sorter.prepare()
-    order = {unit: number for number, unit in enumerate(units)}
-    waiting: list[tuple[int, str]] = []
+    stop = time.monotonic() + seconds
+    schedule = Schedule(graph)
     failures: list[Failure] = []
-    running, done = 0, 0
-    untried, failed = set(units), set[str]()
+    done = 0
     while True:
-        for unit in sorter.get_ready():
-            heappush(waiting, (order[unit], unit))
-        while waiting and running < executor.slots and time.monotonic() < end:
-            _, unit = heappop(waiting)
-            executor.submit(
-                unit, (*place_of(pipeline, executor), [graph.jobs[key] for key in units[unit]])
-            )
-            running += 1
-            untried.remove(unit)
-        if not running:
-            barred = _barred(needs, failed)
-            return Ended(failures, _keys(units, untried & barred), _keys(units, untried - barred))
+        while schedule.ready() and schedule.running < executor.slots and time.monotonic() < stop:
+            unit = schedule.start()
+            jobs = [graph.jobs[key] for key in schedule.units[unit]]
+            executor.submit(unit, (*place_of(pipeline, executor), jobs))
+        if not schedule.running:
+            barred, late = schedule.untried()
+            return Ended(failures, barred, late)
         unit, outcome = executor.next()
-        keys = units[unit]
-        running -= 1
-        done += len(keys)
+        keys = schedule.units[unit]
         failures += _failures(graph, pipeline.store, keys, outcome)
-        if outcome.error:
-            failed.add(unit)
-        else:
-            sorter.done(unit)
-            if on_unit:
-                on_unit(keys)
+        schedule.end(unit, failed=bool(outcome.error))
+        if on_unit and not outcome.error:
+            on_unit(keys)
+        done += len(keys)
         if on_step:
             about = graph.nodes[keys[-1]].about
             on_step(StepInfo(done, len(graph.missing), about=about))
-
-
-def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
-    """The units that need a failed one, directly or through others."""
-    barred: set[str] = set()
-    for unit in TopologicalSorter(needs).static_order():
-        if needs[unit] & (failed | barred):
-            barred.add(unit)
-    return barred
-
-
-def _keys(units: dict[str, list[str]], names: set[str]) -> set[str]:
-    """The keys of some units."""
-    return {key for name in names for key in units[name]}
-
-
-def _units(graph: Graph) -> dict[str, list[str]]:
-    """Keys that are made together, by the unit's name; most units are one output."""
-    units: dict[str, list[str]] = {}
-    for key in graph.missing:
-        units.setdefault(graph.nodes[key].group or key, []).append(key)
-    return units
-
-
-def _needs(graph: Graph, keys: Sequence[str]) -> set[str]:
-    """The units of which a unit needs an output that is missing."""
-    needed = {need.recipe.key for key in keys for need in graph.nodes[key].needs}
-    homes = {graph.nodes[key].group or key for key in needed if key in graph.missing}
-    return homes - {graph.nodes[key].group or key for key in keys}
 
 
 def _failures(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome) -> list[Failure]:
