@@ -11,7 +11,8 @@ from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.peaks import quick
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import linecache
+import pickle
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from pydantic import BaseModel
 from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
-from shortcut_nb.experiments.executors import Ray, Serial
+from shortcut_nb.experiments import workers
+from shortcut_nb.experiments.making import PipelineSpec
 from shortcut_nb.experiments.planning import output_kind
-from shortcut_nb.experiments.run import place_of
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.lab import Lab
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.metrics.faces import FaceEncoder, HogFinder
@@ -251,13 +253,24 @@ def test_the_options_that_a_model_is_opened_with_count(tiny_lab):
     assert labs[0].digest("detector") != labs[1].digest("detector")
 
 
-def test_a_worker_is_told_which_card(tiny_lab, tmp_path):
+def test_a_worker_is_told_which_card(tiny_lab, tmp_path, monkeypatch):
     pipeline = Pipeline(tiny_lab, Store(tmp_path))
-    assert place_of(pipeline, Serial(print))[1] == "cpu"
+    assert PipelineSpec.of(pipeline).device == "cpu"
     pipeline.lab = copy.copy(tiny_lab)
     pipeline.lab.device = torch.device("cuda:1")
-    assert place_of(pipeline, Serial(print))[1] == "cuda:1"
-    assert place_of(pipeline, Ray.__new__(Ray))[1] == "cuda"  # it shows each worker its own
+    assert PipelineSpec.of(pipeline).device == "cuda:1"
+    monkeypatch.setattr(workers, "Ray", lambda work, *how, **more: work.args[0])
+    assert executor_of("ray", pipeline).device == "cuda"  # it shows each worker its own
+
+
+def test_what_stands_for_a_pipeline_opens_the_same_one_elsewhere(tiny_lab, tmp_path):
+    pipeline = Pipeline(tiny_lab, Store(tmp_path), keep_trained=0.3)
+    spec = PipelineSpec.of(pipeline)
+    sent = pickle.loads(pickle.dumps(spec))
+    assert sent == spec and sent.open() is spec.open()
+    opened = sent.open()
+    assert opened.lab.profile == tiny_lab.profile and opened.lab.autocast == tiny_lab.autocast
+    assert (opened.store.root, opened.keep_trained) == (pipeline.store.root, 0.3)
 
 
 def test_what_a_model_is_called_is_no_part_of_its_key_and_a_finder_within_is(tiny_lab):

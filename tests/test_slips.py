@@ -13,12 +13,12 @@ from shortcut_nb.cli import app
 from shortcut_nb.cli.bench import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
-from shortcut_nb.experiments.executors import be_reachable
+from shortcut_nb.experiments.executors import check_reachable
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement, read_table
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.run import check_executor
+from shortcut_nb.experiments.workers import check_executor, executor_of
 from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.metrics import METRICS, Texture
 from shortcut_nb.metrics.base import Column
@@ -347,13 +347,28 @@ def test_a_damaged_parquet_table_is_named(tmp_path):
 def test_a_cluster_that_nobody_runs_is_told_at_once():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        be_reachable(address)
+        check_reachable(address)
     with pytest.raises(UserError, match="no Ray cluster at"):
-        be_reachable(address)
+        check_reachable(address)
     for other in ("auto", "ray://head:10001", "local"):
-        be_reachable(other)
+        check_reachable(other)
 
 
 def test_an_unknown_executor_is_named():
     with pytest.raises(UserError, match="serial, processes or ray; got 'foo'"):
         check_executor("foo")
+
+
+@pytest.mark.parametrize(
+    ("executor", "given", "says"),
+    [
+        ("serial", {"workers": 7}, "one thing at a time; got workers=7"),
+        ("serial", {"gpus": 1}, "gpus=1 is of executor=ray; got executor=serial"),
+        ("processes", {"address": "x"}, "address=x is of executor=ray; got executor=processes"),
+        ("processes", {"workers": 0}, "workers must be at least 1; got 0"),
+        ("ray", {"workers": 0}, "workers must be at least 1; got 0"),
+    ],
+)
+def test_what_an_executor_would_pass_over_is_refused(executor, given, says, tiny_lab, tmp_path):
+    with pytest.raises(UserError, match=says):
+        executor_of(executor, Pipeline(tiny_lab, Store(tmp_path)), **given)

@@ -15,7 +15,8 @@ from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
-from shortcut_nb.experiments.run import Ended, execute, executor_of, run
+from shortcut_nb.experiments.run import Ended, execute, run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.inside import MODEL_PROBES
 from shortcut_nb.inside.traces import WATCHED, Traces, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline

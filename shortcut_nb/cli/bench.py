@@ -123,16 +123,15 @@ def bench(
     """
     with user_errors() as on_interrupt:
         chosen = people(subject), subjects, parse_seeds(seeds), n, tuple(cells or ()) or None
-        from ..experiments.run import check_executor, executor_of
+        from ..experiments.workers import check_executor, default_workers, executor_of
 
-        check_executor(executor)
-        _check_workers(executor, workers, gpus, address, plan)
+        check_executor(executor, None if plan else workers, gpus, address)
         room = parse_size(keep_trained)
         experiments, pipeline, choice = _open(names, profile, *chosen)
         for each in experiments:
             _say_unmeasurable(each, pipeline)
         if plan:
-            show_plan(experiments, pipeline, choice, workers or 1)
+            show_plan(experiments, pipeline, choice, workers or default_workers(executor) or 1)
             return
         target = _check(experiments, pipeline, out, save and not add, force)
         keep = _Keep(save or add, add, force)
@@ -143,20 +142,6 @@ def bench(
         _measure(experiments, pipeline, choice, room, runs, minutes, results)
         if code := results.exit_code:
             raise typer.Exit(code)
-
-
-def _check_workers(
-    executor: str, workers: int | None, gpus: float, address: str | None, plan: bool
-) -> None:
-    """Refuse options that the executor would pass over; a plan only counts with its workers."""
-    if executor != "ray" and (gpus or address is not None):
-        option = "--gpus" if gpus else "--address"
-        raise UserError(f"{option} is of --executor ray; got --executor {executor}: give both.")
-    if executor == "serial" and (workers or 1) > 1 and not plan:
-        raise UserError(
-            f"--executor serial works at one thing at a time; got --workers {workers}: give "
-            "--executor processes with it."
-        )
 
 
 def _say_unmeasurable(experiment: Experiment, pipeline: Pipeline) -> None:

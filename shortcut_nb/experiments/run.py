@@ -12,21 +12,15 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 
 import pandas as pd
 
-from ..errors import UserError
-from ..lab import Lab
 from ..pipeline import Node, Pipeline
-from ..profile import Profile
-from ..progress import OnStep, StepInfo, quiet_libraries
+from ..progress import OnStep, StepInfo
 from ..store import Store
-from ..weights import IN_MEMORY
-from .executors import Executor, Outcome, Processes, Ray, Serial
+from .executors import Executor, Outcome
 from .experiment import Experiment
-from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged
+from .graph import WHOLE, Choice, Graph, frame_of, graph_of, merged
 from .schedule import Schedule
 
 log = logging.getLogger("shortcut_nb")
@@ -74,7 +68,7 @@ def run(
     """Make what is missing, and read the frame.
 
     Args:
-        executor: its work is :func:`run_jobs`, on the same profile and store as the pipeline.
+        executor: of the same pipeline; see :func:`.workers.executor_of`.
         on_step: is told after each output.
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
@@ -169,7 +163,7 @@ def execute(
         while schedule.ready() and schedule.running < executor.slots and time.monotonic() < stop:
             unit = schedule.start()
             jobs = [graph.jobs[key] for key in schedule.units[unit]]
-            executor.submit(unit, (*place_of(pipeline, executor), jobs))
+            executor.submit(unit, (jobs,))
         if not schedule.running:
             barred, late = schedule.untried()
             return Ended(failures, barred, late)
@@ -204,90 +198,3 @@ def _noted(store: Store, node: Node, outcome: Outcome) -> Failure:
     store.note_failure(recipe, vars(failure))
     log.warning("%s failed: %s", node.about, outcome.error)
     return failure
-
-
-def place_of(pipeline: Pipeline, executor: Executor) -> tuple[str, ...]:
-    """What :func:`run_jobs` needs to open the same pipeline elsewhere.
-
-    Ray shows a worker its own cards alone, which are numbered from 0 there.
-    """
-    lab = pipeline.lab
-    profile = lab.profile.model_dump_json()
-    return (
-        profile,
-        lab.device.type if isinstance(executor, Ray) else str(lab.device),
-        str(lab.autocast).removeprefix("torch."),
-        *(str(each) for each in (pipeline.store.root, pipeline.keep_trained)),
-    )
-
-
-def run_jobs(
-    profile: str, device: str, autocast: str, root: str, keep_trained: str, jobs: Sequence[Job]
-) -> None:
-    """Make some outputs, one after the other, in the pipeline of this process."""
-    make_jobs(_pipeline(profile, device, autocast, root, keep_trained), jobs)
-
-
-def make_jobs(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
-    """Make some outputs, one after the other.
-
-    Raises:
-        RuntimeError: the profile's models, the pictures or the arithmetic are not here what they
-            are where the run was planned, so that the output would be another one.
-    """
-    for job in jobs:
-        node = job.node(pipeline, pipeline.subject(job.subject))
-        if node.recipe.key != job.key:
-            raise RuntimeError(
-                f"{node.about}: models, pictures or arithmetic differ from those of the machine "
-                "that planned the run; make them the same on all machines"
-            )
-        pipeline.make(node)
-
-
-def executor_of(
-    name: str,
-    pipeline: Pipeline,
-    workers: int | None = None,
-    threads: int = 1,
-    gpus: float = 0.0,
-    address: str | None = None,
-) -> Executor:
-    """An executor that works for a pipeline.
-
-    Args:
-        name: "serial" (in this process), "processes" or "ray".
-        threads: of torch, in each process. Numbers are the same with any executor as long as it is.
-        gpus, address: see :class:`.executors.Ray`.
-
-    Raises:
-        UserError: an unknown name, or Ray is not there.
-    """
-    check_executor(name)
-    diffusion = pipeline.lab.profile.diffusion
-    if name != "serial" and diffusion.id.startswith(IN_MEMORY):
-        raise UserError(
-            f"a model in memory cannot be opened in another process: use the executor serial, not "
-            f"{name}, or save the pipeline and name its folder in a profile"
-        )
-    if name == "serial":
-        return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
-    if name == "processes":
-        return Processes(run_jobs, workers or 2, threads)
-    return Ray(run_jobs, workers, gpus, address=address, threads=threads)
-
-
-def check_executor(name: str) -> None:
-    """Raise a UserError for a name of no executor."""
-    if name not in ("serial", "processes", "ray"):
-        raise UserError(f"an executor is serial, processes or ray; got {name!r}")
-
-
-@cache
-def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained: str) -> Pipeline:
-    """A process's own pipeline, opened once."""
-    import torch
-
-    quiet_libraries()
-    lab = Lab(Profile.model_validate_json(profile), device, getattr(torch, autocast))
-    return Pipeline(lab, Store(Path(root)), keep_trained=float(keep_trained))
