@@ -24,8 +24,8 @@ from shortcut_nb.files import write_json
 from shortcut_nb.files.outputs import check_output
 from shortcut_nb.mini.photos import write_photos
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.resuming.checkpointed_work import checkpointed_work
 from shortcut_nb.store import Recipe, Store, StoreError
-from shortcut_nb.store.checkpoints import checkpointed_work
 from shortcut_nb.store.store import MANIFEST, Entry
 from shortcut_nb.tuning.checkpoint import save_checkpoint
 
