@@ -16,8 +16,9 @@ from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import check_reachable
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
-from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
+from shortcut_nb.experiments.table_files import read_table
 from shortcut_nb.experiments.workers import check_executor, executor_of
 from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.metrics import METRICS, Texture

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..experiments.contrasts import Contrast, judge
-from ..experiments.measured import Measurement, ends_of, widened
+from ..experiments.means import ends_of, widened
+from ..experiments.measured import Measurement
 from ..profile import Profile
 from ..results import path_of
 from .shipped import shipped
