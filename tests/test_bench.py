@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb import experiments
 from shortcut_nb.cli import app
-from shortcut_nb.cli.bench import parse_seeds
+from shortcut_nb.cli.choosing import parse_seeds
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment
 from shortcut_nb.experiments.measured import Measurement

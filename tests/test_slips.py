@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.cli import app
-from shortcut_nb.cli.bench import parse_seeds
+from shortcut_nb.cli.choosing import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.executors import check_reachable
