@@ -16,9 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..environment import HEADLESS
 from ..errors import UserError
 from ..machine.threads import torch_threads
-from ..progress import HEADLESS
 
 Work = Callable[..., Any]
 PATIENCE = 5.0  # seconds to wait for a cluster to answer

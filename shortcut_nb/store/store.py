@@ -23,9 +23,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from ..environment import CACHE
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, is_full, write_text
-from ..weights.digests import CACHE
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, recipe_key
 from .side_files import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, SideFile, side_files
@@ -95,7 +95,7 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         default = os.environ.get(CACHE) or user_cache_path("shortcut_nb") / "store"
-        self.root = expand(root or default, "the store's folder ($SHORTCUT_NB_CACHE)")
+        self.root = expand(root or default, f"the store's folder (${CACHE})")
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
