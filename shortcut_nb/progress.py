@@ -16,8 +16,9 @@ from typing import Self
 
 from tqdm.auto import tqdm
 
+from .environment import HEADLESS
+
 log = logging.getLogger("shortcut_nb")
-HEADLESS = "SHORTCUT_NB_HEADLESS"
 _SECONDS = 30.0
 _SHARE = 0.1
 

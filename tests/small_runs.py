@@ -5,7 +5,8 @@ import torch
 
 from shortcut_nb.experiments.graph import WHOLE, graph_of
 from shortcut_nb.experiments.planning import planned
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from shortcut_nb import experiments
 from shortcut_nb.cli import app
-from shortcut_nb.cli.bench import parse_seeds
+from shortcut_nb.cli.choosing import parse_seeds
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
-from shortcut_nb.experiments.run import executor_of
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
@@ -158,7 +158,7 @@ def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
     (place / "results" / "tiny" / "fourth.json").unlink()
     monkeypatch.setattr(Measurement, "read", classmethod(changed))
     monkeypatch.setattr(
-        "shortcut_nb.experiments.run.executor_of",
+        "shortcut_nb.experiments.workers.executor_of",
         lambda *how: written.append(1) or executor_of("serial", how[1]),
     )
     done = bench(place, *both, "--add")
@@ -334,8 +334,8 @@ def test_a_contrast_of_a_metric_that_is_not_there_is_one_line(place):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--gpus", "0.5"], "--gpus is of --executor ray; got --executor serial"),
-        (["--executor", "processes", "--address", "auto"], "--address is of --executor ray"),
+        (["--gpus", "0.5"], "--gpus 0.5 is of --executor ray; got --executor serial"),
+        (["--executor", "processes", "--address", "auto"], "--address auto is of --executor ray"),
         (["--workers", "2"], "--executor serial works at one thing at a time; got --workers 2"),
     ],
 )
@@ -343,6 +343,21 @@ def test_options_of_another_executor_are_refused(place, words, line):
     refused = bench(place, place / "noise.yaml", *words)
     assert refused.exit_code == 2 and line in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "together"),
+    [
+        ([], 1),
+        (["--executor", "processes"], 2),
+        (["--executor", "processes", "--workers", "5"], 5),
+        (["--workers", "3"], 3),
+        (["--executor", "ray"], 1),
+    ],
+)
+def test_a_plan_counts_with_as_many_workers_as_would_work(place, words, together):
+    planned = bench(place, place / "noise.yaml", "--plan", *words)
+    assert f"estimates with {together} at a time" in planned.output, planned.output
 
 
 def test_scores_that_the_profile_cannot_give_are_named_before_the_work(place):

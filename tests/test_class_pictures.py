@@ -11,12 +11,13 @@ from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.peaks import quick
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.models import Hooks
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.resuming.kept_work import keep_class_pictures
 from shortcut_nb.store import Store
-from shortcut_nb.store.checkpoints import keep_class_pictures
 from tests.lanes import marked
 
 FEW = {"steps": 1, "class_images": 2, "batch_size": 1}

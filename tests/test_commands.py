@@ -11,7 +11,7 @@ from shortcut_nb import Lab
 from shortcut_nb.cli import app
 from shortcut_nb.images import save_folder
 from shortcut_nb.personalize import TRAINERS
-from shortcut_nb.store.checkpoints import keep_class_pictures
+from shortcut_nb.resuming.kept_work import keep_class_pictures
 
 from .tiny_profile import save_profile
 

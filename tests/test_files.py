@@ -1,5 +1,6 @@
 """The one writer: whole or not at all."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -65,6 +66,28 @@ except files.CannotWrite as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "cannot be written" in done.stdout and done.stdout.count("\n") == 1, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (RuntimeError("I/O error (os error 122)"), True),
+        (RuntimeError("I/O error (os error 13)"), False),
+        (RuntimeError("write failed, code: 28"), True),
+        (RuntimeError("[Errno 28] No space left on device"), True),
+        (RuntimeError("PytorchStreamWriter failed writing file data/0"), True),
+        (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0"), True),
+        (RuntimeError("enforce fail: strerror: No space left on device"), True),
+        (RuntimeError("shapes differ: 28 and 27"), False),
+    ],
+)
+def test_a_full_disk_is_known_however_a_library_says_it(error, full):
+    assert files.is_full(error) == full
+    deeper = ValueError("not kept")
+    deeper.__cause__ = error
+    assert files.is_full(deeper) == full
 
 
 def test_what_a_killed_writer_left_is_removed_and_a_live_ones_is_kept(tmp_path):

@@ -18,7 +18,8 @@ from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch
 from shortcut_nb.experiments.questions.mismatch import EPS, at
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.metrics import psnr
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.plots.scatter import planes_plot

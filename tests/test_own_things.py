@@ -247,11 +247,36 @@ def test_a_changed_cell_is_checked(fields, says):
 
 @pytest.mark.parametrize(
     "given",
-    [{"n": 0}, {"count": -1}, {"seeds": ()}, {"subjects": "mini:held-out/0"}, {"cells": ""}],
+    [
+        {"n": 0},
+        {"count": -1},
+        {"seeds": ()},
+        {"seeds": 5},
+        {"seeds": iter(())},
+        {"subjects": 3},
+        {"subjects": "mini:held-out/0"},
+        {"cells": ""},
+    ],
 )
 def test_a_choice_is_checked(given):
     with pytest.raises(UserError, match=f"^{next(iter(given))} must be"):
         Choice(**given)
+
+
+def test_a_choice_is_of_any_list(tmp_path):
+    assert Choice(seeds=(seed for seed in (3, 1))).seeds == (3, 1)
+    assert Choice(seeds=range(2)).seeds == (0, 1)
+    assert Choice(subjects=[tmp_path]).subjects == (str(tmp_path),)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_an_experiment_and_a_choice_have_the_same_seeds(seed):
+    with pytest.raises(UserError, match="each of seeds must be"):
+        Choice(seeds=(seed,))
+    with pytest.raises(UserError, match=f"^seeds.0: [^;]*; got {seed}$"):
+        Experiment(name="own", cells={"one": {}}, seeds=(seed,))
+    with pytest.raises(UserError, match="^seeds: expected at least one seed"):
+        Experiment(name="own", cells={"one": {}}, seeds=())
 
 
 @pytest.mark.parametrize("scale", [255.0, -1.0, np.nan])

@@ -6,8 +6,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from shortcut_nb.cli import app
+from shortcut_nb.resuming.checkpointed_work import checkpointed_work
 from shortcut_nb.store import Recipe, Store
-from shortcut_nb.store.checkpoints import checkpointed_work
 
 from .places import open_to_all, read_only, small_disk, without_rights
 

@@ -16,7 +16,8 @@ from shortcut_nb import Lab
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
-from shortcut_nb.experiments.run import executor_of, run
+from shortcut_nb.experiments.run import run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.reporting.report_page import page_of, write_page
 from shortcut_nb.store import Store

@@ -118,16 +118,16 @@ def test_the_command_goes_on_after_ctrl_c(profile, tmp_path, monkeypatch, caplog
 
     assert call("want").exit_code == 0
     with monkeypatch.context() as patched:
-        from shortcut_nb.store import checkpoints
+        from shortcut_nb.resuming import finished_pictures
 
-        original = checkpoints.FinishedPictures.on_picture
+        original = finished_pictures.FinishedPictures.on_picture
 
         def interrupted(self, info):
             original(self, info)
             if info.step >= 8:
                 raise KeyboardInterrupt
 
-        patched.setattr(checkpoints.FinishedPictures, "on_picture", interrupted)
+        patched.setattr(finished_pictures.FinishedPictures, "on_picture", interrupted)
         done = call("out")
     assert done.exit_code == 130 and not (tmp_path / "out").exists()
     assert done.stderr.splitlines()[-1] == (

@@ -3,9 +3,12 @@
 import copy
 import importlib
 import linecache
+import pickle
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
@@ -13,9 +16,10 @@ from pydantic import BaseModel
 from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
-from shortcut_nb.experiments.executors import Ray, Serial
+from shortcut_nb.experiments import workers
+from shortcut_nb.experiments.making import PipelineSpec
 from shortcut_nb.experiments.planning import output_kind
-from shortcut_nb.experiments.run import place_of
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.lab import Lab
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.metrics.faces import FaceEncoder, HogFinder
@@ -83,20 +87,25 @@ def test_keys_are_canonical():
             canonical(wrong)
 
 
-def test_digests_follow_content_not_place(tmp_path):
+def test_digests_follow_content():
     x = torch.rand(4, 4)
     assert digest(x) == digest(x.clone()) == digest(x.t().contiguous().t()) == digest(x.numpy())
     assert len({digest(x), digest(x.reshape(2, 8)), digest(x.double())}) == 3
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "f").write_text("same")
-    assert digest(tmp_path / "a") == digest(tmp_path / "b")
-    (tmp_path / "b" / "f").write_text("other")
-    assert digest(tmp_path / "a") != digest(tmp_path / "b")
-    with pytest.raises(TypeError, match="expected an array"):
-        digest(3)
-    with pytest.raises(FileNotFoundError):
-        digest(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("thing", "says"),
+    [
+        (3, "an array or a tensor to hash; got int"),
+        (Path("file"), "an array or a tensor to hash; got PosixPath"),
+        (np.array([{}, None]), "got dtype object"),
+        (np.zeros(2, dtype=[("x", object)]), "got dtype"),
+        (torch.ones(2, dtype=torch.bfloat16), "got torch.bfloat16"),
+    ],
+)
+def test_what_has_no_bytes_of_its_own_has_no_digest(thing, says):
+    with pytest.raises(TypeError, match=says):
+        digest(thing)
 
 
 OUTSIDE = """
@@ -244,13 +253,24 @@ def test_the_options_that_a_model_is_opened_with_count(tiny_lab):
     assert labs[0].digest("detector") != labs[1].digest("detector")
 
 
-def test_a_worker_is_told_which_card(tiny_lab, tmp_path):
+def test_a_worker_is_told_which_card(tiny_lab, tmp_path, monkeypatch):
     pipeline = Pipeline(tiny_lab, Store(tmp_path))
-    assert place_of(pipeline, Serial(print))[1] == "cpu"
+    assert PipelineSpec.of(pipeline).device == "cpu"
     pipeline.lab = copy.copy(tiny_lab)
     pipeline.lab.device = torch.device("cuda:1")
-    assert place_of(pipeline, Serial(print))[1] == "cuda:1"
-    assert place_of(pipeline, Ray.__new__(Ray))[1] == "cuda"  # it shows each worker its own
+    assert PipelineSpec.of(pipeline).device == "cuda:1"
+    monkeypatch.setattr(workers, "Ray", lambda work, *how, **more: work.args[0])
+    assert executor_of("ray", pipeline).device == "cuda"  # it shows each worker its own
+
+
+def test_what_stands_for_a_pipeline_opens_the_same_one_elsewhere(tiny_lab, tmp_path):
+    pipeline = Pipeline(tiny_lab, Store(tmp_path), keep_trained=0.3)
+    spec = PipelineSpec.of(pipeline)
+    sent = pickle.loads(pickle.dumps(spec))
+    assert sent == spec and sent.open() is spec.open()
+    opened = sent.open()
+    assert opened.lab.profile == tiny_lab.profile and opened.lab.autocast == tiny_lab.autocast
+    assert (opened.store.root, opened.keep_trained) == (pipeline.store.root, 0.3)
 
 
 def test_what_a_model_is_called_is_no_part_of_its_key_and_a_finder_within_is(tiny_lab):

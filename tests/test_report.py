@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from shortcut_nb.cli import app
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
-from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.table_files import read_table
 from shortcut_nb.reporting.charts import all_charts, bars, defences, matrix
 from shortcut_nb.reporting.report_page import html_of, markdown_of, page_of, shown_cell, write_page
 from shortcut_nb.reporting.sources import report_of
@@ -323,7 +324,8 @@ WITHOUT = """
 import sys
 sys.modules["pyarrow"] = None
 from pathlib import Path
-from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.experiments.measured import Measurement
+from shortcut_nb.experiments.table_files import read_table
 from shortcut_nb.reporting.report_page import page_of, write_page
 measured, out = Measurement.read("identifier"), Path(sys.argv[1])
 write_page(page_of(measured), out, measured.frame)

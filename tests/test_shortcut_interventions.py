@@ -10,7 +10,8 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
-from shortcut_nb.experiments.run import Ended, execute, executor_of
+from shortcut_nb.experiments.run import Ended, execute
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.pipeline.transplant import mixed, moved, shuffled

@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.cli import app
-from shortcut_nb.cli.bench import parse_seeds
+from shortcut_nb.cli.choosing import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
-from shortcut_nb.experiments.executors import be_reachable
+from shortcut_nb.experiments.executors import check_reachable
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
-from shortcut_nb.experiments.measured import Measurement, read_table
+from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
-from shortcut_nb.experiments.run import check_executor
+from shortcut_nb.experiments.table_files import read_table
+from shortcut_nb.experiments.workers import check_executor, executor_of
 from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.metrics import METRICS, Texture
 from shortcut_nb.metrics.base import Column
@@ -99,6 +100,36 @@ def test_an_experiment_with_a_slip_is_refused_in_a_line(slip, says):
         parse_experiment(BASE | slip, "mine.yaml")
     assert says in str(refused.value) and "\n" not in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+INSIDE = {"sheets": {"instance": {}, "class": {"of": "class"}, "look": {"inside": "traces"}}}
+
+
+@pytest.mark.parametrize(
+    ("slip", "says"),
+    [
+        ({"metric": "qualty"}, "'qualty', which is not measured; the nearest are quality"),
+        ({"metric": "lerned"}, "'lerned', which is not measured; the nearest are learned"),
+        ({"metric": "apart"}, "it needs sample_probes: [apart]"),
+    ],
+)
+def test_a_look_inside_a_model_keeps_the_other_metrics_checked(slip, says):
+    row = {"attack=noise & sheet=low noise, protected": 1}
+    right = [RIGHT, contrast(row, metric="learned", sheet=None) | {"name": "learned"}]
+    assert len(parse_experiment(BASE | INSIDE | {"contrasts": right}, "mine.yaml").contrasts) == 2
+    with pytest.raises(UserError) as refused:
+        parse_experiment(BASE | INSIDE | {"contrasts": [RIGHT | slip]}, "mine.yaml")
+    assert says in str(refused.value)
+
+
+def test_a_measure_of_a_look_inside_needs_the_look():
+    learned = RIGHT | {"metric": "learned"}
+    with pytest.raises(UserError, match="it needs a sheet with inside: traces"):
+        parse_experiment(BASE | {"contrasts": [learned]}, "mine.yaml")
+    with pytest.raises(UserError, match="model probe 'trace': the nearest are traces"):
+        parse_experiment(BASE | {"sheets": {"look": {"inside": "trace"}}}, "mine.yaml")
+    own = {"base": {"eps": "16/255", "sheets": {"look": {"inside": "traces"}}}}
+    assert parse_experiment(BASE | own | {"contrasts": [learned]}, "mine.yaml").contrasts
 
 
 def test_a_cell_has_its_own_probes_in_place_of_the_bases():
@@ -317,13 +348,28 @@ def test_a_damaged_parquet_table_is_named(tmp_path):
 def test_a_cluster_that_nobody_runs_is_told_at_once():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        be_reachable(address)
+        check_reachable(address)
     with pytest.raises(UserError, match="no Ray cluster at"):
-        be_reachable(address)
+        check_reachable(address)
     for other in ("auto", "ray://head:10001", "local"):
-        be_reachable(other)
+        check_reachable(other)
 
 
 def test_an_unknown_executor_is_named():
     with pytest.raises(UserError, match="serial, processes or ray; got 'foo'"):
         check_executor("foo")
+
+
+@pytest.mark.parametrize(
+    ("executor", "given", "says"),
+    [
+        ("serial", {"workers": 7}, "one thing at a time; got workers=7"),
+        ("serial", {"gpus": 1}, "gpus=1 is of executor=ray; got executor=serial"),
+        ("processes", {"address": "x"}, "address=x is of executor=ray; got executor=processes"),
+        ("processes", {"workers": 0}, "workers must be at least 1; got 0"),
+        ("ray", {"workers": 0}, "workers must be at least 1; got 0"),
+    ],
+)
+def test_what_an_executor_would_pass_over_is_refused(executor, given, says, tiny_lab, tmp_path):
+    with pytest.raises(UserError, match=says):
+        executor_of(executor, Pipeline(tiny_lab, Store(tmp_path)), **given)

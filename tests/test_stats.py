@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shortcut_nb.experiments.measured import means_over_people
+from shortcut_nb.experiments.means import means_over_people
 from shortcut_nb.metrics import t_mean
 
 

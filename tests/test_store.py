@@ -24,8 +24,8 @@ from shortcut_nb.files import write_json
 from shortcut_nb.files.outputs import check_output
 from shortcut_nb.mini.photos import write_photos
 from shortcut_nb.pipeline import Pipeline
+from shortcut_nb.resuming.checkpointed_work import checkpointed_work
 from shortcut_nb.store import Recipe, Store, StoreError
-from shortcut_nb.store.checkpoints import checkpointed_work
 from shortcut_nb.store.store import MANIFEST, Entry
 from shortcut_nb.tuning.checkpoint import save_checkpoint
 
@@ -111,7 +111,8 @@ def test_what_was_written_comes_back_and_is_made_once(store):
     assert torch.equal(second.images("pictures"), (expected * 255).round() / 255)
     assert torch.equal(second.tensors("latents")["z"], torch.arange(4.0))
     assert second.json("numbers") == {"loss": [0.5, 0.25]}
-    assert first.digest == second.digest and second.manifest["params"] == {"n": 1}
+    assert first.manifest["files"] == second.manifest["files"]
+    assert second.manifest["params"] == {"n": 1}
     with pytest.raises(FileNotFoundError, match="nothing"):
         second.images("nothing")
 

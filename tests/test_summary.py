@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shortcut_nb.errors import CannotRead
+from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.reporting.summary import checked, summary, summary_of
@@ -43,7 +43,7 @@ def test_what_was_kept_is_summed_up(tmp_path):
     assert wide.loc["aspl", "quality"] == pytest.approx(0.65)
     assert wide.loc["aspl", "quality_low"] < 0.65 < wide.loc["aspl", "quality_high"]
     assert str(result).endswith("on mini: 6 people, 1 seed, 1 samples of each")
-    with pytest.raises(KeyError, match="no contrast 'x'"):
+    with pytest.raises(UserError, match="no contrast 'x'; the nearest are"):
         result.verdict("x")
 
 

@@ -7,15 +7,18 @@ import torch
 
 from shortcut_nb import Lab
 from shortcut_nb.cells import Cell, Sheet
+from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.contrast_checks import measured_columns
 from shortcut_nb.experiments.contrasts import judge
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
-from shortcut_nb.experiments.run import Ended, execute, executor_of, run
+from shortcut_nb.experiments.run import Ended, execute, run
+from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.inside import MODEL_PROBES
-from shortcut_nb.inside.traces import WATCHED, _fall, cells_of, columns_of
+from shortcut_nb.inside.traces import WATCHED, Traces, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
@@ -75,6 +78,7 @@ def test_a_short_training_is_looked_into(measured):
     _, frame = measured
     rows = frame.set_index("sheet")
     assert set(rows.index) >= ROWS and rows.index.is_unique
+    assert set(Traces.columns) <= set(rows.columns)
     words = rows.loc[[name for name in rows.index if name.startswith(("identifier", "class"))]]
     assert len(words) == 4 and words[["attends", "draws"]].abs().max().max() <= 1
     assert (words["moved"] > 0).all() and rows.loc[words.index, "learned"].isna().all()
@@ -102,6 +106,13 @@ def test_every_prediction_has_its_measures(measured, tmp_path):
     means = kept.means(kept.metrics, by=["sheet"])
     one = means[(means["sheet"] == "random noise") & (means["metric"] == "match")]
     assert one["mean"].item() == pytest.approx(1)
+
+
+def test_the_probe_says_every_column_of_the_shipped_result():
+    own = set(Measurement.read("traces").metrics) - measured_columns()
+    assert own == set(Traces.columns)
+    with pytest.raises(UserError, match="must say its columns"):
+        MODEL_PROBES.add("bare", type("Bare", (), {}))
 
 
 def test_falls_of_the_loss_are_shares_of_the_loss_before():

@@ -14,10 +14,14 @@ from ..errors import UserError
 
 INTERRUPTED = 130
 OPTIONS = {
+    "address=": "--address ",
+    "executor=": "--executor ",
     "force=True": "--force",
+    "gpus=": "--gpus ",
     "in_place=True": "--in-place",
     "out=FOLDER": "--out FOLDER",
     "stage=STAGE": "--stage STAGE",
+    "workers=": "--workers ",
 }
 """How errors name arguments of the library, and what they are called on the command line."""
 

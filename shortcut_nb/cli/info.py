@@ -56,7 +56,9 @@ def list_names(
         if name is not None:
             _show_one(what, name, as_json, profile)
             return
-        _check_profile(profile)
+        from ..profile import load_profile
+
+        load_profile(profile)  # refuses one that there is not
         listed = names(what)
         if as_json:
             typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
@@ -64,13 +66,6 @@ def list_names(
         width = max(map(len, listed), default=0)
         for key, line in listed.items():
             typer.echo(f"{key:<{width}}  {plain_text(line)}")
-
-
-def _check_profile(profile: str) -> None:
-    """Raise a UserError for a profile that there is not."""
-    from ..profile import load_profile
-
-    load_profile(profile)
 
 
 def plain_text(text: str) -> str:

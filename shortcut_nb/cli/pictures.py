@@ -67,7 +67,8 @@ def protect(
             from ..photos import carried, subject_of
 
             subject = subject_of(photos, source_path(source), lab, class_name, identifier)
-        from ..store.checkpoints import checkpointed_work, work_key
+        from ..resuming.checkpointed_work import checkpointed_work
+        from ..resuming.work_keys import work_key
 
         key = work_key(chosen.inputs(), subject)
         keeping = checkpointed_work("protect", key, attack, 10, _surrogate_bytes(chosen, lab))
@@ -109,7 +110,7 @@ def purify(
         photos = open_photos(lab, source, square)
         pictures, names = read_pictures(lab, source) if photos is None else (photos, [])
         from ..photos.purify_folder import key_of_purifying, purify_into
-        from ..store.checkpoints import checkpointed_pictures
+        from ..resuming.finished_pictures import checkpointed_pictures
 
         started = time.monotonic()
         key = key_of_purifying(chosen, lab, pictures)
@@ -153,7 +154,8 @@ def personalize(
         from ..files.disk_space import checkpoint_bytes, square_bytes
         from ..files.outputs import need_room
         from ..latents import class_digest
-        from ..store.checkpoints import checkpointed_work, work_key
+        from ..resuming.checkpointed_work import checkpointed_work
+        from ..resuming.work_keys import work_key
 
         trained = _trained_bytes(training, lab, subject)
         need_room(output.folder, trained + square_bytes(samples, lab.profile.resolution))

@@ -126,7 +126,7 @@ def open_lab(profile: str, *roles: str) -> Any:
     """The lab of a profile; the weights of roles are looked at before anything heavy is loaded."""
     from .. import Lab
     from ..progress import quiet_libraries
-    from ..store.checkpoints import keep_class_pictures
+    from ..resuming.kept_work import keep_class_pictures
 
     lab = Lab(profile)
     lab.look_at(*roles)

@@ -16,9 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..environment import HEADLESS
 from ..errors import UserError
 from ..machine.threads import torch_threads
-from ..progress import HEADLESS
 
 Work = Callable[..., Any]
 PATIENCE = 5.0  # seconds to wait for a cluster to answer
@@ -229,7 +229,7 @@ def remotely(work: Work, arguments: tuple[Any, ...], threads: int | None) -> Out
     return attempt(work, arguments, threads)
 
 
-def be_reachable(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Raise a UserError where nobody listens at "host:port"; Ray itself would go on trying.
 
     Other addresses ("auto", "ray://…") are left to Ray.
@@ -260,7 +260,7 @@ def start_ray(address: str | None, cpus: int | None) -> tuple[Any, bool]:
         return ray, False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is not None:
-        be_reachable(address)
+        check_reachable(address)
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     if address is None:
         how |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECTS}

@@ -13,16 +13,17 @@ from ..cells import CELL_COLUMNS, CLEAN, NONE, OWN, Cell, Record, Sheet
 from ..errors import MissingFile, UserError
 from ..files import plain_name
 from ..files.yaml_files import read_mapping, refusals
-from ..metrics import METRICS, SAMPLE_PROBES, SampleProbe
-from ..metrics.frame import EXTRA_COLUMNS, check_columns, probe_columns
-from ..probes import IMAGE_PROBES, ImageProbe
+from ..inside import MODEL_PROBES
+from ..metrics import SAMPLE_PROBES
+from ..probes import IMAGE_PROBES
 from ..profile import Profile
-from ..registry import nearest
+from ..registry import Registry, nearest
+from ..settings import Seed
+from .contrast_checks import check_contrasts, measured_columns
 from .contrasts import CONDITION, Contrast, load_contrasts
 from .measured import UNITS
 from .seeds import first_seeds
 
-SHEET = "sheet"  # a frame's column
 JOIN = " | "  # between the axes' values in a cell's name
 
 
@@ -62,7 +63,7 @@ class Experiment(Record):
     )
     contrasts: tuple[Contrast, ...] = ()
     subjects: Annotated[int, Field(ge=1)] | tuple[str, ...] = 8
-    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    seeds: tuple[Seed, ...] = (0, 1)
     n: int = Field(default=8, ge=1)
     image_probes: tuple[str, ...] = ()
     sample_probes: tuple[str, ...] = ()
@@ -83,20 +84,28 @@ class Experiment(Record):
 
     @field_validator("image_probes")
     @classmethod
-    def _known_of_images(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if IMAGE_PROBES[name])
+    def _known_image_probes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        _check_known(names, IMAGE_PROBES)
+        return names
 
     @field_validator("cells")
     @classmethod
-    def _known_of_cells(cls, cells: dict[str, Cell]) -> dict[str, Cell]:
+    def _known_image_probes_of_cells(cls, cells: dict[str, Cell]) -> dict[str, Cell]:
         for cell in cells.values():
-            cls._known_of_images(cell.image_probes)
+            _check_known(cell.image_probes, IMAGE_PROBES)
         return cells
 
     @field_validator("sample_probes")
     @classmethod
-    def _known_of_samples(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if SAMPLE_PROBES[name])
+    def _known_sample_probes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        _check_known(names, SAMPLE_PROBES)
+        return names
+
+    @field_validator("sheets")
+    @classmethod
+    def _known_model_probes(cls, sheets: dict[str, Sheet]) -> dict[str, Sheet]:
+        _check_known([each.inside for each in sheets.values() if each.inside], MODEL_PROBES)
+        return sheets
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -112,6 +121,13 @@ class Experiment(Record):
         if isinstance(given, bool) or not (named and given or isinstance(given, int)):
             raise ValueError(f"expected how many, or a list of names or folders; got {given!r}")
         return given
+
+    @field_validator("seeds")
+    @classmethod
+    def _at_least_one(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("expected at least one seed, got none")
+        return seeds
 
     @field_validator("seeds", "subjects")
     @classmethod
@@ -160,37 +176,8 @@ class Experiment(Record):
         return self
 
     @model_validator(mode="after")
-    def _compared(self) -> Experiment:
-        """Contrasts compare what is measured: a slip would read "not measured" in the end."""
-        check_columns(METRICS)
-        every = self.all_cells()
-        sheets = self.sheets | {
-            name: sheet for cell, _ in every.values() for name, sheet in cell.sheets.items()
-        }
-        there: dict[str, set[str]] = {CONDITION: set(every), SHEET: set(sheets)}
-        looked_into = any(sheet.inside for sheet in sheets.values())  # which names its own rows
-        asked = {
-            "image_probes": {
-                *self.image_probes,
-                *(name for cell, _ in every.values() for name in cell.image_probes),
-            },
-            "sample_probes": set(self.sample_probes),
-        }
-        columns = measured_columns()
-        for contrast in () if looked_into else self.contrasts:
-            _be_measured(contrast, asked, columns)
-        for _, labels in every.values():
-            for column, value in labels.items():
-                there.setdefault(column, set()).add(str(value))
-        for contrast in self.contrasts:
-            for cell in contrast.cells():
-                for column, value in cell.items():
-                    if column == SHEET and looked_into:
-                        continue
-                    _be_there(contrast.name, column, value, there)
-        primary = [contrast.name for contrast in self.contrasts if contrast.primary]
-        if len(primary) > 1:
-            raise ValueError(f"expected one primary contrast at most, got {', '.join(primary)}")
+    def _compares_what_is_measured(self) -> Experiment:
+        check_contrasts(self)
         return self
 
     def all_cells(self) -> dict[str, tuple[Cell, dict[str, str]]]:
@@ -278,10 +265,10 @@ class Experiment(Record):
         return list(profile.subjects[:wanted])
 
 
-def measured_columns() -> set[str]:
-    """Columns of what can be measured, by metrics and probes that are registered by now."""
-    columns = {*EXTRA_COLUMNS, *probe_columns()}
-    return columns | {column for metric in METRICS.values() for column in metric.columns}
+def _check_known(names: Iterable[str], registry: Registry[Any]) -> None:
+    """Raise a UserError for a name that is not registered."""
+    for name in names:
+        registry[name]
 
 
 def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,49 +279,6 @@ def _laid(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         if fields.get(what, NONE) == NONE and settings not in own:
             fields.pop(settings, None)
     return fields
-
-
-def _be_measured(contrast: Contrast, asked: Mapping[str, set[str]], columns: set[str]) -> None:
-    """Raise a ValueError when a contrast is of a metric that no frame has, or that is not asked
-    for.
-
-    Args:
-        asked: names of probes, by the field that asks for them.
-        columns: those of what can be measured.
-    """
-    metric, where = contrast.metric, f"contrast {contrast.name!r} is of the metric"
-    probes: dict[str, Mapping[str, ImageProbe | SampleProbe]] = {
-        "image_probes": IMAGE_PROBES,
-        "sample_probes": SAMPLE_PROBES,
-    }
-    givers = {
-        name: field
-        for field, registry in probes.items()
-        for name, probe in registry.items()
-        if probe.gives(metric)
-    }
-    for name, field in givers.items():
-        if name not in asked[field]:
-            raise ValueError(f"{where} {metric!r}: it needs {field}: [{name}]")
-    if metric not in columns and not givers:
-        raise ValueError(
-            f"{where} {metric!r}, which is not measured; the nearest are {nearest(metric, columns)}"
-        )
-
-
-def _be_there(contrast: str, column: str, value: str, there: Mapping[str, set[str]]) -> None:
-    """Raise a ValueError when a contrast names a column or a value that no row will have."""
-    if column not in there:
-        raise ValueError(
-            f"contrast {contrast!r} selects by {column!r}, which no row has; the nearest are "
-            f"{nearest(column, list(there))}"
-        )
-    if value not in there[column]:
-        what = "cell" if column == CONDITION else column
-        raise ValueError(
-            f"contrast {contrast!r} has no {what} {value!r} to compare; the nearest are "
-            f"{nearest(value, list(there[column]))}"
-        )
 
 
 def _values(axis: str, values: Any) -> Iterator[tuple[Any, dict[str, Any]]]:

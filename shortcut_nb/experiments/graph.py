@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -34,7 +34,7 @@ class Choice:
         cells: patterns of their names, such as "clean*"; a star stands for any text.
 
     Raises:
-        UserError: a number that is none or too small, or text where a list of texts is expected.
+        UserError: a number that is none or too small, or anything but a list where one is expected.
     """
 
     subjects: tuple[str, ...] | None = None
@@ -48,14 +48,8 @@ class Choice:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read(getattr(self, name), Count, name))
         for name, kind in (("subjects", str), ("seeds", Seed), ("cells", str)):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            if isinstance(given, str) or not len(given):
-                raise UserError(f"{name} must be a list of at least one, or None; got {given!r}")
-            plain = [str(each) if isinstance(each, Path) else each for each in given]
-            every = tuple(read(each, kind, f"each of {name}") for each in plain)
-            object.__setattr__(self, name, every)
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _read_list(getattr(self, name), kind, name))
 
     def of(self, experiment: Experiment) -> dict[str, tuple[Cell, dict[str, str]]]:
         """The cells of an experiment that are chosen, as :meth:`Experiment.all_cells` has them.
@@ -76,6 +70,20 @@ class Choice:
             for name, cell in every.items()
             if any(fits(name, pattern) for pattern in patterns)
         }
+
+
+def _read_list(given: Any, kind: Any, name: str) -> tuple[Any, ...]:
+    """Each of a list as an annotation wants it; paths are text.
+
+    Raises:
+        UserError: no list, an empty one, or one with something else in it.
+    """
+    listed = isinstance(given, Iterable) and not isinstance(given, str)
+    every = list(given) if listed else []
+    if not every:
+        raise UserError(f"{name} must be a list of at least one, or None; got {given!r}")
+    plain = [str(each) if isinstance(each, Path) else each for each in every]
+    return tuple(read(each, kind, f"each of {name}") for each in plain)
 
 
 def fits(name: str, pattern: str) -> bool:
@@ -236,11 +244,18 @@ def _garbage_collection(on: bool) -> Iterator[None]:
     """Turn garbage collection on or off: among thousands of small objects that all stay it takes
     half of the time."""
     before = gc.isenabled()
-    (gc.enable if on else gc.disable)()
+    _switch_garbage_collection(on)
     try:
         yield
     finally:
-        (gc.enable if before else gc.disable)()
+        _switch_garbage_collection(before)
+
+
+def _switch_garbage_collection(on: bool) -> None:
+    if on:
+        gc.enable()
+    else:
+        gc.disable()
 
 
 def in_order(sheets: Mapping[str, Sheet]) -> list[tuple[str, Sheet]]:

@@ -16,9 +16,9 @@ import pandas as pd
 
 from ..errors import CannotRead, UserError
 from ..metrics import METRICS
-from ..metrics.stats import t_ends
 from ..results import read_result, write_result
 from .contrasts import CONDITION, Contrast, judge, load_contrasts
+from .means import means_over_people
 from .packing import packed, unpacked
 
 FORMAT = 3
@@ -261,119 +261,10 @@ def _numeric(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**numbers)
 
 
-def means_over_people(
-    frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]
-) -> pd.DataFrame:
-    """Means over people with Student's t interval, one row per group and metric.
-
-    A person's pictures are averaged within a seed, then the seeds.
-
-    Args:
-        frame: the columns ``by``, ``subject``, ``seed``, and the metrics; NaN is "no value".
-
-    Returns:
-        ``by``, ``metric, mean, low, high, n``; a metric without any value is left out.
-
-    Raises:
-        ValueError: an infinite number.
-    """
-    keys, columns = list(by), list(metrics)
-    runs = frame.groupby([*keys, "subject", "seed"], sort=False)[columns].mean()
-    people = runs.groupby(level=[*keys, "subject"], sort=False).mean()
-    if np.isinf(people.to_numpy(float)).any():
-        raise ValueError("expected finite numbers, got an infinite one")
-    groups = people.groupby(level=keys, sort=False)
-    table = pd.DataFrame(
-        {
-            "mean": groups.mean().stack(),
-            "error": groups.sem().stack(),
-            "n": groups.count().stack(),
-        }
-    )
-    table = table.rename_axis([*keys, "metric"]).reset_index()
-    table = table[table["n"] > 0]
-    low, high = t_ends(table["mean"], table["error"], table["n"])
-    table = table.assign(low=low, high=high)
-    return table[[*keys, "metric", "mean", "low", "high", "n"]].reset_index(drop=True)
-
-
-def ends_of(column: str) -> dict[str, str]:
-    """What a wide table calls a mean and the ends of its interval: "x", "x_low", "x_high"."""
-    return {"mean": column, "low": f"{column}_low", "high": f"{column}_high"}
-
-
-def widened(
-    table: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], named: str = "metric"
-) -> pd.DataFrame:
-    """Means below each other as means beside each other, a row for each value of the keys.
-
-    Args:
-        table: the columns ``keys``, ``named``, ``mean, low, high``.
-        columns: the values of ``named`` that become columns, "x", "x_low" and "x_high" each.
-    """
-    keys = list(keys)
-    wide = table[keys].drop_duplicates().set_index(keys)
-    for column in columns:
-        ends = ends_of(column)
-        own = table[table[named] == column].set_index(keys)[list(ends)]
-        wide = wide.join(own.rename(columns=ends))
-    return wide.copy().reset_index()  # in one piece: joined one by one it is slow to add to
-
-
-def by_whose(means: pd.DataFrame) -> pd.Series:
-    """The name of each row's score: "quality" of V* samples, "quality, class" of the class's; NaN
-    of another sheet's.
-
-    Args:
-        means: the columns ``metric`` and ``sheet``.
-    """
-    return means["metric"] + means["sheet"].map({"instance": "", "class": ", class"})
-
-
 def axes_of(pictures: pd.DataFrame) -> list[str]:
     """The columns of a frame that tell its cells apart: ``condition`` and those of text."""
     text = pictures.select_dtypes(exclude=["number", "bool"]).columns
     return [CONDITION, *(c for c in text if c not in (CONDITION, *UNITS))]
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A frame from a CSV or Parquet file.
-
-    Raises:
-        UserError: no such file, another kind of file, or no pyarrow to read Parquet with.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"expected a CSV or Parquet file; there is none at {path}")
-    if path.suffix == ".parquet":
-        need_pyarrow()
-        return _read_parquet(path)
-    if path.suffix != ".csv":
-        raise UserError(f"expected a name ending in .csv or .parquet; got {path.name}")
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (ValueError, pd.errors.ParserError) as error:
-        raise CannotRead(f"{path} is no CSV table: {error}") from None
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file's frame; a CannotRead where it is damaged."""
-    from pyarrow import ArrowException
-
-    try:
-        return pd.read_parquet(path)
-    except (ArrowException, OSError, ValueError) as error:
-        raise CannotRead(f"{path} is no Parquet table: {' '.join(str(error).split())}") from None
-
-
-def need_pyarrow() -> None:
-    """Raise a UserError where Parquet can neither be read nor written."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "Parquet needs pyarrow: pip install 'shortcut-nb[parquet]', or use CSV"
-        ) from None
 
 
 def _check_values(name: str, pictures: pd.DataFrame) -> None:

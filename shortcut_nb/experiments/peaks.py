@@ -14,9 +14,9 @@ from ..cells import NONE, PROFILE, Cell
 from ..profile import Profile, load_profile
 from ..progress import OnStep, StepInfo
 from ..purify import Chain, build
+from ..resuming.kept_work import make_or_warn
 from ..settings import parameters
 from ..store import Payload, Recipe, Store
-from ..store.checkpoints import make_or_warn
 from .process_memory import peak_memory
 
 # Settings that make an attack short; its peak memory does not depend on them. Except MetaCloak's:

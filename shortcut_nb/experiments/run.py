@@ -12,23 +12,16 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from graphlib import TopologicalSorter
-from heapq import heappop, heappush
-from pathlib import Path
 
 import pandas as pd
 
-from ..errors import UserError
-from ..lab import Lab
 from ..pipeline import Node, Pipeline
-from ..profile import Profile
-from ..progress import OnStep, StepInfo, quiet_libraries
+from ..progress import OnStep, StepInfo
 from ..store import Store
-from ..weights import IN_MEMORY
-from .executors import Executor, Outcome, Processes, Ray, Serial
+from .executors import Executor, Outcome
 from .experiment import Experiment
-from .graph import WHOLE, Choice, Graph, Job, frame_of, graph_of, merged
+from .graph import WHOLE, Choice, Graph, frame_of, graph_of, merged
+from .schedule import Schedule
 
 log = logging.getLogger("shortcut_nb")
 
@@ -75,7 +68,7 @@ def run(
     """Make what is missing, and read the frame.
 
     Args:
-        executor: its work is :func:`run_jobs`, on the same profile and store as the pipeline.
+        executor: of the same pipeline; see :func:`.workers.executor_of`.
         on_step: is told after each output.
         seconds: nothing new is begun after so long; the frame is then of what is there.
     """
@@ -162,72 +155,28 @@ def execute(
     Args:
         on_unit: is told the keys of what was made, each time some were.
     """
-    end = time.monotonic() + seconds
-    units = _units(graph)
-    needs = {unit: _needs(graph, keys) for unit, keys in units.items()}
-    sorter = TopologicalSorter(needs)
-    sorter.prepare()
-    order = {unit: number for number, unit in enumerate(units)}
-    waiting: list[tuple[int, str]] = []
+    stop = time.monotonic() + seconds
+    schedule = Schedule(graph)
     failures: list[Failure] = []
-    running, done = 0, 0
-    untried, failed = set(units), set[str]()
+    done = 0
     while True:
-        for unit in sorter.get_ready():
-            heappush(waiting, (order[unit], unit))
-        while waiting and running < executor.slots and time.monotonic() < end:
-            _, unit = heappop(waiting)
-            executor.submit(
-                unit, (*place_of(pipeline, executor), [graph.jobs[key] for key in units[unit]])
-            )
-            running += 1
-            untried.remove(unit)
-        if not running:
-            barred = _barred(needs, failed)
-            return Ended(failures, _keys(units, untried & barred), _keys(units, untried - barred))
+        while schedule.ready() and schedule.running < executor.slots and time.monotonic() < stop:
+            unit = schedule.start()
+            jobs = [graph.jobs[key] for key in schedule.units[unit]]
+            executor.submit(unit, (jobs,))
+        if not schedule.running:
+            barred, late = schedule.untried()
+            return Ended(failures, barred, late)
         unit, outcome = executor.next()
-        keys = units[unit]
-        running -= 1
-        done += len(keys)
+        keys = schedule.units[unit]
         failures += _failures(graph, pipeline.store, keys, outcome)
-        if outcome.error:
-            failed.add(unit)
-        else:
-            sorter.done(unit)
-            if on_unit:
-                on_unit(keys)
+        schedule.end(unit, failed=bool(outcome.error))
+        if on_unit and not outcome.error:
+            on_unit(keys)
+        done += len(keys)
         if on_step:
             about = graph.nodes[keys[-1]].about
             on_step(StepInfo(done, len(graph.missing), about=about))
-
-
-def _barred(needs: dict[str, set[str]], failed: set[str]) -> set[str]:
-    """The units that need a failed one, directly or through others."""
-    barred: set[str] = set()
-    for unit in TopologicalSorter(needs).static_order():
-        if needs[unit] & (failed | barred):
-            barred.add(unit)
-    return barred
-
-
-def _keys(units: dict[str, list[str]], names: set[str]) -> set[str]:
-    """The keys of some units."""
-    return {key for name in names for key in units[name]}
-
-
-def _units(graph: Graph) -> dict[str, list[str]]:
-    """Keys that are made together, by the unit's name; most units are one output."""
-    units: dict[str, list[str]] = {}
-    for key in graph.missing:
-        units.setdefault(graph.nodes[key].group or key, []).append(key)
-    return units
-
-
-def _needs(graph: Graph, keys: Sequence[str]) -> set[str]:
-    """The units of which a unit needs an output that is missing."""
-    needed = {need.recipe.key for key in keys for need in graph.nodes[key].needs}
-    homes = {graph.nodes[key].group or key for key in needed if key in graph.missing}
-    return homes - {graph.nodes[key].group or key for key in keys}
 
 
 def _failures(graph: Graph, store: Store, keys: Sequence[str], outcome: Outcome) -> list[Failure]:
@@ -249,90 +198,3 @@ def _noted(store: Store, node: Node, outcome: Outcome) -> Failure:
     store.note_failure(recipe, vars(failure))
     log.warning("%s failed: %s", node.about, outcome.error)
     return failure
-
-
-def place_of(pipeline: Pipeline, executor: Executor) -> tuple[str, ...]:
-    """What :func:`run_jobs` needs to open the same pipeline elsewhere.
-
-    Ray shows a worker its own cards alone, which are numbered from 0 there.
-    """
-    lab = pipeline.lab
-    profile = lab.profile.model_dump_json()
-    return (
-        profile,
-        lab.device.type if isinstance(executor, Ray) else str(lab.device),
-        str(lab.autocast).removeprefix("torch."),
-        *(str(each) for each in (pipeline.store.root, pipeline.keep_trained)),
-    )
-
-
-def run_jobs(
-    profile: str, device: str, autocast: str, root: str, keep_trained: str, jobs: Sequence[Job]
-) -> None:
-    """Make some outputs, one after the other, in the pipeline of this process."""
-    make_jobs(_pipeline(profile, device, autocast, root, keep_trained), jobs)
-
-
-def make_jobs(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
-    """Make some outputs, one after the other.
-
-    Raises:
-        RuntimeError: the profile's models, the pictures or the arithmetic are not here what they
-            are where the run was planned, so that the output would be another one.
-    """
-    for job in jobs:
-        node = job.node(pipeline, pipeline.subject(job.subject))
-        if node.recipe.key != job.key:
-            raise RuntimeError(
-                f"{node.about}: models, pictures or arithmetic differ from those of the machine "
-                "that planned the run; make them the same on all machines"
-            )
-        pipeline.make(node)
-
-
-def executor_of(
-    name: str,
-    pipeline: Pipeline,
-    workers: int | None = None,
-    threads: int = 1,
-    gpus: float = 0.0,
-    address: str | None = None,
-) -> Executor:
-    """An executor that works for a pipeline.
-
-    Args:
-        name: "serial" (in this process), "processes" or "ray".
-        threads: of torch, in each process. Numbers are the same with any executor as long as it is.
-        gpus, address: see :class:`.executors.Ray`.
-
-    Raises:
-        UserError: an unknown name, or Ray is not there.
-    """
-    check_executor(name)
-    diffusion = pipeline.lab.profile.diffusion
-    if name != "serial" and diffusion.id.startswith(IN_MEMORY):
-        raise UserError(
-            f"a model in memory cannot be opened in another process: use the executor serial, not "
-            f"{name}, or save the pipeline and name its folder in a profile"
-        )
-    if name == "serial":
-        return Serial(lambda *arguments: make_jobs(pipeline, arguments[-1]), threads)
-    if name == "processes":
-        return Processes(run_jobs, workers or 2, threads)
-    return Ray(run_jobs, workers, gpus, address=address, threads=threads)
-
-
-def check_executor(name: str) -> None:
-    """Raise a UserError for a name of no executor."""
-    if name not in ("serial", "processes", "ray"):
-        raise UserError(f"an executor is serial, processes or ray; got {name!r}")
-
-
-@cache
-def _pipeline(profile: str, device: str, autocast: str, root: str, keep_trained: str) -> Pipeline:
-    """A process's own pipeline, opened once."""
-    import torch
-
-    quiet_libraries()
-    lab = Lab(Profile.model_validate_json(profile), device, getattr(torch, autocast))
-    return Pipeline(lab, Store(Path(root)), keep_trained=float(keep_trained))

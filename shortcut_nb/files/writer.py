@@ -207,9 +207,7 @@ def refused_by_system(error: BaseException) -> bool:
 
 def is_full(error: BaseException) -> bool:
     """Whether a disk, quota or file-size limit was reached; libraries say so in words only."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return True
-    if any(f"(os error {number})" in str(error) for number in FULL):
+    if _number(error) in FULL:
         return True
     deeper = error.__cause__ or error.__context__
     return deeper is not None and is_full(deeper)

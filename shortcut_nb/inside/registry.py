@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ..cells import Cell
+from ..metrics import Column
 from ..registry import Registry
 from ..subjects import Subject
 
@@ -18,7 +20,12 @@ class ModelProbe(Protocol):
     """A look inside a fine-tuned model or its training.
 
     It is a frozen dataclass whose fields are its settings.
+
+    Attributes:
+        columns: what its columns are called, all of those that it may give beside ``sheet``.
     """
+
+    columns: ClassVar[Mapping[str, Column]]
 
     def recipes(
         self, pipeline: Training, subject: Subject, cell: Cell, seed: int
@@ -37,5 +44,12 @@ class ModelProbe(Protocol):
         """Columns of a frame. A column ``sheet`` says what each row is of; NaN is "no value"."""
 
 
+def _without_columns(thing: Any) -> str:
+    """For :attr:`Registry.complaint`: what is measured must be known before it is."""
+    described = isinstance(getattr(thing, "columns", None), Mapping)
+    return "" if described else "must say its columns, a Column by each name"
+
+
 MODEL_PROBES: Registry[type[ModelProbe]] = Registry("model probe")
+MODEL_PROBES.complaint = _without_columns
 register = MODEL_PROBES.register

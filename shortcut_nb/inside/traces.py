@@ -6,9 +6,9 @@ Two trainings are looked at, on the cell's pictures ("protected") and on the cle
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 from torch import Tensor
@@ -19,6 +19,7 @@ from ..analysis.overlap import local_energy, overlap, texture_map
 from ..analysis.spectrum import gain, spectrum, spectrum_match
 from ..analysis.timesteps import timestep_losses
 from ..cells import NONE, Cell
+from ..metrics import Column
 from ..subjects import Subject
 from .registry import register
 
@@ -34,6 +35,21 @@ THIRD = 1 / 3
 TRAINED = ("protected", "clean")
 BANDS = ("low noise", "high noise")
 Row = dict[str, Any]
+
+
+def _loss_after(share: float) -> str:
+    """The column of the loss after a share of the training."""
+    return f"loss after {share:.2f}"
+
+
+COLUMNS = {
+    "attends": Column("attention where the perturbation is"),
+    "draws": Column("attention where samples have texture"),
+    "moved": Column("how far training moved the word"),
+    "match": Column("match of the gain in power"),
+    "learned": Column("share of the loss that training took"),
+    "early_lead": Column("lead of the first third of the training"),
+} | {_loss_after(share): Column(f"{_loss_after(share)} of the training") for share in (*WATCHED, 1)}
 
 
 def on(what: str, trained: str) -> str:
@@ -63,6 +79,8 @@ class Traces:
         draws: of their noise.
         low, high: timesteps below and above are little and much noise.
     """
+
+    columns: ClassVar[Mapping[str, Column]] = COLUMNS
 
     levels: tuple[int, ...] = tuple(range(50, 1000, 100))
     draws: int = 2
@@ -204,7 +222,7 @@ def _fall(losses: pd.Series) -> Row:
     return {
         "learned": float(1 - after / before),
         "early_lead": float((before - losses[THIRD]) / (before - after)) - 0.5,
-    } | {f"loss after {share:.2f}": float(value) for share, value in losses.items()}
+    } | {_loss_after(share): float(value) for share, value in losses.items()}
 
 
 def _mean(part: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,8 @@ from ..images import save_folder
 from ..lab import Lab
 from ..progress import StepInfo
 from ..purify import BoundPurifier
-from ..store.checkpoints import FinishedPictures, work_key_of_pictures
+from ..resuming.finished_pictures import FinishedPictures
+from ..resuming.work_keys import work_key_of_pictures
 from .full_size import purified
 from .groups import GROUP, purified_rows
 from .photo import Photos

@@ -17,6 +17,7 @@ from matplotlib.image import AxesImage, BboxImage
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..environment import FIGURES
 from ..files import write_bytes, write_text
 
 DPI = 120
@@ -129,7 +130,7 @@ def _has_pictures(fig: Figure) -> bool:
 
 def _figures_folder() -> str | Path:
     beside = Path("../figures") if Path.cwd().name == "notebooks" else Path("figures")
-    return os.environ.get("SHORTCUT_NB_FIGURES") or beside
+    return os.environ.get(FIGURES) or beside
 
 
 def _titles(fig: Figure) -> list[str]:

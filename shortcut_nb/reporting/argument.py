@@ -9,7 +9,8 @@ import pandas as pd
 
 from ..experiments.contrasts import Contrast, judge
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement, ends_of
+from ..experiments.means import ends_of
+from ..experiments.measured import Measurement
 from ..experiments.questions import decoupling
 from ..experiments.questions.argument import BUDGETS, PAPERS, PROTECTIONS, RESTORER, TREATED
 from ..experiments.questions.hidden import THERE

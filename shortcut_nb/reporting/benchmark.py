@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import UserError
-from ..experiments.measured import Measurement, ends_of
+from ..experiments.means import ends_of
+from ..experiments.measured import Measurement
 from ..plots.layout import SMALLEST
 from ..plots.matrix import matrix_plot
 from ..plots.named import named_scatter

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.pareto import pareto
-from ..experiments.measured import Measurement, ends_of
+from ..experiments.means import ends_of
+from ..experiments.measured import Measurement
 from ..metrics import describe
 from ..plots import interval_plot
 from ..plots.bars import interval_panels

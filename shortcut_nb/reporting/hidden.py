@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..experiments.measured import Measurement, widened
+from ..experiments.means import widened
+from ..experiments.measured import Measurement
 from ..experiments.questions.hidden import CELLS, HARDENED, PLAIN
 from . import display
 

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.lead import by_share, steps_of
-from ..experiments.measured import Measurement, means_over_people, widened
+from ..experiments.means import means_over_people, widened
+from ..experiments.measured import Measurement
 from ..experiments.questions.lasting import REMEDIES, SHARES, SHEET, TWICE, USUAL, growing, left
 from ..experiments.questions.methods import usual_steps
 from ..plots import curve_plot

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement, by_whose
+from ..experiments.means import by_whose
+from ..experiments.measured import Measurement
 from ..experiments.questions.methods import METHODS, OWN, SHARES, at
 
 TITLES = {

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import Measurement, ends_of
+from ..experiments.means import ends_of
+from ..experiments.measured import Measurement
 from ..experiments.questions import decoupling, strength, words
 from ..plots.palette import FAMILY_OF
 from . import display, mismatch, purification

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..experiments.measured import widened
+from ..experiments.means import widened
 from ..experiments.questions import adaptive
 from ..experiments.questions import words as words_question
 from ..experiments.questions.argument import BUDGETS, PROTECTIONS, RESTORER

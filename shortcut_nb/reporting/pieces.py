@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from ..experiments.measured import ends_of
+from ..experiments.means import ends_of
 from ..experiments.questions.words import contrast_name
 from .summary import Summary
 

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from ..experiments.experiment import JOIN
-from ..experiments.measured import UNITS, Measurement, by_whose, widened
+from ..experiments.means import by_whose, widened
+from ..experiments.measured import UNITS, Measurement
 from ..experiments.questions import names
 from ..experiments.questions.regime import (
     CHOSEN,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import torch
 
@@ -9,7 +11,7 @@ from ..errors import UserError
 from ..experiments.executors import Serial
 from ..experiments.experiment import Experiment
 from ..experiments.graph import Choice
-from ..experiments.run import make_jobs
+from ..experiments.making import make_jobs
 from ..experiments.run import run as run_experiment
 from ..pipeline import Pipeline
 from .summary import Summary
@@ -35,7 +37,7 @@ def measure(
     Raises:
         UserError: the first output that could not be made.
     """
-    executor = Serial(lambda *given: make_jobs(pipeline, given[-1]), torch.get_num_threads())
+    executor = Serial(partial(make_jobs, pipeline), torch.get_num_threads())
     choice = Choice(subjects=(subject,), seeds=(seed,), n=n)
     result = run_experiment(experiment, pipeline, executor, choice)
     if result.failures:

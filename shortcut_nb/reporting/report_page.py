@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..errors import UserError
-from ..experiments.measured import Measurement, need_pyarrow
+from ..experiments.measured import Measurement
+from ..experiments.table_files import need_pyarrow
 from ..files import write_bytes, write_text, writing
 from ..plots import image_rows
 from ..templates import counted

@@ -13,7 +13,8 @@ import pandas as pd
 
 from ..analysis.lead import by_share, lead
 from ..experiments.contrasts import judge, verdict_from
-from ..experiments.measured import Measurement, means_over_people
+from ..experiments.means import means_over_people
+from ..experiments.measured import Measurement
 from ..experiments.questions.shortcut import BASE, contrasts
 from ..experiments.questions.story import BUDGETS
 from ..metrics import t_mean

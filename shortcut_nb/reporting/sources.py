@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..errors import MissingFile
 from ..experiments.experiment import read_experiment
-from ..experiments.measured import Measurement, read_table
+from ..experiments.measured import Measurement
+from ..experiments.table_files import read_table
 from ..results import available
 from .report_page import Page, page_of
 from .samples import samples_of

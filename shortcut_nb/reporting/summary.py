@@ -10,9 +10,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ..errors import UserError
 from ..experiments.contrasts import Contrast, judge
-from ..experiments.measured import Measurement, ends_of, widened
+from ..experiments.means import ends_of, widened
+from ..experiments.measured import Measurement
 from ..profile import Profile
+from ..registry import nearest
 from ..results import path_of
 from .shipped import shipped
 
@@ -55,11 +58,12 @@ class Summary:
         """The row of one contrast.
 
         Raises:
-            KeyError: there is none of that name.
+            UserError: there is none of that name; the nearest are listed.
         """
         rows = self.verdicts[self.verdicts["contrast"] == contrast]
         if rows.empty:
-            raise KeyError(f"{self.name} has no contrast {contrast!r}")
+            near = nearest(contrast, self.verdicts["contrast"])
+            raise UserError(f"{self.name} has no contrast {contrast!r}; the nearest are {near}")
         return rows.iloc[0].to_dict()
 
     def primary(self) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from ..experiments.contrasts import selector
-from ..experiments.measured import Measurement, widened
+from ..experiments.means import widened
+from ..experiments.measured import Measurement
 from ..metrics import METRICS, describe
 from ..metrics.frame import IMAGE_COLUMNS
 from ..probes import IMAGE_PROBES

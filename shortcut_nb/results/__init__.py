@@ -16,14 +16,14 @@ from typing import Any
 
 from filelock import FileLock
 
+from ..environment import RESULTS
 from ..errors import CannotRead, MissingFile
 from ..files import cannot_write, expand, plain_name, write_text
 from ..store import Store
-from ..store.side_files import RESULTS
+from ..store.side_files import RESULTS as IN_STORE
 
 PACKAGE = Path(__file__).parent
 QUESTIONS = PACKAGE.parent / "experiments" / "questions"
-FOLDER = "SHORTCUT_NB_RESULTS"
 
 
 def folder_of(name: str, profile: str = "mini") -> Path:
@@ -40,9 +40,9 @@ def folder_of(name: str, profile: str = "mini") -> Path:
 def _places(profile: str) -> tuple[Path | None, Path, Path]:
     """Where a profile's results are looked for, in this order; the first may not be given."""
     below = profile.replace(":", "-")
-    text = os.environ.get(FOLDER)
-    given = expand(text, f"${FOLDER}") / below if text else None
-    return given, Store().root / RESULTS / below, PACKAGE / below
+    text = os.environ.get(RESULTS)
+    given = expand(text, f"${RESULTS}") / below if text else None
+    return given, Store().root / IN_STORE / below, PACKAGE / below
 
 
 def _looked_in(profile: str, folder: str | Path | None) -> list[Path]:
@@ -109,7 +109,7 @@ def changing(name: str, profile: str = "mini") -> Iterator[None]:
     Raises:
         CannotWrite: the store, where the lock lies, cannot be written.
     """
-    folder = Store().root / RESULTS / profile.replace(":", "-")
+    folder = Store().root / IN_STORE / profile.replace(":", "-")
     lock = FileLock(folder / f".{plain_name(name)}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)

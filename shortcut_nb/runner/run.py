@@ -20,14 +20,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+from ..environment import CACHE, FIGURES, HEADLESS, RESULTS
 from ..errors import UserError
 from ..files import expand, remove, write_json, writing
 from ..files.outputs import Output, check_file
-from ..progress import HEADLESS
-from ..results import FOLDER as RESULTS
 from ..store import Store
 from ..store.side_files import STOPPED
-from ..store.store import CACHE
 from . import engine
 from .contents import figure_names, publish, read_notebook, source_digest, write_notebook
 from .kernel import LocalKernel, ending, interruptible
@@ -35,7 +33,6 @@ from .parameters import check_parameters, resolve_paths
 from .places import RECORD, find_notebook, is_ours, run_output
 
 log = logging.getLogger("shortcut_nb")
-FIGURES = "SHORTCUT_NB_FIGURES"
 
 
 class NotebookFailed(RuntimeError):

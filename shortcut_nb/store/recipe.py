@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..files import file_sha256
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 STAGES = ("prior", "protect", "purify", "train", "sample", "probe")
@@ -180,26 +181,35 @@ _text = json.JSONEncoder(
 
 
 def digest(thing: Any) -> str:
-    """What stands for a content in a recipe: never its name or place.
-
-    A file or folder (``Path``) is hashed by its bytes; an array or a tensor by type, shape and
-    values; anything with a text ``digest`` stands for itself by that.
+    """What stands for an array or a tensor in a recipe: the SHA-256 of type, shape and values.
 
     Raises:
-        TypeError: for anything else.
-        FileNotFoundError: for a path that is not there.
+        TypeError: for anything else, and for values whose bytes are not what they are worth
+            (Python objects) or that NumPy does not have (bfloat16).
     """
-    if isinstance(thing, Path):
-        return _path_digest(thing)
-    own = getattr(thing, "digest", None)
-    if isinstance(own, str):
-        return own
     if hasattr(thing, "detach"):  # a tensor
-        thing = thing.detach().cpu().contiguous().numpy()
-    if hasattr(thing, "tobytes") and hasattr(thing, "dtype"):
-        head = f"{thing.dtype}{tuple(thing.shape)}".encode()
-        return hashlib.sha256(head + thing.tobytes()).hexdigest()
-    raise TypeError(f"expected an array, a tensor or a Path to hash; got {type(thing).__name__}.")
+        thing = _as_array(thing)
+    if not hasattr(thing, "tobytes") or not hasattr(thing, "dtype"):
+        raise TypeError(f"expected an array or a tensor to hash; got {type(thing).__name__}.")
+    if thing.dtype.hasobject:
+        raise TypeError(f"expected an array of numbers or text to hash; got dtype {thing.dtype}.")
+    head = f"{thing.dtype}{tuple(thing.shape)}".encode()
+    return hashlib.sha256(head + thing.tobytes()).hexdigest()
+
+
+def _as_array(tensor: Tensor) -> np.ndarray:
+    """A tensor's values as NumPy has them.
+
+    Raises:
+        TypeError: NumPy has no such numbers.
+    """
+    try:
+        return tensor.detach().cpu().contiguous().numpy()
+    except TypeError:
+        raise TypeError(
+            f"expected a tensor of numbers that NumPy has to hash; got {tensor.dtype}: "
+            "convert it to float32."
+        ) from None
 
 
 def update_digest(hasher: Hasher, tensor: Tensor) -> None:
@@ -225,11 +235,3 @@ def _files(folder: str, below: str = "") -> Iterator[tuple[str, str]]:
                 yield from _files(entry.path, f"{below}{entry.name}/")
             elif not entry.is_dir():  # a link to a folder is none of its files
                 yield f"{below}{entry.name}", entry.path
-
-
-def _path_digest(path: Path) -> str:
-    if path.is_file():
-        return file_sha256(path)
-    if not path.is_dir():
-        raise FileNotFoundError(f"expected a file or folder to hash; there is nothing at {path}.")
-    return hashlib.sha256(canonical(file_digests(path)).encode()).hexdigest()

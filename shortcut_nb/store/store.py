@@ -23,9 +23,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from ..environment import CACHE
 from ..errors import AlreadyThere, CannotRead, CannotWrite, UserError
 from ..files import cannot_write, expand, flush, is_full, write_text
-from ..weights.digests import CACHE
 from .payload import Payload
 from .recipe import Recipe, check_name, file_digests, is_key, recipe_key
 from .side_files import CHECKPOINTS, FAILURES, LOCKS, PHOTOS, RESULTS, RUNS, SideFile, side_files
@@ -64,11 +64,6 @@ class Entry(Payload):
         return self.manifest["stage"]
 
     @property
-    def digest(self) -> str:
-        """The SHA-256 of the content."""
-        return Recipe("content", inputs=dict(self.manifest["files"])).key
-
-    @property
     def seconds(self) -> float:
         """What making it took."""
         return self.manifest["seconds"]
@@ -100,7 +95,7 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         default = os.environ.get(CACHE) or user_cache_path("shortcut_nb") / "store"
-        self.root = expand(root or default, "the store's folder ($SHORTCUT_NB_CACHE)")
+        self.root = expand(root or default, f"the store's folder (${CACHE})")
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"

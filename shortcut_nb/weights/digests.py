@@ -10,10 +10,10 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from ..environment import CACHE
 from ..errors import UserError
 from ..files import expand, file_sha256, write_text
 
-CACHE = "SHORTCUT_NB_CACHE"
 MEMORY = "digests.json"
 _SETTLED = 2.0  # seconds; a file younger than this may change without its time showing it
 
