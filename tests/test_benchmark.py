@@ -161,7 +161,7 @@ def test_what_cannot_be_drawn(measured):
         matrix_plot(pd.concat([table, table]), "defence", "photos", "score")
     with pytest.raises(ValueError, match="got none"):
         matrix_plot(table.iloc[:0], "defence", "photos", "score")
-    with pytest.raises(KeyError, match="no column"):
+    with pytest.raises(UserError, match="no column"):
         matrix_plot(table, "defence", "photos", "panel")
 
 

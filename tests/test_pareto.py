@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from shortcut_nb.analysis.pareto import pareto
+from shortcut_nb.errors import UserError
 
 
 def test_a_known_front():
@@ -40,5 +41,5 @@ def test_equal_rows_missing_values_and_one_column():
 def test_bad_columns():
     with pytest.raises(ValueError, match="at least one"):
         pareto(pd.DataFrame({"a": [1]}), [])
-    with pytest.raises(KeyError, match="no column"):
+    with pytest.raises(UserError, match="no column"):
         pareto(pd.DataFrame({"a": [1]}), ["b"])

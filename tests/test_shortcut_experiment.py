@@ -7,6 +7,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex, to_rgba
 
 from shortcut_nb.analysis.lead import by_share, lead
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.contrasts import judge, per_subject
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
@@ -324,7 +325,7 @@ def test_curves_are_drawn_in_order_with_intervals():
     panels = curve_plot(table, "step", "sheet", panel="panel", titles={"p": "a title"})
     assert [ax.get_title() for ax in panels.axes] == ["a title", "q"]
     assert [t.get_text() for t in panels.axes[1].get_legend().get_texts()] == ["V*", "class"]
-    with pytest.raises(KeyError, match="nope"):
+    with pytest.raises(UserError, match="nope"):
         curve_plot(table, by="nope")
     with pytest.raises(ValueError, match="empty"):
         curve_plot(table[:0], by="sheet")
@@ -348,7 +349,7 @@ def test_further_points_lie_over_the_lines_of_their_panel_in_their_colours():
     assert first.get_facecolors().tolist() == [list(colors["class"]), list(colors["V*"])]
     words = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
     assert words == ["V*", "class", "one person"]
-    with pytest.raises(KeyError, match="panel"):
+    with pytest.raises(UserError, match="panel"):
         curve_plot(lines, "step", "sheet", "panel", points=points.drop(columns="panel"))
 
 

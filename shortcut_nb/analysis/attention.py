@@ -20,6 +20,7 @@ from torch.nn.functional import interpolate
 
 from ..diffusion import Diffusion
 from ..diffusion.tokens import plain_ids
+from ..errors import UserError
 
 TIMESTEPS = (100, 300, 500, 700)
 """Those to which :func:`token_maps` noises pictures; the noise has :data:`SEED`."""
@@ -146,11 +147,11 @@ def token_maps(
         word → (n, h, w), the share of attention on the word's tokens, in [0, 1].
 
     Raises:
-        ValueError: when a word is not in the prompt, or the pictures are not square.
+        UserError: when a word is not in the prompt, or the pictures are not square.
     """
     high, wide = images.shape[-2:]
     if high != wide:
-        raise ValueError(f"maps of attention need square pictures; got {high} x {wide}")
+        raise UserError(f"maps of attention need square pictures; got {high} x {wide}")
     spans = {word: token_span(model, prompt, word) for word in words}
     context = model.embed([prompt]).expand(len(images), -1, -1)
     latents, _ = model.posterior(images)
@@ -182,7 +183,7 @@ def drawn_maps(
         Pictures (n, 3, H, W) in [0, 1]; word → (n, h, w), shares of attention in [0, 1].
 
     Raises:
-        ValueError: when a word is not in the prompt.
+        UserError: when a word is not in the prompt.
     """
     spans = {word: token_span(model, prompt, word) for word in words}
     with recorded(model) as maps:
@@ -203,11 +204,11 @@ def token_span(model: Diffusion, prompt: str, word: str) -> list[int]:
     """The positions of a word's tokens in the tokenised prompt, counted with the start token.
 
     Raises:
-        ValueError: when the word's tokens do not follow each other in the prompt.
+        UserError: when the word's tokens do not follow each other in the prompt.
     """
     every = model.token_ids([prompt])[0].tolist()
     part = plain_ids(model.pipe, model.pipe.tokenizer, word)
     for start in range(len(every) - len(part) + 1):
         if every[start : start + len(part)] == part:
             return list(range(start, start + len(part)))
-    raise ValueError(f"{word!r} is not a word of the prompt {prompt!r}")
+    raise UserError(f"{word!r} is not a word of the prompt {prompt!r}")

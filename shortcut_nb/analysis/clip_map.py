@@ -43,7 +43,7 @@ def clip_map(clip: Clip, clouds: Mapping[str, Tensor], class_name: str, seed: in
         seed: of the first UMAP; the second has the next.
 
     Raises:
-        ValueError: fewer than four points.
+        UserError: fewer than four points.
     """
     texts_of = prompts(class_name)
     words = {

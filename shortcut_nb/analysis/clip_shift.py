@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import UserError
 from ..models.clip import Clip
 
 CONCEPT = "a photo of a person"
@@ -48,12 +49,12 @@ def clip_shift(
           ``shift_orthogonal``: its length across the axis.
 
     Raises:
-        ValueError: the two prompts embed alike, or a paired reference of another length.
+        UserError: the two prompts embed alike, or a paired reference of another length.
     """
     words = clip.text([concept, noise])
     axis = words[1] - words[0]
     if axis.norm() < 1e-6:
-        raise ValueError(f"expected prompts with different meanings, got {concept!r}, {noise!r}")
+        raise UserError(f"expected prompts with different meanings, got {concept!r}, {noise!r}")
     axis = F.normalize(axis, dim=0)
     embedded = clip.image(images)
     similarity = embedded @ words.T
@@ -85,7 +86,7 @@ def _before(clip: Clip, reference: Tensor, count: int | None) -> Tensor:
     if count is None:
         return clip.image(reference).mean(dim=0, keepdim=True)
     if len(reference) != count:
-        raise ValueError(
+        raise UserError(
             f"expected one reference for each of {count} pictures, got {len(reference)}: match "
             "them, or pass paired=False"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..errors import UserError
+
 
 def check_columns(table: Any, wanted: Iterable[str]) -> None:
     """Make sure that a table has columns.
@@ -13,9 +15,9 @@ def check_columns(table: Any, wanted: Iterable[str]) -> None:
         table: a pandas DataFrame.
 
     Raises:
-        KeyError: naming the columns that are not there, and those that are.
+        UserError: naming the columns that are not there, and those that are.
     """
     missing = [column for column in wanted if column not in table]
     if missing:
         there = ", ".join(map(str, table.columns)) or "none"
-        raise KeyError(f"no column {', '.join(missing)}: there are {there}")
+        raise UserError(f"no column {', '.join(missing)}: there are {there}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import UserError
 from ..models.clip import Clip
 
 CLASS = "class"
@@ -53,10 +54,10 @@ def ensemble(clip: Clip, concepts: Mapping[str, Sequence[str]]) -> Tensor:
     (prompt ensembling in embedding space, Radford et al. 2021, 3.1.4).
 
     Raises:
-        ValueError: when there are no concepts, or one has no prompts.
+        UserError: when there are no concepts, or one has no prompts.
     """
     if not concepts:
-        raise ValueError("expected at least one concept with its prompts, got none")
+        raise UserError("expected at least one concept with its prompts, got none")
     return torch.stack([F.normalize(clip.text(list(t)).mean(0), dim=0) for t in concepts.values()])
 
 

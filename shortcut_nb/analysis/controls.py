@@ -16,6 +16,7 @@ from scipy.optimize import bisect
 from torch import Tensor
 
 from ..budget import linf_pixels
+from ..errors import UserError
 from ..images import check_images, from_u8, to_u8
 from ..metrics import psnr
 from ..purify.gaussian import Gaussian
@@ -46,7 +47,7 @@ def at_psnr(
         (n, 3, H, W) on the 8-bit grid.
 
     Raises:
-        ValueError: an unknown kind, numbers that do not match, or a PSNR that this kind of change
+        UserError: an unknown kind, numbers that do not match, or a PSNR that this kind of change
             does not reach on a picture.
     """
     goals = _each(wanted, images)
@@ -57,7 +58,7 @@ def at_psnr(
         done = _climb(ladder, partial(_rms, clean=one), _level(goal))
         reached = float(psnr(done, one)[0])
         if abs(reached - goal) > tolerance:
-            raise ValueError(
+            raise UserError(
                 f"{kind} cannot bring picture {i} to {goal:.1f} dB, the nearest is {reached:.1f}: "
                 "ask for another PSNR, or allow a larger tolerance"
             )
@@ -71,7 +72,7 @@ def at_linf(kind: str, images: Tensor, pixels: int, seed: int = 0) -> Tensor:
     Noise and blur come within a level of it. (n, 3, H, W) on the 8-bit grid.
 
     Raises:
-        ValueError: an unknown kind.
+        UserError: an unknown kind.
     """
     check_images(images)
     out = []
@@ -108,7 +109,7 @@ def _ladder(kind: str, image: Tensor, seed: int) -> Ladder:
         return lambda s: Gaussian(widest * s)(image)
     if kind == "jpeg":
         return lambda s: _compressed(image, s)
-    raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    raise UserError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 
 
 def _compressed(image: Tensor, strength: float) -> Tensor:
@@ -124,7 +125,7 @@ def _each(wanted: ArrayLike, images: Tensor) -> list[float]:
     goals = np.atleast_1d(np.asarray(wanted, dtype=np.float64))
     goals = np.repeat(goals, len(images)) if len(goals) == 1 else goals
     if goals.shape != (len(images),) or not np.isfinite(goals).all():
-        raise ValueError(f"expected one finite size, or one for each of {len(images)} pictures")
+        raise UserError(f"expected one finite size, or one for each of {len(images)} pictures")
     return goals.tolist()
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
+from ..errors import UserError
+
 FEWEST = 4
 USABLE = 0.9
 
@@ -52,20 +54,20 @@ def rank_correlation(
         correlation or a perfect one; all are NaN when ``given`` orders the rows as x or y does.
 
     Raises:
-        ValueError: lengths that differ, fewer than four rows, or a variable that is constant.
+        UserError: lengths that differ, fewer than four rows, or a variable that is constant.
     """
     columns = [np.asarray(v, dtype=np.float64) for v in (x, y, *([] if given is None else [given]))]
     labels = np.asarray(list(clusters))
     if any(v.shape != labels.shape for v in columns) or labels.ndim != 1:
-        raise ValueError(
+        raise UserError(
             f"expected as many values as clusters, got {[len(v) for v in columns]}, {len(labels)}"
         )
     keep = ~np.isnan(columns).any(axis=0)
     columns, labels = [v[keep] for v in columns], labels[keep]
     if len(labels) < FEWEST:
-        raise ValueError(f"a rank correlation needs at least {FEWEST} rows, got {len(labels)}")
+        raise UserError(f"a rank correlation needs at least {FEWEST} rows, got {len(labels)}")
     if any(np.ptp(v) == 0 for v in columns):
-        raise ValueError("expected variables that vary, got a constant one: leave it out")
+        raise UserError("expected variables that vary, got a constant one: leave it out")
     names, place = np.unique(labels, return_inverse=True)
 
     value = float(weighted_correlations(columns, np.ones((1, len(labels))))[0])

@@ -39,7 +39,7 @@ def denoising_shift(
         ``loss``, the rise of the conditional loss (positive: harder to denoise, fit or not).
 
     Raises:
-        ValueError: numbers of pictures that differ.
+        UserError: numbers of pictures that differ.
     """
     check_matched(images, clean)
     before, after = (

@@ -9,6 +9,7 @@ from torch.nn.functional import cosine_similarity
 
 from ..diffusion import Diffusion
 from ..diffusion.tokens import plain_ids
+from ..errors import UserError
 from ..personalize.token import table_of
 from .attention import token_span
 
@@ -27,7 +28,7 @@ def word_drift(before: Diffusion, after: Diffusion, prompt: str, words: list[str
         relative change; ``distance`` of the two, relative to the length before.
 
     Raises:
-        ValueError: a word that is not in the prompt, or that the two models spell with other
+        UserError: a word that is not in the prompt, or that the two models spell with other
             tokens (a method that adds a token of its own: compare two such models).
     """
     rows = []
@@ -35,7 +36,7 @@ def word_drift(before: Diffusion, after: Diffusion, prompt: str, words: list[str
         spans = [token_span(model, prompt, word) for model in (before, after)]
         ids = [_ids(model, word) for model in (before, after)]
         if ids[0] != ids[1] or spans[0] != spans[1]:
-            raise ValueError(
+            raise UserError(
                 f"expected {word!r} to be the same tokens in both models; got {ids[0]} and {ids[1]}"
             )
         levels = {

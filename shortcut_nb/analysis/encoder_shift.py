@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..mini.degradations import pattern
 from .clip_shift import along_and_across
 
@@ -49,14 +50,14 @@ def encoder_shift(
         - ``share``: ``towards`` over the axis' length (1: as far as the noise pictures are).
 
     Raises:
-        ValueError: numbers of pictures that differ, or noise that embeds like the anchor.
+        UserError: numbers of pictures that differ, or noise that embeds like the anchor.
     """
     check_matched(images, clean)
     start = encode(clean if anchor is None else anchor).mean(0)
     axis = encode(noise).mean(0) - start
     length = axis.norm()
     if length < 1e-6:
-        raise ValueError("expected noise pictures that embed unlike the clean ones, got the same")
+        raise UserError("expected noise pictures that embed unlike the clean ones, got the same")
     moved = encode(images) - encode(clean)
     along, across = along_and_across(moved, axis / length)
     return _frame(shift=moved.norm(dim=-1), towards=along, across=across, share=along / length)
@@ -72,7 +73,7 @@ def latent_shift(model: Diffusion, images: Tensor, clean: Tensor) -> pd.DataFram
         posterior's standard deviation.
 
     Raises:
-        ValueError: numbers of pictures that differ.
+        UserError: numbers of pictures that differ.
     """
     check_matched(images, clean)
     changes = [a - b for a, b in zip(model.posterior(images), model.posterior(clean), strict=True)]
@@ -81,9 +82,9 @@ def latent_shift(model: Diffusion, images: Tensor, clean: Tensor) -> pd.DataFram
 
 
 def check_matched(images: Tensor, clean: Tensor) -> None:
-    """Raise ValueError unless there is a clean picture for each."""
+    """Raise UserError unless there is a clean picture for each."""
     if len(images) != len(clean):
-        raise ValueError(
+        raise UserError(
             f"expected one clean picture for each of {len(images)}, got {len(clean)}: match them"
         )
 

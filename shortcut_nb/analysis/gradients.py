@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..attacks.adaptive import straight_through
 from ..diffusion import Diffusion
+from ..errors import UserError
 from ..images import check_images
 
 
@@ -25,11 +26,11 @@ def gradient_agreement(model: Diffusion, purifier: Any, images: Tensor) -> dict[
         pictures, in [−1, 1]. 1 is the full gradient's direction.
 
     Raises:
-        ValueError: the purifier has no gradient of its own, or bad pictures.
+        UserError: the purifier has no gradient of its own, or bad pictures.
     """
     check_images(images)
     if not hasattr(purifier, "differentiable"):
-        raise ValueError(
+        raise UserError(
             f"{purifier!r} has no gradient of its own to compare with: take one with "
             '"differentiable", like "restorer"'
         )

@@ -24,6 +24,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
+from ..errors import UserError
+
 RESAMPLES = 2000
 
 
@@ -63,25 +65,25 @@ def mediation(
         resamples: of the bootstrap; 0 gives no intervals.
 
     Raises:
-        ValueError: no mediators, lengths that differ, too few rows, an x that does not vary within
+        UserError: no mediators, lengths that differ, too few rows, an x that does not vary within
             clusters, or mediators that cannot be told apart.
     """
     if not mediators:
-        raise ValueError("expected at least one mediator, got none")
+        raise UserError("expected at least one mediator, got none")
     columns = [np.asarray(each, dtype=np.float64) for each in (x, *mediators.values(), y)]
     labels = np.asarray(list(clusters))
     if any(column.shape != labels.shape for column in columns) or labels.ndim != 1:
         sizes = [len(column) for column in columns]
-        raise ValueError(f"expected as many values as clusters; got {sizes} and {len(labels)}")
+        raise UserError(f"expected as many values as clusters; got {sizes} and {len(labels)}")
     data = np.stack(columns, axis=1)
     keep = ~np.isnan(data).any(axis=1)
     data, names = data[keep], pd.unique(labels[keep])
     parts = [_centred(data[labels[keep] == name]) for name in names]
     if len(data) < len(names) + len(mediators) + 2:
-        raise ValueError(f"{len(data)} rows of {len(names)} clusters are too few for a mediation")
+        raise UserError(f"{len(data)} rows of {len(names)} clusters are too few for a mediation")
     effects = _effects(np.concatenate(parts))
     if effects is None:
-        raise ValueError("x does not vary within clusters, or a mediator follows from the others")
+        raise UserError("x does not vary within clusters, or a mediator follows from the others")
     ends = _half_widths(parts, resamples, seed) if resamples and len(names) > 1 else np.nan
     table = pd.DataFrame(
         {

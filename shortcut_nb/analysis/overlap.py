@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from ..errors import UserError
 from ..images import check_images
 from ..metrics.texture import residual
 
@@ -40,11 +41,11 @@ def texture_map(images: Tensor, size: int) -> Tensor:
         (n, size, size), grey levels.
 
     Raises:
-        ValueError: sides that are not a multiple of ``size``.
+        UserError: sides that are not a multiple of ``size``.
     """
     n, _, high, wide = check_images(images).shape
     if high % size or wide % size:
-        raise ValueError(f"expected sides that are a multiple of {size}; got {high} × {wide}")
+        raise UserError(f"expected sides that are a multiple of {size}; got {high} × {wide}")
     tiles = residual(images).reshape(n, size, high // size, size, wide // size).swapaxes(2, 3)
     return torch.from_numpy(np.median(tiles.reshape(n, size, size, -1), axis=-1)).float()
 
@@ -64,12 +65,12 @@ def overlap(maps: Mapping[str, Tensor], where: Tensor) -> pd.DataFrame:
         [-1, 1]; NaN where a map is the same everywhere).
 
     Raises:
-        ValueError: maps of other shapes.
+        UserError: maps of other shapes.
     """
     rows = []
     for word, attended in maps.items():
         if attended.shape != where.shape:
-            raise ValueError(
+            raise UserError(
                 f"expected maps of {word!r} of shape {tuple(where.shape)}; got "
                 f"{tuple(attended.shape)}: make the noise map at the size of the attention maps"
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..errors import UserError
 from .columns import check_columns
 
 
@@ -25,11 +26,11 @@ def pareto(table: pd.DataFrame, rising: Sequence[str], falling: Sequence[str] = 
         Booleans with the table's index.
 
     Raises:
-        ValueError: no column. KeyError: a column that is not there.
+        UserError: no column. UserError: a column that is not there.
     """
     columns = [*rising, *falling]
     if not columns:
-        raise ValueError("expected at least one column to compare by, got none")
+        raise UserError("expected at least one column to compare by, got none")
     check_columns(table, columns)
     good = table[columns].astype(float)
     good[list(falling)] *= -1

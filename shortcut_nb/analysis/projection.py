@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
+from ..errors import UserError
 from ..machine.threads import threads_put_back
 
 METHODS = ("umap", "pca")
@@ -30,13 +31,13 @@ def project(
             starts from PCA, since its spectral start needs more.
 
     Raises:
-        ValueError: an unknown method, fewer than 4 points, a wrong rank, or values not finite.
+        UserError: an unknown method, fewer than 4 points, a wrong rank, or values not finite.
     """
     points = _checked(embeddings)
     if method == "pca":
         return PCA(n_components=2, svd_solver="full").fit_transform(points)
     if method != "umap":
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise UserError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     with warnings.catch_warnings(), threads_put_back():  # numba's OpenMP takes torch's along
         warnings.simplefilter("ignore")  # n_jobs is forced to 1 by a seed, as documented
         from umap import UMAP  # compiles for seconds: only when asked for
@@ -56,10 +57,10 @@ def project(
 def _checked(embeddings: ArrayLike) -> np.ndarray:
     points = np.asarray(embeddings, dtype=np.float64)
     if points.ndim != 2 or len(points) < SMALLEST or points.shape[1] < 2:
-        raise ValueError(
+        raise UserError(
             f"expected at least {SMALLEST} embeddings of 2 or more dimensions, (n, d), "
             f"got {points.shape}"
         )
     if not np.isfinite(points).all():
-        raise ValueError("expected finite embeddings, got NaN or infinity")
+        raise UserError("expected finite embeddings, got NaN or infinity")
     return points

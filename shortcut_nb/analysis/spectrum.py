@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..errors import UserError
+
 
 def spectrum(images: Tensor, bins: int | None = None) -> pd.DataFrame:
     """Power against spatial frequency, averaged over direction, channels and pictures.
@@ -22,10 +24,10 @@ def spectrum(images: Tensor, bins: int | None = None) -> pd.DataFrame:
         variance of the pixels), ``share`` (of the total energy within the bins).
 
     Raises:
-        ValueError: for other than four dimensions.
+        UserError: for other than four dimensions.
     """
     if images.ndim != 4:
-        raise ValueError(f"expected pictures (n, 3, H, W), got {tuple(images.shape)}")
+        raise UserError(f"expected pictures (n, 3, H, W), got {tuple(images.shape)}")
     high, wide = images.shape[-2:]
     bins = bins or min(high, wide) // 2
     x = images.detach().double().cpu()
@@ -53,7 +55,7 @@ def gain(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     has no power (the lowest bin, which holds the mean alone).
 
     Raises:
-        ValueError: for other bins.
+        UserError: for other bins.
     """
     _same_bins(frame, reference)
     ratio = frame["power"] / reference["power"].where(reference["power"] > 0)
@@ -68,7 +70,7 @@ def spectrum_match(frame: pd.DataFrame, other: pd.DataFrame) -> float:
     than three bins, or a flat spectrum.
 
     Raises:
-        ValueError: for other bins.
+        UserError: for other bins.
     """
     _same_bins(frame, other)
     one, two = frame["power"].to_numpy(), other["power"].to_numpy()
@@ -83,7 +85,7 @@ def spectrum_match(frame: pd.DataFrame, other: pd.DataFrame) -> float:
 
 def _same_bins(one: pd.DataFrame, two: pd.DataFrame) -> None:
     if not np.array_equal(one["frequency"].to_numpy(), two["frequency"].to_numpy()):
-        raise ValueError(
+        raise UserError(
             f"expected spectra with the same bins; got {len(one)} and {len(two)}: give spectrum() "
             "the same bins= for both"
         )

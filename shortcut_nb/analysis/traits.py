@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from ..models.clip import Clip
 
 # One kind a row: its words are alternatives. They fit people; give others for other things.
@@ -29,10 +30,10 @@ def traits(
         prompt: what the words are put behind with "with", such as "a photo of a person".
 
     Raises:
-        ValueError: no kinds, or a kind without words.
+        UserError: no kinds, or a kind without words.
     """
     if not kinds or not all(kinds):
-        raise ValueError(f"expected kinds of traits with words in each; got {kinds!r}")
+        raise UserError(f"expected kinds of traits with words in each; got {kinds!r}")
     mean = clip.image(images).mean(0)
     chosen = []
     for words in kinds:

@@ -71,7 +71,7 @@ def interval_panels(
         table: the columns ``row``, ``panel``, ``mean, low, high``; each row at most once a panel.
 
     Raises:
-        KeyError: a column that is not there.
+        UserError: a column that is not there.
     """
     check_columns(table, [row, panel, "mean", "low", "high"])
     names, groups = list(dict.fromkeys(table[row])), list(dict.fromkeys(table[panel]))

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.transforms import Bbox
 
+from ..errors import UserError
 from .layout import SMALLEST
 from .palette import VERDICTS, looks
 from .style import theme
@@ -58,7 +59,7 @@ class Edge:
 
     def __post_init__(self) -> None:
         if self.verdict not in SCORED:
-            raise ValueError(f"verdict must be one of {list(SCORED)}; got {self.verdict!r}")
+            raise UserError(f"verdict must be one of {list(SCORED)}; got {self.verdict!r}")
 
     @property
     def label(self) -> str:
@@ -82,10 +83,10 @@ def causal_graph(
         note: what else has to be known, above the legend.
 
     Raises:
-        ValueError: no edges, or a cycle.
+        UserError: no edges, or a cycle.
     """
     if not edges:
-        raise ValueError("expected at least one edge to draw, got none")
+        raise UserError("expected at least one edge to draw, got none")
     place = layout(edges)
     pairs: dict[tuple[str, str], list[Edge]] = {}
     for edge in edges:
@@ -114,7 +115,7 @@ def layout(edges: Sequence[Edge]) -> dict[str, Place]:
     """Where each node stands, in inches: causes as far down as their effects allow.
 
     Raises:
-        ValueError: a cycle.
+        UserError: a cycle.
     """
     effects: dict[str, set[str]] = {}
     for edge in edges:
@@ -123,7 +124,7 @@ def layout(edges: Sequence[Edge]) -> dict[str, Place]:
     try:
         order = list(TopologicalSorter(effects).static_order())  # effects first
     except CycleError as error:
-        raise ValueError(f"a causal graph has no cycles; got {error.args[1]}") from error
+        raise UserError(f"a causal graph has no cycles; got {error.args[1]}") from error
     depth: dict[str, int] = {}
     for name in order:
         depth[name] = 1 + max((depth[effect] for effect in effects[name]), default=-1)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
+from ..errors import UserError
 from .layout import PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look, looks
 from .style import theme
@@ -52,11 +53,11 @@ def curve_plot(
         style: the look of each line; None is that of its name, see :func:`.palette.looks`.
 
     Raises:
-        KeyError: a column that is not there. ValueError: nothing to draw, or more than eight lines.
+        UserError: a column that is not there; nothing to draw, or more than eight lines.
     """
     check_columns(table, [x, by, "mean", "low", "high", *([panel] if panel else [])])
     if not len(table):
-        raise ValueError("expected rows to draw, got an empty table")
+        raise UserError("expected rows to draw, got an empty table")
     if points is not None:
         check_columns(points, [x, by, "mean", *([panel] if panel else [])])
     panels = list(dict.fromkeys(table[panel])) if panel else [None]

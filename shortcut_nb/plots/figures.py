@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..environment import FIGURES
+from ..errors import UserError
 from ..files import write_bytes, write_text
 
 DPI = 120
@@ -59,7 +60,7 @@ def save_figure(
             runner), else ``figures``, beside the notebooks if that is where we are.
 
     Raises:
-        ValueError: a bad id, or an alt text that is too short, too long or just the title.
+        UserError: a bad id, or an alt text that is too short, too long or just the title.
     """
     alt = " ".join(alt.split())
     titles = [title for title in _titles(fig) if title]
@@ -91,14 +92,14 @@ def save_figure(
 def _check_words(id: str, alt: str, titles: list[str]) -> None:
     """Whether a figure's name and alternative text will do."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", id):
-        raise ValueError(f'id must be lower-case letters, digits, "-" and "_", got {id!r}')
+        raise UserError(f'id must be lower-case letters, digits, "-" and "_", got {id!r}')
     if not SHORTEST <= len(alt) <= LONGEST:
-        raise ValueError(
+        raise UserError(
             f"alt text of {id} must have {SHORTEST} to {LONGEST} characters, got {len(alt)}: "
             "say what a reader should see"
         )
     if alt in titles:
-        raise ValueError(f"alt text of {id} repeats the title: say what a reader should see")
+        raise UserError(f"alt text of {id} repeats the title: say what a reader should see")
 
 
 def compact_png(content: bytes, chart: bool = False) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..errors import UserError
 from .figures import DPI
 
 
@@ -25,14 +26,14 @@ def flip_book(pages: Mapping[str, Figure], name: str, start: str | None = None) 
         An ipywidgets box: a SelectionSlider above an Image.
 
     Raises:
-        ValueError: no pages, or a start that is none of them.
+        UserError: no pages, or a start that is none of them.
     """
     import ipywidgets
 
     stops = list(pages)
     start = stops[-1] if start is None and stops else start
     if start is None or start not in pages:
-        raise ValueError(f"expected the stop to begin with among {stops}; got {start!r}")
+        raise UserError(f"expected the stop to begin with among {stops}; got {start!r}")
     drawn = {stop: _png(page) for stop, page in pages.items()}
     slider = ipywidgets.SelectionSlider(
         options=stops, value=start, description=name, style={"description_width": "initial"}

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from ..errors import UserError
 from ..images import check_images
 from .style import theme
 
@@ -34,15 +35,15 @@ def image_rows(
         widest: at most so many pictures per row.
 
     Raises:
-        ValueError: no rows, bad pictures, or headings that do not match the columns.
+        UserError: no rows, bad pictures, or headings that do not match the columns.
     """
     if not rows:
-        raise ValueError("expected at least one row of pictures, got none")
+        raise UserError("expected at least one row of pictures, got none")
     for label, images in rows.items():
         check_images(images, name=f"row {label!r}")
     wide = min(max(len(images) for images in rows.values()), widest or 10_000)
     if columns is not None and len(columns) != wide:
-        raise ValueError(f"expected {wide} column headings, got {len(columns)}: {list(columns)}")
+        raise UserError(f"expected {wide} column headings, got {len(columns)}: {list(columns)}")
     with theme():
         margin = 0.1 * max(len(line) for label in rows for line in label.split("\n")) + 0.2
         # Labels and title are to be read whole.
@@ -70,12 +71,12 @@ def perturbation_row(clean: Tensor, protected: Tensor, gain: float = GAIN) -> di
     """The difference of two batches as one more row for :func:`image_rows`.
 
     Grey is "no change"; the difference is multiplied by ``gain`` and clipped, and the label says
-    so. Raises ValueError when the batches differ in shape.
+    so. Raises UserError when the batches differ in shape.
     """
     check_images(clean, name="clean")
     check_images(protected, name="protected")
     if clean.shape != protected.shape:
-        raise ValueError(
+        raise UserError(
             f"expected pictures of the same shape, got {tuple(clean.shape)} "
             f"and {tuple(protected.shape)}"
         )

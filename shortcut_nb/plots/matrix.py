@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
+from ..errors import UserError
 from .layout import PAGE_WIDTH, SMALLEST
 from .palette import SEQUENTIAL
 from .style import theme
@@ -36,14 +37,14 @@ def matrix_plot(
             out.
 
     Raises:
-        KeyError: a column that is not there. ValueError: nothing to draw, or two rows of one field.
+        UserError: a column that is not there; nothing to draw, or two rows of one field.
     """
     check_columns(table, [rows, columns, panel, "mean"])
     complete = table.dropna(subset=["mean"])
     if complete.empty:
-        raise ValueError("expected fields to draw, got none")
+        raise UserError("expected fields to draw, got none")
     if complete.duplicated([rows, columns, panel]).any():
-        raise ValueError(f"expected one row for each {rows}, {columns} and {panel}, got two")
+        raise UserError(f"expected one row for each {rows}, {columns} and {panel}, got two")
     names, panels = list(dict.fromkeys(table[rows])), list(dict.fromkeys(complete[panel]))
     with theme():
         fig = Figure((PAGE_WIDTH, HEAD + PITCH * len(names)), layout="constrained")

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
+from ..errors import UserError
 from .layout import LEGEND, PAGE_WIDTH, POINT, SMALLEST
 from .palette import Look
 from .placing import LED, PAD, place_names
@@ -47,12 +48,12 @@ def named_scatter(
         aside: least gap between two names side by side, in points of an inch.
 
     Raises:
-        KeyError: a column that is not there. ValueError: no row has both numbers.
+        UserError: a column that is not there; no row has both numbers.
     """
     check_columns(table, [x, y, label, by])
     complete = table.dropna(subset=[x, y])
     if complete.empty:
-        raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
+        raise UserError(f"expected rows with both {x!r} and {y!r}, got none")
     with theme():
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         ax = fig.subplots()

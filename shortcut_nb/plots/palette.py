@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ..errors import UserError
+
 
 class Look(NamedTuple):
     """How a condition is drawn; never told apart by colour alone."""
@@ -161,11 +163,11 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     figure already has.
 
     Raises:
-        ValueError: more than eight names: split the figure.
+        UserError: more than eight names: split the figure.
     """
     wanted = list(dict.fromkeys(names))
     if len(wanted) > len(LOOKS):
-        raise ValueError(
+        raise UserError(
             f"at most {len(LOOKS)} conditions can be told apart, got {len(wanted)}: "
             "split the figure into panels"
         )
@@ -185,11 +187,11 @@ def many_looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each of up to 64 names of no vocabulary: a colour and a marker together.
 
     Raises:
-        ValueError: more names.
+        UserError: more names.
     """
     wanted, count = list(dict.fromkeys(map(str, names))), len(SPARE)
     if len(wanted) > count**2:
-        raise ValueError(f"at most {count**2} can be told apart, got {len(wanted)}")
+        raise UserError(f"at most {count**2} can be told apart, got {len(wanted)}")
     style = {}
     for number, name in enumerate(wanted):
         turn, place = divmod(number, count)

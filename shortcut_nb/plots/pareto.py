@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..analysis.columns import check_columns
+from ..errors import UserError
 from .layout import PAGE_WIDTH
 from .palette import Look, many_looks
 from .style import theme
@@ -43,13 +44,13 @@ def pareto_plot(
         seconds: column of costs, which the points' areas show on a logarithmic scale.
 
     Raises:
-        KeyError: a column that is not there. ValueError: no row has both numbers.
+        UserError: a column that is not there; no row has both numbers.
     """
     need = [x, y, f"{y}_low", f"{y}_high", "front", label, *filter(None, (panel, seconds))]
     check_columns(table, need)
     complete = table.dropna(subset=[x, y])
     if complete.empty:
-        raise ValueError(f"expected rows with both {x!r} and {y!r}, got none")
+        raise UserError(f"expected rows with both {x!r} and {y!r}, got none")
     groups = [(None, complete)] if panel is None else list(complete.groupby(panel, sort=False))
     wide = 2 if len(groups) == 4 else min(COLUMNS, len(groups))
     high = math.ceil(len(groups) / wide)

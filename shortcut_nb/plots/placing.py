@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import UserError
+
 ANGLES = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 FAR = (8.0, 13.0, 20.0, 28.0, 38.0, 50.0, 64.0, 80.0, 100.0)  # from a point to its name
 PAD = 3.5  # around a name
@@ -60,10 +62,10 @@ def place_names(
         The boxes of the names, (n, 4), and the lines from points to names, (n, 4).
 
     Raises:
-        ValueError: shapes that do not match.
+        UserError: shapes that do not match.
     """
     if points.shape != sizes.shape or points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"expected (n, 2) points and sizes, got {points.shape}, {sizes.shape}")
+        raise UserError(f"expected (n, 2) points and sizes, got {points.shape}, {sizes.shape}")
     options = candidates(points, sizes, frame, radius)
     shuffled = np.random.default_rng(0)
     outcomes = [_settled(options, shuffled.permutation(len(points)), aside) for _ in range(TRIES)]

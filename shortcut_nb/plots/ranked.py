@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.columns import check_columns
+from ..errors import UserError
 from .layout import LEGEND, PAGE_WIDTH, POINT, SMALLEST, legend_of
 from .palette import Look
 from .style import theme
@@ -42,12 +43,12 @@ def ranked_plot(
         legend: False leaves out what the colours say, where the rows' names say it.
 
     Raises:
-        KeyError: a column that is not there. ValueError: nothing to draw.
+        UserError: a column that is not there; nothing to draw.
     """
     check_columns(table, ["name", by, "mean", "low", "high", *([panel] if panel else [])])
     complete = table.dropna(subset=["mean"])
     if complete.empty:
-        raise ValueError("expected rows to draw, got none")
+        raise UserError("expected rows to draw, got none")
     names = list(dict.fromkeys(complete["name"]))
     panels = list(dict.fromkeys(complete[panel])) if panel else [None]
     with theme():

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ..errors import UserError
 from .layout import LEGEND, PAGE_WIDTH, legend_of
 from .palette import GREY, Look, looks
 from .style import theme
@@ -28,10 +29,10 @@ def planes_plot(
         landmarks: those of them that are there to find the way by, drawn in grey.
 
     Raises:
-        ValueError: no planes, or points that do not match the conditions.
+        UserError: no planes, or points that do not match the conditions.
     """
     if not planes:
-        raise ValueError("expected at least one projection, got none")
+        raise UserError("expected at least one projection, got none")
     style, names = looks(conditions), np.array(conditions)
     style |= {name: style[name]._replace(color=GREY) for name in landmarks}
     with theme():
@@ -40,7 +41,7 @@ def planes_plot(
         for ax, (panel, points) in zip(axes, planes.items(), strict=True):
             points = np.asarray(points, dtype=np.float64)
             if points.shape != (len(names), 2):
-                raise ValueError(f"expected ({len(names)}, 2) points, got {points.shape}")
+                raise UserError(f"expected ({len(names)}, 2) points, got {points.shape}")
             for condition, look in style.items():
                 own = points[names == condition]
                 above = 1 if condition in landmarks else 2

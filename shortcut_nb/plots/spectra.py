@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..errors import UserError
 from .palette import Look, looks
 from .style import theme
 
@@ -26,12 +27,12 @@ def spectrum_plot(
         style: looks of conditions that are to be drawn in other than their own.
 
     Raises:
-        ValueError: when there is nothing to draw, or no such reference.
+        UserError: when there is nothing to draw, or no such reference.
     """
     frame = frame[frame["power"] > 0]  # the lowest bin may hold the mean alone: no power
     names = [name for name in dict.fromkeys(frame[by]) if name != reference]
     if not names or (reference is not None and reference not in set(frame[by])):
-        raise ValueError(f"expected conditions and the reference {reference!r} in column {by!r}")
+        raise UserError(f"expected conditions and the reference {reference!r} in column {by!r}")
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
     with theme():

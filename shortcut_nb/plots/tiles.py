@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from ..errors import UserError
 from ..images import check_images
 from .grids import bare, to_hwc
 from .palette import looks
@@ -38,14 +39,14 @@ def image_grid(
         cell: width of a picture in inches.
 
     Raises:
-        ValueError: no tiles, bad pictures, or a tile without a family.
+        UserError: no tiles, bad pictures, or a tile without a family.
     """
     if not tiles:
-        raise ValueError("expected at least one tile, got none")
+        raise UserError("expected at least one tile, got none")
     for name, images in tiles.items():
         check_images(images, name=f"tile {name!r}")
     if families is not None and (missing := [name for name in tiles if name not in families]):
-        raise ValueError(f"expected a family for each tile; {', '.join(missing)} have none")
+        raise UserError(f"expected a family for each tile; {', '.join(missing)} have none")
     order = _kin(list(tiles), families)
     style = looks([families[name] for name in order]) if families else {}
     high = max(len(images) * images.shape[-2] / images.shape[-1] for images in tiles.values())

@@ -2,6 +2,17 @@
 
 A cell is called "knowledge | defence | budget". Harm is the distance to clean training under the
 same defence; gain is what an attacker's knowledge adds to the harm of one who knows nothing.
+
+What is predicted was named before it was measured, but for four things that were added when results
+had been seen:
+
+- coarse texture, after a look at samples: attacks through a purifier leave blotches, not grain;
+- samples asked for by the name alone, since CDL's negative prompt draws plain pictures, whose
+  quality is at its ceiling;
+- the attacker "purifier + prompts", when "everything" had been tried against purifier and CDL:
+  it holds its text encoder, which that defender does not;
+- the attacker "purifier (full gradient)" against the purifier alone: "everything" expects words
+  that this defender does not use.
 """
 
 from __future__ import annotations
@@ -27,11 +38,10 @@ BPDA, EOT, FULL = "purifier (BPDA)", "purifier (BPDA, EOT)", "purifier (full gra
 PURIFIER_AND_PROMPTS = "purifier + prompts"
 # Who knows a defence as it is, the first of these that there is; of other defences, everything.
 INFORMED = {"purifier": (FULL, BPDA), "both": (PURIFIER_AND_PROMPTS,)}
-ASSUMES_MORE = {"purifier": EVERYTHING}  # tried at every budget, too: was first taken for the above
+ASSUMES_MORE = {"purifier": EVERYTHING}  # tried at every budget, too
 SWEPT_AGAINST = ("none", "purifier", "both", "both, held")
 MIXED_AGAINST = ("none", "both, held")
-# CDL's negative prompt draws plain pictures, whose quality is at its ceiling. So this defence is
-# also asked for V* by the name alone; added when the rest had been seen.
+# This defence is also asked for V* by the name alone.
 BY_NAME = "by the name alone"
 ASKED_BY_NAME = {"both": {"plain": PLAIN}}
 # Defences by another purifier: a random one, one without a gradient, and the paper's own, which is
@@ -41,8 +51,6 @@ OTHERS = ("ddspure", "jpeg", PAPERS)
 RANDOM = ("ddspure",)
 PAPERS_WHOLE = f"{PAPERS} + cdl"
 Fields = dict[str, Any]
-# The coarse texture was added after a look at samples: attacks through a purifier leave blotches,
-# not grain.
 SCORES = worse("quality", "ims_missing", "texture", "coarse_texture", "apart")
 INTACT = worse("intact")  # where the profile measures it
 # An attack that fails may only be weak (Tramèr et al. 2020). A stand-in for what it climbs: the
@@ -57,9 +65,7 @@ def knowledge(purifier: str) -> dict[str, dict[str, Any]]:
     The full gradient is there for a purifier that has one of its own. "everything" takes it where
     it is, and its surrogates are trained with CDL's prompts and the text encoder frozen, as those
     of the defender "both, held" are, but for the noise prior. "purifier + prompts" trains the text
-    encoder, as the defender "both" does; it was added when that defender had met "everything".
-    Against the defender who only purifies, "everything" expects words that are not used; the full
-    gradient alone was measured there when that had been seen.
+    encoder, as the defender "both" does.
     """
     through: dict[str, Any] = {"purifier": purifier}
     full = through | {"gradient": "full"} if hasattr(build(purifier), "differentiable") else through
