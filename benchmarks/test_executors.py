@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.executors import Executor
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Entry, Payload, Recipe, Store
 from tests.small_runs import same

@@ -10,7 +10,7 @@ from test_floors import lab, ratio, report  # noqa: F401  (lab is a fixture)
 
 from shortcut_nb.latents import latents_of
 from shortcut_nb.personalize import TRAINERS, BoundTrainer
-from shortcut_nb.personalize.start import Start
+from shortcut_nb.personalize.prepared import Prepared
 
 # What a step may cost, as a share of its floor. The new word's step also puts a table back.
 BARS = {
@@ -37,8 +37,8 @@ def test_training_step(lab, name, record_property):  # noqa: F811
     words = trainer.words(subject)
     said = {n: method.rename(getattr(words, n), subject.identifier) for n in ("instance", "class_")}
     prior = lab.prior_latents(subject.class_prompt, 8)
-    start = Start(subject, lab, model, method, replace(words, **said), prior)
-    trainee = trainer.trainee(start)
+    prepared = Prepared(subject, lab, model, method, replace(words, **said), prior)
+    trainee = trainer.trainee(prepared)
     data, draw = latents_of(model, subject.images), torch.Generator().manual_seed(0)
     count = 8 + rows
     t, z = torch.randint(0, 1000, (count,)), torch.randn(count, *data.mean.shape[1:])

@@ -1,4 +1,8 @@
-"""The names of the environment variables that the package heeds; docs/how_to.md describes them."""
+"""The names of the environment variables that the package heeds.
+
+docs/how_to.md describes those that are the user's to set: all but :data:`FIGURES`. The first cell
+of a notebook in Colab has one of its own, since it runs before the package is there.
+"""
 
 from __future__ import annotations
 

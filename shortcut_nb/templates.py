@@ -62,9 +62,14 @@ def fill_words(template: str, words: Mapping[str, str]) -> str:
 
     "a {class_name}" becomes "an airplane".
     """
-    if words["class_name"].startswith(_VOWELS):
+    if takes_an(template, words["class_name"]):
         template = _ARTICLE.sub(r"\1n", template)
     return template.format(**words)
+
+
+def takes_an(template: str, class_name: str) -> bool:
+    """Whether :func:`fill_words` turns an "a" of the template into an "an"."""
+    return class_name.startswith(_VOWELS) and _ARTICLE.search(template) is not None
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

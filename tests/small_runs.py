@@ -3,10 +3,10 @@
 import pandas as pd
 import torch
 
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.graph import WHOLE, graph_of
 from shortcut_nb.experiments.planning import planned
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from shortcut_nb import experiments
 from shortcut_nb.cli import app
-from shortcut_nb.cli.choosing import parse_seeds
+from shortcut_nb.cli.choices import parse_seeds
 from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.profile import load_profile
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
@@ -158,7 +158,7 @@ def test_a_result_that_cannot_be_saved_loses_no_other(place, monkeypatch):
     (place / "results" / "tiny" / "fourth.json").unlink()
     monkeypatch.setattr(Measurement, "read", classmethod(changed))
     monkeypatch.setattr(
-        "shortcut_nb.experiments.workers.executor_of",
+        "shortcut_nb.experiments.executor_choice.executor_of",
         lambda *how: written.append(1) or executor_of("serial", how[1]),
     )
     done = bench(place, *both, "--add")

@@ -8,11 +8,11 @@ import torch
 from shortcut_nb import Lab
 from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.cells import Cell
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.peaks import quick
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.models import Hooks
 from shortcut_nb.personalize import TRAINERS
 from shortcut_nb.pipeline import Pipeline

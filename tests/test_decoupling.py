@@ -9,8 +9,8 @@ from shortcut_nb.budget import Budget, linf_pixels
 from shortcut_nb.latents import latents_of
 from shortcut_nb.personalize import PROMPTS
 from shortcut_nb.personalize.decoupling import Decoupled, NoisePrior, Pairs, degraded
+from shortcut_nb.personalize.prepared import Prepared
 from shortcut_nb.personalize.prompts import joined, noise_tokens
-from shortcut_nb.personalize.start import Start
 from tests.small_runs import CONSTANT, trained_alike
 
 SMALL = {"steps": 2, "class_images": 4, "batch_size": 2, "lr": 1e-4}
@@ -158,8 +158,8 @@ def test_the_noise_prior_is_what_the_model_draws_of_named_noise(lab, subject):
     trainer = make(lab, noise_prior_weight=1.0)
     method = trainer.method(subject)
     words = trainer.words(subject)
-    start = Start(subject, lab, lab.diffusion.clone(), method, words)
-    prior = trainer.trainee(start).noise_prior
+    prepared = Prepared(subject, lab, lab.diffusion.clone(), method, words)
+    prior = trainer.trainee(prepared).noise_prior
     assert prior.prompt == f"{subject.class_prompt}, with {N}"
     drawn = lab.prior_latents(prior.prompt, SMALL["class_images"])
     assert torch.equal(prior.latents.mean, drawn.mean)

@@ -9,7 +9,7 @@ from diffusers import PNDMScheduler, StableDiffusionPipeline
 from shortcut_nb import Lab, Subject
 from shortcut_nb.cells import Cell
 from shortcut_nb.errors import UserError
-from shortcut_nb.experiments.workers import executor_of
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.models import NoSuchModel
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.profile import Sampling

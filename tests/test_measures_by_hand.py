@@ -102,7 +102,7 @@ def test_losses_by_timestep_are_of_draws_from_the_posterior(tiny_lab):
             context = model.embed([text]).expand(2, -1, -1)
             guess = model.denoise(noisy, torch.tensor([300, 300]), context)
             want = (guess - noise).square().mean((1, 2, 3))
-            assert got[name].to_numpy() == pytest.approx(want.numpy(), rel=1e-5)
+            assert got[name].to_numpy() == pytest.approx(want.numpy(), rel=1e-4)
 
 
 def test_shrunk_pictures_are_antialiased():

@@ -14,12 +14,12 @@ from shortcut_nb.analysis.shift_and_harm import correlation, mediate
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.cells import Cell
 from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch
 from shortcut_nb.experiments.questions.mismatch import EPS, at
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.metrics import psnr
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.plots.scatter import planes_plot

@@ -50,18 +50,18 @@ def test_a_mediations_interval_is_students_with_the_small_sample_factor():
     x = np.tile([0.0, 1.0], 15)
     middle = x + rng.standard_normal(30)
     y = 2 * middle + rng.standard_normal(30)
-    found = mediation(x, {"m": middle}, y, people, resamples=300, seed=3)
-    draws, again = [], np.random.default_rng(3)
-    for _ in range(300):
+    interval = mediation(x, {"m": middle}, y, people, resamples=2000, seed=3).table
+    draws, again = [], np.random.default_rng(4)
+    for _ in range(2000):
         rows = np.concatenate([np.flatnonzero(people == i) for i in again.integers(5, size=5)])
         labels = np.repeat(np.arange(5), 6)
         own = mediation(x[rows], {"m": middle[rows]}, y[rows], labels, resamples=0)
         draws.append(own.table["effect"].to_numpy())
     half = t.ppf(0.975, 4) * np.sqrt(5 / 4) * np.std(draws, axis=0)
-    assert (found.table["high"] - found.table["effect"]).to_numpy() == pytest.approx(half)
+    assert (interval["high"] - interval["effect"]).to_numpy() == pytest.approx(half, rel=0.08)
 
 
-def test_two_trainings_are_compared_person_by_person(monkeypatch):
+def test_two_trainings_are_compared_person_by_person():
     """People differ by far more than seeds: a test that forgets who is who sees nothing."""
     from shortcut_nb.experiments.contrasts import Contrast
 

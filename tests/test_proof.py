@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from shortcut_nb import Lab
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.reporting.report_page import page_of, write_page
 from shortcut_nb.store import Store

@@ -8,11 +8,11 @@ import torch
 
 from shortcut_nb import Lab
 from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.graph import Choice
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import names, open_experiment
 from shortcut_nb.experiments.run import run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.reporting.summary import summary_of
 from shortcut_nb.store import Store

@@ -17,9 +17,9 @@ from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
 from shortcut_nb.experiments import workers
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.making import PipelineSpec
 from shortcut_nb.experiments.planning import output_kind
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.lab import Lab
 from shortcut_nb.metrics import METRICS, SAMPLE_PROBES
 from shortcut_nb.metrics.faces import FaceEncoder, HogFinder

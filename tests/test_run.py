@@ -9,11 +9,11 @@ import torch
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.diffusion import Diffusion
 from shortcut_nb.experiments import executors
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import Choice, frame_of, graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.run import execute, run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.metrics.clean_distance import distance_to
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.progress import StepInfo

@@ -31,7 +31,7 @@ def test_guidance_goes_from_the_negative_prompt_to_the_prompt(lab):
     assert not torch.allclose(draw(a, 3.0, b), draw(a, 3.0), atol=1e-3)
 
 
-def test_an_edit_at_guidance_one_is_under_the_prompt_alone(lab, subject):
+def test_an_edit_at_guidance_one_follows_its_prompt(lab, subject):
     how = {"strength": 0.6, "steps": 3, "guidance_scale": 1.0}
     texts = ("a photo of a person", "noisy pattern", "")
     one, other, empty = (

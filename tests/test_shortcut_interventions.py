@@ -7,11 +7,11 @@ from shortcut_nb import Lab
 from shortcut_nb.budget import Budget, linf_pixels
 from shortcut_nb.cells import CLEAN, OWN, Cell, Sheet
 from shortcut_nb.errors import UserError
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
 from shortcut_nb.experiments.run import Ended, execute
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.personalize.training import Trainee
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.pipeline.transplant import mixed, moved, shuffled

@@ -10,16 +10,16 @@ from typer.testing import CliRunner
 
 from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.cli import app
-from shortcut_nb.cli.choosing import parse_seeds
+from shortcut_nb.cli.choices import parse_seeds
 from shortcut_nb.errors import CannotRead, UserError
 from shortcut_nb.experiments.contrasts import Contrast, judge
+from shortcut_nb.experiments.executor_choice import check_executor, executor_of
 from shortcut_nb.experiments.executors import check_reachable
 from shortcut_nb.experiments.experiment import Experiment, parse_experiment, read_experiment
 from shortcut_nb.experiments.joining import check_joins, made_with
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.table_files import read_table
-from shortcut_nb.experiments.workers import check_executor, executor_of
 from shortcut_nb.machine.doctor import wrong_settings
 from shortcut_nb.metrics import METRICS, Texture
 from shortcut_nb.metrics.base import Column

@@ -42,7 +42,7 @@ def test_what_was_kept_is_summed_up(tmp_path):
     wide = result.wide(["quality"], "instance").set_index("condition")
     assert wide.loc["aspl", "quality"] == pytest.approx(0.65)
     assert wide.loc["aspl", "quality_low"] < 0.65 < wide.loc["aspl", "quality_high"]
-    assert str(result).endswith("on mini: 6 people, 1 seed, 1 samples of each")
+    assert str(result).endswith("on mini: 6 people, 1 seed, 1 sample of each")
     with pytest.raises(UserError, match="no contrast 'x'; the nearest are"):
         result.verdict("x")
 

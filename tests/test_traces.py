@@ -10,13 +10,13 @@ from shortcut_nb.cells import Cell, Sheet
 from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.contrast_checks import measured_columns
 from shortcut_nb.experiments.contrasts import judge
+from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import graph_of
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import open_experiment
 from shortcut_nb.experiments.questions.traces import PREDICTIONS
 from shortcut_nb.experiments.run import Ended, execute, run
-from shortcut_nb.experiments.workers import executor_of
 from shortcut_nb.inside import MODEL_PROBES
 from shortcut_nb.inside.traces import WATCHED, Traces, _fall, cells_of, columns_of
 from shortcut_nb.pipeline import Pipeline

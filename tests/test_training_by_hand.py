@@ -8,8 +8,8 @@ import torch
 from shortcut_nb.budget import Budget
 from shortcut_nb.latents import Latents, latents_of
 from shortcut_nb.personalize.decoupling import degraded
+from shortcut_nb.personalize.prepared import Prepared
 from shortcut_nb.personalize.prompts import PROMPTS
-from shortcut_nb.personalize.start import Start
 from shortcut_nb.personalize.token import add_token, table_of
 from shortcut_nb.personalize.training import Trainee
 
@@ -82,7 +82,7 @@ def test_a_trainers_settings_reach_the_training(lab, subject):
            "lr_scheduler": "cosine", "warmup": 2}  # fmt: skip
     trainer = lab.personalize("dreambooth", class_images=4, **how).settings
     method, words = trainer.method(subject), trainer.words(subject, lab.profile)
-    trainee = trainer.trainee(Start(subject, lab, lab.diffusion.clone(), method, words))
+    trainee = trainer.trainee(Prepared(subject, lab, lab.diffusion.clone(), method, words))
     assert {name: getattr(trainee, name) for name in how} == how
     assert {group["weight_decay"] for group in trainee.optimiser.param_groups} == {0.2}
 
@@ -118,7 +118,7 @@ def test_naming_the_noise_is_what_the_contrast_rewards(lab, subject):
     """The first prompt of ``apart`` names the noise, the second does not."""
     trainer = lab.personalize("cdl-dreambooth", contrast=1.0, prior_weight=0.0).settings
     words, method = trainer.words(subject, lab.profile), trainer.method(subject)
-    trainee = trainer.trainee(Start(subject, lab, lab.diffusion.clone(), method, words))
+    trainee = trainer.trainee(Prepared(subject, lab, lab.diffusion.clone(), method, words))
     token = lab.profile.prompts.noise_token
     assert trainee.apart == (f"{subject.instance_prompt}, with {token}",
                              f"{subject.instance_prompt}, without {token}")  # fmt: skip

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..errors import UserError
+from ..images import from_pixels
 from ..mini.degradations import pattern
 from .clip_shift import along_and_across
 
@@ -23,7 +24,7 @@ def noise_pictures(n: int, size: int, seed: int = 0) -> Tensor:
     """n pictures of nothing but noise, of many kinds, (n, 3, size, size) in [0, 1]."""
     rng = np.random.default_rng(seed)
     drawn = np.stack([pattern("noise", rng, size) for _ in range(n)])
-    return torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
+    return from_pixels(drawn)
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ import typer
 from ..errors import UserError
 from .bench_results import Results
 from .cache import parse_size
-from .choosing import parse_seeds, people
+from .choices import parse_seeds, people
 from .exits import user_errors
-from .keeping import Keep, asked_of, check_save
+from .lines import say
 from .plan import show_plan
-from .saying import say
+from .saved_results import Keep, asked_of, check_save
 
 if TYPE_CHECKING:
     from ..experiments.executors import Executor
@@ -66,8 +66,8 @@ def bench(
     end; the same command goes on. Example: shortcut-nb bench benchmark --plan
     """
     with user_errors() as on_interrupt:
+        from ..experiments.executor_choice import check_executor, default_workers, executor_of
         from ..experiments.graph import Choice
-        from ..experiments.workers import check_executor, default_workers, executor_of
 
         choice = Choice(
             subjects=people(subject),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 from ..files import write_text
 from .exits import as_option
-from .keeping import Asked, save_result
-from .saying import say
+from .lines import say
+from .saved_results import Asked, save_result
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..templates import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,8 +29,8 @@ def show_plan(
     graph = merged([graph_of(each, pipeline, choice) for each in experiments])
     table = planned(graph, pipeline.store, workers)
     for each in experiments:
-        cells = len(choice.of(each))
-        typer.echo(f"{each.name}, {cells} cell{'s' * (cells != 1)}: {each.question}")
+        cells = counted(len(choice.of(each)), "cell")
+        typer.echo(f"{each.name}, {cells}: {each.question}")
     typer.echo(f"outputs by stage (estimates with {workers} at a time):")
     for row in table.to_dict("records"):
         took = _estimate(row) if row["missing"] else ""

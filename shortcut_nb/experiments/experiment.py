@@ -18,7 +18,7 @@ from ..metrics import SAMPLE_PROBES
 from ..probes import IMAGE_PROBES
 from ..profile import Profile
 from ..registry import Registry, nearest
-from ..settings import Seed
+from ..settings import Seed, read
 from .contrast_checks import check_contrasts, measured_columns
 from .contrasts import CONDITION, Contrast, load_contrasts
 from .measured import UNITS
@@ -111,8 +111,10 @@ class Experiment(Record):
     @classmethod
     def _counted(cls, given: Any) -> Any:
         """How many seeds, as on the command line, or which."""
-        counted = isinstance(given, int) and not isinstance(given, bool)
-        return first_seeds(given) if counted else given
+        if isinstance(given, int) and not isinstance(given, bool):
+            return first_seeds(given)
+        listed = isinstance(given, list | tuple)
+        return tuple(read(each, Seed, "each of seeds") for each in given) if listed else given
 
     @field_validator("subjects", mode="before")
     @classmethod

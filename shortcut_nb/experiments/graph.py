@@ -78,7 +78,7 @@ def _read_list(given: Any, kind: Any, name: str) -> tuple[Any, ...]:
     Raises:
         UserError: no list, an empty one, or one with something else in it.
     """
-    listed = isinstance(given, Iterable) and not isinstance(given, str)
+    listed = isinstance(given, Iterable) and not isinstance(given, (str, bytes))
     every = list(given) if listed else []
     if not every:
         raise UserError(f"{name} must be a list of at least one, or None; got {given!r}")

@@ -45,11 +45,10 @@ class ModelProbe(Protocol):
 
 
 def _without_columns(thing: Any) -> str:
-    """For :attr:`Registry.complaint`: what is measured must be known before it is."""
+    """What a registry refuses: what is measured must be known before it is."""
     described = isinstance(getattr(thing, "columns", None), Mapping)
     return "" if described else "must say its columns, a Column by each name"
 
 
-MODEL_PROBES: Registry[type[ModelProbe]] = Registry("model probe")
-MODEL_PROBES.complaint = _without_columns
+MODEL_PROBES: Registry[type[ModelProbe]] = Registry("model probe", _without_columns)
 register = MODEL_PROBES.register

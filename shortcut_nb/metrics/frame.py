@@ -45,13 +45,15 @@ def check_columns(metrics: Mapping[str, type[Metric]]) -> None:
     Raises:
         UserError: a metric or a probe gives one that something else gives, or that names rows.
     """
-    from ..probes import IMAGE_PROBES  # which are made of metrics
+    from ..inside import MODEL_PROBES  # which are made of metrics, as those of pictures are
+    from ..probes import IMAGE_PROBES
 
     owners = dict.fromkeys(ROWS, "what names a row") | dict.fromkeys(EXTRA_COLUMNS, "the pipeline")
     registries: dict[str, Mapping[str, Any]] = {
         "metric": metrics,
         "sample probe": SAMPLE_PROBES,
         "image probe": IMAGE_PROBES,
+        "model probe": MODEL_PROBES,
     }
     for what, registry in registries.items():
         for name, each in registry.items():
@@ -78,7 +80,8 @@ def checked_columns(
         UserError: no columns, one that is not described, or another count.
     """
     columns = {}
-    for name, values in _described(what, given, gives).items():
+    check_described(what, given, gives)
+    for name, values in given.items():
         try:
             columns[name] = [float(value) for value in values]
         except (TypeError, ValueError):
@@ -94,7 +97,8 @@ def checked_columns(
 def checked_values(what: str, given: Any, gives: Callable[[str], bool]) -> dict[str, float]:
     """What a probe of pictures gave, a plain number a column; see :func:`checked_columns`."""
     values = {}
-    for name, value in _described(what, given, gives).items():
+    check_described(what, given, gives)
+    for name, value in given.items():
         try:
             values[name] = float(value)
         except (TypeError, ValueError):
@@ -102,21 +106,31 @@ def checked_values(what: str, given: Any, gives: Callable[[str], bool]) -> dict[
     return values
 
 
-def _described(what: str, given: Any, gives: Callable[[str], bool]) -> Mapping[str, Any]:
+def check_described(what: str, given: Any, gives: Callable[[str], bool]) -> None:
+    """Make sure that a probe gave columns by name, and none but those that it describes.
+
+    Args:
+        what: names the probe in messages.
+        gives: whether a column is one of those that it describes.
+
+    Raises:
+        UserError: something else.
+    """
     if not isinstance(given, Mapping):
         raise UserError(f"{what} must give columns by name; got {type(given).__name__}")
     for name in given:
         if not gives(name):
             raise UserError(f"{what} gave a column {name!r} that it does not describe")
-    return given
 
 
 def probe_columns() -> dict[str, Column]:
-    """What the columns of every registered probe are called, of pictures and of samples."""
-    from ..probes import IMAGE_PROBES  # which are made of metrics
+    """What the columns of every registered probe are called."""
+    from ..inside import MODEL_PROBES  # which are made of metrics, as those of pictures are
+    from ..probes import IMAGE_PROBES
 
     columns = [probe.columns for probe in SAMPLE_PROBES.values()]
     columns += [probe.columns for probe in IMAGE_PROBES.values()]
+    columns += [probe.columns for probe in MODEL_PROBES.values()]
     return {name: column for each in columns for name, column in each.items()}
 
 

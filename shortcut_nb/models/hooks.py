@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Hooks:
     """Where a lab's class pictures and protected pictures are kept, and how work on them is shown.
 
-    A store or a pipeline gives a lab others, most often for a while, by
-    ``lab.hooks = dataclasses.replace(lab.hooks, …)``. No hook changes a number.
+    A pipeline gives a lab others while it works (:meth:`.Pipeline.keeping`), and so does a command,
+    by ``lab.hooks = dataclasses.replace(lab.hooks, …)``. No hook changes a number.
 
     Attributes:
         class_pictures: gives latents (n, c, h, w) of class pictures: read where they are kept, or

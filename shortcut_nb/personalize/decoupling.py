@@ -20,9 +20,9 @@ from ..profile import Profile
 from ..settings import ADDED, Count, Levels, Weight
 from ..subjects import Subject
 from .dreambooth import DreamBooth
+from .prepared import Prepared
 from .prompts import PROMPTS, joined, noise_tokens, with_noise
 from .rows import LossTerm, Rows
-from .start import Start
 from .trainer import register
 from .training import Trainee
 
@@ -161,8 +161,8 @@ class DecoupledDreamBooth(DreamBooth):
         token = super().phrase(profile)
         return joined(noise_tokens(token, self.tokens)) if token else ""
 
-    def trainee(self, start: Start) -> Trainee:
-        words = start.words
+    def trainee(self, prepared: Prepared) -> Trainee:
+        words = prepared.words
         switched = self.pair_weight or self.contrast or self.noise_prior_weight
         if words.instance == words.sample and switched:
             raise UserError(
@@ -170,17 +170,17 @@ class DecoupledDreamBooth(DreamBooth):
                 'choose "cdl", or turn pair_weight, contrast and noise_prior_weight off'
             )
         return Decoupled(
-            start.model,
+            prepared.model,
             (words.instance, words.class_),
-            start.prior,
-            **self.options(start.method),
-            per_picture=self._per_picture(start),
-            pairs=self._pairs(start) if self.pair_weight else None,
+            prepared.prior,
+            **self.options(prepared.method),
+            per_picture=self._per_picture(prepared),
+            pairs=self._pairs(prepared) if self.pair_weight else None,
             pair_weight=self.pair_weight,
             apart=(words.instance, words.sample),
             contrast=self.contrast,
             margin=self.margin,
-            noise_prior=self._noise_prior(start) if self.noise_prior_weight else None,
+            noise_prior=self._noise_prior(prepared) if self.noise_prior_weight else None,
             noise_prior_weight=self.noise_prior_weight,
         )
 
@@ -199,16 +199,16 @@ class DecoupledDreamBooth(DreamBooth):
         further = self.pair_weight or self.noise_prior_weight
         return super().needs_class_pictures or (further > 0 and self.steps > 0)
 
-    def _per_picture(self, start: Start) -> tuple[str, ...]:
+    def _per_picture(self, prepared: Prepared) -> tuple[str, ...]:
         """The prompt that names each noise token, in the method's own words."""
-        words, subject = start.models.profile.prompts, start.subject
+        words, subject = prepared.models.profile.prompts, prepared.subject
         if not self.per_picture or not words.noise_token:
             return ()
         each = [
             PROMPTS[self.prompts](subject, token, words.negative).instance
             for token in noise_tokens(words.noise_token, self.tokens)
         ]
-        return tuple(start.method.rename(prompt, subject.identifier) for prompt in each)
+        return tuple(prepared.method.rename(prompt, subject.identifier) for prompt in each)
 
     def _drawn(self, models: Models, prompt: str, images: int | str) -> Latents:
         """Pictures from the model itself, drawn as those of prior preservation are."""
@@ -216,19 +216,19 @@ class DecoupledDreamBooth(DreamBooth):
             prompt, images, steps=self.prior_steps, guidance_scale=self.prior_guidance
         )
 
-    def _pairs(self, start: Start) -> Pairs:
+    def _pairs(self, prepared: Prepared) -> Pairs:
         """Class pictures from the model itself, and the same with random noise on them."""
-        model, prompt = start.model, start.subject.class_prompt
-        drawn = self._drawn(start.models, prompt, self.class_images)
+        model, prompt = prepared.model, prepared.subject.class_prompt
+        drawn = self._drawn(prepared.models, prompt, self.class_images)
         clean = model.decode(drawn.mean)
         noisy = degraded(clean, Budget.parse(self.pair_eps), self.seed)
-        prompts = (start.words.class_, self._named(prompt, start.models))
+        prompts = (prepared.words.class_, self._named(prompt, prepared.models))
         return Pairs(latents_of(model, clean), latents_of(model, noisy), prompts)
 
-    def _noise_prior(self, start: Start) -> NoisePrior:
+    def _noise_prior(self, prepared: Prepared) -> NoisePrior:
         """What the model itself draws of the class when noise is named."""
-        named = self._named(start.subject.class_prompt, start.models)
-        return NoisePrior(self._drawn(start.models, named, count_of(self.class_images)), named)
+        named = self._named(prepared.subject.class_prompt, prepared.models)
+        return NoisePrior(self._drawn(prepared.models, named, count_of(self.class_images)), named)
 
     def _named(self, prompt: str, models: Models) -> str:
         """A prompt that names the noise."""

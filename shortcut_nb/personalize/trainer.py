@@ -40,13 +40,13 @@ from ..subjects import Subject
 from ..tuning.lean import on_host, weights_in
 from ..tuning.modes import with_gradients
 from ..tuning.regime import ClassImages, Regime
-from .course import Course
 from .methods import Method
 from .personalized import Personalized
+from .prepared import Prepared
 from .prompts import PROMPTS, Prompts
-from .start import Start
 from .trained import apply, difference
 from .training import Trainee
+from .training_run import TrainingRun
 
 TRAINERS: Registry[type[Trainer]] = Registry("trainer", subclass_of(lambda: Trainer))
 register = TRAINERS.register
@@ -122,10 +122,10 @@ class Trainer(Regime):
         """What the prompts call the noise: the profile's noise token; "" where it has none."""
         return profile.prompts.noise_token
 
-    def trainee(self, start: Start) -> Trainee:
+    def trainee(self, prepared: Prepared) -> Trainee:
         """The training of a model that the method has prepared, with prompts in its words."""
-        prompts = (start.words.instance, start.words.class_)
-        return Trainee(start.model, prompts, start.prior, **self.options(start.method))
+        prompts = (prepared.words.instance, prepared.words.class_)
+        return Trainee(prepared.model, prompts, prepared.prior, **self.options(prepared.method))
 
     def options(self, method: Method) -> dict[str, Any]:
         """The hyperparameters of a ``Trainee``."""
@@ -203,23 +203,23 @@ class Trainer(Regime):
         every = read(every, Count, "every")
         last = self.steps if until is None else min(read(until, Whole, "until"), self.steps)
         self._check(subject, models, images)
-        start = self._start(subject, models, self._prior(subject, models))
-        data = latents_of(start.model, images)
+        prepared = self._prepared(subject, models, self._prior(subject, models))
+        data = latents_of(prepared.model, images)
         path = Path(checkpoint) if checkpoint else None
-        course = Course(
-            trainee=self.trainee(start),
+        run = TrainingRun(
+            trainee=self.trainee(prepared),
             data=data,
             seed=self.seed,
             last=last,
             started=started,
             on_step=on_step,
             path=path,
-            mark=self._mark(models, start.words, images) if path else "",
+            mark=self._mark(models, prepared.words, images) if path else "",
             every=every,
         )
-        with self._offloaded(models.diffusion, start):
-            course.run()
-        return _result(start, course.seconds, course.losses)
+        with self._offloaded(models.diffusion, prepared):
+            run.run()
+        return _result(prepared, run.seconds, run.losses)
 
     def pack(self, subject: Subject, models: Models, fitted: Personalized) -> dict[str, Tensor]:
         """What the training changed, to be kept and given to :meth:`unpack`; on the CPU.
@@ -227,8 +227,8 @@ class Trainer(Regime):
         Raises:
             UserError: the model was trained by another method.
         """
-        start = self._start(subject, models)
-        trained, before = fitted.method.state(fitted.model), start.method.state(start.model)
+        prepared = self._prepared(subject, models)
+        trained, before = fitted.method.state(fitted.model), prepared.method.state(prepared.model)
         if trained.keys() != before.keys():
             raise UserError(
                 f"expected a model that {self.name} has trained; got one of another method"
@@ -248,11 +248,11 @@ class Trainer(Regime):
         Raises:
             ValueError: weights of another method.
         """
-        start = self._start(subject, models)
-        apply(weights, start.method.state(start.model))
-        for module in start.model.modules:
+        prepared = self._prepared(subject, models)
+        apply(weights, prepared.method.state(prepared.model))
+        for module in prepared.model.modules:
             module.eval().requires_grad_(False)
-        return _result(start, seconds, list(losses))
+        return _result(prepared, seconds, list(losses))
 
     def _check(self, subject: Subject, models: Models, images: Tensor) -> None:
         """Refuse pictures, settings or prompts that the model cannot take."""
@@ -273,7 +273,7 @@ class Trainer(Regime):
             guidance_scale=self.prior_guidance,
         )
 
-    def _start(self, subject: Subject, models: Models, prior: Latents | None = None) -> Start:
+    def _prepared(self, subject: Subject, models: Models, prior: Latents | None = None) -> Prepared:
         """A copy of the model that the method has prepared, and the words in its own words."""
         method = self.method(subject)
         words = renamed(self.words(subject, models.profile), method, subject.identifier)
@@ -282,14 +282,14 @@ class Trainer(Regime):
         if self.low_memory:
             model = replace(model, at_once=1)
         method.prepare(model, self.seed)
-        return Start(subject, models, model, method, words, prior)
+        return Prepared(subject, models, model, method, words, prior)
 
     @contextmanager
-    def _offloaded(self, base: Diffusion, start: Start) -> Iterator[None]:
+    def _offloaded(self, base: Diffusion, prepared: Prepared) -> Iterator[None]:
         """With ``low_memory``, move what a training does not need off the device for the block."""
         with ExitStack() as stack:
-            if self.low_memory and start.method.shared(base):
-                stack.enter_context(weights_in(start.model.modules[1], start.model.autocast))
+            if self.low_memory and prepared.method.shared(base):
+                stack.enter_context(weights_in(prepared.model.modules[1], prepared.model.autocast))
             elif self.low_memory:
                 stack.enter_context(on_host(*base.modules[1:]))
             yield
@@ -370,17 +370,17 @@ def renamed(words: Prompts, method: Method, identifier: str) -> Prompts:
     )
 
 
-def _result(start: Start, seconds: float, losses: list[float]) -> Personalized:
+def _result(prepared: Prepared, seconds: float, losses: list[float]) -> Personalized:
     """What a training returns, once its model is trained."""
-    sampling = start.models.profile.sampling
+    sampling = prepared.models.profile.sampling
     return Personalized(
-        model=start.model,
-        prompts=start.words,
+        model=prepared.model,
+        prompts=prepared.words,
         steps=sampling.steps,
         guidance_scale=sampling.guidance_scale,
         seconds=seconds,
         losses=losses,
-        method=start.method,
-        identifier=start.subject.identifier,
-        base=start.models.base,
+        method=prepared.method,
+        identifier=prepared.subject.identifier,
+        base=prepared.models.base,
     )

@@ -22,7 +22,9 @@ class Pipeline(ImageProbing, SampleProbing):
     ``images``, ``model``, ``samples``, ``scores``, ``changes`` and ``image_values`` give results,
     and make what they need. ``prior``, ``protect``, ``purify``, ``train``, ``sample``, ``compare``,
     ``score_samples``, ``probe_samples`` and ``probe_images`` only name an output, as a
-    :class:`.Node` (None where pictures stay as they are); :meth:`make` makes it.
+    :class:`.Node` (None where pictures stay as they are); :meth:`make` makes it. Within ``with
+    pipeline.keeping():`` the lab's own trainings and attacks read class pictures from this store,
+    too; outside of it they draw them.
 
     Args:
         lab: whose models and defaults; or a profile, of which one is opened.

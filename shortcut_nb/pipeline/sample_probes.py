@@ -14,7 +14,12 @@ from ..cells import CLEAN, OWN, Cell, Sheet
 from ..inside import MODEL_PROBES
 from ..metrics import METRICS, SAMPLE_PROBES
 from ..metrics.copying import nearest, spread
-from ..metrics.frame import checked_columns, is_available, networks_of
+from ..metrics.frame import (
+    check_described,
+    checked_columns,
+    is_available,
+    networks_of,
+)
 from ..store import Entry, Payload, plain
 from ..store.code import code_of
 from ..subjects import Subject
@@ -106,7 +111,10 @@ class SampleProbing(Sampling):
         needs = probe.needs(self, subject, cell, seed)
 
         def write(out: Payload) -> None:
-            out.save_json("columns", probe.measure(self, subject, cell, seed, n))
+            given = probe.measure(self, subject, cell, seed, n)
+            described = {*probe.columns, "sheet"}
+            check_described(f"the model probe {name!r}", given, described.__contains__)
+            out.save_json("columns", given)
             out.save_json("values", {})
 
         recipes = probe.recipes(self, subject, cell, seed)

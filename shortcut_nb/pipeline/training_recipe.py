@@ -11,6 +11,7 @@ from ..personalize import PROMPTS
 from ..profile import Profile
 from ..store.code import code_of
 from ..subjects import Subject
+from ..templates import takes_an
 from .base import settings_of
 
 
@@ -36,6 +37,8 @@ def training_params(
     }
     if instance:
         words["own"] = subject.instance_prompt
+        if takes_an(instance, subject.class_name):
+            words["article"] = "an"
     return {
         "trainer": trainer.name,
         "settings": settings,

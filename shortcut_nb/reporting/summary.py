@@ -17,6 +17,7 @@ from ..experiments.measured import Measurement
 from ..profile import Profile
 from ..registry import nearest
 from ..results import path_of
+from ..templates import counted
 from .shipped import shipped
 
 ENOUGH = 6  # people of the larger measurement
@@ -47,12 +48,9 @@ class Summary:
     heading: str = ""
 
     def __str__(self) -> str:
-        people, seeds = len(self.subjects), len(self.seeds)
-        seeds_text = f"{seeds} seed{'s' * (seeds != 1)}"
-        return (
-            f"{self.name}, measured on {self.profile}: {people} people, {seeds_text}, "
-            f"{self.samples} samples of each"
-        )
+        people = counted(len(self.subjects), "person", "people")
+        seeds, samples = counted(len(self.seeds), "seed"), counted(self.samples, "sample")
+        return f"{self.name}, measured on {self.profile}: {people}, {seeds}, {samples} of each"
 
     def verdict(self, contrast: str) -> dict[str, Any]:
         """The row of one contrast.

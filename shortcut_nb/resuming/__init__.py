@@ -1,1 +1,1 @@
-"""Work of a command that goes on: the same command, given again, takes up what is done."""
+"""What commands keep: work that goes on when it is given again, and what is made only once."""

@@ -32,7 +32,7 @@ def adamw(
         UserError: no fused kernel for where the parameters are.
     """
     if in_8_bits:
-        return _adamw_8bit()(groups, weight_decay=weight_decay)
+        return _adamw_8bit()(groups, lr=lr, weight_decay=weight_decay)
     if host_states and not fused:
         return HostAdamW(groups, lr=lr, weight_decay=weight_decay)
     try:

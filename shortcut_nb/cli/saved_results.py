@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .saying import say
+from .lines import say
 
 if TYPE_CHECKING:
     from ..cells import Cell

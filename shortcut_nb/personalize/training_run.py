@@ -17,7 +17,7 @@ from .training import Trainee
 
 
 @dataclass(eq=False)
-class Course:
+class TrainingRun:
     """One fine-tuning from its first step, or from its checkpoint, to its last.
 
     Attributes:

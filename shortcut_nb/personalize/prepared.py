@@ -13,7 +13,7 @@ from .prompts import Prompts
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class Prepared:
     """A model that is about to be fine-tuned, with its method and its words.
 
     Attributes:
