@@ -89,6 +89,19 @@ def test_a_training_on_clean_photos_is_named_by_what_decides_it(usual, tmp_path)
         assert {n for n in ALL if after[n] != before[n]} >= AFTER_TRAINING
 
 
+def test_an_article_that_is_put_right_is_in_a_trainings_key(usual, tmp_path):
+    """Such a training had other words before articles of a cell's own prompts were put right."""
+    profile, subject = usual
+    params = {}
+    for class_name in ("airplane", "person"):
+        for template in ("a {class_name} called {identifier}", "the {class_name} {identifier}"):
+            cell = Cell(instance=template)
+            renamed = replace(subject, class_name=class_name)
+            node = Pipeline(Lab(profile, "cpu"), Store(tmp_path)).train(renamed, cell, 0)
+            params[class_name, template[0]] = node.recipe.params["words"].get("article")
+    assert params.pop(("airplane", "a")) == "an" and set(params.values()) == {None}
+
+
 def test_another_model_makes_another_output_of_each_stage_that_asks_it(usual, tmp_path):
     profile, subject = usual
     save_pipeline(tmp_path / "second", "sd15", seed=1)

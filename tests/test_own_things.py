@@ -267,13 +267,15 @@ def test_a_choice_is_of_any_list(tmp_path):
     assert Choice(seeds=(seed for seed in (3, 1))).seeds == (3, 1)
     assert Choice(seeds=range(2)).seeds == (0, 1)
     assert Choice(subjects=[tmp_path]).subjects == (str(tmp_path),)
+    with pytest.raises(UserError, match="must be a list of at least one"):
+        Choice(seeds=b"12")
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32])
+@pytest.mark.parametrize("seed", [-1, 2**32, True, 1.0])
 def test_an_experiment_and_a_choice_have_the_same_seeds(seed):
     with pytest.raises(UserError, match="each of seeds must be"):
         Choice(seeds=(seed,))
-    with pytest.raises(UserError, match=f"^seeds.0: [^;]*; got {seed}$"):
+    with pytest.raises(UserError, match=f"^seeds: each of seeds must be [^;]*; got {seed}$"):
         Experiment(name="own", cells={"one": {}}, seeds=(seed,))
     with pytest.raises(UserError, match="^seeds: expected at least one seed"):
         Experiment(name="own", cells={"one": {}}, seeds=())

@@ -1,5 +1,8 @@
 """Where the shortcut lives: a real look inside two short trainings, and verdicts on known ones."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +22,7 @@ from shortcut_nb.experiments.questions.traces import PREDICTIONS
 from shortcut_nb.experiments.run import Ended, execute, run
 from shortcut_nb.inside import MODEL_PROBES
 from shortcut_nb.inside.traces import WATCHED, Traces, _fall, cells_of, columns_of
+from shortcut_nb.metrics import Column, describe
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.store import Store
 from tests.tiny_profile import tiny_profile
@@ -109,10 +113,44 @@ def test_every_prediction_has_its_measures(measured, tmp_path):
 
 
 def test_the_probe_says_every_column_of_the_shipped_result():
-    own = set(Measurement.read("traces").metrics) - measured_columns()
-    assert own == set(Traces.columns)
+    assert set(Traces.columns) <= set(Measurement.read("traces").metrics) <= measured_columns()
     with pytest.raises(UserError, match="must say its columns"):
         MODEL_PROBES.add("bare", type("Bare", (), {}))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A probe that gives what it describes."""
+
+    columns: ClassVar = {"counted": Column("how many were counted")}
+
+    def recipes(self, pipeline, subject, cell, seed):
+        return ()
+
+    def needs(self, pipeline, subject, cell, seed):
+        return ()
+
+    def measure(self, pipeline, subject, cell, seed, n):
+        return {"sheet": ["all"], "counted": [n]}
+
+
+@dataclass(frozen=True)
+class CountsMore(Counts):
+    """A probe that gives a further column."""
+
+    def measure(self, pipeline, subject, cell, seed, n):
+        return super().measure(pipeline, subject, cell, seed, n) | {"further": [1]}
+
+
+def test_a_probe_of_the_model_gives_what_it_describes(tiny_lab, tmp_path, monkeypatch):
+    pipeline, subject = Pipeline(tiny_lab, Store(tmp_path)), tiny_lab.subject("mini:held-out/0")
+    for name, probe in {"counts": Counts, "counts-more": CountsMore}.items():
+        monkeypatch.setitem(MODEL_PROBES, name, probe)
+    frame = pipeline.scores(subject, sheet=Sheet(inside="counts"), n=3)
+    assert frame["counted"].tolist() == [3]
+    with pytest.raises(UserError, match="'counts-more' gave a column 'further'"):
+        pipeline.scores(subject, sheet=Sheet(inside="counts-more"), n=3)
+    assert describe("counted").label == "how many were counted"
 
 
 def test_falls_of_the_loss_are_shares_of_the_loss_before():
