@@ -102,7 +102,7 @@ class Pictures:
     def changes(self, subject, cell, seed):
         return {}
 
-    def looks(self, subject, cell, seed, probe):
+    def image_values(self, subject, cell, seed, probe):
         name = mismatch.PURIFIED if cell.purifier != "none" else cell.attack
         condition = "clean" if name == "none" else mismatch.at(name, cell.eps)
         seen = self.levels.loc[(condition, "instance")].dropna()

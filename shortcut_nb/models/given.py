@@ -23,7 +23,7 @@ KINDS: dict[str, type] = {
 """The class of which a model that is handed over must be, by its role."""
 
 
-def taken(
+def opened_by_role(
     pipe: DiffusionPipeline, given: Mapping[str, Any], resolution: int | None
 ) -> dict[str, Any]:
     """The models that were handed over, by role, the pipeline's as "diffusion".

@@ -214,10 +214,10 @@ class Models(Opened):
             UserError: a pipeline that no backbone knows, or with missing parts; a model, words or
                 a resolution that are something else.
         """
-        from .given import profile_of, taken
+        from .given import opened_by_role, profile_of
 
         given = {"clip": clip, "identity": identity, "detector": detector, "faces": faces}
-        models_given = taken(pipe, given, resolution)
+        models_given = opened_by_role(pipe, given, resolution)
         diffusion = models_given["diffusion"]
         profile = profile_of(models_given, prompts, sampling)
         models = cls(profile, diffusion.device, diffusion.autocast)

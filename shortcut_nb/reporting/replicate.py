@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pandas as pd
 import torch
 
 from ..errors import UserError
-from ..experiments.executors import Serial
+from ..experiments.executor_choice import executor_of
 from ..experiments.experiment import Experiment
 from ..experiments.graph import Choice
-from ..experiments.making import make_jobs
 from ..experiments.run import run as run_experiment
 from ..pipeline import Pipeline
 from .summary import Summary
@@ -37,7 +34,7 @@ def measure(
     Raises:
         UserError: the first output that could not be made.
     """
-    executor = Serial(partial(make_jobs, pipeline), torch.get_num_threads())
+    executor = executor_of("serial", pipeline, threads=torch.get_num_threads())
     choice = Choice(subjects=(subject,), seeds=(seed,), n=n)
     result = run_experiment(experiment, pipeline, executor, choice)
     if result.failures:
