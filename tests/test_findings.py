@@ -14,6 +14,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.transforms import Bbox
 
 from shortcut_nb import results
+from shortcut_nb.errors import UserError
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions.regime import MEAN_SHARE, by_rule
 from shortcut_nb.plots.named import named_scatter
@@ -252,7 +253,7 @@ def test_every_point_has_its_name_and_no_name_covers_another():
         assert not box.count_overlaps(boxes[:i]), named[i].get_text()
     again = named_scatter(crowd(), "x", "y", STYLE).axes[0].texts
     assert [t.get_position() for t in again] == [t.get_position() for t in ax.texts]
-    with pytest.raises(KeyError, match="nothing"):
+    with pytest.raises(UserError, match="nothing"):
         named_scatter(crowd(), "nothing", "y", STYLE)
 
 
@@ -317,7 +318,7 @@ def test_rows_stand_in_the_order_of_the_table():
     assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a"]
     named = ranked_plot(table, STYLE, ylabel="letters").axes[0]
     assert named.get_ylabel() == "letters"
-    with pytest.raises(KeyError, match="low"):
+    with pytest.raises(UserError, match="low"):
         ranked_plot(table.drop(columns="low"), STYLE)
     with pytest.raises(ValueError, match="rows to draw"):
         ranked_plot(table.iloc[:0], STYLE)

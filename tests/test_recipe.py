@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from shortcut_nb.attacks.base import ATTACKS
 from shortcut_nb.budget import Budget
 from shortcut_nb.cells import OWN, Cell, Sheet
-from shortcut_nb.experiments import workers
+from shortcut_nb.experiments import executor_choice
 from shortcut_nb.experiments.executor_choice import executor_of
 from shortcut_nb.experiments.making import PipelineSpec
 from shortcut_nb.experiments.planning import output_kind
@@ -259,7 +259,7 @@ def test_a_worker_is_told_which_card(tiny_lab, tmp_path, monkeypatch):
     pipeline.lab = copy.copy(tiny_lab)
     pipeline.lab.device = torch.device("cuda:1")
     assert PipelineSpec.of(pipeline).device == "cuda:1"
-    monkeypatch.setattr(workers, "Ray", lambda work, *how, **more: work.args[0])
+    monkeypatch.setattr(executor_choice, "Ray", lambda work, *how, **more: work.args[0])
     assert executor_of("ray", pipeline).device == "cuda"  # it shows each worker its own
 
 

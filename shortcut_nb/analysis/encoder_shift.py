@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ..diffusion import Diffusion
 from ..errors import UserError
-from ..images import from_pixels
 from ..mini.degradations import pattern
 from .clip_shift import along_and_across
 
@@ -24,7 +23,8 @@ def noise_pictures(n: int, size: int, seed: int = 0) -> Tensor:
     """n pictures of nothing but noise, of many kinds, (n, 3, size, size) in [0, 1]."""
     rng = np.random.default_rng(seed)
     drawn = np.stack([pattern("noise", rng, size) for _ in range(n)])
-    return from_pixels(drawn)
+    # Not from_pixels: another layout in memory, and sums would be rounded otherwise.
+    return torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
 
 
 @torch.no_grad()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..images import from_pixels
 from .avatars import SPLITS, draw, first_nuisance, identity, nuisance
 
 PICTURES = 4  # of a set
@@ -30,5 +30,7 @@ def subject_sets(source: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
     person = identity(split, index)
     first = first_nuisance(split, index)
     drawn = [draw(person, nuisance(first + k), size) for k in range(3 * PICTURES)]
-    a, b, c = from_pixels(np.stack(drawn)).split(PICTURES)
+    # Not from_pixels: another layout in memory, and sums would be rounded otherwise.
+    images = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
+    a, b, c = images.split(PICTURES)
     return a, b, c

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ...images import from_pixels
 from ...lab import Lab
 from ...metrics import AttributeReader
 from ..attributes import GROUPS, labels_of
 from ..avatars import Identity, draw
-from .pictures import people
+from .pictures import people, to_batch
 
 
 def hits(reader: AttributeReader, images: Tensor, truth: list[Identity]) -> dict[str, np.ndarray]:
@@ -33,7 +32,7 @@ def right(reader: AttributeReader, images: Tensor, truth: list[Identity]) -> flo
 def attributes(lab: Lab, seed: int = 0, count: int = 300) -> dict[str, float]:
     """Accuracy on clean pictures of people never seen, in all and by attribute."""
     drawn = people(count, seed)
-    images = from_pixels(np.stack([draw(*one) for one in drawn]))
+    images = to_batch([draw(*one) for one in drawn])
     correct = hits(lab.measure("attributes"), images, [who for who, _ in drawn])
     by_name = {f"accuracy_{name}": float(one.mean()) for name, one in correct.items()}
     return {"accuracy": float(np.mean(list(by_name.values())))} | by_name

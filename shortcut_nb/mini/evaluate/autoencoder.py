@@ -6,12 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...images import from_pixels
 from ...lab import Lab
 from ...metrics import psnr
 from ..avatars import draw
 from .attributes import right
-from .pictures import held_out, noisy, people
+from .pictures import held_out, noisy, people, to_batch
 
 
 @torch.inference_mode()
@@ -31,7 +30,7 @@ def vae(lab: Lab, seed: int = 0, count: int = 100) -> dict[str, float]:
     dirty = noisy(clean, seed)
     drawn = people(2 * count, seed + 1)
     truth = [who for who, _ in drawn]
-    pictures = from_pixels(np.stack([draw(*one) for one in drawn]))
+    pictures = to_batch([draw(*one) for one in drawn])
     reader = lab.measure("attributes")
     before = right(reader, pictures, truth)
     after = right(reader, reconstruct(lab, pictures), truth)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...images import from_pixels
 from ...lab import Lab
 from ...models.clip import Clip
 from ..avatars import draw
 from ..captions import describe
-from .pictures import noisy, patterns, people
+from .pictures import noisy, patterns, people, to_batch
 
 
 def recall(model: Clip, seed: int, count: int) -> float:
@@ -23,7 +22,7 @@ def recall(model: Clip, seed: int, count: int) -> float:
         describe(*one, np.random.default_rng([seed, i]), name_noise=False)
         for i, one in enumerate(drawn)
     ]
-    images = from_pixels(np.stack([draw(*one) for one in drawn]))
+    images = to_batch([draw(*one) for one in drawn])
     best = model.similarity(images, texts).argmax(0)
     return (best == torch.arange(count)).float().mean().item() * count
 
@@ -31,7 +30,7 @@ def recall(model: Clip, seed: int, count: int) -> float:
 @torch.inference_mode()
 def clip(lab: Lab, seed: int = 0, count: int = 200) -> dict[str, float]:
     """Zero-shot accuracies and caption-to-picture retrieval."""
-    clean = from_pixels(np.stack([draw(*one) for one in people(count, seed)]))
+    clean = to_batch([draw(*one) for one in people(count, seed)])
     dirty, abstract = noisy(clean, seed, 0.15), patterns(count, seed, ("noise",))
     concept = ["a photo of a person", "a noisy pattern"]
     dirt = ["a photo of a person", "a noisy photo of a person"]

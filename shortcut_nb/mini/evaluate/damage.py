@@ -7,11 +7,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ...images import from_pixels, to_pixels
 from ...lab import Lab
 from ..damages import DAMAGES
 from ..damages import damage as spoil
-from .pictures import held_out
+from .pictures import held_out, to_batch
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 NEEDED = ("grain", "blotches", "blur", "washed out")
@@ -22,8 +21,8 @@ TOLD_APART_AT = 0.5
 def spoiled(images: Tensor, kind: str, strength: float, seed: int) -> Tensor:
     """Pictures under one damage."""
     rng = np.random.default_rng(seed)
-    spoilt = [spoil(one, kind, strength, rng) for one in to_pixels(images)]
-    return from_pixels(np.stack(spoilt))
+    pixels = (images.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    return to_batch([spoil(one, kind, strength, rng) for one in pixels])
 
 
 def damage(lab: Lab, seed: int = 0, count: int = 60) -> dict[str, float]:

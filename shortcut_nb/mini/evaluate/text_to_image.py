@@ -9,12 +9,11 @@ import torch
 from sklearn.metrics.pairwise import polynomial_kernel
 from torch import Tensor
 
-from ...images import from_pixels
 from ...lab import Lab
 from ..avatars import BACKGROUNDS, FACIAL_HAIR, GLASSES, HAIR, HAIR_COLOR, SKIN, draw, identity
 from ..avatars import nuisance as nuisance_of
 from ..pretrain.pool import PoolSize
-from .pictures import held_out
+from .pictures import held_out, to_batch
 
 # By attribute: a prompt, and the values asked for with their words.
 PROMPTS: dict[str, tuple[str, dict[str, str]]] = {
@@ -128,9 +127,7 @@ def copies(lab: Lab, seed: int = 0, n: int = 96) -> dict[str, float]:
     rows = PoolSize().rows
     some = np.random.default_rng(1).choice(len(rows), 2000, replace=False)
     pairs = [rows[place] for place in some]
-    bank = from_pixels(
-        np.stack([draw(identity("train", who), nuisance_of(how)) for who, how in pairs])
-    )
+    bank = to_batch([draw(identity("train", who), nuisance_of(how)) for who, how in pairs])
     sampled = lab.diffusion.sample("a photo of a person", n, **options(lab, seed))
     fresh, _ = held_out(n, 1, seed)
     sample, real = (_nearest(pictures, bank) for pictures in (sampled, fresh))
