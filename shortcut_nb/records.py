@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import UserError
 from .files.yaml_files import refusals
+from .registry import nearest
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -33,3 +35,16 @@ class Strict(BaseModel, metaclass=_OneLine):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, whose values are not looked at.
+
+        Raises:
+            UserError: a field that there is not, which pydantic would pass over.
+        """
+        fields = type(self).model_fields
+        for name in update or ():
+            if name not in fields:
+                near = nearest(name, fields)
+                raise UserError(f"{name}: there is no such key; the nearest are {near}")
+        return super().model_copy(update=update, deep=deep)

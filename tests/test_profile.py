@@ -165,6 +165,10 @@ def test_prompts_are_filled_in():
             "id: must have at least 1 character; got ''",
         ),
         (lambda: ModelRef(id="x"), "loader: is missing"),
+        (
+            lambda: Sampling().model_copy(update={"step": 3}),
+            "step: there is no such key; the nearest are steps, guidance_scale",
+        ),
     ],
 )
 def test_settings_made_in_python_say_in_a_line_what_is_wrong(make, message):
