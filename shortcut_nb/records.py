@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import UserError
-from .files.yaml_files import refusals
-from .registry import nearest
+from .files.yaml_files import no_such_key, refusals
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -45,6 +44,5 @@ class Strict(BaseModel, metaclass=_OneLine):
         fields = type(self).model_fields
         for name in update or ():
             if name not in fields:
-                near = nearest(name, fields)
-                raise UserError(f"{name}: there is no such key; the nearest are {near}")
+                raise UserError(f"{name}: {no_such_key(name, fields)}")
         return super().model_copy(update=update, deep=deep)

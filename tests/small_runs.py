@@ -1,4 +1,4 @@
-"""Small measurements with tiny models, for tests of the runner."""
+"""Small measurements and trainings with tiny models, for tests."""
 
 import pandas as pd
 import torch
@@ -12,6 +12,10 @@ from shortcut_nb.store import Store
 
 CONSTANT = {"lr_scheduler": "constant", "warmup": 0}
 """A rate that does not move: the first steps of a longer training are then a shorter one."""
+
+SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,
+             "surrogate_lr": 1e-4}  # fmt: skip
+"""Settings of an attack whose surrogates are trained in a moment."""
 
 
 def measured_serially(experiment, lab, folder):

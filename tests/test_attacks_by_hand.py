@@ -24,8 +24,7 @@ from shortcut_nb.machine.threads import torch_threads
 from shortcut_nb.purify import Purifier
 from shortcut_nb.tuning.modes import frozen
 
-SURROGATE = {"eps": "8/255", "alpha": "4/255", "class_images": 4, "batch_size": 2,
-             "surrogate_lr": 1e-4}  # fmt: skip
+from .small_runs import SURROGATE
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,16 @@ def refusals(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return [_refusal(each, model) for each in error.errors()]
 
 
+def no_such_key(name: object, fields: Iterable[str]) -> str:
+    """What is said of a key that a model does not have."""
+    return f"there is no such key; the nearest are {nearest(name, fields)}"
+
+
 def _refusal(detail: Any, model: type[BaseModel]) -> str:
     place = detail["loc"]
     if detail["type"] == "extra_forbidden":
         fields = _model_at(model, place[:-1]).model_fields
-        text = f"there is no such key; the nearest are {nearest(place[-1], fields)}"
+        text = no_such_key(place[-1], fields)
     elif detail["type"] == "value_error":
         text = detail["msg"].removeprefix("Value error, ")
     elif detail["type"] == "missing":
