@@ -238,7 +238,8 @@ class Attack(Settings):
                 loss = {"loss": values.mean().item()} if values.numel() else {}
                 on_step(StepInfo(run.done, self.total, loss))
             ended = run.done == self.total
-            if keep if ended else run.done % every == 0:
+            is_due = keep if ended else run.done % every == 0
+            if is_due:
                 run.save(self.fixed_surrogates)
 
     def _mark(self, subject: Subject, models: Models) -> str:
