@@ -26,13 +26,18 @@ def by_attack(measured: Measurement) -> pd.DataFrame:
         ``attack``; for each measure of :data:`SCORES` its change against clean training,
         ``x_change``, with ``x_change_low`` and ``x_change_high``; ``beats_noise``: whether in one
         of them it does more harm than *both* noises with an interval that excludes zero (None for
-        noise, clean pictures); the other columns' means.
+        noise, clean pictures); the other columns' means. That of ``attack_seconds`` is over the
+        first seed: of later ones, some attacks may have been kept from another run, beside other
+        work.
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []
     own = measured.frame[measured.frame["sheet"] == measured.default_sheet]
+    first = own["seed"].min()
     for name, part in own.groupby("condition", sort=False):
         row = {"attack": name, "beats_noise": None} | part[measured.metrics].mean().to_dict()
+        if "attack_seconds" in row:
+            row["attack_seconds"] = part.loc[part["seed"] == first, "attack_seconds"].mean()
         for metric in SCORES if name != "clean" else ():
             change = judged.loc[words(str(name), metric, "clean")]
             ends = {f"{metric}_change_{end}": change[end] for end in ("low", "high")}
