@@ -107,11 +107,33 @@ def test_a_list_of_numbers_is_a_line_and_so_is_a_contrast(tmp_path):
     assert again == content | {"frame": frame | {"quality": [0.1, None, 2e-7]}}
 
 
-@pytest.mark.parametrize("values", [["a"] * 3 + ["b"] * 3, ["a", "b", "c"], [0.1, None, 2.0, 0.1]])
-def test_a_column_is_the_same_after_it_was_packed(values):
+@pytest.mark.parametrize(
+    "values, kept",
+    [
+        (["a", "b", "c"], ["a", "b", "c"]),
+        (["a", "b", "a", "b"], {"words": ["a", "b"], "rows": [0, 1, 0, 1]}),
+        (["a", "a", "b", "b"], {"words": ["a", "b"], "rows": {"times": 2, "values": [0, 1]}}),
+        ([0.1, None, 2.0, 0.1], [0.1, None, 2.0, 0.1]),
+        ([0.1, 0.1, None, None], {"times": 2, "values": [0.1, None]}),
+        ([0.1, 0.1, None], [0.1, 0.1, None]),
+        ([7] * 4, {"times": 4, "values": [7]}),
+        ([1, True], [1, True]),
+        ([], {"words": [], "rows": []}),
+    ],
+)
+def test_a_column_is_the_same_after_it_was_packed(values, kept):
     again = json.loads(json.dumps(packed(values)))
-    assert unpacked(again) == values
-    assert isinstance(again, dict) == (len(set(values)) == 2)
+    assert again == kept
+    assert list(map(repr, unpacked(again))) == list(map(repr, values))
+
+
+def test_a_measurement_with_every_value_written_out_is_read(tmp_path):
+    kept = Measurement.read("hidden")
+    path = kept.write(tmp_path)
+    content = json.loads(path.read_text("utf-8")) | {"format": 3}
+    content["frame"] = {name: unpacked(column) for name, column in content["frame"].items()}
+    write_result("hidden", content, folder=tmp_path)
+    pd.testing.assert_frame_equal(Measurement.read("hidden", folder=tmp_path).frame, kept.frame)
 
 
 def test_a_measurement_is_read_as_it_was_written(tmp_path):

@@ -21,7 +21,8 @@ from .contrasts import CONDITION, Contrast, judge, load_contrasts
 from .means import means_over_people
 from .packing import packed, unpacked
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, FORMAT)  # 3 is the same with every value written out
 UNITS = ("subject", "seed", "sheet")
 DIGITS = 6
 
@@ -208,7 +209,7 @@ class Measurement:
             CannotRead: it was written by another program, or in another format.
         """
         content = read_result(name, profile, folder)
-        if content.get("format") != FORMAT:
+        if content.get("format") not in READABLE:
             raise CannotRead(
                 f"the result {name!r} of profile {profile} has no frame of measurements in the "
                 f"present format ({content.get('format')}, expected {FORMAT}): measure it with "

@@ -1,4 +1,4 @@
-"""Columns of text in a file: each word once, and for every row which word it is."""
+"""Columns in a file: each word of text once; a value that comes several times in a row, once."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 WORDS, ROWS = "words", "rows"
+TIMES, VALUES = "times", "values"
 
 
 def packed(values: Sequence[Any]) -> Any:
-    """A column as it is kept: ``{"words": [...], "rows": [...]}`` if it is text that comes again.
+    """A column as it is kept.
 
     Args:
-        values: text, numbers or None; a column of anything but text is kept as it is.
+        values: text, numbers or None.
+
+    Returns:
+        ``{"words": [...], "rows": ...}`` for text that comes again: which word each row has. Rows,
+        and numbers, are ``{"times": n, "values": [...]}`` where each value comes ``n`` times in a
+        row, as those of a photo do for all samples of it; else a list.
     """
     words = list(dict.fromkeys(values))
     text = all(isinstance(word, str) for word in words)
     if not text or 2 * len(words) > len(values):
-        return list(values)
+        return _repeats(values)
     places = {word: place for place, word in enumerate(words)}
-    return {WORDS: words, ROWS: [places[value] for value in values]}
+    return {WORDS: words, ROWS: _repeats([places[value] for value in values])}
+
+
+def _repeats(values: Sequence[Any]) -> Any:
+    """Values that all come equally often in a row, each once; else they are left as they are."""
+    count = len(values)
+    marked = [(type(value), value) for value in values]
+    for times in range(count, 1, -1):
+        if count % times == 0:
+            firsts = [one for one in marked[::times] for _ in range(times)]
+            if firsts == marked:
+                return {TIMES: times, VALUES: list(values[::times])}
+    return list(values)
 
 
 def unpacked(column: Any) -> list[Any]:
@@ -28,7 +46,9 @@ def unpacked(column: Any) -> list[Any]:
     Raises:
         KeyError, TypeError, IndexError: it is neither.
     """
+    if isinstance(column, Mapping) and TIMES in column:
+        return [value for value in column[VALUES] for _ in range(column[TIMES])]
     if isinstance(column, Mapping):
         words = column[WORDS]
-        return [words[place] for place in column[ROWS]]
+        return [words[place] for place in unpacked(column[ROWS])]
     return list(column)
