@@ -10,7 +10,7 @@ from shortcut_nb.attacks import ATTACKS
 from shortcut_nb.budget import linf_pixels
 from shortcut_nb.errors import Diverged
 from shortcut_nb.images import load_folder
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from shortcut_nb.settings import parse_alpha
 from shortcut_nb.tuning.modes import frozen
 from tests.lanes import marked

@@ -6,7 +6,7 @@ import torch
 from shortcut_nb.diffusion import generators
 from shortcut_nb.latents import Latents, latents_of
 from shortcut_nb.personalize.prompts import PROMPTS
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from tests.places import small_disk
 from tests.small_runs import CONSTANT
 

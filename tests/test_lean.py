@@ -9,7 +9,7 @@ from torch.nn import Linear
 
 from shortcut_nb.lab import Lab
 from shortcut_nb.personalize.methods import named
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from shortcut_nb.tuning.lean import HostAdamW, on_host, rounded_by_autocast, weights_in
 from tests.lanes import marked
 

@@ -14,7 +14,7 @@ from shortcut_nb.images import save_folder
 from shortcut_nb.latents import class_digest, latents_of
 from shortcut_nb.mini.pretrain.loop import min_snr_loss
 from shortcut_nb.personalize import TRAINERS
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from shortcut_nb.store.recipe import Recipe
 from shortcut_nb.tuning.regime import schedule_at
 from shortcut_nb.tuning.weighting import min_snr_weight

@@ -12,7 +12,7 @@ from shortcut_nb.experiments.experiment import Experiment
 from shortcut_nb.experiments.graph import frame_of, graph_of
 from shortcut_nb.experiments.questions.shortcut import CAPTION, TRAITS, cells, watched
 from shortcut_nb.experiments.run import Ended, execute
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from shortcut_nb.pipeline import Pipeline, neighbour
 from shortcut_nb.pipeline.transplant import mixed, moved, shuffled
 from shortcut_nb.store import Store

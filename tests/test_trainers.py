@@ -11,7 +11,7 @@ from shortcut_nb.errors import UserError
 from shortcut_nb.images import save_folder
 from shortcut_nb.personalize import PROMPTS, TRAINERS
 from shortcut_nb.personalize.token import add_token, learn_one_row, replace_word, table_of
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 from tests.small_runs import CONSTANT, trained_alike
 
 SMALL = {"steps": 3, "class_images": 4, "batch_size": 2}

@@ -11,7 +11,7 @@ from shortcut_nb.personalize.decoupling import degraded
 from shortcut_nb.personalize.prepared import Prepared
 from shortcut_nb.personalize.prompts import PROMPTS
 from shortcut_nb.personalize.token import add_token, table_of
-from shortcut_nb.personalize.training import Trainee
+from shortcut_nb.personalize.trainee import Trainee
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from ..latents import Latents, class_digest
 from ..models import Models, check_beside_prior
 from ..models.class_pictures import ClassPictures
 from ..personalize.methods import FullFineTuning, Method
-from ..personalize.training import Trainee
+from ..personalize.trainee import Trainee
 from ..settings import ADDED, Count, Rate, Share, StepSize, Weight, parse_alpha
 from ..subjects import Subject
 from ..tuning.lean import on_device, on_host

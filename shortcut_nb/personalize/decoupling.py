@@ -23,8 +23,8 @@ from .dreambooth import DreamBooth
 from .prepared import Prepared
 from .prompts import PROMPTS, joined, noise_tokens, with_noise
 from .rows import LossTerm, Rows
+from .trainee import Trainee
 from .trainer import register
-from .training import Trainee
 
 BLURS = (0.0, 1.0, 2.0)
 

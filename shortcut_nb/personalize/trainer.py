@@ -45,7 +45,7 @@ from .personalized import Personalized
 from .prepared import Prepared
 from .prompts import PROMPTS, Prompts
 from .trained import apply, difference
-from .training import Trainee
+from .trainee import Trainee
 from .training_run import TrainingRun
 
 TRAINERS: Registry[type[Trainer]] = Registry("trainer", subclass_of(lambda: Trainer))

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..latents import Latents
 from ..progress import OnStep, StepInfo
 from ..tuning.checkpoint import load_checkpoint, save_checkpoint
-from .training import Trainee
+from .trainee import Trainee
 
 
 @dataclass(eq=False)
