@@ -36,7 +36,7 @@ def asked(tiny_models):
         asked.append(drawn)
         return lab.draw_class_pictures(drawn)
 
-    lab.hooks = Hooks(class_pictures=keep)
+    lab.hooks = Hooks(class_latents=keep)
     return lab, asked
 
 

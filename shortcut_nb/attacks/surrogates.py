@@ -149,7 +149,7 @@ class SurrogateAttack(Attack, Regime):
         if isinstance(count, str) or self.prior_weight == 0:
             return ()
         return tuple(
-            models.class_pictures(
+            models.class_pictures_for(
                 subject.class_prompt, count, role, self.prior_steps, self.prior_guidance
             )
             for role in self.sources(models)

@@ -23,7 +23,7 @@ class Hooks:
     by ``lab.hooks = dataclasses.replace(lab.hooks, …)``. No hook changes a number.
 
     Attributes:
-        class_pictures: gives latents (n, c, h, w) of class pictures: read where they are kept, or
+        class_latents: gives latents (n, c, h, w) of class pictures: read where they are kept, or
             drawn (:meth:`.Models.draw_class_pictures`) and kept. None draws them.
         protected: gives a subject's set B under an attack that another attack builds on,
             (n, 3, H, W) in [0, 1]: read where it is kept, or made and kept. None makes it.
@@ -31,6 +31,6 @@ class Hooks:
             shows nothing.
     """
 
-    class_pictures: Callable[[ClassPictures], Tensor] | None = None
+    class_latents: Callable[[ClassPictures], Tensor] | None = None
     protected: Callable[[Attack, Subject], Tensor] | None = None
     progress: Callable[[str], Progress] | None = None

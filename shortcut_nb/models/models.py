@@ -135,12 +135,12 @@ class Models(Opened):
                 own, _ = load_folder(class_images, model.resolution)
                 self._priors[key] = latents_of(model, own)
         else:
-            key = self.class_pictures(class_prompt, class_images, role, steps, guidance_scale)
+            key = self.class_pictures_for(class_prompt, class_images, role, steps, guidance_scale)
             if key not in self._priors:
                 self._priors[key] = self._class_latents(key)
         return self._priors[key]
 
-    def class_pictures(
+    def class_pictures_for(
         self,
         prompt: str,
         n: int,
@@ -176,7 +176,7 @@ class Models(Opened):
 
         from ..latents import Latents
 
-        give = self.hooks.class_pictures or self.draw_class_pictures
+        give = self.hooks.class_latents or self.draw_class_pictures
         latents = give(drawn).to(self.device)
         return Latents(latents, torch.zeros_like(latents))
 

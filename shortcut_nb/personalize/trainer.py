@@ -167,7 +167,7 @@ class Trainer(Regime):
         if isinstance(count, str):
             return ()
         return (
-            models.class_pictures(
+            models.class_pictures_for(
                 prompt, count, steps=self.prior_steps, guidance_scale=self.prior_guidance
             ),
         )

@@ -68,7 +68,7 @@ class Stages:
 
     def _hooks(self, before: Hooks) -> Hooks:
         """The lab's hooks in that block; a stage that a lab may ask for adds its own."""
-        return replace(before, class_pictures=self._prior)
+        return replace(before, class_latents=self._prior)
 
     def _of(self, subject: Whose, cell: Cell) -> Subject:
         """The subject, opened where it is named.

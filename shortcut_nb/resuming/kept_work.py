@@ -63,4 +63,4 @@ def keep_class_pictures(lab: Lab) -> None:
         recipe = drawn.recipe(lab)
         return make_or_warn(store, recipe, "class pictures", draw, save_latents, latents_in)
 
-    lab.hooks = replace(lab.hooks, class_pictures=keep, progress=progress)
+    lab.hooks = replace(lab.hooks, class_latents=keep, progress=progress)
