@@ -97,7 +97,7 @@ def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
 def test_words_of_drawing_that_do_nothing_are_told_as_such(idle, words):
     _, values = argument.decoupling_finding()
     more = findings.words()["decoupling"]["more"]
-    assert words in findings._text(more, values | {"idle": idle, "drawing": 0.36})
+    assert words in " ".join(findings._sentences(more, values | {"idle": idle, "drawing": 0.36}))
 
 
 def test_naming_the_noise_is_told_with_its_price(kept):

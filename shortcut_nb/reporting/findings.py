@@ -38,7 +38,7 @@ class Finding:
         title: a few words.
         number: the one to remember, as text.
         lead: what it says, in a sentence or two without statistics, its price with it.
-        more: what else belongs to it, and what speaks against it.
+        more: what else belongs to it, and what speaks against it, point by point.
         answer: whether the paper's claim holds in the miniature.
         figure: a name of :data:`.figures.FIGURES`.
         page: of ``docs/results``, with intervals and how it was measured.
@@ -47,7 +47,7 @@ class Finding:
     title: str
     number: str
     lead: str
-    more: str
+    more: tuple[str, ...]
     answer: Answer
     figure: str
     page: str
@@ -55,7 +55,7 @@ class Finding:
     @property
     def text(self) -> str:
         """Lead and more, as one text."""
-        return f"{self.lead} {self.more}"
+        return " ".join((self.lead, *self.more))
 
 
 NUMBERS: dict[str, Callable[[], tuple[Answer, Values]]] = {
@@ -84,17 +84,17 @@ def finding(name: str) -> Finding:
     return Finding(
         own["titles"][answer].format(**values),
         own["number"].format(**values),
-        _text(own["lead"], values),
-        _text(own["more"], values),
+        " ".join(_sentences(own["lead"], values)),
+        _sentences(own["more"], values),
         answer,
         own["figure"],
         own["page"],
     )
 
 
-def _text(parts: Sequence[str | dict[str, str]], values: Values) -> str:
-    """Sentences in a row; one whose condition does not hold may be empty."""
-    return " ".join(filter(None, (_sentence(part, values) for part in parts)))
+def _sentences(parts: Sequence[str | dict[str, str]], values: Values) -> tuple[str, ...]:
+    """What is said; a part whose condition does not hold may say nothing."""
+    return tuple(filter(None, (_sentence(part, values) for part in parts)))
 
 
 def _sentence(part: str | dict[str, str], values: Values) -> str:
@@ -114,13 +114,14 @@ def block(name: str, each: Finding, number: int) -> str:
     measured, picture = shipped(FIGURES[each.figure].result), PICTURES[name]
     people, seeds = len(measured["subjects"]), len(measured["seeds"])
     whom = f"{counted(people, 'person', 'people')}, {counted(seeds, 'training')} each"
+    points = "\n".join(f"- {point}" for point in each.more)
     return (
         f"### {number}. {each.title}: {each.number}\n\n"
         f"{each.lead} *{ANSWER_LABELS[each.answer]}*\n\n"
         f"*{picture.caption}*\n\n"
         f"![{picture.alt}](figures/{file_of(name)}.png)\n\n"
         f"[{whom}: intervals, and how it was measured](docs/results/{each.page}.md)\n\n"
-        f"<details><summary>More</summary>\n\n{each.more}\n\n</details>"
+        f"<details><summary>More</summary>\n\n{points}\n\n</details>"
     )
 
 
