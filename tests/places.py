@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import tempfile
@@ -41,6 +42,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        gc.collect()  # a failed write of PyTorch's may leave its file open in a cycle
         subprocess.run(["umount", str(folder)], check=True)
 
 

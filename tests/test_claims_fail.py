@@ -175,10 +175,7 @@ TAKEN_AWAY = {
         "04",
         ("aspl | 16/255", "instance"),
         ("noise | 16/255", "instance"),
-        [
-            "ASPL moves latents more than random noise",
-            "ASPL misleads the model more than random noise",
-        ],
+        ["ASPL moves latents more than random noise"],
     ),
     "purification purifies nothing": (
         "04",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -88,11 +89,26 @@ def _source(thing: Any) -> str:
     ]
     bound = _plain(closed) if any(map(_plain, closed)) else ""
     try:
-        return inspect.getsource(thing) + bound
+        return _text_of(thing) + bound
     except (OSError, TypeError):
         if isinstance(thing, type):
             return "\0".join(_members(thing))
         return _compiled(getattr(thing, "__code__", None)) + bound
+
+
+def _text_of(thing: Any) -> str:
+    """The source of a class or function.
+
+    Of a class that no file holds, Python 3.13 and newer give the line of its number in the file of
+    its module: such text does not define it.
+
+    Raises:
+        OSError, TypeError: there is none.
+    """
+    text = inspect.getsource(thing)
+    if isinstance(thing, type) and not re.search(rf"\bclass {thing.__name__}\b", text):
+        raise OSError(f"the source of {thing.__name__} is not to be had")
+    return text
 
 
 def _full(cell: Any) -> bool:
