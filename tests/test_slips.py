@@ -263,7 +263,7 @@ def test_more_pictures_than_there_are_is_said_before_anything_is_made(quick_lab,
     [
         ([], "holds no result but a list"),
         (None, "holds no result but a NoneType"),
-        ({"format": 2}, "no frame of measurements in the present format .2, expected 3"),
+        ({"format": 2}, "no frame of measurements in the present format .2, expected 4"),
         ({"format": 3}, "is damaged .KeyError: 'frame'"),
         ({"format": 3, "frame": {"condition": ["a"]}, "axes": ["condition"]}, "'subject'"),
         ({"format": 3, "frame": {"a": ["a"], "b": []}, "axes": []}, "same length"),
