@@ -64,6 +64,16 @@ def test_a_field_is_the_mean_over_people_with_its_interval(measured):
     assert row["n"] == len(people) == 6
 
 
+def test_what_a_defence_does_to_photos_that_nobody_protected_is_no_worst_case(question):
+    """What it costs on clean photos is told beside."""
+    levels = {(" | ".join(cell), "instance"): level for cell, level in LEVELS.items()}
+    levels["none | jpeg | dreambooth", "instance"] = 0.0
+    measured = Measurement.of("benchmark", question_frame(question, levels))
+    worst = benchmark.worst_cases(measured).set_index("defence").loc["JPEG"]
+    assert worst["quality_under"] == "ASPL"
+    assert worst["quality"] - worst["clean_quality"] == pytest.approx(0.2, abs=0.01)
+
+
 def test_defences_are_judged_where_they_do_worst(measured):
     worst = benchmark.worst_cases(measured).set_index("defence")
     assert list(worst.index) == ["CodeSR + CDL", "JPEG", "no defence"]  # the best comes first

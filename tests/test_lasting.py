@@ -1,5 +1,7 @@
 """Whether a remedy lasts: what is looked at, and what is said when it fades."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from shortcut_nb.experiments.questions.lasting import REMEDIES, TWICE, USUAL, gr
 from shortcut_nb.experiments.questions.story import CONDITIONS
 from shortcut_nb.profile import load_profile
 from shortcut_nb.reporting import lasting
+from shortcut_nb.reporting.summary import summary_of
 
 PEOPLE = [f"mini:held-out/{i}" for i in range(8)]
 KEPT = {"clean": 0.95, "random noise": 0.95, "protected": 0.45}
@@ -73,6 +76,15 @@ def test_harm_that_comes_back_is_refuted_whatever_becomes_of_it_without_a_defenc
     assert (rows["twice"] - rows["usual"]).tolist() == pytest.approx(
         [-0.3] * len(REMEDIES), abs=0.02
     )
+
+
+@pytest.mark.parametrize("fading", REMEDIES)
+def test_remedies_last_where_every_one_of_them_does(question, fading):
+    asked = measured(question)
+    assert lasting.lasting_values(summary_of(asked))["lasts"]
+    frame = asked.frame.copy()
+    frame.loc[(frame["treatment"] == fading) & (frame["length"] == TWICE), "quality"] -= 0.3
+    assert not lasting.lasting_values(summary_of(replace(asked, frame=frame)))["lasts"]
 
 
 def test_the_curves_have_every_look_of_both_lengths(question):

@@ -4,13 +4,29 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from transformers import (
+    ResNetConfig,
+    ResNetForImageClassification,
+    YolosConfig,
+    YolosForObjectDetection,
+)
 
 from shortcut_nb.analysis.encoder_shift import encoder_shift
 from shortcut_nb.analysis.timesteps import timestep_losses
 from shortcut_nb.diffusion import draw_normal, sample_generators
 from shortcut_nb.images.resizing import resized
-from shortcut_nb.metrics import ssim
+from shortcut_nb.metrics import (
+    AttributeMatch,
+    AttributeReader,
+    Detection,
+    Detector,
+    ObjectDetector,
+    ssim,
+)
+from shortcut_nb.metrics.arcface import _largest
+from shortcut_nb.metrics.clean_distance import distance_to
 from shortcut_nb.metrics.copying import nearest, spread
+from shortcut_nb.metrics.iqa import PyiqaMetric
 from shortcut_nb.metrics.texture import CoarseTexture
 from shortcut_nb.subjects import Subject
 
@@ -118,3 +134,106 @@ def test_pictures_of_a_subject_in_memory_lie_on_the_8_bit_grid():
         torch.equal(levels.round() / 255, subject.b)
         and (levels - levels.round()).abs().max() < 1e-4
     )
+
+
+def network_of_brightness(dark, light):
+    """It tells a light picture from a dark one by a feature of a small network, else random."""
+    torch.manual_seed(0)
+    labels = {0: dark, 1: light}
+    shape = {"embedding_size": 8, "hidden_sizes": [8], "depths": [1], "layer_type": "basic"}
+    config = ResNetConfig(**shape, id2label=labels, label2id={v: k for k, v in labels.items()})
+    model = ResNetForImageClassification(config).eval()
+    with torch.no_grad():
+        ends = [
+            model.resnet((torch.full((1, 3, 32, 32), level) - 0.5) / 0.5).pooler_output.flatten()
+            for level in (0.0, 1.0)
+        ]
+        way, head = ends[1] - ends[0], model.classifier[1]
+        head.weight.zero_()
+        head.bias.zero_()
+        head.weight[1] = 20 * way / way.square().sum()
+        head.bias[1] = -20 * (way @ (ends[0] + ends[1])) / 2 / way.square().sum()
+    return model
+
+
+def test_a_person_has_the_traits_that_the_pictures_have_on_the_mean():
+    """One picture that shows another is outvoted, wherever it stands."""
+    reader = AttributeReader(network_of_brightness("hair:DARK", "hair:LIGHT"))
+    levels = torch.tensor([0.0, 1.0, 1.0]).view(3, 1, 1, 1).expand(3, 3, 32, 32)
+    assert reader.read(levels)["hair"].tolist() == ["DARK", "LIGHT", "LIGHT"]
+    for turn in range(3):
+        assert reader.of_person(levels.roll(turn, 0)) == {"hair": "LIGHT"}
+        assert reader.of_person(1 - levels.roll(turn, 0)) == {"hair": "DARK"}
+    assert reader.kept(levels[:1], levels)["hair"].tolist() == [False]
+
+
+def test_distance_to_clean_training_is_a_ratio_of_mean_distances():
+    """Samples among themselves are at 1, each at none from itself."""
+    points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    encode = lambda x: x.flatten(1)[:, :2]  # noqa: E731
+    place = lambda rows: rows.view(-1, 2, 1, 1)  # noqa: E731
+    own = np.mean([[np.hypot(*(a - b)) for a in points.numpy()] for b in points.numpy()])
+    sample = torch.tensor([[0.0, 5.0], [3.0, 4.0]])
+    want = [np.mean([np.hypot(*(x - b)) for b in points.numpy()]) / own for x in sample.numpy()]
+    assert distance_to(encode, place(sample), place(points)) == pytest.approx(want)
+    assert distance_to(encode, place(points), place(points)).mean() == pytest.approx(1)
+
+
+def test_a_picture_shows_a_share_of_the_persons_traits(lab):
+    reader = lab.measure("attributes")
+    person, other = (lab.subject(f"mini:held-out/{i}") for i in (0, 4))
+    own, read = reader.of_person(person.c), reader.read(other.b)
+    want = [np.mean([row[name] == value for name, value in own.items()])
+            for row in read.to_dict("records")]  # fmt: skip
+    got = AttributeMatch(reader)(other.b, person.c)["attributes"]
+    assert got == pytest.approx(want) and 0 < got.mean() < 1
+
+
+def test_a_detectors_own_threshold_decides_who_is_found():
+    model = network_of_brightness("none", "person")
+    grey = torch.linspace(0, 1, 9).view(9, 1, 1, 1).expand(9, 3, 32, 32)
+    sure = Detector(model)(grey).numpy()
+    for threshold in (0.01, 0.5, 0.99):
+        detector = Detector(model, threshold=threshold)
+        assert list(detector.detects(grey)) == list(sure >= threshold)
+        scored = Detection(detector)(grey)
+        assert list(scored["face_missing"]) == list((sure < threshold).astype(float))
+        assert scored["face"] == pytest.approx(sure)
+    assert 0 < (sure >= 0.01).sum() - (sure >= 0.99).sum() < 9
+
+
+def test_somebody_is_there_where_one_box_is_sure_of_it():
+    """However many others see nobody."""
+    torch.manual_seed(0)
+    labels = {0: "chair", 1: "person"}
+    config = YolosConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        image_size=[32, 32], patch_size=16, num_detection_tokens=5,
+        id2label=labels, label2id={name: i for i, name in labels.items()},
+    )  # fmt: skip
+    model, x = YolosForObjectDetection(config).eval(), pictures(3)
+    with torch.no_grad():
+        for weights in model.parameters():  # new ones are zero, and all boxes alike
+            weights.normal_(std=0.3)
+        logits = model((x - 0.5) / 0.5).logits.double().numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    want = shares[..., 1].max(axis=1)
+    assert ObjectDetector(model)(x).numpy() == pytest.approx(want, abs=1e-5)
+    assert (want > shares[..., 1].mean(axis=1)).all()
+
+
+def test_a_judge_is_given_pictures_as_large_as_it_can_take():
+    def sides(x):
+        return torch.full((len(x), 1), float(min(x.shape[-2:])))
+
+    for name, size, least in (("brisque", 32, 64), ("brisque", 96, 96), ("niqe", 32, 32)):
+        scored = PyiqaMetric(name, sides, lower_better=True, batch=2)(pictures(3, size))
+        assert scored[name].tolist() == [least] * 3
+
+
+def test_the_largest_face_is_the_one_of_the_largest_area():
+    """Neither the surest, nor the tallest, nor the widest."""
+    boxes = np.array([[0, 0, 9, 90, 0.9], [50, 50, 90, 90, 0.2], [0, 0, 99, 9, 0.5]])
+    points = np.arange(30.0).reshape(3, 5, 2)
+    assert np.array_equal(_largest(boxes, points), points[1])
+    assert _largest(boxes[:0], points[:0]) is None

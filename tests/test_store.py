@@ -228,6 +228,12 @@ def test_prune_to_a_size_takes_trainings_first_then_what_is_oldest(store):
     assert command(store, "prune", "--keep", "0").output.startswith("deleted 1")
 
 
+def test_prune_takes_nothing_where_all_fits_exactly(store):
+    entries = [store.make(recipe(n), Counter()) for n in range(2)]
+    whole = sum(entry.bytes for entry in entries)
+    assert store.prune(keep=whole) == [] and len(store.prune(keep=whole - 1)) == 1
+
+
 def test_prune_looks_at_each_entry_once(store, monkeypatch):
     for n in range(6):
         store.make(recipe(n), Counter())

@@ -62,6 +62,13 @@ def test_a_defence_that_loses_nothing_withstands(told):
     assert values["alike"] - values["alike_whole"] == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.parametrize(("alike", "dear"), [(0.6, True), (0.78, False), (0.83, False)])
+def test_a_defence_is_dear_where_it_costs_clean_photos_their_likeness(told, alike, dear):
+    """Three hundredths are not worth saying."""
+    _, values = told({("clean", "both", "0/255"): (0.99, alike)})
+    assert values["dear"] == dear
+
+
 def test_likeness_lost_at_the_largest_budget_is_said(told):
     verdict, values = told({("purifier + prompts", "both", MOST): (0.99, 0.2)})
     assert verdict == "partly" and "identity match falls by 0.4" in values["there"]
