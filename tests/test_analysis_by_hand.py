@@ -30,7 +30,7 @@ def pictures(n, size=32, seed=0):
 def test_a_look_is_placed_at_the_step_at_which_training_stopped():
     """0.29 of 100 steps is 28.999… to a computer."""
     seen = pd.Series([0.29, 0.33, 1.0])
-    stopped = [round(share * total) for share in (0.29, 1 / 3, 1.0) for total in (100,)]
+    stopped = [round(share * 100) for share in (0.29, 1 / 3, 1.0)]
     assert steps_of(seen, (0.29, 1 / 3), 100).tolist() == stopped == [29, 33, 100]
     assert steps_of(seen, (0.29, 1 / 3), 200).tolist() == [58, 67, 200]
 
@@ -46,8 +46,7 @@ def test_shares_of_a_spectrum_sum_to_one_over_its_bins():
     """Beyond half a cycle a pixel lie the corners, which are in no bin."""
     frame = spectrum(pictures(2))
     assert frame["share"].sum() == pytest.approx(1)
-    power, share = frame["power"], frame["share"]
-    high, low = (power * share.where(power > 0) / power).iloc[[-1, 1]]
+    high, low = frame["share"].iloc[[-1, 1]]
     x = pictures(2).double()
     every = torch.fft.fft2(x - x.mean((2, 3), keepdim=True)).abs().square().mean((0, 1)).numpy()
     one = np.hypot(*np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32)))
@@ -229,9 +228,7 @@ def test_maps_of_sampling_are_of_the_prompt_and_not_of_what_it_is_guided_away_fr
     assert len(rows) == 2 and len(asked[0]) == 4
     words = token_span(model, prompt, "sks")
     torch.testing.assert_close(maps["sks"], both.mean[rows][:, words].sum(1))
-    assert not torch.allclose(maps["sks"], both.mean[:, words].sum(1)[[0, 1]], atol=1e-4) or (
-        rows == [0, 1]
-    )
+    assert rows == [2, 3]
 
 
 class Brightens:

@@ -144,8 +144,7 @@ def test_a_caption_finds_its_picture_among_the_pictures(quick_lab):
     cosine = quick_lab.clip.similarity(to_batch([draw(*one) for one in drawn]), texts).numpy()
     found = np.mean([np.argmax(cosine[:, text]) == text for text in range(count)])
     assert clips.recall(quick_lab.clip, seed, count) == pytest.approx(found * count)
-    other = [np.argmax(cosine[row]) == row for row in range(count)]
-    assert list(cosine.argmax(0)) != list(cosine.argmax(1)) and len(other) == count
+    assert list(cosine.argmax(0)) != list(cosine.argmax(1))
 
 
 def test_a_trait_that_is_not_seen_is_not_asked_about(lab):
