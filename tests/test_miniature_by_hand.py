@@ -1,18 +1,22 @@
 """How the miniature is trained and judged, against formulas written out a second time."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
+from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
-from shortcut_nb.metrics import psnr
+from shortcut_nb.metrics import DamageRegressor, IdentityEncoder, psnr
 from shortcut_nb.mini.attributes import GROUPS
 from shortcut_nb.mini.avatars import draw, identity, nuisance
 from shortcut_nb.mini.captions import DIRT, describe, describe_degraded
 from shortcut_nb.mini.damages import DAMAGES
-from shortcut_nb.mini.degradations import degrade, noise, pattern
+from shortcut_nb.mini.degradations import _checker, degrade, noise
 from shortcut_nb.mini.evaluate import attributes, autoencoder, clips, damage, recognition
 from shortcut_nb.mini.evaluate.pictures import held_out, noisy, people, to_batch
 from shortcut_nb.mini.evaluate.text_to_image import _nearest
@@ -122,29 +126,32 @@ def test_noise_is_as_strong_as_it_was_asked_to_be():
         spread = np.median([one.std() for one in away])
         assert spread == pytest.approx(amount, rel=0.25)
         assert abs(np.mean([one.mean() for one in away])) < 0.1 * amount
-    boards = [pattern("checker", np.random.default_rng(seed)).astype(float) for seed in range(8)]
+    boards = [_checker(60, 60, np.random.default_rng(seed)) for seed in range(8)]
     for board in boards:
-        levels = [np.unique(board[..., c]) for c in range(3)]
-        assert all(len(each) == 2 and np.ptp(each) > 60 for each in levels)
+        assert np.unique(np.abs(board[..., 0])).size == 1 and abs(board.mean()) < 0.2
 
 
-def test_jpeg_of_a_degraded_picture_is_a_coarse_one():
+def test_jpeg_of_a_degraded_picture_is_coarser_than_anybody_saves_it():
     picture = draw(identity("train", 1), nuisance(3))
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=40)
+    usual = np.asarray(Image.open(file).convert("RGB"))
     spoilt = [degrade(picture, "jpeg", np.random.default_rng(seed)) for seed in range(8)]
-    away = [np.sqrt(np.square(one.astype(float) - picture).mean()) for one in spoilt]
-    assert min(away) > 4
+    away = [np.square(one.astype(float) - picture).mean() for one in (*spoilt, usual)]
+    assert min(away[:-1]) > away[-1]
 
 
-def test_a_caption_finds_its_picture_among_the_pictures(quick_lab):
+def test_a_caption_finds_its_picture_among_the_pictures(lab):
     """The best picture of each text, not the best text of each picture."""
-    count, seed = 12, 3
+    count, seed = 12, 0
     drawn = people(count, seed)
     texts = [describe(*one, np.random.default_rng([seed, i]), name_noise=False)
              for i, one in enumerate(drawn)]  # fmt: skip
-    cosine = quick_lab.clip.similarity(to_batch([draw(*one) for one in drawn]), texts).numpy()
+    cosine = lab.clip.similarity(to_batch([draw(*one) for one in drawn]), texts).numpy()
     found = np.mean([np.argmax(cosine[:, text]) == text for text in range(count)])
-    assert clips.recall(quick_lab.clip, seed, count) == pytest.approx(found * count)
-    assert list(cosine.argmax(0)) != list(cosine.argmax(1))
+    assert clips.recall(lab.clip, seed, count) == pytest.approx(found * count)
+    other = np.mean([np.argmax(cosine[row]) == row for row in range(count)])
+    assert found != other
 
 
 def test_a_trait_that_is_not_seen_is_not_asked_about(lab):
@@ -163,14 +170,19 @@ def test_a_trait_that_is_not_seen_is_not_asked_about(lab):
     assert attributes.right(reader, images, who) == pytest.approx(want)
 
 
-def test_pairs_of_pictures_are_told_apart_by_their_cosine(quick_lab):
-    """Every pair once; two numbers may be one identity."""
+SHAPE = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+
+
+def test_pairs_of_pictures_are_told_apart_by_their_cosine():
+    """Every pair once; by a network that knows nobody, so that it errs."""
+    torch.manual_seed(0)
+    encoder = IdentityEncoder(ResNetModel(ResNetConfig(**SHAPE)).eval())
     count, seed = 6, 0
     images, numbers = held_out(count, 2, seed)
     names = [str(identity("held-out", int(i))) for i in numbers]
-    got = recognition.verification(quick_lab.identity, seed, count)
+    got = recognition.verification(encoder, seed, count)
     for word, x in (("clean", images), ("noisy", noisy(images, seed))):
-        z = quick_lab.identity(x).double().numpy()
+        z = encoder(x).double().numpy()
         pairs = [(i, j) for i in range(len(z)) for j in range(i)]
         value = np.array([z[i] @ z[j] for i, j in pairs])
         same = np.array([names[i] == names[j] for i, j in pairs])
@@ -179,7 +191,7 @@ def test_pairs_of_pictures_are_told_apart_by_their_cosine(quick_lab):
         assert got[f"different_{word}"] == pytest.approx(value[~same].mean(), abs=1e-5)
         rates = [(np.mean(value[~same] >= at), np.mean(value[same] < at)) for at in value]
         alarms, _ = min(rates, key=lambda pair: abs(pair[0] - pair[1]))
-        assert got[f"eer_{word}"] == pytest.approx(alarms, abs=0.1)
+        assert got[f"eer_{word}"] == pytest.approx(alarms, abs=0.1) and alarms > 0.2
 
 
 def test_the_nearest_picture_is_told_in_grey_levels():
@@ -188,10 +200,13 @@ def test_the_nearest_picture_is_told_in_grey_levels():
     assert _nearest(own, bank).tolist() == pytest.approx(want, rel=1e-4)
 
 
-def test_a_measure_of_damage_is_as_good_as_at_the_damage_that_it_sees_least(lab):
-    got = damage.damage(lab, count=3)
+def test_a_measure_of_damage_is_as_good_as_at_the_damage_that_it_sees_least():
+    """A network that learned nothing is better at some than at others."""
+    torch.manual_seed(1)
+    config = ResNetConfig(**SHAPE, id2label={0: "damage"}, label2id={"damage": 0})
+    regressor = DamageRegressor(ResNetForImageClassification(config).eval())
+    got = damage.damage(SimpleNamespace(measure=lambda name: regressor), count=3)
     clean, fresh = held_out(3, 1, 0)[0], held_out(3, 1, 1, first=3)[0]
-    regressor = lab.measure("damage")
     base, rising = regressor(clean).numpy(), []
     for kind in DAMAGES:
         each = [regressor(damage.spoiled(fresh, kind, s, 0)).numpy() for s in damage.STRENGTHS]
@@ -200,7 +215,8 @@ def test_a_measure_of_damage_is_as_good_as_at_the_damage_that_it_sees_least(lab)
         auc = np.mean([[1.0 * (y > x) for x in base] for y in each[1]])
         assert got[f"auc_{kind}"] == pytest.approx(auc)
     assert got["auc"] == min(got[f"auc_{kind}"] for kind in damage.NEEDED)
-    assert got["monotone"] == pytest.approx(np.mean(rising))
+    assert got["auc"] < max(got[f"auc_{kind}"] for kind in damage.NEEDED)
+    assert got["monotone"] == pytest.approx(np.mean(rising)) and got["monotone"] < 1
 
 
 def test_traits_lost_in_the_autoencoder_are_points_of_a_hundred(lab):

@@ -121,7 +121,7 @@ def attacked_by_shift(monkeypatch, spread, of=intervention.SEEN, level=0.9):
             far = 0.001 * person + (0.3 if name == intervention.TURNED else 0.1)
             rows.append({
                 "condition": name, "subject": f"s{person}", "seed": 0, "sheet": "instance",
-                "quality": quality.get(name, 0.9) + away, "clip_towards": 0.1,
+                "quality": quality.get(name, 0.9) + away, "clip_towards": 0.1 * (name != "clean"),
                 "decoded_towards": seen.get(name, 0.0) + 0.001 * person * (name in seen),
                 "latent": far, "intact": 0.5, "coarse_texture": 1.0,
             })  # fmt: skip
