@@ -10,7 +10,9 @@ from shortcut_nb.budget import Budget
 from shortcut_nb.cells import CLEAN, Cell, Sheet
 from shortcut_nb.pipeline import Pipeline
 from shortcut_nb.pipeline.transplant import shuffled
+from shortcut_nb.resuming.work_keys import work_key
 from shortcut_nb.store import Store
+from shortcut_nb.store.code import _plain
 from tests.tiny_sd import save_pipeline
 
 ATTACKED = Cell(attack="advdm", eps="8/255")
@@ -128,3 +130,22 @@ def test_shuffled_perturbations_are_the_picture_befores():
     levels = torch.tensor([1.0, 2.0, 3.0]).view(-1, 1, 1, 1) / 255
     moved = shuffled(clean, clean + levels, Budget.linf(8)) - clean
     assert [round(255 * one.mean().item()) for one in moved] == [3, 1, 2]
+
+
+def test_half_done_work_is_gone_on_with_for_the_same_pictures_and_words_alone(usual):
+    """Set C is for scores, which no attack and no training sees."""
+    _, subject = usual
+    before = work_key("aspl", subject)
+    for name in ("a", "b"):
+        other = replace(subject, **{name: getattr(subject, name).flip(-1)})
+        assert work_key("aspl", other) != before
+    assert work_key("aspl", replace(subject, c=subject.c.flip(-1))) == before
+    for name in ("instance_prompt", "class_prompt"):
+        assert work_key("aspl", replace(subject, **{name: "a dog"})) != before
+    assert work_key("advdm", subject) != before
+    assert work_key("aspl", replace(subject)) == before
+
+
+def test_the_order_of_a_set_which_differs_between_runs_is_no_part_of_a_key():
+    words = [f"word {number}" for number in range(20)]
+    assert _plain(set(words)) == repr(sorted(map(repr, words)))

@@ -24,8 +24,10 @@ from shortcut_nb.files import write_json
 from shortcut_nb.files.outputs import check_output
 from shortcut_nb.mini.photos import write_photos
 from shortcut_nb.pipeline import Pipeline
-from shortcut_nb.resuming.checkpointed_work import checkpointed_work
+from shortcut_nb.resuming.checkpointed_work import WorkCheckpoint, checkpointed_work
+from shortcut_nb.resuming.kept_work import make_or_warn
 from shortcut_nb.store import Recipe, Store, StoreError
+from shortcut_nb.store.side_files import SideFile
 from shortcut_nb.store.store import MANIFEST, Entry
 from shortcut_nb.tuning.checkpoint import save_checkpoint
 
@@ -232,6 +234,30 @@ def test_prune_takes_nothing_where_all_fits_exactly(store):
     entries = [store.make(recipe(n), Counter()) for n in range(2)]
     whole = sum(entry.bytes for entry in entries)
     assert store.prune(keep=whole) == [] and len(store.prune(keep=whole - 1)) == 1
+
+
+def test_what_was_made_is_not_made_again_because_it_could_not_be_kept(store):
+    runs = []
+
+    def save(out, value):
+        raise StoreError("the disk is full")
+
+    value = make_or_warn(store, recipe(), "it", lambda: runs.append(1) or 7, save, None)
+    assert value == 7 and runs == [1]
+
+
+def test_half_done_work_goes_on_from_the_last_checkpoint(tmp_path):
+    for step, start in ((27, 20), (30, 30), (9, 0), (95, 95)):
+        work = WorkCheckpoint(tmp_path / "state", 10, None, step, total=95)
+        assert str(work) == f"at {step} of 95; the same command goes on from {start}"
+
+
+def test_a_side_file_was_used_when_the_newest_of_its_parts_was(tmp_path):
+    for name, age in (("old", 100), ("new", 900), ("middle", 500)):
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (age, age))
+    parts = tuple(tmp_path / name for name in ("old", "new", "middle"))
+    assert SideFile("work", tmp_path, parts).used == 900
 
 
 def test_prune_looks_at_each_entry_once(store, monkeypatch):
