@@ -140,7 +140,7 @@ def test_half_done_work_is_gone_on_with_for_the_same_pictures_and_words_alone(us
         other = replace(subject, **{name: getattr(subject, name).flip(-1)})
         assert work_key("aspl", other) != before
     assert work_key("aspl", replace(subject, c=subject.c.flip(-1))) == before
-    for name in ("instance_prompt", "class_prompt"):
+    for name in ("instance_prompt", "class_prompt", "identifier", "class_name"):
         assert work_key("aspl", replace(subject, **{name: "a dog"})) != before
     assert work_key("advdm", subject) != before
     assert work_key("aspl", replace(subject)) == before
