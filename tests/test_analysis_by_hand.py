@@ -48,13 +48,13 @@ def test_shares_of_a_spectrum_sum_to_one_over_its_bins():
     assert frame["share"].sum() == pytest.approx(1)
     high, low = frame["share"].iloc[[-1, 1]]
     x = pictures(2).double()
-    every = torch.fft.fft2(x - x.mean((2, 3), keepdim=True)).abs().square().mean((0, 1)).numpy()
-    one = np.hypot(*np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32)))
-    inside = one < 0.5
+    power = torch.fft.fft2(x - x.mean((2, 3), keepdim=True)).abs().square().mean((0, 1)).numpy()
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32)))
+    inside = radius < 0.5
     width = 0.5 / len(frame)
     for got, edge in ((low, width), (high, 0.5 - width)):
-        band = (one >= edge - 1e-12) & (one < edge + width - 1e-12)
-        assert got == pytest.approx(every[band].sum() / every[inside].sum(), rel=1e-6)
+        band = (radius >= edge - 1e-12) & (radius < edge + width - 1e-12)
+        assert got == pytest.approx(power[band].sum() / power[inside].sum(), rel=1e-6)
 
 
 def test_spectra_match_as_the_logarithms_of_their_powers_do():

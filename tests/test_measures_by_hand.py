@@ -170,8 +170,13 @@ def test_a_person_has_the_traits_that_the_pictures_have_on_the_mean():
 def test_distance_to_clean_training_is_a_ratio_of_mean_distances():
     """Samples among themselves are at 1, each at none from itself."""
     points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-    encode = lambda x: x.flatten(1)[:, :2]  # noqa: E731
-    place = lambda rows: rows.view(-1, 2, 1, 1)  # noqa: E731
+
+    def encode(x):
+        return x.flatten(1)[:, :2]
+
+    def place(rows):
+        return rows.view(-1, 2, 1, 1)
+
     own = np.mean([[np.hypot(*(a - b)) for a in points.numpy()] for b in points.numpy()])
     sample = torch.tensor([[0.0, 5.0], [3.0, 4.0]])
     want = [np.mean([np.hypot(*(x - b)) for b in points.numpy()]) / own for x in sample.numpy()]

@@ -172,6 +172,37 @@ def test_ranges_over_attacks_are_those_of_the_results():
     assert len(likeness) == 4 and text in (ROOT / "docs/results/attacks.md").read_text("utf-8")
 
 
+def test_counts_and_shares_over_attacks_are_those_of_the_results():
+    """What is said of gaps and of mediation, and has no interval."""
+    harms = {score: numbers.harms_by_word(score) for score in ("ims_missing", "texture", "quality")}
+    alike = harms["ims_missing"]
+    gaps = alike[(alike["group"] == "V* − class") & (alike["verdict"] == "confirmed")]
+    largest = {
+        score: table[table["group"] == "class"]["mean"].max() for score, table in harms.items()
+    }
+    split = {}
+    rows = points(Measurement.read("mismatch").frame)
+    rows = rows[(rows["eps"] == mismatch.EPS) & (rows["kind"] != "purified")]
+    for harm in ("quality", "texture"):
+        table = mediate(rows, harm, mismatch.PATHS, resamples=0).table.set_index("path")
+        split[harm] = (100 * table["share"]).round().to_dict()
+    assert len(gaps) == 9
+    said = (
+        f"Nine attacks leave a gap in likeness, PhotoGuard the largest ({gaps['mean'].max():.2f})",
+        f"{largest['texture']:.2f} grey levels at the most, under `decoded-shift`, and "
+        f"{largest['quality']:.2f} of quality",
+    )
+    page = (ROOT / "docs/results/shortcut.md").read_text("utf-8")
+    assert all(text in page for text in said)
+    assert f"{split['texture']['diffusion loss']:.0f} % go" in (
+        ROOT / "docs/results/shift.md"
+    ).read_text("utf-8")
+    thirds = ("CLIP shift that the model sees", "diffusion loss", "direct")
+    assert [split["quality"][path] for path in thirds] == [35, 29, 36]
+    notebook = prose(ROOT / "notebooks/04_latent_mismatch.ipynb")
+    assert "three tenths through the loss, a third through neither" in notebook
+
+
 def test_a_stale_number_is_seen(known):
     """Most numbers would be seen if their last digit moved: few others are near."""
     moved = [

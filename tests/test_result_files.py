@@ -118,6 +118,7 @@ def test_a_list_of_numbers_is_a_line_and_so_is_a_contrast(tmp_path):
         ([0.1, 0.1, None], [0.1, 0.1, None]),
         ([7] * 4, {"times": 4, "values": [7]}),
         ([1, True], [1, True]),
+        ([0.0, -0.0], [0.0, -0.0]),
         ([], {"words": [], "rows": []}),
     ],
 )
@@ -127,11 +128,15 @@ def test_a_column_is_the_same_after_it_was_packed(values, kept):
     assert list(map(repr, unpacked(again))) == list(map(repr, values))
 
 
-def test_a_measurement_with_every_value_written_out_is_read(tmp_path):
+def test_a_measurement_of_the_format_before_is_read(tmp_path):
+    """It kept each word once as well, but wrote out what comes several times in a row."""
     kept = Measurement.read("hidden")
     path = kept.write(tmp_path)
     content = json.loads(path.read_text("utf-8")) | {"format": 3}
-    content["frame"] = {name: unpacked(column) for name, column in content["frame"].items()}
+    for name, column in content["frame"].items():
+        words = isinstance(column, dict) and "words" in column
+        rows = column | {"rows": unpacked(column["rows"])} if words else unpacked(column)
+        content["frame"][name] = rows
     write_result("hidden", content, folder=tmp_path)
     pd.testing.assert_frame_equal(Measurement.read("hidden", folder=tmp_path).frame, kept.frame)
 

@@ -109,15 +109,15 @@ def test_attacks_are_set_against_random_noise_and_purified_ones_against_nothing(
     assert effect.rows == 18
 
 
-def attacked_by_shift(monkeypatch, spread, of=intervention.SEEN, level=0.9):
-    """Twelve people; one attack's quality is spread so far on both sides of a level."""
+def attacked_by_shift(monkeypatch, spread, attack=intervention.SEEN, quality_of_it=0.9):
+    """Twelve people; one attack's quality is spread so far on both sides of its mean."""
     asked = open_experiment("intervention", load_profile("mini"))
-    quality = {intervention.MAIN: 0.4, intervention.SEEN: 0.9, of: level}
+    quality = {intervention.MAIN: 0.4, attack: quality_of_it}
     seen = {intervention.SEEN: 0.5, intervention.MAIN: 0.2, intervention.TURNED: -0.1}
     rows = []
     for name in asked.all_cells():
         for person in range(12):
-            away = (spread if name == of else 0.001) * (-1) ** person
+            away = (spread if name == attack else 0.001) * (-1) ** person
             far = 0.001 * person + (0.3 if name == intervention.TURNED else 0.1)
             rows.append({
                 "condition": name, "subject": f"s{person}", "seed": 0, "sheet": "instance",
@@ -141,7 +141,7 @@ def test_harm_that_may_be_large_is_not_called_none(monkeypatch, spread, answer):
 
 @pytest.mark.parametrize(("spread", "meaning"), [(0.002, True), (0.2, False)])
 def test_turned_it_is_harmless_only_where_it_can_hardly_harm(monkeypatch, spread, meaning):
-    """A mean of nothing is not enough."""
+    """A mean of nothing is not enough. The two other conditions are taken to hold."""
     measured = attacked_by_shift(monkeypatch, spread, intervention.TURNED)
     judged = measured.verdicts().set_index("contrast")
     wanted = [f"{intervention.MEANING}: quality", intervention.AS_FAR]
@@ -150,7 +150,7 @@ def test_turned_it_is_harmless_only_where_it_can_hardly_harm(monkeypatch, spread
 
 
 def test_a_fall_that_is_turned_keeps_its_mean_between_its_ends(monkeypatch):
-    measured = attacked_by_shift(monkeypatch, 0.1, level=0.7)
+    measured = attacked_by_shift(monkeypatch, 0.1, quality_of_it=0.7)
     fall = reported.table().set_index(["panel", "name"]).loc[reported.PANELS["fall"]]
     assert (fall["low"] <= fall["mean"]).all() and (fall["mean"] <= fall["high"]).all()
     frame = measured.frame.set_index(["condition", "subject"])["quality"]

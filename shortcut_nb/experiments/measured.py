@@ -22,7 +22,7 @@ from .means import means_over_people
 from .packing import packed, unpacked
 
 FORMAT = 4
-READABLE = (3, FORMAT)  # 3 is the same with every value written out
+READABLE = (3, FORMAT)  # 3 wrote out values that come several times in a row
 UNITS = ("subject", "seed", "sheet")
 DIGITS = 6
 

@@ -31,7 +31,7 @@ def packed(values: Sequence[Any]) -> Any:
 def _repeats(values: Sequence[Any]) -> Any:
     """Values that all come equally often in a row, each once; else they are left as they are."""
     count = len(values)
-    marked = [(type(value), value) for value in values]
+    marked = [repr(value) for value in values]
     for times in range(count, 1, -1):
         if count % times == 0:
             firsts = [one for one in marked[::times] for _ in range(times)]

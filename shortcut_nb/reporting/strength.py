@@ -27,8 +27,7 @@ def by_attack(measured: Measurement) -> pd.DataFrame:
         ``x_change``, with ``x_change_low`` and ``x_change_high``; ``beats_noise``: whether in one
         of them it does more harm than *both* noises with an interval that excludes zero (None for
         noise, clean pictures); the other columns' means. That of ``attack_seconds`` is over the
-        first seed: of later ones, some attacks may have been kept from another run, beside other
-        work.
+        first seed alone, whose attacks were timed in one run: only such times can be compared.
     """
     judged = measured.verdicts().set_index("contrast")
     rows = []

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def work_key(made_by: Any, subject: Subject) -> str:
     """What names a piece of work: all that its result depends on."""
     prompts = subject.instance_prompt, subject.class_prompt
-    words = subject.identifier, subject.class_name  # where a new word begins; not in every prompt
-    return work_key_of_pictures((made_by, *prompts, *words), (subject.a, subject.b))
+    names = subject.identifier, subject.class_name  # a new word starts from them
+    return work_key_of_pictures((made_by, *prompts, *names), (subject.a, subject.b))
 
 
 def work_key_of_pictures(made_by: Any, contents: Iterable[Tensor | str]) -> str:

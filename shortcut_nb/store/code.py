@@ -106,8 +106,10 @@ def _text_of(thing: Any) -> str:
         OSError, TypeError: there is none.
     """
     text = inspect.getsource(thing)
-    if isinstance(thing, type) and not re.search(rf"\bclass {thing.__name__}\b", text):
-        raise OSError(f"the source of {thing.__name__} is not to be had")
+    if sys.version_info >= (3, 13) and isinstance(thing, type):
+        head = rf"^\s*class\s+{re.escape(thing.__name__)}\b"
+        if not re.search(head, text, re.MULTILINE):
+            raise OSError(f"the source of {thing.__name__} is not to be had")
     return text
 
 
