@@ -81,6 +81,34 @@ def test_a_gap_on_either_side_of_zero_changes_the_finding(kept):
     assert findings.finding("shortcut").answer == "open"
 
 
+def raise_texture(kept, sheet, above):
+    """Texture of V* or the class under ASPL: so far above clean training's, person by person."""
+    frame = kept.frame
+    place = (frame["sheet"] == sheet, frame["condition"])
+    cells = [place[0] & (place[1] == f"{name} | {argument.EPS}") for name in ("aspl", "clean")]
+    people = sorted(frame["subject"].unique())
+    clean = frame[cells[1]].set_index(["subject", "seed"])["texture"]
+    for person, rise in zip(people, np.resize(above, len(people)), strict=True):
+        for seed in (0, 1):
+            rows = cells[0] & (frame["subject"] == person) & (frame["seed"] == seed)
+            frame.loc[rows, "texture"] = clean[person, seed] + rise
+
+
+@pytest.mark.parametrize(("spread", "answer"), [(0.01, "yes"), (1.0, "partly")])
+def test_the_class_is_spared_where_it_can_hardly_suffer(kept, spread, answer):
+    """A tenth of what V* suffers is 0.2 here: the whole interval must lie below."""
+    raise_texture(kept, "instance", [2.0])
+    raise_texture(kept, "class", [0.05 + spread, 0.05 - spread])
+    assert argument.shortcut_finding()[0] == answer
+
+
+@pytest.mark.parametrize(("spread", "answer"), [(0.1, "yes"), (5.0, "open")])
+def test_a_gap_that_may_be_none_is_no_answer(kept, spread, answer):
+    raise_texture(kept, "instance", [1.0 + spread, 1.0 - spread])
+    raise_texture(kept, "class", [0.0])
+    assert argument.shortcut_finding()[0] == answer
+
+
 def test_a_purifier_that_gives_nothing_back_changes_the_finding(kept):
     rows = kept.frame["treatment"].where(kept.frame["eps"] == argument.EPS)
     same = kept.frame.loc[rows == "restored", "attributes"].to_numpy()

@@ -1,7 +1,5 @@
 """Verdicts and the words taken from them, on numbers small enough to be worked out by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +12,8 @@ from shortcut_nb.experiments.questions import intervention, lasting, open_experi
 from shortcut_nb.experiments.scores import beyond_class
 from shortcut_nb.probes.shifts import SHIFTS
 from shortcut_nb.profile import load_profile
-from shortcut_nb.reporting import argument, numbers, seeds
 from shortcut_nb.reporting import intervention as reported
+from shortcut_nb.reporting import numbers, seeds
 from shortcut_nb.reporting.shipped import shipped
 
 
@@ -177,43 +175,6 @@ def test_the_measure_that_goes_best_with_the_harm_is_the_closest(monkeypatch, cl
     assert values["closest"] == (closest == reported.TOWARDS)
     assert values["texture_elsewhere"] == (closest == "latent")
     assert (values["tried"], values["few"]) == (5, 6)
-
-
-@pytest.fixture
-def kept(monkeypatch):
-    """The measurement of the argument, to be changed; the finding then reads the changed one."""
-    own = argument.measurement()
-    own = replace(own, frame=own.frame.copy())
-    monkeypatch.setattr(argument, "measurement", lambda: own)
-    return own
-
-
-def put(kept, sheet, above):
-    """Texture of V* or the class under ASPL: so far above clean training's, person by person."""
-    frame = kept.frame
-    place = (frame["sheet"] == sheet, frame["condition"])
-    cells = [place[0] & (place[1] == f"{name} | {argument.EPS}") for name in ("aspl", "clean")]
-    people = sorted(frame["subject"].unique())
-    clean = frame[cells[1]].set_index(["subject", "seed"])["texture"]
-    for person, rise in zip(people, np.resize(above, len(people)), strict=True):
-        for seed in (0, 1):
-            rows = cells[0] & (frame["subject"] == person) & (frame["seed"] == seed)
-            frame.loc[rows, "texture"] = clean[person, seed] + rise
-
-
-@pytest.mark.parametrize(("spread", "answer"), [(0.01, "yes"), (1.0, "partly")])
-def test_the_class_is_spared_where_it_can_hardly_suffer(kept, spread, answer):
-    """A tenth of what V* suffers is 0.2 here: the whole interval must lie below."""
-    put(kept, "instance", [2.0])
-    put(kept, "class", [0.05 + spread, 0.05 - spread])
-    assert argument.shortcut_finding()[0] == answer
-
-
-@pytest.mark.parametrize(("spread", "answer"), [(0.1, "yes"), (5.0, "open")])
-def test_a_gap_that_may_be_none_is_no_answer(kept, spread, answer):
-    put(kept, "instance", [1.0 + spread, 1.0 - spread])
-    put(kept, "class", [0.0])
-    assert argument.shortcut_finding()[0] == answer
 
 
 def test_harm_is_expected_from_where_the_rate_has_risen():
