@@ -17,7 +17,6 @@ from shortcut_nb.experiments.contrasts import Contrast, judge
 from shortcut_nb.experiments.measured import Measurement
 from shortcut_nb.experiments.questions import mismatch
 from shortcut_nb.reporting import numbers
-from shortcut_nb.reporting.mismatch import points
 from shortcut_nb.reporting.shipped import shipped
 from shortcut_nb.reporting.strength import by_attack, read
 from shortcut_nb.results import available
@@ -119,13 +118,12 @@ def measured():
         contrast = Contrast("by hand", metric, {high: 1, low: -1})
         (row,) = judge(kept[name].frame, [contrast]).to_dict("records")
         yield row["mean"], row["low"], row["high"]
-    rows = points(kept["mismatch"].frame)
-    rows = rows[rows["eps"] == mismatch.EPS]
+    rows = numbers.shifts_and_harms()
     for shift in SHIFTS:
         for harm in ("quality", "texture", "ims_missing"):
             value = correlation(rows, shift, harm)
             yield value["value"], value["low"], value["high"]
-    split = mediate(rows[rows["kind"] != "purified"], "quality", mismatch.PATHS).table
+    split = mediate(rows, "quality", mismatch.PATHS).table
     yield from split[["effect", "low", "high"]].itertuples(index=False, name=None)
     for value in shipped("identifier")["goes_with"]:
         yield value["value"], value["low"], value["high"]
@@ -181,10 +179,9 @@ def test_counts_and_shares_over_attacks_are_those_of_the_results():
         score: table[table["group"] == "class"]["mean"].max() for score, table in harms.items()
     }
     split = {}
-    rows = points(Measurement.read("mismatch").frame)
-    rows = rows[(rows["eps"] == mismatch.EPS) & (rows["kind"] != "purified")]
     for harm in ("quality", "texture"):
-        table = mediate(rows, harm, mismatch.PATHS, resamples=0).table.set_index("path")
+        table = mediate(numbers.shifts_and_harms(), harm, mismatch.PATHS, resamples=0).table
+        table = table.set_index("path")
         split[harm] = (100 * table["share"]).round().to_dict()
     assert len(gaps) == 9
     said = (
